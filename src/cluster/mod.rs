@@ -1,0 +1,32 @@
+//! A real Kubernetes API server. The only user of kube.
+
+use crate::decide::Write;
+use crate::engine::{Observation, Outcome, WatchedKind};
+use crate::object::ObjectKey;
+use crate::schema::Schema;
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+
+/// A cluster: a real one (`cluster::api`), or a folder of manifests (`manifests::folder`).
+pub trait Cluster: Send + Sync + 'static {
+    /// What kinds there are. Called at start and whenever a message on `changes` says that kinds changed.
+    fn schema(&self) -> BoxFuture<'_, anyhow::Result<Schema>>;
+    /// Follows exactly these kinds from now on: starts what is new, stops what is no longer named, leaves the rest alone. Observations go to the sender given at construction.
+    fn follow(&self, kinds: Vec<WatchedKind>);
+    /// Makes one write; never fails but with a fault. Bounded in time.
+    fn write(&self, write: Write) -> BoxFuture<'static, Outcome>;
+    /// Reads one object.
+    fn read(&self, key: ObjectKey) -> BoxFuture<'static, Outcome>;
+}
+
+/// What a cluster tells the daemon.
+#[derive(Debug)]
+pub enum Message {
+    /// In order; batched so that one wake-up serves many events.
+    Observed(Vec<Observation>),
+    /// A CRD or APIService changed: ask `schema` again.
+    KindsChanged,
+}
+
+/// Where a cluster sends what it sees. Bounded: a slow engine slows the watches, nothing is dropped.
+pub type Sender = mpsc::Sender<Message>;

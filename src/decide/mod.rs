@@ -1,0 +1,135 @@
+//! The heart: (rules, one object, its namespace, now) → [`Decision`].
+//!
+//! PURE. Rules run in priority order on one working copy; the sequence repeats until a round changes nothing; only the end result is compared with the stored object.
+
+pub mod breaker;
+pub mod limits;
+pub mod pass;
+pub mod protect;
+
+use crate::object::{ObjectKey, Record};
+use crate::rule::{Mode, Propagation, Verb};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+
+/// A stable category of a finding, for output, Events, metrics and tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// A `warn` step.
+    Warning,
+    /// A value is not of the type that an edit or a test reads.
+    WrongType,
+    /// A field that is fixed at creation.
+    ImmutableField,
+    /// Two rules write different values to one path.
+    Conflict,
+    /// Ten rounds and still changing.
+    NoFixpoint,
+    /// An expression failed or read what is not there.
+    ExpressionFailed,
+    /// Something the rule reads is not known: the object waits.
+    Waiting,
+    /// The object is protected from this verb.
+    Protected,
+    /// More objects than `abortAbove` allows.
+    Aborted,
+    /// `throttle`: the rest waits.
+    Throttled,
+    /// The breaker of this rule and object is open.
+    BreakerOpen,
+    /// The server refused the change (422, 400, 413, 415, or a webhook).
+    Refused,
+    /// RBAC forbids it.
+    Forbidden,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { fmt::Debug::fmt(self, f) }
+}
+
+/// Something a person should know about one rule and one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub rule: Arc<str>,
+    pub object: ObjectKey,
+    pub reason: Reason,
+    pub message: String,
+}
+
+/// What one rule does, or would do, to one object: for reports, `plan`, limits. Data before it is a request.
+#[derive(Clone, Debug)]
+pub struct RuleChange {
+    pub rule: Arc<str>,
+    pub mode: Mode,
+    pub verb: Verb,
+    pub object: ObjectKey,
+    /// The object before and after this rule's turn (all rounds together); for `delete`, `after` is `None`.
+    pub before: Value,
+    pub after: Option<Value>,
+}
+
+/// One request to the server: at most one per endpoint, object and pass.
+#[derive(Clone, Debug)]
+pub struct Write {
+    pub object: ObjectKey,
+    /// apiVersion to write at.
+    pub api_version: String,
+    pub operation: Operation,
+    /// The rules it is made of, in order.
+    pub rules: Vec<Arc<str>>,
+    /// What the object will look like if the server takes it as it is (`None`: gone).
+    pub expected: Option<Value>,
+    /// Preconditions: the state that was decided on.
+    pub uid: String,
+    pub resource_version: String,
+}
+
+/// What a [`Write`] asks of the server.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    /// JSON patch under field manager `ordain`; its first operation replaces `/metadata/resourceVersion`.
+    Patch { status: bool, operations: Vec<json_patch::PatchOperation> },
+    Delete { propagation: Option<Propagation>, grace_period_seconds: Option<i64> },
+}
+
+/// How one rule came out for one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// `match` does not cover it.
+    OutOfScope,
+    /// Some test failed.
+    Unmatched,
+    /// All tests passed. `acts`: some step changes something now.
+    Matched { acts: bool },
+    /// Something is unknown; the object waits.
+    Waiting,
+    /// Annotated `ordain.dev/ignore…`.
+    Ignored,
+    /// An expression failed.
+    Failed,
+}
+
+/// Everything that came of one pass over one object.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// Only of rules that enforce and whose gate is open.
+    pub writes: Vec<Write>,
+    /// Of every rule, whatever its mode.
+    pub changes: Vec<RuleChange>,
+    pub findings: Vec<Finding>,
+    /// The earliest later moment at which something may come out differently.
+    pub recheck_at: Option<Timestamp>,
+    /// Per rule of this kind: index in the set, how it came out.
+    pub standings: Vec<(usize, Standing)>,
+    /// Tests failed on values that could not be read: (rule index, reason). Counted.
+    pub wrong_types: Vec<(usize, String)>,
+}
+
+/// An object under evaluation.
+#[derive(Clone)]
+pub struct Subject<'a> {
+    pub key: &'a ObjectKey,
+    pub record: &'a Record,
+}

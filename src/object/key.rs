@@ -1,0 +1,90 @@
+//! How an object is named: group, kind, namespace and name. Never the version.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A kind without its version, the way the queue and the store name it. `group` is empty for the core group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupKind {
+    /// API group, empty for the core group.
+    pub group: Arc<str>,
+    /// Kind in CamelCase, as in manifests.
+    pub kind: Arc<str>,
+}
+
+impl GroupKind {
+    /// A kind of a group; the core group is `""`.
+    pub fn new(group: &str, kind: &str) -> Self {
+        Self { group: group.into(), kind: kind.into() }
+    }
+}
+
+impl fmt::Display for GroupKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.group.is_empty() { f.write_str(&self.kind) } else { write!(f, "{}.{}", self.kind, self.group) }
+    }
+}
+
+/// A kind at one version.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Gvk {
+    /// API group, empty for the core group.
+    pub group: Arc<str>,
+    /// Version, such as `v1`.
+    pub version: Arc<str>,
+    /// Kind in CamelCase.
+    pub kind: Arc<str>,
+}
+
+impl Gvk {
+    /// From the two fields every manifest carries. `apiVersion` is `v1` or `group/version`.
+    pub fn from_api_version(api_version: &str, kind: &str) -> Self {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        Self { group: group.into(), version: version.into(), kind: kind.into() }
+    }
+
+    /// `v1` for the core group, else `group/version`.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// The kind without its version.
+    pub fn group_kind(&self) -> GroupKind {
+        GroupKind { group: self.group.clone(), kind: self.kind.clone() }
+    }
+}
+
+impl fmt::Display for Gvk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.api_version(), self.kind)
+    }
+}
+
+/// The identity of one object in the queue, the store and every report.
+///
+/// Printed as `KIND/NAMESPACE/NAME`, or `KIND/NAME` for a cluster-scoped object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// Group and kind.
+    pub kind: GroupKind,
+    /// Namespace; `None` for a cluster-scoped object.
+    pub namespace: Option<Arc<str>>,
+    /// Name.
+    pub name: Arc<str>,
+}
+
+impl ObjectKey {
+    /// A key from its parts.
+    pub fn new(kind: GroupKind, namespace: Option<&str>, name: &str) -> Self {
+        Self { kind, namespace: namespace.map(Into::into), name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{}/{}/{}", self.kind.kind, namespace, self.name),
+            None => write!(f, "{}/{}", self.kind.kind, self.name),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What a Kubernetes object is here: its key, its compact stored form, and the value types its fields carry.
+//!
+//! PURE: no I/O, no clock. Everything above reads objects through [`record::Node`]; nothing above keeps a JSON tree per object.
+
+pub mod difference;
+pub mod duration;
+pub mod image;
+pub mod key;
+pub mod quantity;
+pub mod record;
+pub mod symbol;
+
+pub use key::{GroupKind, Gvk, ObjectKey};
+pub use record::{Meta, Node, NodeKind, Record};
+pub use symbol::Key;

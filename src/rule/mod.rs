@@ -1,0 +1,122 @@
+//! What a rule is: from text to an immutable, compiled [`set::RuleSet`].
+//!
+//! PURE. `yaml` reads text into a tree with a position on every node; `compile` turns trees into [`Rule`]s and collects every problem;
+//! `path` is the only user of the JSONPath crate, `expr` the only user of the CEL crate.
+
+pub mod compile;
+pub mod edit;
+pub mod expr;
+pub mod path;
+pub mod problem;
+pub mod selector;
+pub mod set;
+pub mod test;
+pub mod yaml;
+
+use crate::object::GroupKind;
+use edit::Edit;
+use expr::Template;
+use selector::Match;
+use std::sync::Arc;
+use std::time::Duration;
+use test::Test;
+
+/// Whether a rule acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Evaluate and report what it would do.
+    #[default]
+    Audit,
+    /// Do it.
+    Enforce,
+    /// Not evaluated.
+    Off,
+}
+
+/// One compiled rule. Immutable; shared by `Arc`.
+pub struct Rule {
+    /// DNS label of at most 63 characters.
+    pub name: Arc<str>,
+    pub description: Option<String>,
+    pub mode: Mode,
+    /// Higher first; ties by name.
+    pub priority: i64,
+    pub matches: Match,
+    /// All must pass.
+    pub tests: Vec<Test>,
+    pub steps: Vec<Step>,
+    pub limits: Limits,
+    /// Verbs allowed on protected objects.
+    pub allow_protected: Vec<Verb>,
+    /// Where it stands: file and line (1-based) of the document.
+    pub source: (Arc<str>, usize),
+    /// Hash of the rule's document (normalised: comments and formatting do not count). Equal hash: same rule.
+    pub hash: u64,
+    /// Whether evaluating this rule reads anything but `metadata`, `apiVersion` and `kind`.
+    pub metadata_only: bool,
+    /// Whether some test, edit or expression reads `namespaceObject`, or `match` has a `namespaceSelector`.
+    pub reads_namespace: bool,
+    /// Whether some right side or test reads `now` through CEL: such a rule is looked at again at each re-list.
+    pub reads_now: bool,
+}
+
+/// One step of `actions`.
+pub struct Step {
+    pub action: Action,
+    /// 1-based line in the rule's file.
+    pub line: usize,
+}
+
+/// What a step does.
+pub enum Action {
+    Patch { edits: Vec<Edit>, status: bool },
+    Delete { propagation: Option<Propagation>, grace_period_seconds: Option<i64> },
+    /// A finding on an existing object.
+    Warn { message: Template },
+}
+
+impl Action {
+    pub fn verb(&self) -> Verb {
+        match self {
+            Action::Patch { .. } => Verb::Patch,
+            Action::Delete { .. } => Verb::Delete,
+            Action::Warn { .. } => Verb::Warn,
+        }
+    }
+}
+
+/// A step's verb, also the word for it in output and in `allowProtected`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verb { Patch, Delete, Warn }
+
+impl Verb {
+    /// As written in rule files: `patch`, `delete`, `warn`.
+    pub fn as_str(self) -> &'static str {
+        match self { Verb::Patch => "patch", Verb::Delete => "delete", Verb::Warn => "warn" }
+    }
+}
+
+/// `propagationPolicy` of a deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation { Background, Foreground, Orphan }
+
+/// `limits`, with the defaults of the document filled in (a `delete` without `limits` has `abort_objects: Some(20)`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// `abortAbove.objects`: abort when more than this many objects were acted on in the last 10 minutes or are due now.
+    pub abort_objects: Option<u64>,
+    /// `abortAbove.percent` of the objects in scope, 0–100; not looked at while the count is below 10.
+    pub abort_percent: Option<f64>,
+    /// `throttle`: at most this many objects per period.
+    pub throttle: Option<(u64, Duration)>,
+    /// `perObject`: more changes of one object than this per period trip its breaker. Default 5 in 10 minutes.
+    pub per_object: Option<(u64, Duration)>,
+}
+
+/// Kinds as a rule names them, resolved against a schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedKind {
+    pub kind: GroupKind,
+    /// The version to watch and write at.
+    pub version: Arc<str>,
+}
