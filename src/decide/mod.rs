@@ -46,7 +46,9 @@ pub enum Reason {
 }
 
 impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { fmt::Debug::fmt(self, f) }
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
 }
 
 /// Something a person should know about one rule and one object.
@@ -90,8 +92,14 @@ pub struct Write {
 #[derive(Clone, Debug)]
 pub enum Operation {
     /// JSON patch under field manager `ordain`; its first operation replaces `/metadata/resourceVersion`.
-    Patch { status: bool, operations: Vec<json_patch::PatchOperation> },
-    Delete { propagation: Option<Propagation>, grace_period_seconds: Option<i64> },
+    Patch {
+        status: bool,
+        operations: Vec<json_patch::PatchOperation>,
+    },
+    Delete {
+        propagation: Option<Propagation>,
+        grace_period_seconds: Option<i64>,
+    },
 }
 
 /// How one rule came out for one object.

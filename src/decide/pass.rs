@@ -20,4 +20,6 @@ pub struct PassContext<'a> {
 }
 
 /// Decides. Never panics, never blocks; a rule that fails does not stop the others.
-pub fn pass(_subject: &Subject<'_>, _context: &PassContext<'_>) -> Decision { todo!() }
+pub fn pass(_subject: &Subject<'_>, _context: &PassContext<'_>) -> Decision {
+    todo!()
+}

@@ -27,21 +27,41 @@ pub struct WatchedKind {
 /// What the cluster shows. For each kind: `ListStarted`, any number of `Applied`, `ListDone`, then `Applied` and `Deleted`; again from `ListStarted` after a gap.
 #[derive(Debug)]
 pub enum Observation {
-    ListStarted { kind: GroupKind },
+    ListStarted {
+        kind: GroupKind,
+    },
     /// `ListDone`: objects of the kind (in `namespace`, if the list was of one) not seen since `ListStarted` are gone.
-    ListDone { kind: GroupKind },
-    Applied { kind: GroupKind, record: Record },
+    ListDone {
+        kind: GroupKind,
+    },
+    Applied {
+        kind: GroupKind,
+        record: Record,
+    },
     /// With the last state, where the watch sent one.
-    Deleted { key: ObjectKey, resource_version: Option<String> },
+    Deleted {
+        key: ObjectKey,
+        resource_version: Option<String>,
+    },
     /// The kind cannot be followed now: its objects are not known. The last known ones are kept but no rule of the kind acts.
-    Lost { kind: GroupKind, why: Lost },
+    Lost {
+        kind: GroupKind,
+        why: Lost,
+    },
     /// An item was left out.
-    Undecodable { kind: GroupKind, reason: String },
+    Undecodable {
+        kind: GroupKind,
+        reason: String,
+    },
 }
 
 /// Why a kind is not followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lost { NoSuchKind, Forbidden(String), Unreachable(String) }
+pub enum Lost {
+    NoSuchKind,
+    Forbidden(String),
+    Unreachable(String),
+}
 
 /// A request in flight. Every one is answered by exactly one [`Engine::complete`].
 pub type RequestId = u64;
@@ -81,7 +101,10 @@ pub enum Fault {
     /// 403 from quota or a webhook, 500: back-off.
     Rejected(String),
     /// 429, 503, 504 with Retry-After.
-    Busy { retry_after: Option<Duration>, message: String },
+    Busy {
+        retry_after: Option<Duration>,
+        message: String,
+    },
     /// Outcome unknown: read before deciding again.
     Timeout,
     /// Connection refused and the like: back-off.
@@ -92,12 +115,21 @@ pub enum Fault {
 #[derive(Debug)]
 pub enum Report {
     /// A change was made (`Ok`), or failed.
-    Changed { changes: Vec<RuleChange>, outcome: Result<(), Fault>, took: Duration },
+    Changed {
+        changes: Vec<RuleChange>,
+        outcome: Result<(), Fault>,
+        took: Duration,
+    },
     /// A rule in Audit, or with a closed gate, would make this change. Once per state of object and rule.
     WouldChange(Box<RuleChange>),
     /// Once while it lasts.
     Finding(Finding),
     FindingEnded(Finding),
     /// A rule aborted, or was acknowledged.
-    Aborted { rule: Arc<str>, due: usize, acted: usize, limit: String },
+    Aborted {
+        rule: Arc<str>,
+        due: usize,
+        acted: usize,
+        limit: String,
+    },
 }

@@ -22,22 +22,45 @@ pub struct EngineOptions {
 }
 
 /// The state machine.
-pub struct Engine { /* private fields */ }
+pub struct Engine {/* private fields */}
 
 impl Engine {
-    pub fn new(_options: EngineOptions) -> Self { todo!() }
+    pub fn new(_options: EngineOptions) -> Self {
+        todo!()
+    }
     /// Puts a rule set in force. Only objects that added or changed rules can concern are looked at again.
-    pub fn load(&mut self, _rules: Arc<RuleSet>, _now: Timestamp) { todo!() }
+    pub fn load(&mut self, _rules: Arc<RuleSet>, _now: Timestamp) {
+        todo!()
+    }
     /// The kinds to follow for the rules in force (Namespaces always, where some rule needs them).
-    pub fn wanted(&self) -> Vec<WatchedKind> { todo!() }
-    pub fn observe(&mut self, _observation: Observation, _now: Timestamp) { todo!() }
+    pub fn wanted(&self) -> Vec<WatchedKind> {
+        todo!()
+    }
+    pub fn observe(&mut self, _observation: Observation, _now: Timestamp) {
+        todo!()
+    }
     /// Evaluates what is queued and due, at most `budget` objects, and appends what is to be done. Answers the moment to call again if nothing else happens (`None`: only after an observation or outcome); `now` or earlier: at once, work is left.
-    pub fn poll(&mut self, _now: Timestamp, _budget: usize, _effects: &mut Vec<Effect>) -> Option<Timestamp> { todo!() }
-    pub fn complete(&mut self, _id: RequestId, _outcome: Outcome, _now: Timestamp) { todo!() }
+    pub fn poll(
+        &mut self,
+        _now: Timestamp,
+        _budget: usize,
+        _effects: &mut Vec<Effect>,
+    ) -> Option<Timestamp> {
+        todo!()
+    }
+    pub fn complete(&mut self, _id: RequestId, _outcome: Outcome, _now: Timestamp) {
+        todo!()
+    }
     /// Every rule behaves as in Audit until unfrozen.
-    pub fn set_frozen(&mut self, _frozen: bool, _now: Timestamp) { todo!() }
+    pub fn set_frozen(&mut self, _frozen: bool, _now: Timestamp) {
+        todo!()
+    }
     /// Lets an aborted rule, or one with open breakers, go on. False if there was nothing to acknowledge.
-    pub fn acknowledge(&mut self, _rule: &str, _now: Timestamp) -> bool { todo!() }
+    pub fn acknowledge(&mut self, _rule: &str, _now: Timestamp) -> bool {
+        todo!()
+    }
     /// Nothing queued, in flight, or waiting for a watch to catch up.
-    pub fn is_idle(&self) -> bool { todo!() }
+    pub fn is_idle(&self) -> bool {
+        todo!()
+    }
 }

@@ -6,10 +6,12 @@ pub mod difference;
 pub mod duration;
 pub mod image;
 pub mod key;
+pub mod meta;
 pub mod quantity;
 pub mod record;
 pub mod symbol;
 
 pub use key::{GroupKind, Gvk, ObjectKey};
-pub use record::{Meta, Node, NodeKind, Record};
+pub use meta::Meta;
+pub use record::{Node, NodeKind, Record};
 pub use symbol::Key;

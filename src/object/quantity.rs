@@ -6,5 +6,7 @@ pub struct Quantity(pub(crate) i128);
 
 impl Quantity {
     /// Nano units, as apimachinery rounds them. Errors carry a sentence for people.
-    pub fn parse(_text: &str) -> Result<Self, String> { todo!() }
+    pub fn parse(_text: &str) -> Result<Self, String> {
+        todo!()
+    }
 }

@@ -1,8 +1,49 @@
 //! The compact form in which objects are stored and read: one flat allocation, readable without decoding.
+//!
+//! Layout of a value: a tag byte, then its payload.
+//!
+//! | tag | value | payload |
+//! | --- | --- | --- |
+//! | 0, 1, 2 | null, false, true | – |
+//! | 3 | negative integer | 8 bytes, little endian |
+//! | 4 | float, and integers above `i64::MAX` | 8 bytes, little endian |
+//! | 5 | string | length as varint, UTF-8 |
+//! | 6 | map | body length (4 bytes, little endian), then key and value in turn |
+//! | 7 | list | body length, then the values |
+//! | 9 | integer from 0 | varint |
+//!
+//! A key is a varint: its symbol plus one, or 0 followed by the name as a string (length, UTF-8) where the name is not interned.
+//! The layout is private to the process: it is never written to disk or sent.
 
-use super::{Gvk, Key};
-use serde_json::Value;
+use super::symbol::{self, Key};
+use super::{Gvk, Meta};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde_json::{Map, Number, Value};
+use std::fmt;
 use std::sync::Arc;
+
+const NULL: u8 = 0;
+const FALSE: u8 = 1;
+const TRUE: u8 = 2;
+const NEGATIVE: u8 = 3;
+const FLOAT: u8 = 4;
+const STRING: u8 = 5;
+const MAP: u8 = 6;
+const LIST: u8 = 7;
+const NATURAL: u8 = 9;
+
+/// Maps whose keys are a user's words, not fields of the API: their names may take only a part of the symbol table.
+const FREE_MAPS: [&str; 8] = [
+    "labels",
+    "annotations",
+    "data",
+    "stringData",
+    "binaryData",
+    "matchLabels",
+    "nodeSelector",
+    "selector",
+];
 
 /// Why bytes could not become a [`Record`]. Such an item is skipped and counted; it never fails a list.
 #[derive(Debug, thiserror::Error)]
@@ -11,109 +52,780 @@ pub struct DecodeError(pub String);
 
 /// One object, encoded. Cloning is cheap. `metadata.managedFields` is never in it.
 #[derive(Clone)]
-pub struct Record(pub(crate) Arc<[u8]>);
+pub struct Record(Arc<[u8]>);
 
-impl std::fmt::Debug for Record {
-    fn fmt(&self, _f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        todo!()
+impl fmt::Debug for Record {
+    /// Names the object; contents stay out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meta = self.meta();
+        write!(
+            f,
+            "Record({}/{}/{})",
+            meta.kind(),
+            meta.namespace().unwrap_or(""),
+            meta.name()
+        )
+    }
+}
+
+impl PartialEq for Record {
+    /// The same contents; maps in any order.
+    fn eq(&self, other: &Self) -> bool {
+        self.root().same(other.root())
     }
 }
 
 impl Record {
-    /// Encodes JSON text, dropping `metadata.managedFields` while parsing. Items of a list carry no `apiVersion` and `kind`: they are taken from `gvk` where absent.
-    pub fn from_json(_json: &[u8], _gvk: Option<&Gvk>) -> Result<Self, DecodeError> {
-        todo!()
+    /// Encodes JSON text, dropping `metadata.managedFields` while parsing. With a `gvk`, `apiVersion` and `kind` are set to it:
+    /// items of a list carry none, and partial metadata carries others.
+    ///
+    /// # Errors
+    /// Text that is not one JSON object, or is nested deeper than 128 levels.
+    pub fn from_json(json: &[u8], gvk: Option<&Gvk>) -> Result<Self, DecodeError> {
+        let mut encoder = Encoder::default();
+        encoder.from_json(json, gvk)
     }
+
     /// Encodes a JSON tree, dropping `metadata.managedFields`.
-    pub fn from_value(_value: &Value) -> Self {
-        todo!()
+    pub fn from_value(value: &Value) -> Self {
+        let mut out = Vec::with_capacity(1024);
+        put_value(&mut out, value, 0, Inside::Root);
+        Self(out.into())
     }
+
     /// The whole object.
     pub fn root(&self) -> Node<'_> {
-        todo!()
+        Node(&self.0)
     }
+
     /// The fields of `metadata` that everything asks for.
     pub fn meta(&self) -> Meta<'_> {
-        Meta(self.root())
+        Meta::of(self.root())
     }
+
     /// Back to a JSON tree, fields in the order in which they were read.
     pub fn to_value(&self) -> Value {
         self.root().to_value()
     }
+
     /// Size in bytes of the encoded form.
     pub fn size(&self) -> usize {
         self.0.len()
     }
 }
 
+/// Encodes one object after the other, keeping its buffer.
+#[derive(Default)]
+pub struct Encoder {
+    out: Vec<u8>,
+}
+
+impl Encoder {
+    /// As [`Record::from_json`].
+    ///
+    /// # Errors
+    /// As [`Record::from_json`].
+    pub fn from_json(&mut self, json: &[u8], gvk: Option<&Gvk>) -> Result<Record, DecodeError> {
+        let mut source = serde_json::Deserializer::from_slice(json);
+        let record = self.from_deserializer(&mut source, gvk)?;
+        source.end().map_err(|e| DecodeError(e.to_string()))?;
+        Ok(record)
+    }
+
+    /// Encodes whatever a JSON deserializer yields next.
+    ///
+    /// # Errors
+    /// As [`Record::from_json`].
+    pub fn from_deserializer<'de, D>(
+        &mut self,
+        source: D,
+        gvk: Option<&Gvk>,
+    ) -> Result<Record, DecodeError>
+    where
+        D: Deserializer<'de>,
+        D::Error: fmt::Display,
+    {
+        self.out.clear();
+        let seed = Seed {
+            out: &mut self.out,
+            inside: Inside::Root,
+            gvk,
+        };
+        seed.deserialize(source)
+            .map_err(|e| DecodeError(e.to_string()))?;
+        if self.out.first() != Some(&MAP) {
+            return Err(DecodeError("not a JSON object".into()));
+        }
+        Ok(Record(self.out.as_slice().into()))
+    }
+}
+
+/// What the value being encoded stands in.
+#[derive(Clone, Copy, PartialEq)]
+enum Inside {
+    Root,
+    Metadata,
+    FreeMap,
+    Other,
+}
+
+impl Inside {
+    fn below(self, key: &str) -> Inside {
+        if self == Inside::Root && key == "metadata" {
+            Inside::Metadata
+        } else if FREE_MAPS.contains(&key) {
+            Inside::FreeMap
+        } else {
+            Inside::Other
+        }
+    }
+
+    fn drops(self, key: &str, gvk: bool) -> bool {
+        match self {
+            Inside::Metadata => key == "managedFields",
+            Inside::Root => gvk && (key == "apiVersion" || key == "kind"),
+            _ => false,
+        }
+    }
+}
+
+fn put_varint(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_varint(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn put_string(out: &mut Vec<u8>, text: &str) {
+    out.push(STRING);
+    put_text(out, text);
+}
+
+fn put_key(out: &mut Vec<u8>, name: &str, free: bool) {
+    match symbol::intern(name, free) {
+        Some(symbol) => put_varint(out, u64::from(symbol) + 1),
+        None => {
+            out.push(0);
+            put_text(out, name);
+        }
+    }
+}
+
+fn put_i64(out: &mut Vec<u8>, n: i64) {
+    if n >= 0 {
+        out.push(NATURAL);
+        put_varint(out, n as u64);
+    } else {
+        out.push(NEGATIVE);
+        out.extend_from_slice(&n.to_le_bytes());
+    }
+}
+
+fn put_u64(out: &mut Vec<u8>, n: u64) {
+    match i64::try_from(n) {
+        Ok(n) => put_i64(out, n),
+        Err(_) => put_f64(out, n as f64),
+    }
+}
+
+fn put_f64(out: &mut Vec<u8>, n: f64) {
+    out.push(FLOAT);
+    out.extend_from_slice(&n.to_le_bytes());
+}
+
+/// Opens a map or list; the body length is filled in by [`close`].
+fn open(out: &mut Vec<u8>, tag: u8) -> usize {
+    out.push(tag);
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    at
+}
+
+fn close(out: &mut [u8], at: usize) {
+    let length = (out.len() - at - 4) as u32;
+    out[at..at + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+fn put_gvk(out: &mut Vec<u8>, gvk: &Gvk) {
+    put_key(out, "apiVersion", false);
+    if gvk.group.is_empty() {
+        put_string(out, &gvk.version);
+    } else {
+        put_string(out, &gvk.api_version());
+    }
+    put_key(out, "kind", false);
+    put_string(out, &gvk.kind);
+}
+
+/// Trees come from bounded parsers; below this depth (far beyond what the API server takes) a value is cut to null rather than risk the stack.
+const DEEPEST: usize = 512;
+
+fn put_value(out: &mut Vec<u8>, value: &Value, depth: usize, inside: Inside) {
+    match value {
+        Value::Null => out.push(NULL),
+        Value::Bool(b) => out.push(if *b { TRUE } else { FALSE }),
+        Value::Number(n) => match (n.as_i64(), n.as_u64()) {
+            (Some(n), _) => put_i64(out, n),
+            (_, Some(n)) => put_u64(out, n),
+            _ => put_f64(out, n.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(s) => put_string(out, s),
+        Value::Array(_) | Value::Object(_) if depth >= DEEPEST => out.push(NULL),
+        Value::Array(list) => {
+            let at = open(out, LIST);
+            for item in list {
+                put_value(out, item, depth + 1, Inside::Other);
+            }
+            close(out, at);
+        }
+        Value::Object(map) => {
+            let at = open(out, MAP);
+            for (key, value) in map {
+                if inside.drops(key, false) {
+                    continue;
+                }
+                put_key(out, key, inside == Inside::FreeMap);
+                put_value(out, value, depth + 1, inside.below(key));
+            }
+            close(out, at);
+        }
+    }
+}
+
+struct Seed<'o, 'g> {
+    out: &'o mut Vec<u8>,
+    inside: Inside,
+    gvk: Option<&'g Gvk>,
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
+        d.deserialize_any(self)
+    }
+}
+
+/// A key of a map being encoded: writes the key and answers what its value stands in, or `None` if it is dropped.
+struct KeySeed<'o> {
+    out: &'o mut Vec<u8>,
+    inside: Inside,
+    gvk: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
+    type Value = Option<Inside>;
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        d.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed<'_> {
+    type Value = Option<Inside>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        if self.inside.drops(key, self.gvk) {
+            return Ok(None);
+        }
+        put_key(self.out, key, self.inside == Inside::FreeMap);
+        Ok(Some(self.inside.below(key)))
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_, '_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_bool<E>(self, b: bool) -> Result<(), E> {
+        self.out.push(if b { TRUE } else { FALSE });
+        Ok(())
+    }
+    fn visit_i64<E>(self, n: i64) -> Result<(), E> {
+        put_i64(self.out, n);
+        Ok(())
+    }
+    fn visit_u64<E>(self, n: u64) -> Result<(), E> {
+        put_u64(self.out, n);
+        Ok(())
+    }
+    fn visit_f64<E>(self, n: f64) -> Result<(), E> {
+        put_f64(self.out, n);
+        Ok(())
+    }
+    fn visit_str<E>(self, s: &str) -> Result<(), E> {
+        put_string(self.out, s);
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.out.push(NULL);
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let at = open(self.out, LIST);
+        while list
+            .next_element_seed(Seed {
+                out: self.out,
+                inside: Inside::Other,
+                gvk: None,
+            })?
+            .is_some()
+        {}
+        close(self.out, at);
+        Ok(())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let at = open(self.out, MAP);
+        if let Some(gvk) = self.gvk {
+            put_gvk(self.out, gvk);
+        }
+        let gvk = self.gvk.is_some();
+        while let Some(below) = map.next_key_seed(KeySeed {
+            out: self.out,
+            inside: self.inside,
+            gvk,
+        })? {
+            match below {
+                Some(inside) => map.next_value_seed(Seed {
+                    out: self.out,
+                    inside,
+                    gvk: None,
+                })?,
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        close(self.out, at);
+        Ok(())
+    }
+}
+
 /// What a [`Node`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeKind { Null, Bool, Int, Float, String, List, Map }
+pub enum NodeKind {
+    /// null
+    Null,
+    /// true or false
+    Bool,
+    /// An integer that fits an i64.
+    Int,
+    /// Any other number.
+    Float,
+    /// Text.
+    String,
+    /// A list.
+    List,
+    /// A map.
+    Map,
+}
 
 /// A value inside a record. `Copy`, borrowed, never allocates to be read.
 #[derive(Clone, Copy)]
-pub struct Node<'a>(pub(crate) &'a [u8]);
+pub struct Node<'a>(
+    /// Starts at the value's tag; may go on past its end.
+    &'a [u8],
+);
+
+#[inline]
+fn varint(bytes: &[u8], at: &mut usize) -> u64 {
+    let mut n = 0u64;
+    let mut shift = 0;
+    loop {
+        let byte = bytes[*at];
+        *at += 1;
+        n |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return n;
+        }
+        shift += 7;
+    }
+}
+
+#[inline]
+fn eight(bytes: &[u8], at: usize) -> [u8; 8] {
+    let mut raw = [0; 8];
+    raw.copy_from_slice(&bytes[at..at + 8]);
+    raw
+}
+
+#[inline]
+fn body_length(bytes: &[u8], at: usize) -> usize {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize
+}
+
+/// Moves `at` from a value's tag to just past the value.
+#[inline]
+fn skip(bytes: &[u8], at: &mut usize) {
+    let tag = bytes[*at];
+    *at += 1;
+    match tag {
+        NULL | FALSE | TRUE => {}
+        NEGATIVE | FLOAT => *at += 8,
+        STRING => {
+            let length = varint(bytes, at) as usize;
+            *at += length;
+        }
+        MAP | LIST => *at += 4 + body_length(bytes, *at),
+        _ => {
+            varint(bytes, at);
+        }
+    }
+}
+
+#[inline]
+fn text(bytes: &[u8]) -> &str {
+    // SAFETY: strings and inline keys are written only by `put_text`, from a `&str`, and read at the place where it wrote them.
+    unsafe { std::str::from_utf8_unchecked(bytes) }
+}
+
+/// A key as stored.
+#[derive(Clone, Copy)]
+enum StoredKey<'a> {
+    Symbol(u32),
+    Inline(&'a str),
+}
+
+#[inline]
+fn stored_key<'a>(bytes: &'a [u8], at: &mut usize) -> StoredKey<'a> {
+    match varint(bytes, at) {
+        0 => {
+            let length = varint(bytes, at) as usize;
+            let name = text(&bytes[*at..*at + length]);
+            *at += length;
+            StoredKey::Inline(name)
+        }
+        symbol => StoredKey::Symbol((symbol - 1) as u32),
+    }
+}
+
+impl<'a> StoredKey<'a> {
+    fn as_str(self) -> &'a str {
+        match self {
+            StoredKey::Symbol(symbol) => symbol::name_of(symbol).unwrap_or(""),
+            StoredKey::Inline(name) => name,
+        }
+    }
+}
 
 impl<'a> Node<'a> {
-    pub fn kind(self) -> NodeKind { todo!() }
-    pub fn is_null(self) -> bool { self.kind() == NodeKind::Null }
-    pub fn as_bool(self) -> Option<bool> { todo!() }
-    /// An integer that fits an i64. A larger unsigned one is a `Float`.
-    pub fn as_i64(self) -> Option<i64> { todo!() }
+    /// What it is.
+    pub fn kind(self) -> NodeKind {
+        match self.0[0] {
+            NULL => NodeKind::Null,
+            FALSE | TRUE => NodeKind::Bool,
+            NEGATIVE | NATURAL => NodeKind::Int,
+            FLOAT => NodeKind::Float,
+            STRING => NodeKind::String,
+            LIST => NodeKind::List,
+            _ => NodeKind::Map,
+        }
+    }
+
+    /// Whether it is null, which counts as absent everywhere in the language.
+    pub fn is_null(self) -> bool {
+        self.0[0] == NULL
+    }
+
+    /// A boolean.
+    pub fn as_bool(self) -> Option<bool> {
+        match self.0[0] {
+            FALSE => Some(false),
+            TRUE => Some(true),
+            _ => None,
+        }
+    }
+
+    /// An integer that fits an i64. A larger unsigned one is a float.
+    pub fn as_i64(self) -> Option<i64> {
+        match self.0[0] {
+            NATURAL => Some(varint(self.0, &mut 1) as i64),
+            NEGATIVE => Some(i64::from_le_bytes(eight(self.0, 1))),
+            _ => None,
+        }
+    }
+
     /// Any number.
-    pub fn as_f64(self) -> Option<f64> { todo!() }
-    pub fn as_str(self) -> Option<&'a str> { todo!() }
+    pub fn as_f64(self) -> Option<f64> {
+        match self.0[0] {
+            FLOAT => Some(f64::from_le_bytes(eight(self.0, 1))),
+            _ => self.as_i64().map(|n| n as f64),
+        }
+    }
+
+    /// A string.
+    pub fn as_str(self) -> Option<&'a str> {
+        if self.0[0] != STRING {
+            return None;
+        }
+        let mut at = 1;
+        let length = varint(self.0, &mut at) as usize;
+        Some(text(&self.0[at..at + length]))
+    }
+
+    /// The bytes between a map's or list's length and its end.
+    #[inline]
+    fn body(self, tag: u8) -> &'a [u8] {
+        if self.0[0] != tag {
+            return &[];
+        }
+        &self.0[5..5 + body_length(self.0, 1)]
+    }
+
     /// The member of a map; `None` for anything else. A null member is `Some` null node.
-    pub fn get(self, _key: &Key) -> Option<Node<'a>> { todo!() }
-    /// As `get`, by text.
-    pub fn get_str(self, _name: &str) -> Option<Node<'a>> { todo!() }
+    pub fn get(self, key: &Key) -> Option<Node<'a>> {
+        let body = self.body(MAP);
+        let mut at = 0;
+        while at < body.len() {
+            let found = match (stored_key(body, &mut at), key.symbol) {
+                (StoredKey::Symbol(stored), Some(symbol)) => stored == symbol,
+                // A name can be inline in an old record and interned since; and a key can have been made before its name was.
+                (stored, _) => stored.as_str() == key.as_str(),
+            };
+            if found {
+                return Some(Node(&body[at..]));
+            }
+            skip(body, &mut at);
+        }
+        None
+    }
+
+    /// As [`Node::get`], by text.
+    pub fn get_str(self, name: &str) -> Option<Node<'a>> {
+        let symbol = symbol::find(name);
+        let body = self.body(MAP);
+        let mut at = 0;
+        while at < body.len() {
+            let found = match (stored_key(body, &mut at), symbol) {
+                (StoredKey::Symbol(stored), Some(symbol)) => stored == symbol,
+                (StoredKey::Symbol(_), None) => false,
+                (StoredKey::Inline(stored), _) => stored == name,
+            };
+            if found {
+                return Some(Node(&body[at..]));
+            }
+            skip(body, &mut at);
+        }
+        None
+    }
+
+    /// Follows names from map to map.
+    pub fn path(self, names: &[&str]) -> Option<Node<'a>> {
+        names.iter().try_fold(self, |node, name| node.get_str(name))
+    }
+
     /// Element of a list.
-    pub fn at(self, _index: usize) -> Option<Node<'a>> { todo!() }
+    pub fn at(self, index: usize) -> Option<Node<'a>> {
+        self.items().nth(index)
+    }
+
     /// Elements of a list, in order; none for anything else.
-    pub fn items(self) -> Items<'a> { todo!() }
+    pub fn items(self) -> Items<'a> {
+        Items(self.body(LIST))
+    }
+
     /// Members of a map, in order; none for anything else.
-    pub fn entries(self) -> Entries<'a> { todo!() }
+    pub fn entries(self) -> Entries<'a> {
+        Entries(self.body(MAP))
+    }
+
     /// Number of elements or members; characters (Unicode scalar values) of a string; `None` for scalars.
-    pub fn len(self) -> Option<usize> { todo!() }
-    pub fn is_empty(self) -> bool { self.len() == Some(0) }
+    pub fn len(self) -> Option<usize> {
+        match self.kind() {
+            NodeKind::List => Some(self.items().count()),
+            NodeKind::Map => Some(self.entries().count()),
+            NodeKind::String => self.as_str().map(|s| s.chars().count()),
+            _ => None,
+        }
+    }
+
+    /// Whether it is `""`, `[]` or `{}`.
+    pub fn is_empty(self) -> bool {
+        match self.kind() {
+            NodeKind::List => self.body(LIST).is_empty(),
+            NodeKind::Map => self.body(MAP).is_empty(),
+            NodeKind::String => self.as_str() == Some(""),
+            _ => false,
+        }
+    }
+
     /// As a JSON tree.
-    pub fn to_value(self) -> Value { todo!() }
+    pub fn to_value(self) -> Value {
+        match self.kind() {
+            NodeKind::Null => Value::Null,
+            NodeKind::Bool => Value::Bool(self.as_bool().unwrap_or_default()),
+            NodeKind::Int => Value::from(self.as_i64().unwrap_or_default()),
+            NodeKind::Float => {
+                let float = self.as_f64().unwrap_or_default();
+                // Whole numbers above i64::MAX came in as integers.
+                if float >= 9.3e18 && float <= 1.8e19 && float.fract() == 0.0 {
+                    Value::from(float as u64)
+                } else {
+                    Number::from_f64(float).map_or(Value::Null, Value::Number)
+                }
+            }
+            NodeKind::String => Value::from(self.as_str().unwrap_or_default()),
+            NodeKind::List => Value::Array(self.items().map(Node::to_value).collect()),
+            NodeKind::Map => Value::Object(
+                self.entries()
+                    .map(|(k, v)| (k.to_owned(), v.to_value()))
+                    .collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
     /// Deep equality with a JSON tree; maps in any order; 1 equals 1.0.
-    pub fn equals(self, _value: &Value) -> bool { todo!() }
+    pub fn equals(self, value: &Value) -> bool {
+        match value {
+            Value::Null => self.is_null(),
+            Value::Bool(b) => self.as_bool() == Some(*b),
+            Value::Number(n) => match (self.as_i64(), n.as_i64()) {
+                (Some(a), Some(b)) => a == b,
+                _ => self.as_f64().is_some_and(|a| Some(a) == n.as_f64()),
+            },
+            Value::String(s) => self.as_str() == Some(s),
+            Value::Array(list) => {
+                self.kind() == NodeKind::List && {
+                    let mut items = self.items();
+                    list.iter()
+                        .all(|v| items.next().is_some_and(|n| n.equals(v)))
+                        && items.next().is_none()
+                }
+            }
+            Value::Object(map) => {
+                self.kind() == NodeKind::Map
+                    && self.entries().count() == map.len()
+                    && self
+                        .entries()
+                        .all(|(k, n)| map.get(k).is_some_and(|v| n.equals(v)))
+            }
+        }
+    }
+
+    /// The bytes of exactly this value.
+    fn extent(self) -> &'a [u8] {
+        let mut end = 0;
+        skip(self.0, &mut end);
+        &self.0[..end]
+    }
+
     /// Deep equality with another node; maps in any order.
-    pub fn same(self, _other: Node<'_>) -> bool { todo!() }
+    pub fn same(self, other: Node<'_>) -> bool {
+        if self.extent() == other.extent() {
+            return true;
+        }
+        match (self.kind(), other.kind()) {
+            (NodeKind::Int | NodeKind::Float, NodeKind::Int | NodeKind::Float) => {
+                self.as_f64() == other.as_f64()
+            }
+            (NodeKind::List, NodeKind::List) => {
+                let mut others = other.items();
+                self.items()
+                    .all(|a| others.next().is_some_and(|b| a.same(b)))
+                    && others.next().is_none()
+            }
+            (NodeKind::Map, NodeKind::Map) => same_map(self, other),
+            _ => false,
+        }
+    }
+}
+
+/// Compares maps member by member while their order is the same, and by an index of the rest once it is not, so that two large maps in
+/// different order do not cost the square of their size.
+fn same_map(a: Node<'_>, b: Node<'_>) -> bool {
+    let mut left = a.entries();
+    let mut right = b.entries();
+    loop {
+        let (before_left, before_right) = (left.clone(), right.clone());
+        match (left.next(), right.next()) {
+            (None, None) => return true,
+            (Some((ka, va)), Some((kb, vb))) if ka == kb => {
+                if !va.same(vb) {
+                    return false;
+                }
+            }
+            (Some(_), Some(_)) => {
+                let index: ahash::AHashMap<&str, Node<'_>> = before_right.collect();
+                let mut count = 0;
+                let all = before_left
+                    .inspect(|_| count += 1)
+                    .all(|(k, v)| index.get(k).is_some_and(|w| v.same(*w)));
+                return all && count == index.len();
+            }
+            _ => return false,
+        }
+    }
+}
+
+impl fmt::Debug for Node<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_value().fmt(f)
+    }
+}
+
+impl Serialize for Node<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.kind() {
+            NodeKind::List => {
+                let mut list = serializer.serialize_seq(None)?;
+                for item in self.items() {
+                    list.serialize_element(&item)?;
+                }
+                list.end()
+            }
+            NodeKind::Map => {
+                let mut map = serializer.serialize_map(None)?;
+                for (key, value) in self.entries() {
+                    map.serialize_entry(key, &value)?;
+                }
+                map.end()
+            }
+            _ => self.to_value().serialize(serializer),
+        }
+    }
 }
 
 /// Iterator over the elements of a list.
-pub struct Items<'a>(pub(crate) &'a [u8]);
+#[derive(Clone)]
+pub struct Items<'a>(&'a [u8]);
+
 impl<'a> Iterator for Items<'a> {
     type Item = Node<'a>;
-    fn next(&mut self) -> Option<Node<'a>> { todo!() }
+    fn next(&mut self) -> Option<Node<'a>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut end = 0;
+        skip(self.0, &mut end);
+        let node = Node(&self.0[..end]);
+        self.0 = &self.0[end..];
+        Some(node)
+    }
 }
+
 /// Iterator over the members of a map.
-pub struct Entries<'a>(pub(crate) &'a [u8]);
+#[derive(Clone)]
+pub struct Entries<'a>(&'a [u8]);
+
 impl<'a> Iterator for Entries<'a> {
     type Item = (&'a str, Node<'a>);
-    fn next(&mut self) -> Option<(&'a str, Node<'a>)> { todo!() }
-}
-
-/// `metadata` of a record. Absent or wrongly typed fields read as `None` or `""`.
-#[derive(Clone, Copy)]
-pub struct Meta<'a>(pub(crate) Node<'a>);
-
-impl<'a> Meta<'a> {
-    pub fn api_version(self) -> &'a str { todo!() }
-    pub fn kind(self) -> &'a str { todo!() }
-    pub fn name(self) -> &'a str { todo!() }
-    pub fn generate_name(self) -> &'a str { todo!() }
-    pub fn namespace(self) -> Option<&'a str> { todo!() }
-    pub fn uid(self) -> &'a str { todo!() }
-    pub fn resource_version(self) -> &'a str { todo!() }
-    pub fn labels(self) -> Option<Node<'a>> { todo!() }
-    pub fn label(self, _name: &str) -> Option<&'a str> { todo!() }
-    pub fn annotation(self, _name: &str) -> Option<&'a str> { todo!() }
-    pub fn creation_timestamp(self) -> Option<jiff::Timestamp> { todo!() }
-    pub fn is_deleting(self) -> bool { todo!() }
-    /// The owner reference with `controller: true`: (apiVersion, kind, name).
-    pub fn controller(self) -> Option<(&'a str, &'a str, &'a str)> { todo!() }
+    fn next(&mut self) -> Option<(&'a str, Node<'a>)> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut at = 0;
+        let key = stored_key(self.0, &mut at).as_str();
+        let start = at;
+        skip(self.0, &mut at);
+        let node = Node(&self.0[start..at]);
+        self.0 = &self.0[at..];
+        Some((key, node))
+    }
 }

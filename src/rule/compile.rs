@@ -1,7 +1,7 @@
 //! Trees to rules. Collects every problem of every file; one bad rule does not sink the rest.
 
-use super::problem::Problem;
 use super::Rule;
+use super::problem::Problem;
 use crate::schema::Schema;
 use std::sync::Arc;
 
@@ -27,4 +27,6 @@ pub struct Compiled {
 }
 
 /// Compiles all files against a schema. Documents of other kinds (other YAML lying among the rules) are a warning, `RuleTest`s are handed back.
-pub fn compile(_files: &[SourceFile], _schema: &Schema) -> Compiled { todo!() }
+pub fn compile(_files: &[SourceFile], _schema: &Schema) -> Compiled {
+    todo!()
+}

@@ -21,14 +21,25 @@ pub enum EditChange {
     Set(Template),
     Default(Template),
     Merge(Template),
-    Upsert { elements: Template, key: Option<Vec<Box<str>>>, at: End },
-    Add { elements: Template, at: End },
+    Upsert {
+        elements: Template,
+        key: Option<Vec<Box<str>>>,
+        at: End,
+    },
+    Add {
+        elements: Template,
+        at: End,
+    },
     Remove,
 }
 
 /// Where new elements go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum End { Start, #[default] End }
+pub enum End {
+    Start,
+    #[default]
+    End,
+}
 
 /// What came of one edit.
 #[derive(Debug, Default)]
@@ -42,7 +53,16 @@ pub struct Applied {
 }
 
 /// Whether this edit would change nothing, answered without building a tree: `None` when that takes a real try.
-pub fn is_noop(_edit: &Edit, _scope: &Scope<'_>) -> Option<bool> { todo!() }
+pub fn is_noop(_edit: &Edit, _scope: &Scope<'_>) -> Option<bool> {
+    todo!()
+}
 
 /// Applies an edit to `copy`. `scope.object` is the record of the same state as `copy`. `schema` guides parents, list keys and fixed fields.
-pub fn apply(_edit: &Edit, _scope: &Scope<'_>, _schema: Option<&crate::schema::KindSchema>, _copy: &mut Value) -> Result<Applied, ExprFault> { todo!() }
+pub fn apply(
+    _edit: &Edit,
+    _scope: &Scope<'_>,
+    _schema: Option<&crate::schema::KindSchema>,
+    _copy: &mut Value,
+) -> Result<Applied, ExprFault> {
+    todo!()
+}

@@ -53,27 +53,46 @@ pub struct ExprProblem {
 
 /// Names an expression may use at its place.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Names { pub item: bool, pub current: bool }
+pub struct Names {
+    pub item: bool,
+    pub current: bool,
+}
 
 /// One compiled expression.
-pub struct Expr { /* private fields */ }
+pub struct Expr {/* private fields */}
 
 impl Expr {
     /// Compiles CEL. All problems: unknown names and functions (nearest offered), wrong argument counts, too long (16 KiB), too deep.
-    pub fn compile(_text: &str, _names: Names) -> Result<Expr, Vec<ExprProblem>> { todo!() }
-    pub fn text(&self) -> &str { todo!() }
+    pub fn compile(_text: &str, _names: Names) -> Result<Expr, Vec<ExprProblem>> {
+        todo!()
+    }
+    pub fn text(&self) -> &str {
+        todo!()
+    }
     /// `None` is `optional.none()`.
-    pub fn evaluate(&self, _scope: &Scope<'_>) -> Result<Option<Value>, ExprFault> { todo!() }
-    pub fn reads_now(&self) -> bool { todo!() }
-    pub fn reads_namespace_object(&self) -> bool { todo!() }
-    pub fn reads_item(&self) -> bool { todo!() }
-    pub fn reads_current(&self) -> bool { todo!() }
+    pub fn evaluate(&self, _scope: &Scope<'_>) -> Result<Option<Value>, ExprFault> {
+        todo!()
+    }
+    pub fn reads_now(&self) -> bool {
+        todo!()
+    }
+    pub fn reads_namespace_object(&self) -> bool {
+        todo!()
+    }
+    pub fn reads_item(&self) -> bool {
+        todo!()
+    }
+    pub fn reads_current(&self) -> bool {
+        todo!()
+    }
     /// Whether it reads of `object` only `metadata`, `apiVersion` and `kind`.
-    pub fn is_metadata_only(&self) -> bool { todo!() }
+    pub fn is_metadata_only(&self) -> bool {
+        todo!()
+    }
 }
 
 /// A YAML value with `${ }` in values and keys, compiled. A literal is kept as a tree and never rendered.
-pub struct Template { /* private fields */ }
+pub struct Template {/* private fields */}
 
 /// A problem of a template: which string of the tree it is in.
 pub struct TemplateProblem {
@@ -86,12 +105,20 @@ pub struct TemplateProblem {
 
 impl Template {
     /// Compiles every `${ }` in the tree; `$${` is a literal `${`.
-    pub fn compile(_tree: &Value, _names: Names) -> Result<Template, Vec<TemplateProblem>> { todo!() }
+    pub fn compile(_tree: &Value, _names: Names) -> Result<Template, Vec<TemplateProblem>> {
+        todo!()
+    }
     /// The value, if no `${ }` is in it.
-    pub fn literal(&self) -> Option<&Value> { todo!() }
+    pub fn literal(&self) -> Option<&Value> {
+        todo!()
+    }
     /// A whole-value `${ }` keeps its type; inside a longer string it becomes text; a whole value that is `optional.none()` drops its key.
     /// `None`: the whole template is `optional.none()`.
-    pub fn render(&self, _scope: &Scope<'_>) -> Result<Option<Value>, ExprFault> { todo!() }
+    pub fn render(&self, _scope: &Scope<'_>) -> Result<Option<Value>, ExprFault> {
+        todo!()
+    }
     /// The expressions in it.
-    pub fn expressions(&self) -> Vec<&Expr> { todo!() }
+    pub fn expressions(&self) -> Vec<&Expr> {
+        todo!()
+    }
 }

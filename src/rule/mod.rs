@@ -69,10 +69,18 @@ pub struct Step {
 
 /// What a step does.
 pub enum Action {
-    Patch { edits: Vec<Edit>, status: bool },
-    Delete { propagation: Option<Propagation>, grace_period_seconds: Option<i64> },
+    Patch {
+        edits: Vec<Edit>,
+        status: bool,
+    },
+    Delete {
+        propagation: Option<Propagation>,
+        grace_period_seconds: Option<i64>,
+    },
     /// A finding on an existing object.
-    Warn { message: Template },
+    Warn {
+        message: Template,
+    },
 }
 
 impl Action {
@@ -87,18 +95,30 @@ impl Action {
 
 /// A step's verb, also the word for it in output and in `allowProtected`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Verb { Patch, Delete, Warn }
+pub enum Verb {
+    Patch,
+    Delete,
+    Warn,
+}
 
 impl Verb {
     /// As written in rule files: `patch`, `delete`, `warn`.
     pub fn as_str(self) -> &'static str {
-        match self { Verb::Patch => "patch", Verb::Delete => "delete", Verb::Warn => "warn" }
+        match self {
+            Verb::Patch => "patch",
+            Verb::Delete => "delete",
+            Verb::Warn => "warn",
+        }
     }
 }
 
 /// `propagationPolicy` of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Propagation { Background, Foreground, Orphan }
+pub enum Propagation {
+    Background,
+    Foreground,
+    Orphan,
+}
 
 /// `limits`, with the defaults of the document filled in (a `delete` without `limits` has `abort_objects: Some(20)`).
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 /// Whether a problem keeps its rule from loading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity { Warning, Error }
+pub enum Severity {
+    Warning,
+    Error,
+}
 
 /// A place in a file. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,5 +37,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     /// `file:line:column: error: message`, the line, a marker below the place, `help: mend`.
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result { todo!() }
+    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        todo!()
+    }
 }

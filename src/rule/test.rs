@@ -23,19 +23,41 @@ pub enum Subject {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
-    Equals, NotEquals, In, NotIn, Exists, DoesNotExist, Empty, NotEmpty,
-    GreaterThan, AtLeast, LessThan, AtMost, Matches, DoesNotMatch,
+    Equals,
+    NotEquals,
+    In,
+    NotIn,
+    Exists,
+    DoesNotExist,
+    Empty,
+    NotEmpty,
+    GreaterThan,
+    AtLeast,
+    LessThan,
+    AtMost,
+    Matches,
+    DoesNotMatch,
 }
 
 /// `as`: how values are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadAs {
-    Age, Until, Duration, Quantity, Semver, Number, Size, Count,
-    ImageRegistry, ImageRepository, ImageTag, ImageDigest,
+    Age,
+    Until,
+    Duration,
+    Quantity,
+    Semver,
+    Number,
+    Size,
+    Count,
+    ImageRegistry,
+    ImageRepository,
+    ImageTag,
+    ImageDigest,
 }
 
 /// `{path | expression, as, operator, value | values}`, right sides pre-parsed.
-pub struct Clause { /* private fields */ }
+pub struct Clause {/* private fields */}
 
 /// How a test came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +89,11 @@ pub struct ClauseTrace {
 }
 
 /// All tests, in order. WrongType of a member of `any` or `none` fails or passes as the document's table says; an Unknown counts only if no certain answer decides.
-pub fn all(_tests: &[Test], _run: &mut TestRun<'_, '_>) -> Verdict { todo!() }
+pub fn all(_tests: &[Test], _run: &mut TestRun<'_, '_>) -> Verdict {
+    todo!()
+}
 
 /// Reads one value as a type for `as`; public for `explain`.
-pub fn describe(_node: Node<'_>) -> Value { todo!() }
+pub fn describe(_node: Node<'_>) -> Value {
+    todo!()
+}

@@ -17,7 +17,10 @@ pub struct Tree {
 #[derive(Clone, Debug)]
 pub enum Data {
     /// Null, bool, number, string. `plain` is false for quoted and block scalars: then offsets inside the text are not offsets in the line.
-    Scalar { value: Value, plain: bool },
+    Scalar {
+        value: Value,
+        plain: bool,
+    },
     List(Vec<Tree>),
     /// Keys are always strings, in file order; duplicate keys have been reported and the first kept.
     Map(Vec<(Tree, Tree)>),
@@ -25,13 +28,23 @@ pub enum Data {
 
 /// A YAML problem.
 #[derive(Clone, Debug)]
-pub struct YamlProblem { pub line: usize, pub column: usize, pub length: usize, pub message: String, pub mend: Option<String> }
+pub struct YamlProblem {
+    pub line: usize,
+    pub column: usize,
+    pub length: usize,
+    pub message: String,
+    pub mend: Option<String>,
+}
 
 /// Reads all documents of a text. A document with a problem is left out, the others are kept where the parser can go on.
 /// Bounds: 4 MiB a file, 64 levels, aliases expanded to at most 100,000 nodes.
-pub fn read(_text: &str) -> (Vec<Tree>, Vec<YamlProblem>) { todo!() }
+pub fn read(_text: &str) -> (Vec<Tree>, Vec<YamlProblem>) {
+    todo!()
+}
 
 impl Tree {
     /// Without the positions.
-    pub fn to_value(&self) -> Value { todo!() }
+    pub fn to_value(&self) -> Value {
+        todo!()
+    }
 }

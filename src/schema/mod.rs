@@ -13,21 +13,43 @@ pub struct Schema(pub(crate) Arc<()>);
 
 impl Schema {
     /// The built-in kinds of the Kubernetes version this release was made against.
-    pub fn bundled() -> Schema { todo!() }
+    pub fn bundled() -> Schema {
+        todo!()
+    }
     /// No kinds at all.
-    pub fn empty() -> Schema { todo!() }
+    pub fn empty() -> Schema {
+        todo!()
+    }
     /// Adds the kinds of CustomResourceDefinitions (`apiextensions.k8s.io/v1`). Items that are not CRDs or have no usable schema are named in the second value.
-    pub fn with_crds<'v>(&self, _crds: impl IntoIterator<Item = &'v Value>) -> (Schema, Vec<String>) { todo!() }
+    pub fn with_crds<'v>(
+        &self,
+        _crds: impl IntoIterator<Item = &'v Value>,
+    ) -> (Schema, Vec<String>) {
+        todo!()
+    }
     /// Adds the kinds of OpenAPI v3 documents (each the body of `/openapi/v3/apis/GROUP/VERSION` or `/openapi/v3/api/v1`). Kinds it redefines replace the old ones.
-    pub fn with_openapi<'v>(&self, _documents: impl IntoIterator<Item = &'v Value>) -> (Schema, Vec<String>) { todo!() }
+    pub fn with_openapi<'v>(
+        &self,
+        _documents: impl IntoIterator<Item = &'v Value>,
+    ) -> (Schema, Vec<String>) {
+        todo!()
+    }
     /// A kind at its preferred version.
-    pub fn kind(&self, _kind: &GroupKind) -> Option<Arc<KindSchema>> { todo!() }
+    pub fn kind(&self, _kind: &GroupKind) -> Option<Arc<KindSchema>> {
+        todo!()
+    }
     /// A kind at exactly this version.
-    pub fn kind_at(&self, _gvk: &Gvk) -> Option<Arc<KindSchema>> { todo!() }
+    pub fn kind_at(&self, _gvk: &Gvk) -> Option<Arc<KindSchema>> {
+        todo!()
+    }
     /// All kinds, each at its preferred version, sorted by group and kind.
-    pub fn kinds(&self) -> Vec<Arc<KindSchema>> { todo!() }
+    pub fn kinds(&self) -> Vec<Arc<KindSchema>> {
+        todo!()
+    }
     /// Whether a group belongs to Kubernetes itself (core, apps, batch, `*.k8s.io` that is bundled): an unknown kind in it is an error, elsewhere a warning.
-    pub fn is_builtin_group(&self, _group: &str) -> bool { todo!() }
+    pub fn is_builtin_group(&self, _group: &str) -> bool {
+        todo!()
+    }
 }
 
 /// One kind at one version.
@@ -47,12 +69,18 @@ pub struct KindSchema {
 
 impl KindSchema {
     /// The type of the whole object. `None` when the kind is known but its fields are not (a CRD that preserves unknown fields at the root).
-    pub fn root(&self) -> Option<Type<'_>> { todo!() }
+    pub fn root(&self) -> Option<Type<'_>> {
+        todo!()
+    }
     /// Where the Pod of this kind is: `[]` for Pod itself, `["spec","template"]`, `["spec","jobTemplate","spec","template"]`; `None` if it has none.
-    pub fn pod_prefix(&self) -> Option<&'static [&'static str]> { todo!() }
+    pub fn pod_prefix(&self) -> Option<&'static [&'static str]> {
+        todo!()
+    }
     /// Whether, and why, the field at `path` (names and, for list elements, `None`) cannot be changed after creation.
     /// The answer takes the whole path: `spec.containers.*.image` of a Pod can, `spec.containers.*.env` cannot.
-    pub fn fixed(&self, _path: &[Option<&str>]) -> Option<Fixed> { todo!() }
+    pub fn fixed(&self, _path: &[Option<&str>]) -> Option<Fixed> {
+        todo!()
+    }
 }
 
 /// A field fixed at creation.
@@ -90,22 +118,40 @@ pub enum Shape {
 }
 
 impl<'s> Type<'s> {
-    pub fn shape(self) -> Shape { todo!() }
+    pub fn shape(self) -> Shape {
+        todo!()
+    }
     /// The field of an `Object`, the value type of a `Map` (for any name), `Any` of an `Any`.
-    pub fn field(self, _name: &str) -> Option<Type<'s>> { todo!() }
+    pub fn field(self, _name: &str) -> Option<Type<'s>> {
+        todo!()
+    }
     /// The names of an `Object`'s fields, sorted.
-    pub fn field_names(self) -> Vec<&'s str> { todo!() }
+    pub fn field_names(self) -> Vec<&'s str> {
+        todo!()
+    }
     /// The element type of a `List`.
-    pub fn element(self) -> Option<Type<'s>> { todo!() }
+    pub fn element(self) -> Option<Type<'s>> {
+        todo!()
+    }
     /// The fields that identify an element of a `List` (`x-kubernetes-list-map-keys`, else the patch merge key); empty if there are none.
-    pub fn list_keys(self) -> Vec<&'s str> { todo!() }
+    pub fn list_keys(self) -> Vec<&'s str> {
+        todo!()
+    }
     /// Whether elements of this `List` form a set (`x-kubernetes-list-type: set`).
-    pub fn is_set(self) -> bool { todo!() }
+    pub fn is_set(self) -> bool {
+        todo!()
+    }
     /// Whether an `Object` requires this field.
-    pub fn requires(self, _name: &str) -> bool { todo!() }
+    pub fn requires(self, _name: &str) -> bool {
+        todo!()
+    }
     /// The default the server fills in (`protocol: TCP`), if the schema says.
-    pub fn default_of(self, _field: &str) -> Option<Value> { todo!() }
+    pub fn default_of(self, _field: &str) -> Option<Value> {
+        todo!()
+    }
 }
 
 /// The names nearest to `name` among `candidates`, best first; at most three; only those close enough to be a typing error.
-pub fn nearest<'c>(_name: &str, _candidates: impl IntoIterator<Item = &'c str>) -> Vec<&'c str> { todo!() }
+pub fn nearest<'c>(_name: &str, _candidates: impl IntoIterator<Item = &'c str>) -> Vec<&'c str> {
+    todo!()
+}

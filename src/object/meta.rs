@@ -1,0 +1,108 @@
+//! `metadata` of a record, and the two fields beside it that say what the object is.
+
+use super::Node;
+
+/// Absent or wrongly typed fields read as `None` or `""`.
+#[derive(Clone, Copy)]
+pub struct Meta<'a> {
+    root: Node<'a>,
+    metadata: Option<Node<'a>>,
+}
+
+impl<'a> Meta<'a> {
+    /// Of a whole object.
+    pub fn of(root: Node<'a>) -> Self {
+        Self {
+            root,
+            metadata: root.get_str("metadata"),
+        }
+    }
+
+    fn text(self, name: &str) -> &'a str {
+        self.metadata
+            .and_then(|m| m.get_str(name))
+            .and_then(Node::as_str)
+            .unwrap_or("")
+    }
+
+    /// `apiVersion`
+    pub fn api_version(self) -> &'a str {
+        self.root
+            .get_str("apiVersion")
+            .and_then(Node::as_str)
+            .unwrap_or("")
+    }
+
+    /// `kind`
+    pub fn kind(self) -> &'a str {
+        self.root
+            .get_str("kind")
+            .and_then(Node::as_str)
+            .unwrap_or("")
+    }
+
+    /// `metadata.name`
+    pub fn name(self) -> &'a str {
+        self.text("name")
+    }
+
+    /// `metadata.generateName`
+    pub fn generate_name(self) -> &'a str {
+        self.text("generateName")
+    }
+
+    /// `metadata.namespace`; `None` for a cluster-scoped object.
+    pub fn namespace(self) -> Option<&'a str> {
+        Some(self.text("namespace")).filter(|n| !n.is_empty())
+    }
+
+    /// `metadata.uid`
+    pub fn uid(self) -> &'a str {
+        self.text("uid")
+    }
+
+    /// `metadata.resourceVersion`
+    pub fn resource_version(self) -> &'a str {
+        self.text("resourceVersion")
+    }
+
+    /// `metadata.labels`
+    pub fn labels(self) -> Option<Node<'a>> {
+        self.metadata?.get_str("labels")
+    }
+
+    /// One label's value.
+    pub fn label(self, name: &str) -> Option<&'a str> {
+        self.labels()?.get_str(name)?.as_str()
+    }
+
+    /// One annotation's value.
+    pub fn annotation(self, name: &str) -> Option<&'a str> {
+        self.metadata?
+            .get_str("annotations")?
+            .get_str(name)?
+            .as_str()
+    }
+
+    /// `metadata.creationTimestamp`
+    pub fn creation_timestamp(self) -> Option<jiff::Timestamp> {
+        self.text("creationTimestamp").parse().ok()
+    }
+
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub fn is_deleting(self) -> bool {
+        self.metadata
+            .and_then(|m| m.get_str("deletionTimestamp"))
+            .is_some_and(|t| !t.is_null())
+    }
+
+    /// The owner reference with `controller: true`: (apiVersion, kind, name).
+    pub fn controller(self) -> Option<(&'a str, &'a str, &'a str)> {
+        let owners = self.metadata?.get_str("ownerReferences")?;
+        let owner = owners
+            .items()
+            .find(|o| o.get_str("controller").and_then(Node::as_bool) == Some(true))?;
+        let field = |name| owner.get_str(name).and_then(Node::as_str).unwrap_or("");
+        Some((field("apiVersion"), field("kind"), field("name")))
+    }
+}
