@@ -6,10 +6,11 @@
 //! | --- | --- | --- |
 //! | 0, 1, 2 | null, false, true | – |
 //! | 3 | negative integer | 8 bytes, little endian |
-//! | 4 | float, and integers above `i64::MAX` | 8 bytes, little endian |
+//! | 4 | float | 8 bytes, little endian |
 //! | 5 | string | length as varint, UTF-8 |
 //! | 6 | map | body length (4 bytes, little endian), then key and value in turn |
 //! | 7 | list | body length, then the values |
+//! | 8 | integer above `i64::MAX` | 8 bytes, little endian |
 //! | 9 | integer from 0 | varint |
 //!
 //! A key is a varint: its symbol plus one, or 0 followed by the name as a string (length, UTF-8) where the name is not interned.
@@ -31,6 +32,7 @@ const FLOAT: u8 = 4;
 const STRING: u8 = 5;
 const MAP: u8 = 6;
 const LIST: u8 = 7;
+const LARGE: u8 = 8;
 const NATURAL: u8 = 9;
 
 /// Maps whose keys are a user's words, not fields of the API: their names may take only a part of the symbol table.
@@ -230,7 +232,10 @@ fn put_i64(out: &mut Vec<u8>, n: i64) {
 fn put_u64(out: &mut Vec<u8>, n: u64) {
     match i64::try_from(n) {
         Ok(n) => put_i64(out, n),
-        Err(_) => put_f64(out, n as f64),
+        Err(_) => {
+            out.push(LARGE);
+            out.extend_from_slice(&n.to_le_bytes());
+        }
     }
 }
 
@@ -468,7 +473,7 @@ fn skip(bytes: &[u8], at: &mut usize) {
     *at += 1;
     match tag {
         NULL | FALSE | TRUE => {}
-        NEGATIVE | FLOAT => *at += 8,
+        NEGATIVE | FLOAT | LARGE => *at += 8,
         STRING => {
             let length = varint(bytes, at) as usize;
             *at += length;
@@ -522,7 +527,7 @@ impl<'a> Node<'a> {
             NULL => NodeKind::Null,
             FALSE | TRUE => NodeKind::Bool,
             NEGATIVE | NATURAL => NodeKind::Int,
-            FLOAT => NodeKind::Float,
+            FLOAT | LARGE => NodeKind::Float,
             STRING => NodeKind::String,
             LIST => NodeKind::List,
             _ => NodeKind::Map,
@@ -556,6 +561,7 @@ impl<'a> Node<'a> {
     pub fn as_f64(self) -> Option<f64> {
         match self.0[0] {
             FLOAT => Some(f64::from_le_bytes(eight(self.0, 1))),
+            LARGE => Some(u64::from_le_bytes(eight(self.0, 1)) as f64),
             _ => self.as_i64().map(|n| n as f64),
         }
     }
@@ -662,15 +668,11 @@ impl<'a> Node<'a> {
             NodeKind::Null => Value::Null,
             NodeKind::Bool => Value::Bool(self.as_bool().unwrap_or_default()),
             NodeKind::Int => Value::from(self.as_i64().unwrap_or_default()),
-            NodeKind::Float => {
-                let float = self.as_f64().unwrap_or_default();
-                // Whole numbers above i64::MAX came in as integers.
-                if float >= 9.3e18 && float <= 1.8e19 && float.fract() == 0.0 {
-                    Value::from(float as u64)
-                } else {
-                    Number::from_f64(float).map_or(Value::Null, Value::Number)
-                }
+            NodeKind::Float if self.0[0] == LARGE => {
+                Value::from(u64::from_le_bytes(eight(self.0, 1)))
             }
+            NodeKind::Float => Number::from_f64(self.as_f64().unwrap_or_default())
+                .map_or(Value::Null, Value::Number),
             NodeKind::String => Value::from(self.as_str().unwrap_or_default()),
             NodeKind::List => Value::Array(self.items().map(Node::to_value).collect()),
             NodeKind::Map => Value::Object(
@@ -829,3 +831,7 @@ impl<'a> Iterator for Entries<'a> {
         Some((key, node))
     }
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

@@ -1,0 +1,184 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn pod() -> Value {
+    json!({"kind": "Pod", "apiVersion": "v1",
+        "metadata": {"name": "a", "namespace": "shop", "uid": "u", "resourceVersion": "7", "labels": {"app": "web"},
+            "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}]},
+        "spec": {"containers": [{"name": "app", "image": "nginx", "ports": [{"containerPort": 80}]}], "priority": -5, "big": u64::MAX},
+        "status": null})
+}
+
+#[test]
+fn managed_fields_are_dropped_and_everything_else_comes_back() {
+    let text = serde_json::to_vec(&pod()).unwrap();
+    let mut expected = pod();
+    expected["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .remove("managedFields");
+    assert_eq!(Record::from_json(&text, None).unwrap().to_value(), expected);
+    assert_eq!(Record::from_value(&pod()).to_value(), expected);
+    assert_eq!(
+        Record::from_json(&text, None).unwrap(),
+        Record::from_value(&pod())
+    );
+}
+
+#[test]
+fn only_metadata_of_the_object_loses_managed_fields() {
+    let value = json!({"metadata": {"name": "a"}, "spec": {"template": {"metadata": {"managedFields": []}}}, "managedFields": 1});
+    assert_eq!(Record::from_value(&value).to_value(), value);
+    assert_eq!(
+        Record::from_json(value.to_string().as_bytes(), None)
+            .unwrap()
+            .to_value(),
+        value
+    );
+}
+
+#[test]
+fn the_kind_asked_for_wins_over_the_one_in_the_text() {
+    let gvk = Gvk::from_api_version("apps/v1", "Deployment");
+    let text = br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a"}}"#;
+    let record = Record::from_json(text, Some(&gvk)).unwrap();
+    assert_eq!(
+        (
+            record.meta().api_version(),
+            record.meta().kind(),
+            record.meta().name()
+        ),
+        ("apps/v1", "Deployment", "a")
+    );
+    let record = Record::from_json(br#"{"metadata":{"name":"a"}}"#, Some(&gvk)).unwrap();
+    assert_eq!(
+        record.to_value(),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}})
+    );
+}
+
+#[test]
+fn text_that_is_no_object_is_an_error() {
+    for text in ["", "[]", "1", "\"x\"", "{\"a\":", "{} x", "null"] {
+        assert!(Record::from_json(text.as_bytes(), None).is_err(), "{text}");
+    }
+    let deep = "{\"a\":".repeat(10_000);
+    assert!(Record::from_json(deep.as_bytes(), None).is_err());
+}
+
+#[test]
+fn fields_are_found_by_key_and_by_text() {
+    let record = Record::from_value(&pod());
+    let root = record.root();
+    assert_eq!(
+        root.path(&["spec", "containers"])
+            .unwrap()
+            .at(0)
+            .unwrap()
+            .get(&Key::new("image"))
+            .unwrap()
+            .as_str(),
+        Some("nginx")
+    );
+    assert_eq!(root.path(&["spec", "priority"]).unwrap().as_i64(), Some(-5));
+    assert_eq!(
+        root.path(&["spec", "big"]).unwrap().to_value(),
+        json!(u64::MAX)
+    );
+    assert!(root.get_str("status").unwrap().is_null());
+    assert!(root.get_str("never interned anywhere").is_none());
+    assert!(root.get(&Key::new("absent")).is_none());
+    assert_eq!(root.path(&["spec", "containers"]).unwrap().len(), Some(1));
+    assert!(root.at(0).is_none());
+}
+
+#[test]
+fn names_too_long_to_intern_are_found_all_the_same() {
+    let long = "x".repeat(symbol::LONGEST + 1);
+    let record = Record::from_value(&json!({ long.clone(): 1, "after": 2 }));
+    assert_eq!(
+        record.root().get(&Key::new(&long)).unwrap().as_i64(),
+        Some(1)
+    );
+    assert_eq!(record.root().get_str(&long).unwrap().as_i64(), Some(1));
+    assert_eq!(
+        record.root().get(&Key::new("after")).unwrap().as_i64(),
+        Some(2)
+    );
+    assert_eq!(record.to_value(), json!({ long: 1, "after": 2 }));
+}
+
+#[test]
+fn a_hundred_thousand_label_keys_leave_the_fields_of_the_api_interned() {
+    for batch in 0..100 {
+        let labels: Map<String, Value> = (0..1000)
+            .map(|i| (format!("flood-{batch}-{i}"), json!("v")))
+            .collect();
+        let record = Record::from_value(&json!({"metadata": {"labels": labels}}));
+        assert_eq!(
+            record.meta().label(&format!("flood-{batch}-999")),
+            Some("v")
+        );
+    }
+    assert!(symbol::interned() <= symbol::FREE_CAPACITY + symbol::CAPACITY);
+    assert!(symbol::intern("aFieldSeenForTheFirstTimeAfterTheFlood", false).is_some());
+}
+
+#[test]
+fn equality_does_not_mind_order_or_the_way_a_number_is_written() {
+    let a = Record::from_value(&json!({"a": 1, "b": [1, {"x": 1, "y": 2}]}));
+    assert!(
+        a.root()
+            .equals(&json!({"b": [1.0, {"y": 2, "x": 1}], "a": 1}))
+    );
+    assert_eq!(
+        a,
+        Record::from_value(&json!({"b": [1, {"y": 2, "x": 1}], "a": 1.0}))
+    );
+    for other in [
+        json!({"a": 1}),
+        json!({"a": 1, "b": [1]}),
+        json!({"a": 2, "b": [1, {"x": 1, "y": 2}]}),
+        json!({"a": 1, "c": [1, {"x": 1, "y": 2}]}),
+    ] {
+        assert_ne!(a, Record::from_value(&other), "{other}");
+        assert!(!a.root().equals(&other), "{other}");
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u32>().prop_map(|n| Value::from(f64::from(n) + 0.5)),
+        ".{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 64, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
+            prop::collection::vec(("[a-zA-Z./]{0,8}", inner), 0..6)
+                .prop_map(|m| Value::Object(m.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_goes_in_comes_out(value in any_json()) {
+        let value = json!({"spec": value});
+        let record = Record::from_value(&value);
+        prop_assert_eq!(record.to_value(), value.clone());
+        prop_assert!(record.root().equals(&value));
+        let parsed = Record::from_json(value.to_string().as_bytes(), None).unwrap();
+        prop_assert_eq!(&parsed, &record);
+        prop_assert_eq!(serde_json::to_value(parsed.root()).unwrap(), value);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Record::from_json(&bytes, None);
+    }
+}
