@@ -28,35 +28,97 @@ impl Random {
     }
     fn text(&mut self, n: usize, alphabet: &str) -> String {
         let letters = alphabet.as_bytes();
-        (0..n).map(|_| letters[self.below(letters.len())] as char).collect()
+        (0..n)
+            .map(|_| letters[self.below(letters.len())] as char)
+            .collect()
     }
     fn hex(&mut self, n: usize) -> String {
         self.text(n, "0123456789abcdef")
     }
     fn uid(&mut self) -> String {
-        format!("{}-{}-4{}-a{}-{}", self.hex(8), self.hex(4), self.hex(3), self.hex(3), self.hex(12))
+        format!(
+            "{}-{}-4{}-a{}-{}",
+            self.hex(8),
+            self.hex(4),
+            self.hex(3),
+            self.hex(3),
+            self.hex(12)
+        )
     }
     fn time(&mut self) -> String {
         let (month, day, hour) = (1 + self.below(7), 1 + self.below(28), self.below(24));
-        format!("2026-{month:02}-{day:02}T{hour:02}:{:02}:{:02}Z", self.below(60), self.below(60))
+        format!(
+            "2026-{month:02}-{day:02}T{hour:02}:{:02}:{:02}Z",
+            self.below(60),
+            self.below(60)
+        )
     }
     fn ip(&mut self) -> String {
-        format!("10.{}.{}.{}", self.below(64), self.below(256), 1 + self.below(254))
+        format!(
+            "10.{}.{}.{}",
+            self.below(64),
+            self.below(256),
+            1 + self.below(254)
+        )
     }
 }
 
 const WORDS: &[&str] = &[
-    "api", "worker", "gateway", "cache", "indexer", "scheduler", "frontend", "ingest", "consumer", "billing", "notifier",
-    "proxy", "audit", "session", "report", "export", "matcher", "ranker", "feed", "auth", "quota", "router", "sync", "relay",
+    "api",
+    "worker",
+    "gateway",
+    "cache",
+    "indexer",
+    "scheduler",
+    "frontend",
+    "ingest",
+    "consumer",
+    "billing",
+    "notifier",
+    "proxy",
+    "audit",
+    "session",
+    "report",
+    "export",
+    "matcher",
+    "ranker",
+    "feed",
+    "auth",
+    "quota",
+    "router",
+    "sync",
+    "relay",
 ];
-const TEAMS: &[&str] = &["core", "edge", "sre", "data", "ml", "payments", "growth", "identity"];
+const TEAMS: &[&str] = &[
+    "core", "edge", "sre", "data", "ml", "payments", "growth", "identity",
+];
 const TIERS: &[&str] = &["frontend", "backend", "data"];
 const ENVIRONMENTS: &[&str] = &["prod", "staging", "dev", "canary", "batch"];
-const REGISTRIES: &[&str] = &["registry.example.com/platform", "docker.io/library", "quay.io/example"];
+const REGISTRIES: &[&str] = &[
+    "registry.example.com/platform",
+    "docker.io/library",
+    "quay.io/example",
+];
 const VARIABLES: &[&str] = &[
-    "LOG_LEVEL", "DATABASE_URL", "REDIS_URL", "KAFKA_BROKERS", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME",
-    "FEATURE_FLAGS", "HTTP_PORT", "GRPC_PORT", "AWS_REGION", "S3_BUCKET", "SENTRY_DSN", "CONCURRENCY", "QUEUE_NAME",
-    "RETRY_LIMIT", "TIMEOUT_MS", "TZ", "JAVA_TOOL_OPTIONS", "GOMAXPROCS",
+    "LOG_LEVEL",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "KAFKA_BROKERS",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_SERVICE_NAME",
+    "FEATURE_FLAGS",
+    "HTTP_PORT",
+    "GRPC_PORT",
+    "AWS_REGION",
+    "S3_BUCKET",
+    "SENTRY_DSN",
+    "CONCURRENCY",
+    "QUEUE_NAME",
+    "RETRY_LIMIT",
+    "TIMEOUT_MS",
+    "TZ",
+    "JAVA_TOOL_OPTIONS",
+    "GOMAXPROCS",
 ];
 const NAME_LETTERS: &str = "bcdfghjklmnpqrstvwxz2456789";
 
@@ -79,16 +141,26 @@ fn owned_fields(value: &Value, field: &str) -> Value {
         Value::Object(map) if !map.is_empty() => {
             let mut names: Vec<&String> = map.keys().collect();
             names.sort();
-            Value::Object(names.into_iter().map(|n| (format!("f:{n}"), owned_fields(&map[n], n))).collect())
+            Value::Object(
+                names
+                    .into_iter()
+                    .map(|n| (format!("f:{n}"), owned_fields(&map[n], n)))
+                    .collect(),
+            )
         }
         Value::Array(list) => match list_keys(field) {
             None => json!({}),
             Some(keys) => {
                 let mut out = Map::from_iter([(".".to_owned(), json!({}))]);
                 for item in list {
-                    let key: Map<String, Value> =
-                        keys.iter().filter_map(|k| Some(((*k).to_owned(), item.get(*k)?.clone()))).collect();
-                    let mut fields = owned_fields(item, "").as_object().cloned().unwrap_or_default();
+                    let key: Map<String, Value> = keys
+                        .iter()
+                        .filter_map(|k| Some(((*k).to_owned(), item.get(*k)?.clone())))
+                        .collect();
+                    let mut fields = owned_fields(item, "")
+                        .as_object()
+                        .cloned()
+                        .unwrap_or_default();
                     fields.insert(".".to_owned(), json!({}));
                     out.insert(format!("k:{}", Value::Object(key)), Value::Object(fields));
                 }
@@ -127,7 +199,16 @@ fn container(random: &mut Random, app: &str, name: &str, token: &str, is_main: b
             }
         })
         .collect();
-    let tag = if random.chance(8) { "latest".to_owned() } else { format!("{}.{}.{}", random.below(9), random.below(30), random.below(9)) };
+    let tag = if random.chance(8) {
+        "latest".to_owned()
+    } else {
+        format!(
+            "{}.{}.{}",
+            random.below(9),
+            random.below(30),
+            random.below(9)
+        )
+    };
     let mut container = json!({
         "name": name,
         "image": format!("{}/{name}:{tag}", random.pick(REGISTRIES)),
@@ -165,7 +246,12 @@ pub fn pod(random: &mut Random, index: usize) -> Value {
     let mut labels = json!({"app.kubernetes.io/name": app, "app.kubernetes.io/instance": format!("{app}-{namespace}"),
         "team": random.pick(TEAMS), "tier": random.pick(TIERS), "pod-template-hash": random.text(9, NAME_LETTERS)});
     if random.chance(60) {
-        labels["app.kubernetes.io/version"] = json!(format!("{}.{}.{}", random.below(9), random.below(20), random.below(9)));
+        labels["app.kubernetes.io/version"] = json!(format!(
+            "{}.{}.{}",
+            random.below(9),
+            random.below(20),
+            random.below(9)
+        ));
         labels["app.kubernetes.io/managed-by"] = json!("Helm");
         labels["helm.sh/chart"] = json!(format!("{app}-{}.1.0", random.below(9)));
     }
@@ -227,7 +313,10 @@ pub fn pod(random: &mut Random, index: usize) -> Value {
     let controller = json!({"f:metadata": {"f:annotations": owned_fields(&annotations, ""), "f:generateName": {}, "f:labels": owned_fields(&labels, ""),
         "f:ownerReferences": owned_fields(&owners, "ownerReferences")}, "f:spec": owned_fields(&spec, "")});
     let kubelet = json!({"f:status": owned_fields(&status, "")});
-    let managed_fields = [managed(random, "kube-controller-manager", controller, None), managed(random, "kubelet", kubelet, Some("status"))];
+    let managed_fields = [
+        managed(random, "kube-controller-manager", controller, None),
+        managed(random, "kubelet", kubelet, Some("status")),
+    ];
     json!({"kind": "Pod", "apiVersion": "v1",
         "metadata": {"name": format!("{replica_set}-{index:05}"), "generateName": format!("{replica_set}-"), "namespace": namespace, "uid": random.uid(),
             "resourceVersion": (81_000_000 + index).to_string(), "generation": 1, "creationTimestamp": started, "labels": labels,
@@ -238,5 +327,7 @@ pub fn pod(random: &mut Random, index: usize) -> Value {
 /// `n` Pods as JSON text, each as the API server would send it.
 pub fn corpus(n: usize) -> Vec<Vec<u8>> {
     let mut random = Random::new(20_260_801);
-    (0..n).map(|i| pod(&mut random, i).to_string().into_bytes()).collect()
+    (0..n)
+        .map(|i| pod(&mut random, i).to_string().into_bytes())
+        .collect()
 }
