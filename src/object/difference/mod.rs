@@ -1,0 +1,9 @@
+//! The difference between two states of an object: as a JSON patch for the server, as a diff for people.
+
+mod patch;
+mod sensitive;
+mod text;
+
+pub use patch::json_patch;
+pub use sensitive::redact;
+pub use text::{text, text_up_to, yaml};

@@ -1,0 +1,200 @@
+//! A diff for people: unified, of the YAML of both states.
+
+use super::sensitive::{hide, is_secret};
+use crate::object::GroupKind;
+use serde_json::{Map, Value};
+use similar::{Algorithm, TextDiff};
+
+/// A unified diff of the two as YAML, three lines of context, without a header. Values of `data` and `stringData` of a Secret,
+/// and `last-applied-configuration` annotations of one, show as `(sensitive, 24 bytes, changed)`. Empty if nothing differs.
+pub fn text(kind: &GroupKind, before: Option<&Value>, after: Option<&Value>) -> String {
+    let shown = |value: Option<&Value>, former: Option<&Value>| {
+        value.map_or_else(String::new, |value| {
+            let mut value = value.clone();
+            if is_secret(kind) {
+                hide(&mut value, former);
+            }
+            if let Some(former) = former {
+                follow_order(&mut value, former);
+            }
+            yaml(&value)
+        })
+    };
+    let old = shown(before, None);
+    let new = shown(after, before);
+    TextDiff::configure()
+        .algorithm(Algorithm::Patience)
+        .diff_lines(old.as_str(), new.as_str())
+        .unified_diff()
+        .context_radius(3)
+        .to_string()
+}
+
+/// As [`text`], at most `lines` lines, of which the last says how many are left out.
+pub fn text_up_to(
+    kind: &GroupKind,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    lines: usize,
+) -> String {
+    let whole = text(kind, before, after);
+    let count = whole.lines().count();
+    if count <= lines {
+        return whole;
+    }
+    let kept = lines.saturating_sub(1);
+    let mut cut: String = whole.split_inclusive('\n').take(kept).collect();
+    cut.push_str(&format!("… {} more lines\n", count - kept));
+    cut
+}
+
+/// A tree as YAML, keys in the tree's own order, long strings on one line, texts of several lines as blocks.
+/// Nothing is hidden: for output, [`redact`](super::redact) first.
+pub fn yaml(value: &Value) -> String {
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    match serde_saphyr::to_string_with_options(value, options) {
+        Ok(mut text) => {
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text
+        }
+        // A tree that YAML cannot carry is still shown; JSON is YAML.
+        Err(_) => format!("{value:#}\n"),
+    }
+}
+
+/// Puts the members of maps into the order of `model`, new ones behind: an order that changed is no change.
+fn follow_order(value: &mut Value, model: &Value) {
+    match (value, model) {
+        (Value::Object(map), Value::Object(model)) => {
+            let mut rest = std::mem::take(map);
+            let mut ordered = Map::with_capacity(rest.len());
+            for (name, former) in model {
+                if let Some(mut member) = rest.shift_remove(name) {
+                    follow_order(&mut member, former);
+                    ordered.insert(name.clone(), member);
+                }
+            }
+            ordered.extend(rest);
+            *map = ordered;
+        }
+        (Value::Array(list), Value::Array(model)) => {
+            for (element, former) in list.iter_mut().zip(model) {
+                follow_order(element, former);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::redact;
+    use super::*;
+    use serde_json::json;
+
+    fn deployment() -> GroupKind {
+        GroupKind::new("apps", "Deployment")
+    }
+
+    #[test]
+    fn shows_what_changed_with_three_lines_of_context() {
+        let before = json!({"kind": "Deployment", "metadata": {"name": "web", "labels": {"a": "1"}}, "spec": {"replicas": 1, "paused": false}});
+        let mut after = before.clone();
+        after["spec"]["replicas"] = json!(3);
+        assert_eq!(
+            text(&deployment(), Some(&before), Some(&after)),
+            "@@ -4,5 +4,5 @@\n   labels:\n     a: \"1\"\n spec:\n-  replicas: 1\n+  replicas: 3\n   paused: false\n"
+        );
+    }
+
+    #[test]
+    fn says_nothing_where_only_the_order_of_keys_differs() {
+        let before = json!({"a": 1, "b": [{"c": 1, "d": 2}]});
+        let after = json!({"b": [{"d": 2, "c": 1}], "a": 1});
+        assert_eq!(text(&deployment(), Some(&before), Some(&after)), "");
+        assert_eq!(text(&deployment(), None, None), "");
+    }
+
+    #[test]
+    fn a_creation_and_a_deletion_are_all_plus_and_all_minus() {
+        let object = json!({"kind": "Deployment"});
+        assert_eq!(
+            text(&deployment(), None, Some(&object)),
+            "@@ -0,0 +1 @@\n+kind: Deployment\n"
+        );
+        assert_eq!(
+            text(&deployment(), Some(&object), None),
+            "@@ -1 +0,0 @@\n-kind: Deployment\n"
+        );
+    }
+
+    #[test]
+    fn keeps_long_strings_on_one_line_and_shows_texts_as_blocks() {
+        let long = "word ".repeat(60);
+        let shown = yaml(&json!({"long": long.trim(), "text": "one\ntwo\n"}));
+        assert_eq!(
+            shown,
+            format!("long: {}\ntext: |\n  one\n  two\n", long.trim())
+        );
+    }
+
+    #[test]
+    fn a_maximum_says_what_it_left_out() {
+        let after = json!({"l": (0..100).collect::<Vec<_>>()});
+        let cut = text_up_to(&deployment(), Some(&json!({"l": []})), Some(&after), 10);
+        assert_eq!(cut.lines().count(), 10);
+        assert!(cut.ends_with("… 94 more lines\n"), "{cut}");
+    }
+
+    #[test]
+    fn never_shows_what_a_secret_holds() {
+        let secret = GroupKind::new("", "Secret");
+        let hidden = "aHVudGVyMg==";
+        let object = |data: &str| {
+            json!({
+                "kind": "Secret",
+                "metadata": {"name": "s", "annotations": {
+                    "kubectl.kubernetes.io/last-applied-configuration": format!("{{\"data\":\"{data}\"}}"), "note": "free"}},
+                "data": {"password": data, "same": "eA==", "odd": [data], "broken": format!("%{data}")},
+                "stringData": {"p": format!("plain {data}")},
+            })
+        };
+        let (before, after) = (object(hidden), object("aHVudGVyMw=="));
+        for shown in [
+            text(&secret, Some(&before), Some(&after)),
+            text(&secret, None, Some(&after)),
+            text(&secret, Some(&before), None),
+            yaml(&redact(&secret, &before)),
+            yaml(&redact(&secret, &after)),
+        ] {
+            assert!(!shown.contains("aHVudGVy"), "{shown}");
+            assert!(shown.contains("(sensitive, 7 bytes"), "{shown}");
+        }
+        let shown = text(&secret, Some(&before), Some(&after));
+        assert!(
+            shown.contains(
+                "-  password: (sensitive, 7 bytes)\n+  password: (sensitive, 7 bytes, changed)\n"
+            ),
+            "{shown}"
+        );
+        assert!(shown.contains("   same: (sensitive, 1 bytes)"), "{shown}");
+        assert!(shown.contains("note: free"), "{shown}");
+        for odd in [
+            json!({"data": hidden}),
+            json!({"data": 7}),
+            json!({"stringData": [hidden]}),
+        ] {
+            let shown = text(&secret, None, Some(&odd));
+            assert!(
+                shown.contains("(sensitive, ") && !shown.contains(hidden),
+                "{shown}"
+            );
+        }
+        // Only Secrets of the core group are Secrets.
+        let other = GroupKind::new("example.com", "Secret");
+        assert_eq!(redact(&other, &before), before);
+    }
+}
