@@ -6,6 +6,7 @@
 pub mod compile;
 pub mod edit;
 pub mod expr;
+mod number;
 pub mod path;
 pub mod problem;
 pub mod selector;

@@ -1,0 +1,295 @@
+//! Right sides, read once as what `as` and the operator make of them.
+
+use super::super::number::Number;
+use super::{Operator, ReadAs};
+use crate::object::duration;
+use crate::object::quantity::Quantity;
+use parking_lot::Mutex;
+use regex::{Regex, RegexBuilder};
+use semver::Version;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Largest compiled regular expression, in bytes.
+const LARGEST_REGEX: usize = 1 << 20;
+/// Longest regular expression, in bytes.
+const LONGEST_REGEX: usize = 4096;
+
+/// A right side.
+#[derive(Debug)]
+pub(super) enum Operand {
+    /// For `Equals` and `In` without `as`: compared by type, deeply.
+    Json(Value),
+    Number(Number),
+    /// Of ages, `until` and durations.
+    Span(Duration),
+    Quantity(Quantity),
+    Semver(Version),
+    Text(Box<str>),
+    Pattern(Regex),
+}
+
+/// Why a right side cannot be one.
+pub(super) struct Refusal {
+    pub(super) message: String,
+    pub(super) mend: Option<String>,
+}
+
+fn refuse<T>(message: impl Into<String>, mend: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal {
+        message: message.into(),
+        mend: Some(mend.into()),
+    })
+}
+
+impl Operand {
+    /// Reads a value that is not null.
+    pub(super) fn read(
+        value: Value,
+        read_as: Option<ReadAs>,
+        operator: Operator,
+    ) -> Result<Self, Refusal> {
+        if operator.positive() == Operator::Matches {
+            return match value {
+                Value::String(text) => pattern(&text).map(Self::Pattern),
+                _ => refuse(
+                    "a regular expression is text",
+                    format!("quote it: `\"{value}\"`"),
+                ),
+            };
+        }
+        let Some(read_as) = read_as else {
+            return match Number::of_value(&value) {
+                Some(number) if operator.is_ordering() => Ok(Self::Number(number)),
+                None if operator.is_ordering() => unordered(&value, operator),
+                _ => Ok(Self::Json(value)),
+            };
+        };
+        let name = read_as.as_str();
+        match read_as {
+            ReadAs::Age | ReadAs::Until | ReadAs::Duration => match &value {
+                Value::String(text) => match duration::parse(text) {
+                    Ok(span) => Ok(Self::Span(span)),
+                    Err(message) => Err(Refusal {
+                        message,
+                        mend: None,
+                    }),
+                },
+                Value::Number(n) => refuse(
+                    format!("`as: {name}` compares durations, and {n} has no unit"),
+                    format!("write for example `{n}s` or `{n}d`"),
+                ),
+                _ => refuse(
+                    format!("`as: {name}` compares durations"),
+                    "write for example `7d`",
+                ),
+            },
+            ReadAs::Quantity => {
+                match &value {
+                    Value::String(text) => {
+                        Quantity::parse(text)
+                            .map(Self::Quantity)
+                            .map_err(|message| Refusal {
+                                message,
+                                mend: None,
+                            })
+                    }
+                    Value::Number(n) => Quantity::parse(&n.to_string())
+                        .map(Self::Quantity)
+                        .map_err(|message| Refusal {
+                            message,
+                            mend: None,
+                        }),
+                    _ => refuse(
+                        "`as: quantity` compares quantities",
+                        "write for example `500Mi`",
+                    ),
+                }
+            }
+            ReadAs::Semver => match &value {
+                Value::String(text) => match semver(text) {
+                    Some(version) => Ok(Self::Semver(version)),
+                    None => refuse(
+                        format!("{text:?} is no semantic version"),
+                        full_version(text),
+                    ),
+                },
+                Value::Number(n) => refuse(
+                    format!("{n} is a number, not a semantic version"),
+                    format!(
+                        "write all three parts, quoted: `{}`",
+                        full_version_of(&n.to_string())
+                    ),
+                ),
+                _ => refuse(
+                    "`as: semver` compares semantic versions",
+                    "write for example `\"1.27.0\"`",
+                ),
+            },
+            ReadAs::Number => {
+                let number = match &value {
+                    Value::String(text) => Number::parse(text),
+                    other => Number::of_value(other),
+                };
+                match number {
+                    Some(number) => Ok(Self::Number(number)),
+                    None => refuse(
+                        format!("{value} is no number"),
+                        "write a number, or `as: quantity` for amounts such as `500Mi`",
+                    ),
+                }
+            }
+            ReadAs::Size | ReadAs::Count => match value.as_i64() {
+                Some(n) => Ok(Self::Number(Number::Int(n))),
+                None => refuse(
+                    format!("`as: {name}` compares whole numbers, and {value} is none"),
+                    "write a whole number, without quotes",
+                ),
+            },
+            ReadAs::ImageRegistry
+            | ReadAs::ImageRepository
+            | ReadAs::ImageTag
+            | ReadAs::ImageDigest => match value {
+                Value::String(text) => Ok(Self::Text(text.into())),
+                _ => refuse(
+                    format!("`as: {name}` compares text, and {value} is none"),
+                    format!("quote it: `\"{value}\"`"),
+                ),
+            },
+        }
+    }
+}
+
+/// A semantic version, with or without the `v` that Kubernetes and most image tags put before it.
+pub(super) fn semver(text: &str) -> Option<Version> {
+    Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()
+}
+
+fn full_version_of(text: &str) -> String {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    match text.split('.').count() {
+        1 => format!("\"{text}.0.0\""),
+        _ => format!("\"{text}.0\""),
+    }
+}
+
+/// What to write instead of a version that is not a full one.
+fn full_version(text: &str) -> String {
+    let bare = text.strip_prefix('v').unwrap_or(text);
+    let parts: Vec<&str> = bare.split('.').collect();
+    if parts.len() < 3
+        && parts
+            .iter()
+            .all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
+    {
+        format!("write all three parts: `{}`", full_version_of(text))
+    } else {
+        "write for example `1.27.0`".into()
+    }
+}
+
+/// Ordering something without `as` that is not a number.
+fn unordered(value: &Value, operator: Operator) -> Result<Operand, Refusal> {
+    let word = operator.as_str();
+    let Value::String(text) = value else {
+        return refuse(
+            format!("`{word}` compares numbers, and {value} is none"),
+            "write a number",
+        );
+    };
+    let is_duration = duration::parse(text).is_ok();
+    let is_quantity = Quantity::parse(text).is_ok();
+    let mend = if Number::parse(text).is_some() {
+        "write it without quotes, or add `as: number` where the value is text too"
+    } else if semver(text).is_some() {
+        "add `as: semver`"
+    } else if is_duration && is_quantity {
+        "add `as: age`, `as: duration` or `as: quantity`"
+    } else if is_duration {
+        "add `as: age`, `as: until` or `as: duration`"
+    } else if is_quantity {
+        "add `as: quantity`"
+    } else if text.parse::<jiff::Timestamp>().is_ok() {
+        "moments are compared as ages: write `as: age` and a duration"
+    } else {
+        "add `as` with the type to read it as: age, until, duration, quantity, semver or number"
+    };
+    refuse(
+        format!("`{word}` without `as` compares numbers, and {text:?} is text"),
+        mend,
+    )
+}
+
+/// A regular expression, unanchored, of bounded size.
+pub(super) fn pattern(text: &str) -> Result<Regex, Refusal> {
+    if text.len() > LONGEST_REGEX {
+        return refuse(
+            format!(
+                "a regular expression has at most {LONGEST_REGEX} bytes, this one has {}",
+                text.len()
+            ),
+            "compare with `In` and a list",
+        );
+    }
+    RegexBuilder::new(text)
+        .size_limit(LARGEST_REGEX)
+        .build()
+        .map_err(|error| Refusal {
+            message: format!(
+                "this regular expression does not compile: {}",
+                regex_reason(&error)
+            ),
+            mend: regex_mend(&error).map(Into::into),
+        })
+}
+
+/// The regex crate's reason in one line, without its drawing of the place.
+pub(in crate::rule) fn regex_reason(error: &regex::Error) -> String {
+    match error {
+        regex::Error::CompiledTooBig(_) => {
+            format!("it would take more than {} MiB", LARGEST_REGEX >> 20)
+        }
+        other => {
+            let told = other.to_string();
+            let reason = told
+                .lines()
+                .rev()
+                .find(|line| !line.trim().is_empty())
+                .unwrap_or(&told);
+            reason.trim().trim_start_matches("error: ").to_owned()
+        }
+    }
+}
+
+/// What to write instead of the two forms that no linear-time engine has.
+pub(in crate::rule) fn regex_mend(error: &regex::Error) -> Option<&'static str> {
+    let told = error.to_string();
+    if told.contains("look-around") {
+        Some(
+            "there is no look-around: say the negation with `DoesNotMatch`, or `!search(…)` in a filter",
+        )
+    } else if told.contains("backreferences") {
+        Some("there are no back-references: matching takes linear time")
+    } else {
+        None
+    }
+}
+
+/// The last computed regular expression of a clause.
+#[derive(Default)]
+pub(super) struct PatternCache(Mutex<Option<(Box<str>, Regex)>>);
+
+impl PatternCache {
+    /// Compiles, unless it came out the same as last time.
+    pub(super) fn compile(&self, text: &str) -> Result<Regex, Refusal> {
+        let mut last = self.0.lock();
+        if let Some((known, regex)) = &*last
+            && **known == *text
+        {
+            return Ok(regex.clone());
+        }
+        let regex = pattern(text)?;
+        *last = Some((text.into(), regex.clone()));
+        Ok(regex)
+    }
+}
