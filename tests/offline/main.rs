@@ -1,1 +1,5 @@
-fn main() {}
+//! Everything a user can see without a cluster. One binary, because each links the whole crate.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod documentation;
+mod layering;

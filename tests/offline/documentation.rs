@@ -1,0 +1,48 @@
+//! What the documentation shows is true: every YAML block that is a rule compiles without a problem.
+
+use ordain::rule::compile::{SourceFile, compile};
+use ordain::schema::Schema;
+use std::path::PathBuf;
+
+/// (file, line of the block's first line, text) of every block fenced as `language`.
+fn blocks(language: &str) -> Vec<(String, usize, String)> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md")];
+    for entry in std::fs::read_dir(root.join("docs")).unwrap() {
+        pages.push(entry.unwrap().path());
+    }
+    let mut found = vec![];
+    for page in pages.iter().filter(|p| p.extension().is_some_and(|e| e == "md")) {
+        let name = page.strip_prefix(&root).unwrap().display().to_string();
+        let mut block: Option<(usize, String)> = None;
+        for (number, line) in std::fs::read_to_string(page).unwrap().lines().enumerate() {
+            match &mut block {
+                None if line == format!("```{language}") => block = Some((number + 2, String::new())),
+                None => {}
+                Some((start, text)) if line == "```" => {
+                    found.push((name.clone(), *start, std::mem::take(text)));
+                    block = None;
+                }
+                Some((_, text)) => {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_rule_in_the_documentation_compiles() {
+    let schema = Schema::bundled();
+    let blocks = blocks("yaml");
+    assert!(blocks.len() >= 10, "only {} blocks found", blocks.len());
+    for (page, line, text) in blocks {
+        let file = SourceFile { name: format!("{page}:{line}").into(), bytes: text.into_bytes() };
+        let compiled = compile(&[file], &schema);
+        let problems: Vec<String> = compiled.problems.iter().map(ToString::to_string).collect();
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
+        assert!(!compiled.rules.is_empty() || !compiled.tests.is_empty(), "{page}:{line} is neither rule nor test");
+    }
+}
