@@ -28,8 +28,14 @@ fn rule(name: &str, body: &str) -> String {
 }
 
 fn rule_set(texts: &[String]) -> Arc<RuleSet> {
-    let files: Vec<SourceFile> =
-        texts.iter().enumerate().map(|(i, t)| SourceFile { name: format!("r{i}.yaml").into(), bytes: t.clone().into_bytes() }).collect();
+    let files: Vec<SourceFile> = texts
+        .iter()
+        .enumerate()
+        .map(|(i, t)| SourceFile {
+            name: format!("r{i}.yaml").into(),
+            bytes: t.clone().into_bytes(),
+        })
+        .collect();
     let schema = Schema::bundled();
     let compiled = compile(&files, &schema);
     assert!(compiled.problems.is_empty(), "{}", compiled.problems[0]);
@@ -44,27 +50,55 @@ fn decode(c: &mut Criterion) {
     let text = &pods::corpus(10)[3];
     let mut group = c.benchmark_group("decode");
     group.throughput(Throughput::Bytes(text.len() as u64));
-    group.bench_function("record", |b| b.iter(|| Record::from_json(black_box(text), None).unwrap()));
-    group.bench_function("serde_json::Value", |b| b.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(text)).unwrap()));
-    group.bench_function("kube DynamicObject", |b| b.iter(|| serde_json::from_slice::<kube::api::DynamicObject>(black_box(text)).unwrap()));
+    group.bench_function("record", |b| {
+        b.iter(|| Record::from_json(black_box(text), None).unwrap())
+    });
+    group.bench_function("serde_json::Value", |b| {
+        b.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(text)).unwrap())
+    });
+    group.bench_function("kube DynamicObject", |b| {
+        b.iter(|| serde_json::from_slice::<kube::api::DynamicObject>(black_box(text)).unwrap())
+    });
     group.finish();
 }
 
 fn tests(c: &mut Criterion) {
     let record = Record::from_json(&pods::corpus(10)[3], None).unwrap();
-    let scope =
-        Scope { object: record.root(), pod: Some(&[]), namespace_object: NamespaceObject::Unknown, now: now(), item: None, current: None };
+    let scope = Scope {
+        object: record.root(),
+        pod: Some(&[]),
+        namespace_object: NamespaceObject::Unknown,
+        now: now(),
+        item: None,
+        current: None,
+    };
     let mut group = c.benchmark_group("one test");
     for (name, test) in [
-        ("native, one value", "{path: $.spec.restartPolicy, value: Never}"),
-        ("native, in a list", "{path: '$containers[*].image', as: image.tag, value: never}"),
-        ("CEL", "{expression: \"${object.spec.containers.exists(c, c.image == 'never')}\", value: true}"),
+        (
+            "native, one value",
+            "{path: $.spec.restartPolicy, value: Never}",
+        ),
+        (
+            "native, in a list",
+            "{path: '$containers[*].image', as: image.tag, value: never}",
+        ),
+        (
+            "CEL",
+            "{expression: \"${object.spec.containers.exists(c, c.image == 'never')}\", value: true}",
+        ),
     ] {
-        let set = rule_set(&[rule("r", &format!("  where:\n  - {test}\n  actions:\n  - warn: {{message: found}}\n"))]);
+        let set = rule_set(&[rule(
+            "r",
+            &format!("  where:\n  - {test}\n  actions:\n  - warn: {{message: found}}\n"),
+        )]);
         let tests = &set.rules()[0].tests;
         group.bench_function(name, |b| {
             b.iter(|| {
-                let mut run = TestRun { scope: &scope, recheck_at: None, trace: None };
+                let mut run = TestRun {
+                    scope: &scope,
+                    recheck_at: None,
+                    trace: None,
+                };
                 assert_eq!(all(black_box(tests), &mut run), Verdict::Fail);
             });
         });
@@ -88,31 +122,63 @@ fn converged(c: &mut Criterion) {
         assume_enforce: false,
         state_namespace: "ordain",
     };
-    c.bench_function("no-op detection: a pass over three edits that are already there", |b| {
-        b.iter(|| {
-            let decision = pass(&Subject { key: &key, record: &record }, black_box(&context));
-            assert!(decision.writes.is_empty());
-        });
-    });
+    c.bench_function(
+        "no-op detection: a pass over three edits that are already there",
+        |b| {
+            b.iter(|| {
+                let decision = pass(
+                    &Subject {
+                        key: &key,
+                        record: &record,
+                    },
+                    black_box(&context),
+                );
+                assert!(decision.writes.is_empty());
+            });
+        },
+    );
 }
 
 /// Puts 100,000 records under a set, then loads one with one rule changed, and evaluates until nothing is left.
 fn reload(c: &mut Criterion) {
-    let body = |value: &str| format!("  where:\n  - {{path: $.spec.restartPolicy, value: {value}}}\n  actions:\n  - warn: {{message: found}}\n");
-    let (before, after) = (rule_set(&[rule("r", &body("Never"))]), rule_set(&[rule("r", &body("OnFailure"))]));
+    let body = |value: &str| {
+        format!(
+            "  where:\n  - {{path: $.spec.restartPolicy, value: {value}}}\n  actions:\n  - warn: {{message: found}}\n"
+        )
+    };
+    let (before, after) = (
+        rule_set(&[rule("r", &body("Never"))]),
+        rule_set(&[rule("r", &body("OnFailure"))]),
+    );
     let kind = GroupKind::new("", "Pod");
-    let records: Vec<Record> = pods::corpus(100_000).iter().map(|p| Record::from_json(p, None).unwrap()).collect();
+    let records: Vec<Record> = pods::corpus(100_000)
+        .iter()
+        .map(|p| Record::from_json(p, None).unwrap())
+        .collect();
     let drain = |engine: &mut Engine| {
         let mut effects = vec![];
-        while engine.poll(now(), 10_000, &mut effects).is_some_and(|again| again <= now()) {}
+        while engine
+            .poll(now(), 10_000, &mut effects)
+            .is_some_and(|again| again <= now())
+        {}
         effects.len()
     };
     let loaded = || {
-        let mut engine = Engine::new(EngineOptions { workers: 32, state_namespace: "ordain".into(), ..EngineOptions::default() });
+        let mut engine = Engine::new(EngineOptions {
+            workers: 32,
+            state_namespace: "ordain".into(),
+            ..EngineOptions::default()
+        });
         engine.load(before.clone(), now());
         engine.observe(Observation::ListStarted { kind: kind.clone() }, now());
         for record in &records {
-            engine.observe(Observation::Applied { kind: kind.clone(), record: record.clone() }, now());
+            engine.observe(
+                Observation::Applied {
+                    kind: kind.clone(),
+                    record: record.clone(),
+                },
+                now(),
+            );
         }
         engine.observe(Observation::ListDone { kind: kind.clone() }, now());
         drain(&mut engine);

@@ -1,50 +1,679 @@
-//! Text to a tree with a position on every node.
+//! Text to a tree with a position on every node. Rule files, rule tests and manifests are all read here.
+//!
+//! YAML 1.2's core schema, with one habit of Kubernetes' own reader kept: `0644` is octal. Each document of a text is read on its own,
+//! so that one broken document does not take the others with it.
 
-use serde_json::Value;
+use granit_parser::{Event, Parser, ScalarStyle, Span};
+use serde_json::{Map, Number, Value};
+
+/// Longest text that is read, in bytes.
+pub const LONGEST: usize = 4 << 20;
+/// Deepest nesting.
+pub const DEEPEST: usize = 64;
+/// Most nodes of one document, aliases expanded.
+pub const MOST_NODES: usize = 200_000;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub struct Tree {
-    /// 1-based; columns in characters.
+    /// 1-based.
     pub line: usize,
+    /// 1-based, in characters.
     pub column: usize,
     /// Characters of a scalar on its first line, else 1.
     pub length: usize,
+    /// The value.
     pub data: Data,
 }
 
-/// The value.
+/// The value of a [`Tree`].
 #[derive(Clone, Debug)]
 pub enum Data {
-    /// Null, bool, number, string. `plain` is false for quoted and block scalars: then offsets inside the text are not offsets in the line.
+    /// Null, bool, number, string.
     Scalar {
+        /// Never a list or a map.
         value: Value,
+        /// False for quoted and block scalars: offsets inside the text are then not offsets in the line.
         plain: bool,
     },
+    /// In file order.
     List(Vec<Tree>),
-    /// Keys are always strings, in file order; duplicate keys have been reported and the first kept.
+    /// Keys are always strings, in file order; of equal keys the first was kept and the others reported.
     Map(Vec<(Tree, Tree)>),
 }
 
 /// A YAML problem.
 #[derive(Clone, Debug)]
 pub struct YamlProblem {
+    /// 1-based.
     pub line: usize,
+    /// 1-based, in characters.
     pub column: usize,
+    /// Characters to mark.
     pub length: usize,
+    /// What is wrong.
     pub message: String,
+    /// What to write instead.
     pub mend: Option<String>,
 }
 
-/// Reads all documents of a text. A document with a problem is left out, the others are kept where the parser can go on.
-/// Bounds: 4 MiB a file, 64 levels, aliases expanded to at most 100,000 nodes.
-pub fn read(_text: &str) -> (Vec<Tree>, Vec<YamlProblem>) {
-    todo!()
+impl YamlProblem {
+    fn at(line: usize, column: usize, length: usize, message: impl Into<String>) -> Self {
+        Self {
+            line,
+            column,
+            length,
+            message: message.into(),
+            mend: None,
+        }
+    }
+    fn mend(mut self, mend: impl Into<String>) -> Self {
+        self.mend = Some(mend.into());
+        self
+    }
+}
+
+/// Reads all documents of a text. A document with a problem is left out (but for one with equal keys), the others are kept.
+/// Empty documents are passed over.
+pub fn read(text: &str) -> (Vec<Tree>, Vec<YamlProblem>) {
+    let (mut trees, mut problems) = (vec![], vec![]);
+    if text.len() > LONGEST {
+        let message = format!(
+            "the file has {} MiB: at most {} MiB are read",
+            text.len() >> 20,
+            LONGEST >> 20
+        );
+        return (trees, vec![YamlProblem::at(1, 1, 1, message)]);
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for (first_line, document) in documents(text) {
+        let mut builder = Builder::new(document, first_line);
+        let tree = builder.build();
+        problems.append(&mut builder.problems);
+        match tree {
+            Ok(Some(tree)) => trees.push(tree),
+            Ok(None) => {}
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (trees, problems)
+}
+
+/// The documents of a text, each with the number of lines before it.
+fn documents(text: &str) -> Vec<(usize, &str)> {
+    let mut found = vec![];
+    let (mut start, mut start_line, mut at) = (0, 0, 0);
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let bare = line.trim_end();
+        if bare == "---" || line.starts_with("--- ") {
+            found.push((start_line, &text[start..at]));
+            // The marker itself may carry content (`--- {a: 1}`): it stays part of the document it opens.
+            start = at;
+            start_line = number;
+        }
+        at += line.len();
+    }
+    found.push((start_line, &text[start..]));
+    found
+}
+
+/// An open list or map.
+enum Open {
+    List {
+        tree: Tree,
+        items: Vec<Tree>,
+    },
+    Map {
+        tree: Tree,
+        entries: Vec<(Tree, Tree)>,
+        key: Option<Tree>,
+    },
+}
+
+struct Builder<'t> {
+    text: &'t str,
+    lines_before: usize,
+    problems: Vec<YamlProblem>,
+    open: Vec<Open>,
+    /// Anchored nodes by id, and how many nodes each has.
+    anchors: Vec<(usize, Tree, usize)>,
+    nodes: usize,
+}
+
+impl<'t> Builder<'t> {
+    fn new(text: &'t str, lines_before: usize) -> Self {
+        Self {
+            text,
+            lines_before,
+            problems: vec![],
+            open: vec![],
+            anchors: vec![],
+            nodes: 0,
+        }
+    }
+
+    fn build(&mut self) -> Result<Option<Tree>, YamlProblem> {
+        // The parser is not asked about texts whose very brackets nest too deep.
+        if let Some(problem) = self.nests_too_deep() {
+            return Err(problem);
+        }
+        let mut root = None;
+        // Anchors of lists and maps that are still open: (depth, id).
+        let mut pending: Vec<(usize, usize)> = vec![];
+        for event in Parser::new_from_str(self.text) {
+            let (event, span) = event.map_err(|e| self.scan_problem(&e))?;
+            let done = match event {
+                Event::Scalar(value, style, anchor, tag) => {
+                    let forced_text = tag.is_some_and(|t| t.to_string().ends_with("str"));
+                    let plain = style == ScalarStyle::Plain;
+                    if plain {
+                        self.eaten(&value, &span)?;
+                    }
+                    let parsed = if plain && !forced_text {
+                        core_schema(&value)
+                    } else {
+                        Value::from(value.as_ref())
+                    };
+                    let tree = self.tree(
+                        &span,
+                        Data::Scalar {
+                            value: parsed,
+                            plain,
+                        },
+                    );
+                    if anchor > 0 {
+                        self.anchors.push((anchor, tree.clone(), 1));
+                    }
+                    Some(tree)
+                }
+                Event::Alias(id) => {
+                    let Some((_, tree, size)) = self.anchors.iter().find(|(a, ..)| *a == id) else {
+                        return Err(self
+                            .problem(&span, "this alias refers to a value that is not complete"));
+                    };
+                    let (mut tree, size) = (tree.clone(), *size);
+                    (tree.line, tree.column) =
+                        (span.start.line() + self.lines_before, span.start.col() + 1);
+                    self.count(size, &span)?;
+                    Some(tree)
+                }
+                Event::SequenceStart(_, anchor, _) => {
+                    if anchor > 0 {
+                        pending.push((self.open.len(), anchor));
+                    }
+                    let tree = self.tree(&span, Data::List(vec![]));
+                    self.open.push(Open::List {
+                        tree,
+                        items: vec![],
+                    });
+                    None
+                }
+                Event::MappingStart(_, anchor, _) => {
+                    if anchor > 0 {
+                        pending.push((self.open.len(), anchor));
+                    }
+                    let tree = self.tree(&span, Data::Map(vec![]));
+                    self.open.push(Open::Map {
+                        tree,
+                        entries: vec![],
+                        key: None,
+                    });
+                    None
+                }
+                Event::SequenceEnd | Event::MappingEnd => {
+                    let tree = match self.open.pop() {
+                        Some(Open::List { mut tree, items }) => {
+                            tree.data = Data::List(items);
+                            tree
+                        }
+                        Some(Open::Map {
+                            mut tree, entries, ..
+                        }) => {
+                            tree.data = Data::Map(entries);
+                            tree
+                        }
+                        None => continue,
+                    };
+                    if let Some((_, id)) = pending.pop_if(|(depth, _)| *depth == self.open.len()) {
+                        let size = nodes(&tree);
+                        self.anchors.push((id, tree.clone(), size));
+                    }
+                    Some(tree)
+                }
+                _ => None,
+            };
+            if self.open.len() > DEEPEST {
+                return Err(self.problem(&span, format!("nested deeper than {DEEPEST} levels")));
+            }
+            if let Some(tree) = done {
+                self.count(1, &span)?;
+                match self.place(tree)? {
+                    None => {}
+                    Some(tree) => root = Some(tree),
+                }
+            }
+        }
+        Ok(root.filter(|t| {
+            !matches!(
+                &t.data,
+                Data::Scalar {
+                    value: Value::Null,
+                    ..
+                }
+            )
+        }))
+    }
+
+    /// Puts a finished value where it belongs; gives it back if it is the document itself.
+    fn place(&mut self, tree: Tree) -> Result<Option<Tree>, YamlProblem> {
+        match self.open.last_mut() {
+            None => return Ok(Some(tree)),
+            Some(Open::List { items, .. }) => items.push(tree),
+            Some(Open::Map { entries, key, .. }) => match key.take() {
+                None => *key = Some(key_of(tree)?),
+                Some(name) => {
+                    let first = entries
+                        .iter()
+                        .find(|(k, _)| k.text() == name.text())
+                        .map(|(k, _)| k.line);
+                    match first {
+                        None => entries.push((name, tree)),
+                        Some(line) => self.problems.push(YamlProblem::at(
+                            name.line,
+                            name.column,
+                            name.length,
+                            format!(
+                                "`{}` stands here a second time, first in line {line}",
+                                name.text().unwrap_or("")
+                            ),
+                        )),
+                    }
+                }
+            },
+        }
+        Ok(None)
+    }
+
+    fn tree(&self, span: &Span, data: Data) -> Tree {
+        let length = match &data {
+            Data::Scalar { .. } if span.start.line() == span.end.line() => {
+                span.end.col().saturating_sub(span.start.col()).max(1)
+            }
+            _ => 1,
+        };
+        Tree {
+            line: span.start.line() + self.lines_before,
+            column: span.start.col() + 1,
+            length,
+            data,
+        }
+    }
+
+    fn problem(&self, span: &Span, message: impl Into<String>) -> YamlProblem {
+        YamlProblem::at(
+            span.start.line() + self.lines_before,
+            span.start.col() + 1,
+            1,
+            message,
+        )
+    }
+
+    fn count(&mut self, more: usize, span: &Span) -> Result<(), YamlProblem> {
+        self.nodes += more;
+        if self.nodes > MOST_NODES {
+            return Err(self.problem(
+                span,
+                format!("more than {MOST_NODES} values in one document, aliases counted in full"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// A plain `${` that does not end with its `}` was cut short by YAML: at `: `, ` #`, or a brace or comma inside `{ }`.
+    fn eaten(&self, value: &str, span: &Span) -> Result<(), YamlProblem> {
+        if value.contains("${") && !value.contains('}') {
+            return Err(self
+                .problem(span, "YAML ends this value before its `}`")
+                .mend("quote this value: `'${ … }'` or a block (`>-`)"));
+        }
+        Ok(())
+    }
+
+    fn scan_problem(&self, error: &granit_parser::ScanError) -> YamlProblem {
+        let (line, column) = (error.marker().line(), error.marker().col() + 1);
+        let shown = self.text.lines().nth(line.saturating_sub(1)).unwrap_or("");
+        let problem = YamlProblem::at(
+            line + self.lines_before,
+            column,
+            1,
+            format!("not YAML: {}", error.info()),
+        );
+        if shown.trim_start_matches(' ').starts_with('\t') {
+            YamlProblem {
+                message: "a tab cannot indent YAML".into(),
+                ..problem
+            }
+            .mend("use blanks")
+        } else if shown.contains("${") {
+            problem.mend("quote this value: `'${ … }'` or a block (`>-`)")
+        } else {
+            problem
+        }
+    }
+
+    fn nests_too_deep(&self) -> Option<YamlProblem> {
+        let (mut depth, mut line, mut column) = (0usize, 1, 0);
+        for c in self.text.chars() {
+            column += 1;
+            match c {
+                '[' | '{' => depth += 1,
+                ']' | '}' => depth = depth.saturating_sub(1),
+                '\n' => (line, column) = (line + 1, 0),
+                _ => {}
+            }
+            // Brackets inside strings count too: four times the bound leaves room for them.
+            if depth > 4 * DEEPEST {
+                return Some(YamlProblem::at(
+                    line + self.lines_before,
+                    column,
+                    1,
+                    format!("nested deeper than {DEEPEST} levels"),
+                ));
+            }
+            // `- - - -` and `? ? ? ?` nest without brackets.
+            if column > 8 * DEEPEST && (c == '-' || c == '?') {
+                let current = self.text.lines().nth(line - 1).unwrap_or("");
+                if current
+                    .chars()
+                    .take(column)
+                    .all(|c| matches!(c, '-' | '?' | ' '))
+                {
+                    return Some(YamlProblem::at(
+                        line + self.lines_before,
+                        1,
+                        1,
+                        format!("nested deeper than {DEEPEST} levels"),
+                    ));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// A map's key: numbers and booleans become their text, lists and maps are refused.
+fn key_of(mut tree: Tree) -> Result<Tree, YamlProblem> {
+    match &tree.data {
+        Data::Scalar {
+            value: Value::String(_),
+            ..
+        } => Ok(tree),
+        Data::Scalar { value, plain } => {
+            tree.data = Data::Scalar {
+                value: Value::from(value.to_string()),
+                plain: *plain,
+            };
+            Ok(tree)
+        }
+        _ => Err(
+            YamlProblem::at(tree.line, tree.column, 1, "a key must be text")
+                .mend("quote this value if it is a `${ }` or a literal with braces"),
+        ),
+    }
+}
+
+fn nodes(tree: &Tree) -> usize {
+    1 + match &tree.data {
+        Data::Scalar { .. } => 0,
+        Data::List(items) => items.iter().map(nodes).sum(),
+        Data::Map(entries) => entries.iter().map(|(_, v)| nodes(v) + 1).sum(),
+    }
+}
+
+/// A plain scalar by YAML 1.2's core schema, and `0644` as octal.
+fn core_schema(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        _ => {}
+    }
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let radix = |digits: &str, radix| {
+        i64::from_str_radix(digits, radix)
+            .ok()
+            .filter(|_| !digits.starts_with(['+', '-']))
+    };
+    let whole = if let Some(hex) = digits.strip_prefix("0x") {
+        radix(hex, 16)
+    } else if let Some(octal) = digits.strip_prefix("0o") {
+        radix(octal, 8)
+    } else if digits.len() > 1
+        && digits.starts_with('0')
+        && digits.bytes().all(|b| b.is_ascii_digit())
+    {
+        radix(&digits[1..], 8)
+    } else if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        if let (false, Err(_), Ok(large)) = (negative, digits.parse::<i64>(), digits.parse::<u64>())
+        {
+            return Value::from(large);
+        }
+        digits.parse::<i64>().ok()
+    } else {
+        None
+    };
+    if let Some(whole) = whole {
+        return Value::from(if negative { -whole } else { whole });
+    }
+    let float = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && digits
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
+        && digits.bytes().any(|b| matches!(b, b'.' | b'e' | b'E'));
+    match text
+        .parse::<f64>()
+        .ok()
+        .filter(|f| float && f.is_finite())
+        .and_then(Number::from_f64)
+    {
+        Some(number) => Value::Number(number),
+        None => Value::from(text),
+    }
 }
 
 impl Tree {
     /// Without the positions.
     pub fn to_value(&self) -> Value {
-        todo!()
+        match &self.data {
+            Data::Scalar { value, .. } => value.clone(),
+            Data::List(items) => Value::Array(items.iter().map(Tree::to_value).collect()),
+            Data::Map(entries) => Value::Object(
+                entries
+                    .iter()
+                    .map(|(k, v)| (k.text().unwrap_or_default().to_owned(), v.to_value()))
+                    .collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
+    /// The text of a string.
+    pub fn text(&self) -> Option<&str> {
+        match &self.data {
+            Data::Scalar { value, .. } => value.as_str(),
+            _ => None,
+        }
+    }
+
+    /// The value under a key of a map.
+    pub fn get(&self, name: &str) -> Option<&Tree> {
+        self.entry(name).map(|(_, value)| value)
+    }
+
+    /// Key and value of a map's entry.
+    pub fn entry(&self, name: &str) -> Option<&(Tree, Tree)> {
+        match &self.data {
+            Data::Map(entries) => entries.iter().find(|(k, _)| k.text() == Some(name)),
+            _ => None,
+        }
+    }
+
+    /// Whether it is null.
+    pub fn is_null(&self) -> bool {
+        matches!(
+            &self.data,
+            Data::Scalar {
+                value: Value::Null,
+                ..
+            }
+        )
+    }
+
+    /// For messages: `a list`, `text`, `a number`.
+    pub fn what(&self) -> &'static str {
+        match &self.data {
+            Data::List(_) => "a list",
+            Data::Map(_) => "a map",
+            Data::Scalar { value, .. } => match value {
+                Value::Null => "nothing",
+                Value::Bool(_) => "true or false",
+                Value::Number(_) => "a number",
+                _ => "text",
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn value(text: &str) -> Value {
+        let (trees, problems) = read(text);
+        assert!(problems.is_empty(), "{problems:?}");
+        trees[0].to_value()
+    }
+
+    fn problem(text: &str) -> YamlProblem {
+        let (_, problems) = read(text);
+        problems
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| panic!("no problem in {text:?}"))
+    }
+
+    #[test]
+    fn scalars_are_what_kubernetes_takes_them_for() {
+        assert_eq!(
+            value(
+                "{a: 1, b: -2, c: 0644, d: 0x1f, e: 1.5, f: 1e3, g: true, h: ~, i: yes, j: '1', k: 1.2.3, l: 10m, m: .5, n: 2026-01-01, o: 18446744073709551615}"
+            ),
+            json!({"a": 1, "b": -2, "c": 420, "d": 31, "e": 1.5, "f": 1000.0, "g": true, "h": null, "i": "yes", "j": "1", "k": "1.2.3", "l": "10m", "m": 0.5, "n": "2026-01-01", "o": u64::MAX})
+        );
+        assert_eq!(value("1: a\ntrue: b"), json!({"1": "a", "true": "b"}));
+    }
+
+    #[test]
+    fn every_node_knows_its_place() {
+        let (trees, _) = read("# top\n---\na:\n  - b: xyz\n    ü: 'q'\n---\nsecond: 1\n");
+        let item = match &trees[0].get("a").unwrap().data {
+            Data::List(items) => &items[0],
+            _ => panic!("no list"),
+        };
+        let (key, scalar) = item.entry("b").unwrap();
+        assert_eq!(
+            (
+                key.line,
+                key.column,
+                scalar.line,
+                scalar.column,
+                scalar.length
+            ),
+            (4, 5, 4, 8, 3)
+        );
+        assert_eq!(
+            (item.get("ü").unwrap().line, item.get("ü").unwrap().column),
+            (5, 8)
+        );
+        assert_eq!(
+            (
+                trees[1].get("second").unwrap().line,
+                trees[1].get("second").unwrap().column
+            ),
+            (7, 9)
+        );
+    }
+
+    #[test]
+    fn one_broken_document_leaves_the_others() {
+        let (trees, problems) = read("a: 1\n---\nb: [\n---\nc: 3\n");
+        assert_eq!(
+            trees.iter().map(Tree::to_value).collect::<Vec<_>>(),
+            [json!({"a": 1}), json!({"c": 3})]
+        );
+        assert_eq!(problems.len(), 1);
+    }
+
+    #[test]
+    fn equal_keys_are_a_problem_and_the_first_stays() {
+        let (trees, problems) = read("a: 1\nb: 2\na: 3\n");
+        assert_eq!(trees[0].to_value(), json!({"a": 1, "b": 2}));
+        assert_eq!(
+            (
+                problems[0].line,
+                problems[0].column,
+                problems[0].message.as_str()
+            ),
+            (3, 1, "`a` stands here a second time, first in line 1")
+        );
+    }
+
+    #[test]
+    fn hostile_texts_are_refused_quickly() {
+        let bomb: String = (1..30).fold("a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, i| {
+            let alias = format!("*a{}", i - 1);
+            text + &format!("a{i}: &a{i} [{}]\n", vec![alias; 9].join(","))
+        });
+        assert!(problem(&bomb).message.contains("aliases counted in full"));
+        assert!(
+            problem(&"[".repeat(10_000))
+                .message
+                .contains("nested deeper")
+        );
+        assert!(
+            problem(&"- ".repeat(10_000))
+                .message
+                .contains("nested deeper")
+        );
+        let indented: String = (0..200).map(|i| format!("{}a:\n", " ".repeat(i))).collect();
+        assert!(problem(&indented).message.contains("nested deeper"));
+        assert!(problem(&"a".repeat(LONGEST + 1)).message.contains("MiB"));
+    }
+
+    #[test]
+    fn the_mend_of_common_slips() {
+        assert_eq!(problem("a:\n\tb: 1\n").mend.as_deref(), Some("use blanks"));
+        assert!(
+            problem("a: ${x ? {b: 1} : 2}\n")
+                .mend
+                .unwrap()
+                .contains("quote this value")
+        );
+        assert!(
+            problem("a: {b: ${object.metadata.name}}\n")
+                .mend
+                .unwrap()
+                .contains("quote this value")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "[\\[\\]{}:,\\-?&*!|>'\"%@`# \\na-c0-9\\t]{0,120}") { let _ = read(&text); }
     }
 }

@@ -12,12 +12,17 @@ fn blocks(language: &str) -> Vec<(String, usize, String)> {
         pages.push(entry.unwrap().path());
     }
     let mut found = vec![];
-    for page in pages.iter().filter(|p| p.extension().is_some_and(|e| e == "md")) {
+    for page in pages
+        .iter()
+        .filter(|p| p.extension().is_some_and(|e| e == "md"))
+    {
         let name = page.strip_prefix(&root).unwrap().display().to_string();
         let mut block: Option<(usize, String)> = None;
         for (number, line) in std::fs::read_to_string(page).unwrap().lines().enumerate() {
             match &mut block {
-                None if line == format!("```{language}") => block = Some((number + 2, String::new())),
+                None if line == format!("```{language}") => {
+                    block = Some((number + 2, String::new()))
+                }
                 None => {}
                 Some((start, text)) if line == "```" => {
                     found.push((name.clone(), *start, std::mem::take(text)));
@@ -39,10 +44,16 @@ fn every_rule_in_the_documentation_compiles() {
     let blocks = blocks("yaml");
     assert!(blocks.len() >= 10, "only {} blocks found", blocks.len());
     for (page, line, text) in blocks {
-        let file = SourceFile { name: format!("{page}:{line}").into(), bytes: text.into_bytes() };
+        let file = SourceFile {
+            name: format!("{page}:{line}").into(),
+            bytes: text.into_bytes(),
+        };
         let compiled = compile(&[file], &schema);
         let problems: Vec<String> = compiled.problems.iter().map(ToString::to_string).collect();
         assert!(problems.is_empty(), "{}", problems.join("\n"));
-        assert!(!compiled.rules.is_empty() || !compiled.tests.is_empty(), "{page}:{line} is neither rule nor test");
+        assert!(
+            !compiled.rules.is_empty() || !compiled.tests.is_empty(),
+            "{page}:{line} is neither rule nor test"
+        );
     }
 }

@@ -30,7 +30,11 @@ fn mentions(folder: &str, words: &[&str]) -> Vec<String> {
             let code = line.split("//").next().unwrap_or("");
             for word in words {
                 if code.contains(word) {
-                    found.push(format!("{}:{}: {word}", file.strip_prefix(root).unwrap().display(), number + 1));
+                    found.push(format!(
+                        "{}:{}: {word}",
+                        file.strip_prefix(root).unwrap().display(),
+                        number + 1
+                    ));
                 }
             }
         }
@@ -40,15 +44,38 @@ fn mentions(folder: &str, words: &[&str]) -> Vec<String> {
 
 #[test]
 fn pure_folders_do_no_io_and_know_no_clock() {
-    let words = ["kube::", "tokio::", "notify::", "std::fs", "SystemTime::now", "Timestamp::now", "Instant::now", "std::net", "std::env"];
-    for folder in ["src/schema", "src/rule", "src/object", "src/decide", "src/engine"] {
-        assert_eq!(mentions(folder, &words), Vec::<String>::new(), "{folder} is pure");
+    let words = [
+        "kube::",
+        "tokio::",
+        "notify::",
+        "std::fs",
+        "SystemTime::now",
+        "Timestamp::now",
+        "Instant::now",
+        "std::net",
+        "std::env",
+    ];
+    for folder in [
+        "src/schema",
+        "src/rule",
+        "src/object",
+        "src/decide",
+        "src/engine",
+    ] {
+        assert_eq!(
+            mentions(folder, &words),
+            Vec::<String>::new(),
+            "{folder} is pure"
+        );
     }
 }
 
 /// Mentions of `word` in `src`, but for the files under one of `allowed`.
 fn elsewhere(word: &str, allowed: &[&str]) -> Vec<String> {
-    mentions("src", &[word]).into_iter().filter(|m| !allowed.iter().any(|a| m.starts_with(a))).collect()
+    mentions("src", &[word])
+        .into_iter()
+        .filter(|m| !allowed.iter().any(|a| m.starts_with(a)))
+        .collect()
 }
 
 #[test]
@@ -60,6 +87,10 @@ fn each_crate_of_consequence_has_one_user() {
         ("notify::", &["src/rules_dir", "src/manifests"]),
         ("granit_parser", &["src/rule/yaml"]),
     ] {
-        assert_eq!(elsewhere(word, allowed), Vec::<String>::new(), "{word} is used only in {allowed:?}");
+        assert_eq!(
+            elsewhere(word, allowed),
+            Vec::<String>::new(),
+            "{word} is used only in {allowed:?}"
+        );
     }
 }
