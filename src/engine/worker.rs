@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use std::sync::Arc;
 
 /// How an engine behaves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EngineOptions {
     /// Frozen from the start: every rule behaves as in Audit.
     pub frozen: bool,

@@ -724,6 +724,7 @@ impl<'a> Node<'a> {
             return true;
         }
         match (self.kind(), other.kind()) {
+            (NodeKind::Int, NodeKind::Int) => self.as_i64() == other.as_i64(),
             (NodeKind::Int | NodeKind::Float, NodeKind::Int | NodeKind::Float) => {
                 self.as_f64() == other.as_f64()
             }

@@ -118,6 +118,10 @@ pub enum Shape {
 }
 
 impl<'s> Type<'s> {
+    /// A number that is the same for the same type within one kind; for sets of types.
+    pub fn id(self) -> usize {
+        todo!()
+    }
     pub fn shape(self) -> Shape {
         todo!()
     }
@@ -152,6 +156,24 @@ impl<'s> Type<'s> {
 }
 
 /// The names nearest to `name` among `candidates`, best first; at most three; only those close enough to be a typing error.
-pub fn nearest<'c>(_name: &str, _candidates: impl IntoIterator<Item = &'c str>) -> Vec<&'c str> {
-    todo!()
+pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Vec<&'c str> {
+    let wanted = name.to_lowercase();
+    // One slip in three letters is still a slip; more is another word.
+    let most = (name.chars().count() / 3).clamp(1, 4);
+    let mut near: Vec<(usize, &str)> = candidates
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|(distance, _)| *distance <= most)
+        .collect();
+    near.sort();
+    near.dedup();
+    near.into_iter()
+        .take(3)
+        .map(|(_, candidate)| candidate)
+        .collect()
 }

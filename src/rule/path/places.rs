@@ -1,0 +1,125 @@
+//! The places an edit at a path means: existing ones, and for a trailing run of plain names also those that are not there yet.
+
+use super::parse::CONTAINER_LISTS;
+use super::walk::{passes, slice_indexes};
+use super::{Hop, Location, Path, Place, PodPrefix, Root, Segment, Selector};
+use crate::object::{Node, NodeKind};
+
+/// The list of containers that no edit touches: it can only be changed through a subresource of its own.
+const NOT_EDITED: &str = CONTAINER_LISTS[2];
+
+impl Path {
+    /// The places an edit at this path means. `$containers[*].resources.limits` names one place per container, there or not. A path with
+    /// `..` names none (a load error). `$containers` leaves `ephemeralContainers` out.
+    pub fn places(&self, root: Node<'_>, pod: PodPrefix) -> Vec<Place> {
+        let mut walk = Walk {
+            root,
+            location: Location::new(),
+            item: None,
+            places: vec![],
+            containers: self.root == Root::Containers,
+        };
+        let mut start = Some(root);
+        if self.root != Root::Object {
+            let Some(prefix) = pod else { return vec![] };
+            for name in prefix {
+                walk.location.push(Hop::Name((*name).into()));
+                start = start.and_then(|n| n.get_str(name));
+            }
+        }
+        walk.go(start.filter(|n| !n.is_null()), &self.segments);
+        walk.places
+    }
+}
+
+struct Walk<'a> {
+    root: Node<'a>,
+    location: Location,
+    item: Option<usize>,
+    places: Vec<Place>,
+    containers: bool,
+}
+
+impl<'a> Walk<'a> {
+    /// `node`: what stands at `location`; `None` if nothing does.
+    fn go(&mut self, node: Option<Node<'a>>, segments: &[Segment]) {
+        let Some((segment, rest)) = segments.split_first() else {
+            let place = Place {
+                location: self.location.clone(),
+                item: self.item,
+                present: node.is_some(),
+            };
+            self.places.push(place);
+            return;
+        };
+        if segment.descendant {
+            return;
+        }
+        if let Some(name) = segment.name() {
+            let below = node.and_then(|n| n.get(name)).filter(|n| !n.is_null());
+            // What is not there is a place only if plain names alone lead to it: no element can be meant that does not exist.
+            if below.is_some() || rest.iter().all(|s| s.name().is_some()) {
+                self.step(Hop::Name(name.as_str().into()), below, rest);
+            }
+            return;
+        }
+        let Some(node) = node else { return };
+        for selector in &segment.selectors {
+            self.select(node, selector, rest);
+        }
+    }
+
+    fn step(&mut self, hop: Hop, node: Option<Node<'a>>, rest: &[Segment]) {
+        self.location.push(hop);
+        self.go(node, rest);
+        self.location.pop();
+    }
+
+    fn element(&mut self, hop: Hop, node: Node<'a>, rest: &[Segment]) {
+        let outer = self.item.replace(self.location.len() + 1);
+        self.step(hop, Some(node), rest);
+        self.item = outer;
+    }
+
+    fn select(&mut self, node: Node<'a>, selector: &Selector, rest: &[Segment]) {
+        match selector {
+            Selector::Name(name, _) => {
+                if self.containers && name.as_str() == NOT_EDITED {
+                    return;
+                }
+                if let Some(below) = node.get(name).filter(|n| !n.is_null()) {
+                    self.step(Hop::Name(name.as_str().into()), Some(below), rest);
+                }
+            }
+            Selector::Index(index) => {
+                let length = node.items().count() as i64;
+                let index = if *index < 0 { length + index } else { *index };
+                if let Some(below) = usize::try_from(index).ok().and_then(|i| node.at(i)) {
+                    self.element(Hop::Index(index as usize), below, rest);
+                }
+            }
+            Selector::Slice(start, end, step) => {
+                let items: Vec<Node<'a>> = node.items().collect();
+                for i in slice_indexes(items.len(), *start, *end, *step) {
+                    self.element(Hop::Index(i), items[i], rest);
+                }
+            }
+            Selector::Wildcard | Selector::Filter(_) => {
+                let root = self.root;
+                let wanted = |child: Node<'a>| match selector {
+                    Selector::Filter(filter) => passes(filter, child, root),
+                    _ => true,
+                };
+                if node.kind() == NodeKind::List {
+                    for (i, child) in node.items().enumerate().filter(|(_, c)| wanted(*c)) {
+                        self.element(Hop::Index(i), child, rest);
+                    }
+                } else {
+                    for (name, child) in node.entries().filter(|(_, c)| wanted(*c)) {
+                        self.element(Hop::Name(name.into()), child, rest);
+                    }
+                }
+            }
+        }
+    }
+}
