@@ -3,7 +3,8 @@
 //! YAML 1.2's core schema, with one habit of Kubernetes' own reader kept: `0644` is octal. Each document of a text is read on its own,
 //! so that one broken document does not take the others with it.
 
-use granit_parser::{Event, Parser, ScalarStyle, Span};
+use ahash::AHashMap;
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span};
 use serde_json::{Map, Number, Value};
 
 /// Longest text that is read, in bytes.
@@ -88,11 +89,10 @@ pub fn read(text: &str) -> (Vec<Tree>, Vec<YamlProblem>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (first_line, document) in documents(text) {
         let mut builder = Builder::new(document, first_line);
-        let tree = builder.build();
+        let built = builder.build();
         problems.append(&mut builder.problems);
-        match tree {
-            Ok(Some(tree)) => trees.push(tree),
-            Ok(None) => {}
+        match built {
+            Ok(mut roots) => trees.append(&mut roots),
             Err(problem) => problems.push(problem),
         }
     }
@@ -105,7 +105,9 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
     let (mut start, mut start_line, mut at) = (0, 0, 0);
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let bare = line.trim_end();
-        if bare == "---" || line.starts_with("--- ") {
+        let marker = bare == "---" || line.starts_with("--- ") || line.starts_with("---\t");
+        // Directives and comments before a marker belong to the document it opens.
+        if marker && !text[start..at].lines().all(is_prologue) {
             found.push((start_line, &text[start..at]));
             // The marker itself may carry content (`--- {a: 1}`): it stays part of the document it opens.
             start = at;
@@ -117,6 +119,10 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
+fn is_prologue(line: &str) -> bool {
+    line.starts_with('%') || line.trim_start().starts_with('#') || line.trim().is_empty()
+}
+
 /// An open list or map.
 enum Open {
     List {
@@ -126,8 +132,17 @@ enum Open {
     Map {
         tree: Tree,
         entries: Vec<(Tree, Tree)>,
+        /// The line of each key.
+        seen: AHashMap<Box<str>, usize>,
         key: Option<Tree>,
     },
+}
+
+/// An anchored value, with what its copies cost.
+struct Anchored {
+    tree: Tree,
+    nodes: usize,
+    depth: usize,
 }
 
 struct Builder<'t> {
@@ -135,8 +150,8 @@ struct Builder<'t> {
     lines_before: usize,
     problems: Vec<YamlProblem>,
     open: Vec<Open>,
-    /// Anchored nodes by id, and how many nodes each has.
-    anchors: Vec<(usize, Tree, usize)>,
+    /// By the parser's id.
+    anchors: AHashMap<usize, Anchored>,
     nodes: usize,
 }
 
@@ -147,24 +162,25 @@ impl<'t> Builder<'t> {
             lines_before,
             problems: vec![],
             open: vec![],
-            anchors: vec![],
+            anchors: AHashMap::new(),
             nodes: 0,
         }
     }
 
-    fn build(&mut self) -> Result<Option<Tree>, YamlProblem> {
-        // The parser is not asked about texts whose very brackets nest too deep.
-        if let Some(problem) = self.nests_too_deep() {
-            return Err(problem);
-        }
-        let mut root = None;
+    fn build(&mut self) -> Result<Vec<Tree>, YamlProblem> {
+        let mut roots = vec![];
         // Anchors of lists and maps that are still open: (depth, id).
         let mut pending: Vec<(usize, usize)> = vec![];
-        for event in Parser::new_from_str(self.text) {
+        let options = granit_parser::options! {
+            emit_comments: false,
+            flow_nesting_limit: DEEPEST,
+            block_nesting_limit: DEEPEST,
+        };
+        for event in Parser::new_from_str_with_options(self.text, options) {
             let (event, span) = event.map_err(|e| self.scan_problem(&e))?;
             let done = match event {
                 Event::Scalar(value, style, anchor, tag) => {
-                    let forced_text = tag.is_some_and(|t| t.to_string().ends_with("str"));
+                    let forced_text = tag.is_some_and(|t| t.is_yaml_core_schema_tag("str"));
                     let plain = style == ScalarStyle::Plain;
                     if plain {
                         self.eaten(&value, &span)?;
@@ -182,20 +198,26 @@ impl<'t> Builder<'t> {
                         },
                     );
                     if anchor > 0 {
-                        self.anchors.push((anchor, tree.clone(), 1));
+                        self.anchor(anchor, &tree);
                     }
                     Some(tree)
                 }
                 Event::Alias(id) => {
-                    let Some((_, tree, size)) = self.anchors.iter().find(|(a, ..)| *a == id) else {
+                    let Some((nodes, depth)) =
+                        self.anchors.get(&id).map(|a| (a.nodes, a.depth))
+                    else {
                         return Err(self
-                            .problem(&span, "this alias refers to a value that is not complete"));
+                            .problem(&span, "this alias refers to the value it is part of")
+                            .mend("write the value out"));
                     };
-                    let (mut tree, size) = (tree.clone(), *size);
-                    (tree.line, tree.column) =
-                        (span.start.line() + self.lines_before, span.start.col() + 1);
-                    self.count(size, &span)?;
-                    Some(tree)
+                    self.count(nodes, &span)?;
+                    self.deep(self.open.len() + depth, &span)?;
+                    self.anchors.get(&id).map(|anchored| Tree {
+                        line: span.start.line() + self.lines_before,
+                        column: span.start.col() + 1,
+                        length: span.end.col().saturating_sub(span.start.col()).max(1),
+                        data: anchored.tree.data.clone(),
+                    })
                 }
                 Event::SequenceStart(_, anchor, _) => {
                     if anchor > 0 {
@@ -216,6 +238,7 @@ impl<'t> Builder<'t> {
                     self.open.push(Open::Map {
                         tree,
                         entries: vec![],
+                        seen: AHashMap::new(),
                         key: None,
                     });
                     None
@@ -235,33 +258,37 @@ impl<'t> Builder<'t> {
                         None => continue,
                     };
                     if let Some((_, id)) = pending.pop_if(|(depth, _)| *depth == self.open.len()) {
-                        let size = nodes(&tree);
-                        self.anchors.push((id, tree.clone(), size));
+                        self.anchor(id, &tree);
                     }
                     Some(tree)
                 }
                 _ => None,
             };
-            if self.open.len() > DEEPEST {
-                return Err(self.problem(&span, format!("nested deeper than {DEEPEST} levels")));
-            }
+            self.deep(self.open.len(), &span)?;
             if let Some(tree) = done {
                 self.count(1, &span)?;
                 match self.place(tree)? {
                     None => {}
-                    Some(tree) => root = Some(tree),
+                    Some(tree) => roots.push(tree),
                 }
             }
         }
-        Ok(root.filter(|t| {
-            !matches!(
-                &t.data,
-                Data::Scalar {
-                    value: Value::Null,
-                    ..
-                }
-            )
-        }))
+        roots.retain(|root| !root.is_null());
+        Ok(roots)
+    }
+
+    /// Keeps a value for its aliases.
+    fn anchor(&mut self, id: usize, tree: &Tree) {
+        let (nodes, depth) = measure(tree);
+        let tree = tree.clone();
+        self.anchors.insert(id, Anchored { tree, nodes, depth });
+    }
+
+    fn deep(&self, depth: usize, span: &Span) -> Result<(), YamlProblem> {
+        if depth > DEEPEST {
+            return Err(self.problem(span, format!("nested deeper than {DEEPEST} levels")));
+        }
+        Ok(())
     }
 
     /// Puts a finished value where it belongs; gives it back if it is the document itself.
@@ -269,24 +296,26 @@ impl<'t> Builder<'t> {
         match self.open.last_mut() {
             None => return Ok(Some(tree)),
             Some(Open::List { items, .. }) => items.push(tree),
-            Some(Open::Map { entries, key, .. }) => match key.take() {
+            Some(Open::Map {
+                entries, key, seen, ..
+            }) => match key.take() {
                 None => *key = Some(key_of(tree)?),
                 Some(name) => {
-                    let first = entries
-                        .iter()
-                        .find(|(k, _)| k.text() == name.text())
-                        .map(|(k, _)| k.line);
-                    match first {
-                        None => entries.push((name, tree)),
-                        Some(line) => self.problems.push(YamlProblem::at(
-                            name.line,
-                            name.column,
-                            name.length,
-                            format!(
-                                "`{}` stands here a second time, first in line {line}",
-                                name.text().unwrap_or("")
-                            ),
-                        )),
+                    let text = name.text().unwrap_or_default();
+                    match seen.get(text) {
+                        None => {
+                            seen.insert(text.into(), name.line);
+                            entries.push((name, tree));
+                        }
+                        Some(line) => self.problems.push(
+                            YamlProblem::at(
+                                name.line,
+                                name.column,
+                                name.length,
+                                format!("`{text}` stands here a second time, first in line {line}"),
+                            )
+                            .mend("keep one of them"),
+                        ),
                     }
                 }
             },
@@ -334,7 +363,7 @@ impl<'t> Builder<'t> {
         if value.contains("${") && !value.contains('}') {
             return Err(self
                 .problem(span, "YAML ends this value before its `}`")
-                .mend("quote this value: `'${ … }'` or a block (`>-`)"));
+                .mend("quote this value: `'${ … }'`, or write it as a block after `>-`"));
         }
         Ok(())
     }
@@ -342,62 +371,26 @@ impl<'t> Builder<'t> {
     fn scan_problem(&self, error: &granit_parser::ScanError) -> YamlProblem {
         let (line, column) = (error.marker().line(), error.marker().col() + 1);
         let shown = self.text.lines().nth(line.saturating_sub(1)).unwrap_or("");
-        let problem = YamlProblem::at(
-            line + self.lines_before,
-            column,
-            1,
-            format!("not YAML: {}", error.info()),
-        );
-        if shown.trim_start_matches(' ').starts_with('\t') {
-            YamlProblem {
-                message: "a tab cannot indent YAML".into(),
-                ..problem
-            }
-            .mend("use blanks")
-        } else if shown.contains("${") {
-            problem.mend("quote this value: `'${ … }'` or a block (`>-`)")
-        } else {
-            problem
+        let at = |message: String| YamlProblem::at(line + self.lines_before, column, 1, message);
+        let indent = shown.len() - shown.trim_start_matches(' ').len();
+        match error.kind() {
+            ErrorKind::RecursionLimitExceeded => at(format!("nested deeper than {DEEPEST} levels")),
+            _ if shown[indent..].starts_with('\t') => YamlProblem::at(
+                line + self.lines_before,
+                indent + 1,
+                1,
+                "a tab cannot indent YAML",
+            )
+            .mend("indent with blanks"),
+            _ if shown.contains("${") => at(format!(
+                "YAML takes part of this `${{ }}` for its own syntax: {}",
+                error.info()
+            ))
+            .mend("quote this value: `'${ … }'`, or write it as a block after `>-`"),
+            ErrorKind::UnknownAnchor => at("there is no such anchor above this alias".into())
+                .mend("quote the value if the `*` is part of it"),
+            _ => at(format!("not YAML: {}", error.info())),
         }
-    }
-
-    fn nests_too_deep(&self) -> Option<YamlProblem> {
-        let (mut depth, mut line, mut column) = (0usize, 1, 0);
-        for c in self.text.chars() {
-            column += 1;
-            match c {
-                '[' | '{' => depth += 1,
-                ']' | '}' => depth = depth.saturating_sub(1),
-                '\n' => (line, column) = (line + 1, 0),
-                _ => {}
-            }
-            // Brackets inside strings count too: four times the bound leaves room for them.
-            if depth > 4 * DEEPEST {
-                return Some(YamlProblem::at(
-                    line + self.lines_before,
-                    column,
-                    1,
-                    format!("nested deeper than {DEEPEST} levels"),
-                ));
-            }
-            // `- - - -` and `? ? ? ?` nest without brackets.
-            if column > 8 * DEEPEST && (c == '-' || c == '?') {
-                let current = self.text.lines().nth(line - 1).unwrap_or("");
-                if current
-                    .chars()
-                    .take(column)
-                    .all(|c| matches!(c, '-' | '?' | ' '))
-                {
-                    return Some(YamlProblem::at(
-                        line + self.lines_before,
-                        1,
-                        1,
-                        format!("nested deeper than {DEEPEST} levels"),
-                    ));
-                }
-            }
-        }
-        None
     }
 }
 
@@ -422,12 +415,16 @@ fn key_of(mut tree: Tree) -> Result<Tree, YamlProblem> {
     }
 }
 
-fn nodes(tree: &Tree) -> usize {
-    1 + match &tree.data {
-        Data::Scalar { .. } => 0,
-        Data::List(items) => items.iter().map(nodes).sum(),
-        Data::Map(entries) => entries.iter().map(|(_, v)| nodes(v) + 1).sum(),
-    }
+/// How many nodes a value has, and how many levels of lists and maps.
+fn measure(tree: &Tree) -> (usize, usize) {
+    let children: &mut dyn Iterator<Item = &Tree> = match &tree.data {
+        Data::Scalar { .. } => return (1, 0),
+        Data::List(items) => &mut items.iter(),
+        Data::Map(entries) => &mut entries.iter().flat_map(|(k, v)| [k, v]),
+    };
+    children.map(measure).fold((1, 1), |(nodes, depth), child| {
+        (nodes + child.0, depth.max(child.1 + 1))
+    })
 }
 
 /// A plain scalar by YAML 1.2's core schema, and `0644` as octal.
@@ -620,6 +617,17 @@ mod tests {
     }
 
     #[test]
+    fn directives_and_ends_of_documents_are_understood() {
+        let (trees, problems) = read("%YAML 1.2\n# x\n---\na: 1\n...\n---\nb: 2\n...\nc: 3\n");
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(
+            trees.iter().map(Tree::to_value).collect::<Vec<_>>(),
+            [json!({"a": 1}), json!({"b": 2}), json!({"c": 3})]
+        );
+        assert_eq!(trees[2].line, 9);
+    }
+
+    #[test]
     fn equal_keys_are_a_problem_and_the_first_stays() {
         let (trees, problems) = read("a: 1\nb: 2\na: 3\n");
         assert_eq!(trees[0].to_value(), json!({"a": 1, "b": 2}));
@@ -640,6 +648,17 @@ mod tests {
             text + &format!("a{i}: &a{i} [{}]\n", vec![alias; 9].join(","))
         });
         assert!(problem(&bomb).message.contains("aliases counted in full"));
+        // Two million values on one line, and as many equal keys, cost no more than their length.
+        assert!(!read(&format!("[{}]", "a-b,".repeat(900_000))).1.is_empty());
+        assert!(!read(&"a: 1\n".repeat(90_000)).1.is_empty());
+        let chain: String = (1..100).fold("a0: &a0 [x]\n".to_owned(), |text, i| {
+            text + &format!("a{i}: &a{i} [*a{}]\n", i - 1)
+        });
+        assert!(problem(&chain).message.contains("nested deeper"));
+        assert!(problem("a: &a [*a]").message.contains("part of"));
+        for one in ["{a: ", "? ", "[", "- [", "a:\n- "] {
+            let _ = read(&one.repeat(10_000));
+        }
         assert!(
             problem(&"[".repeat(10_000))
                 .message
@@ -657,7 +676,10 @@ mod tests {
 
     #[test]
     fn the_mend_of_common_slips() {
-        assert_eq!(problem("a:\n\tb: 1\n").mend.as_deref(), Some("use blanks"));
+        assert_eq!(
+            problem("a:\n\tb: 1\n").mend.as_deref(),
+            Some("indent with blanks")
+        );
         assert!(
             problem("a: ${x ? {b: 1} : 2}\n")
                 .mend
