@@ -1,1 +1,5 @@
-fn main() {}
+//! What needs a real API server. One control plane serves the whole run; each test keeps to namespaces of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod control_plane;
+mod plane;

@@ -1,0 +1,61 @@
+//! The API server's audit log: the judge of what was really written.
+
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+
+/// A log that is still being written. The server is told to write it before it answers, so what was answered is in it.
+pub struct AuditLog {
+    path: PathBuf,
+}
+
+/// One write request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `ordain/0.1.0`
+    pub user_agent: String,
+    pub verb: String,
+    pub resource: String,
+    pub subresource: String,
+    pub namespace: String,
+    pub name: String,
+    pub code: u64,
+}
+
+impl AuditLog {
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// All write requests that Ordain made in namespaces that start with `prefix`.
+    pub fn of_ordain(&self, prefix: &str) -> Vec<Request> {
+        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        let events = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let requests = events.map(|event| {
+            let text = |pointer: &str| {
+                event
+                    .pointer(pointer)
+                    .and_then(Value::as_str)
+                    .unwrap_or("")
+                    .to_owned()
+            };
+            Request {
+                user_agent: text("/userAgent"),
+                verb: text("/verb"),
+                resource: text("/objectRef/resource"),
+                subresource: text("/objectRef/subresource"),
+                namespace: text("/objectRef/namespace"),
+                name: text("/objectRef/name"),
+                code: event
+                    .pointer("/responseStatus/code")
+                    .and_then(Value::as_u64)
+                    .unwrap_or(0),
+            }
+        });
+        requests
+            .filter(|r| r.user_agent.starts_with("ordain/") && r.namespace.starts_with(prefix))
+            .collect()
+    }
+}
