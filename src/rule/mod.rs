@@ -8,6 +8,7 @@ pub mod edit;
 pub mod expr;
 mod number;
 pub mod path;
+mod pattern;
 pub mod problem;
 pub mod selector;
 pub mod set;

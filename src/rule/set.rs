@@ -51,9 +51,7 @@ impl SetDifference {
 impl RuleSet {
     /// Of two rules with one name the first in evaluation order counts; the compiler never makes two.
     pub fn new(mut rules: Vec<Arc<Rule>>, schema: Schema) -> RuleSet {
-        rules.sort_by(|a, b| {
-            (Reverse(a.priority), &a.name).cmp(&(Reverse(b.priority), &b.name))
-        });
+        rules.sort_by(|a, b| (Reverse(a.priority), &a.name).cmp(&(Reverse(b.priority), &b.name)));
         let mut by_name = AHashMap::with_capacity(rules.len());
         rules.retain(|rule| {
             let index = by_name.len();
@@ -99,7 +97,9 @@ impl RuleSet {
 
     /// A rule by its name.
     pub fn get(&self, name: &str) -> Option<&Arc<Rule>> {
-        self.by_name.get(name).and_then(|index| self.rules.get(*index))
+        self.by_name
+            .get(name)
+            .and_then(|index| self.rules.get(*index))
     }
 
     /// The rules that name this kind, in evaluation order, `Off` ones left out.

@@ -203,8 +203,7 @@ impl<'t> Builder<'t> {
                     Some(tree)
                 }
                 Event::Alias(id) => {
-                    let Some((nodes, depth)) =
-                        self.anchors.get(&id).map(|a| (a.nodes, a.depth))
+                    let Some((nodes, depth)) = self.anchors.get(&id).map(|a| (a.nodes, a.depth))
                     else {
                         return Err(self
                             .problem(&span, "this alias refers to the value it is part of")

@@ -1,6 +1,8 @@
 //! A path against the schema of a kind: does every name in it exist, and what does it lead to.
 
-use super::{Filter, Operand, Path, PathProblem, Query, Root, Segment, Selector};
+use super::filter::{Filter, Operand, Query};
+use super::scan::Span;
+use super::{Path, PathProblem, Root, Segment, Selector};
 use crate::schema::{KindSchema, Shape, Type, nearest};
 
 /// Types reachable below `..` are looked through to this many; schemas are recursive in places.
@@ -64,32 +66,29 @@ struct Check<'s> {
     kind: &'s str,
 }
 
-fn problem(at: usize, length: usize, message: String, mend: Option<String>) -> PathProblem {
-    PathProblem {
-        at,
-        length: length.max(1),
-        message,
-        mend,
-    }
-}
-
 impl<'s> Check<'s> {
     fn segments(
         &self,
         mut types: Vec<Type<'s>>,
         segments: &[Segment],
     ) -> Result<Vec<Type<'s>>, PathProblem> {
+        // The last name: what brackets behind it are about.
+        let mut about: Option<&Selector> = None;
         for segment in segments {
             if segment.descendant {
                 types = reachable(types);
             }
             let mut next: Vec<Type<'s>> = vec![];
             for selector in &segment.selectors {
-                next.extend(self.selector(&types, selector, segment.descendant)?);
+                next.extend(self.selector(&types, selector, segment.descendant, about)?);
             }
             next.sort_by_key(|t| t.id());
             next.dedup_by_key(|t| t.id());
             types = next;
+            about = segment
+                .selectors
+                .last()
+                .filter(|selector| matches!(selector, Selector::Name(..)));
         }
         Ok(types)
     }
@@ -99,63 +98,83 @@ impl<'s> Check<'s> {
         types: &[Type<'s>],
         selector: &Selector,
         below: bool,
+        about: Option<&Selector>,
     ) -> Result<Vec<Type<'s>>, PathProblem> {
-        match selector {
-            Selector::Name(name, at) => self.name(types, name.as_str(), *at, below),
-            Selector::Index(_) | Selector::Slice(..) => {
-                Ok(types.iter().filter_map(|t| element(*t)).collect())
-            }
-            Selector::Wildcard => Ok(types.iter().flat_map(|t| all_children(*t)).collect()),
+        let children =
+            || -> Vec<Type<'s>> { types.iter().flat_map(|t| all_children(*t)).collect() };
+        let (found, needed) = match selector {
+            Selector::Name(name, place) => return self.name(types, name.as_str(), *place, below),
+            Selector::Index(_) | Selector::Slice(..) => (
+                types.iter().filter_map(|t| element(*t)).collect(),
+                "a number in brackets selects an element of a list",
+            ),
+            Selector::Wildcard => (children(), "`*` selects elements and members"),
             Selector::Filter(filter) => {
-                let children: Vec<Type<'s>> = types.iter().flat_map(|t| all_children(*t)).collect();
+                let children = children();
                 // Below `..` a filter is tried on everything: most of it lacks the fields it names.
                 if !below {
                     self.filter(&children, filter)?;
                 }
-                Ok(children)
+                (children, "a filter selects elements and members")
             }
+        };
+        if let (true, false, Some(Selector::Name(name, place)), Some(of)) =
+            (found.is_empty(), below, about, types.first())
+        {
+            return Err(place.problem(format!(
+                "`{}` is {}: {needed}",
+                name.as_str(),
+                shape_name(of.shape())
+            )));
         }
+        Ok(found)
     }
 
     fn name(
         &self,
         types: &[Type<'s>],
         name: &str,
-        at: usize,
+        place: Span,
         below: bool,
     ) -> Result<Vec<Type<'s>>, PathProblem> {
         let found: Vec<Type<'s>> = types.iter().filter_map(|t| field(*t, name)).collect();
-        if !found.is_empty() || types.is_empty() {
+        let Some(of) = types.first() else {
+            return Ok(found);
+        };
+        if !found.is_empty() {
             return Ok(found);
         }
-        if !below && types.iter().all(|t| t.shape() == Shape::List) {
-            let message = format!("`{name}` is looked for in a list");
-            return Err(problem(
-                at,
-                name.len(),
-                message,
-                Some("write `[*]` before it to look into each element".into()),
-            ));
-        }
-        let candidates: Vec<&str> = types.iter().flat_map(|t| t.field_names()).collect();
-        let near = nearest(name, candidates.iter().copied());
-        let mend = match near.as_slice() {
-            [] if candidates.is_empty() => None,
-            [] if candidates.len() <= 12 => {
-                Some(format!("its fields are {}", candidates.join(", ")))
-            }
-            [] => None,
-            [one, ..] => Some(format!("did you mean `{one}`?")),
-        };
-        let message = if candidates.is_empty() {
-            format!(
-                "there is nothing below this that could be called `{name}` in {}",
+        if below {
+            let mut candidates: Vec<&str> = types.iter().flat_map(|t| t.field_names()).collect();
+            candidates.sort_unstable();
+            candidates.dedup();
+            let problem = place.problem(format!(
+                "nothing below this is called `{name}` in {}",
                 self.kind
-            )
+            ));
+            return Err(meant(problem, &nearest(name, candidates)));
+        }
+        if types.iter().all(|t| t.shape() == Shape::List) {
+            return Err(place
+                .problem(format!("`{name}` is looked for in a list"))
+                .mended("write `[*]` before it to look into each element"));
+        }
+        let mut candidates: Vec<&str> = types.iter().flat_map(|t| t.field_names()).collect();
+        candidates.sort_unstable();
+        candidates.dedup();
+        if candidates.is_empty() {
+            return Err(place.problem(format!(
+                "`{name}` is looked for in {}, which has no fields",
+                shape_name(of.shape())
+            )));
+        }
+        let problem = place.problem(format!("{} has no field `{name}` here", self.kind));
+        let near = nearest(name, candidates.iter().copied());
+        Err(if near.is_empty() && candidates.len() <= 12 {
+            problem.mended(format!("its fields are {}", candidates.join(", ")))
         } else {
-            format!("{} has no field `{name}` here", self.kind)
-        };
-        Err(problem(at, name.len(), message, mend))
+            meant(problem, &near)
+        })
     }
 
     fn filter(&self, types: &[Type<'s>], filter: &Filter) -> Result<(), PathProblem> {
@@ -235,4 +254,26 @@ fn reachable(types: Vec<Type<'_>>) -> Vec<Type<'_>> {
         open.extend(all_children(next));
     }
     found
+}
+
+fn meant(problem: PathProblem, near: &[&str]) -> PathProblem {
+    match near {
+        [] => problem,
+        [one] => problem.mended(format!("did you mean `{one}`?")),
+        [all @ .., last] => {
+            problem.mended(format!("did you mean `{}` or `{last}`?", all.join("`, `")))
+        }
+    }
+}
+
+fn shape_name(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Object | Shape::Map => "a map",
+        Shape::List => "a list",
+        Shape::String | Shape::Quantity | Shape::Time => "text",
+        Shape::Integer | Shape::Number => "a number",
+        Shape::Boolean => "a boolean",
+        Shape::IntOrString => "a number or text",
+        Shape::Any => "anything",
+    }
 }

@@ -1,17 +1,22 @@
-//! JSONPath (RFC 9535) from one of three roots. The only user of the JSONPath crate, and of it only the parser: the walk is our own,
-//! over records, because the crate hands out references and cannot walk a flat record.
+//! JSONPath (RFC 9535) from one of three roots. The only user of the JSONPath crate, and of it only the parser: the walk is our own, over
+//! records, because the crate hands out references and cannot walk a flat record.
 //!
-//! `parse` text to a compiled path · `walk` what a path selects · `places` where an edit goes · `check` a path against a kind's schema.
-//! null counts as absent everywhere.
+//! `scan` a first look at the text · `parse` text to a compiled path · `walk` what a path selects · `filter` the tests inside it ·
+//! `places` where an edit goes · `check` a path against a kind's schema. null counts as absent everywhere.
+//!
+//! Narrower than the RFC, so that the cost of a path is bounded by the size of the object: inside a filter `$` takes names and indexes only,
+//! a path has at most three `..`, patterns are literals, and nothing is compared with null.
 
 mod check;
+mod filter;
 mod parse;
 mod places;
+mod scan;
 mod walk;
 
 use crate::object::{Key, Node};
-use regex::Regex;
-use serde_json::Value;
+use filter::Filter;
+use scan::Span;
 use smallvec::SmallVec;
 
 /// Where a path starts.
@@ -30,7 +35,7 @@ pub enum Root {
 pub struct Path {
     text: Box<str>,
     root: Root,
-    /// From the object's root, or from the Pod for the other two roots.
+    /// From the object's root, or from the Pod's for the other two.
     segments: Vec<Segment>,
     /// The names, if every segment is one name: the fast way.
     plain: Option<Box<[Key]>>,
@@ -43,10 +48,17 @@ pub struct PathProblem {
     pub at: usize,
     /// Bytes to mark, at least 1.
     pub length: usize,
-    /// What is wrong.
+    /// What is wrong, one sentence without a full stop.
     pub message: String,
     /// What to write instead.
     pub mend: Option<String>,
+}
+
+impl PathProblem {
+    fn mended(mut self, mend: impl Into<String>) -> Self {
+        self.mend = Some(mend.into());
+        self
+    }
 }
 
 /// One step from the root to a selected value.
@@ -66,7 +78,7 @@ pub type Location = SmallVec<[Hop; 6]>;
 pub struct Place {
     /// From the object's root to the selected value, or to where it would be.
     pub location: Location,
-    /// How many hops of `location` lead to what the last wildcard, filter, index or slice selected (`item`); `None` for a path of plain names.
+    /// How many hops of `location` lead to what the last wildcard, filter, index or slice selected (`item`); `None` for a path of names.
     pub item: Option<usize>,
     /// Whether the value is there (null counts as absent).
     pub present: bool,
@@ -75,11 +87,25 @@ pub struct Place {
 /// How a kind keeps its Pod; the context every walk needs. Empty for Pod itself, `None` if it has none (then `$pod` selects nothing).
 pub type PodPrefix = Option<&'static [&'static str]>;
 
+/// The lists that `$containers` stands for.
+const CONTAINER_LISTS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+
 #[derive(Clone, Debug)]
 struct Segment {
-    /// `..`: this and everything below.
+    /// `..`: the value itself and everything below it.
     descendant: bool,
     selectors: SmallVec<[Selector; 1]>,
+}
+
+#[derive(Clone, Debug)]
+enum Selector {
+    /// And where it stands in the text.
+    Name(Key, Span),
+    Wildcard,
+    Index(i64),
+    /// Start, end, step.
+    Slice(Option<i64>, Option<i64>, i64),
+    Filter(Box<Filter>),
 }
 
 impl Segment {
@@ -90,57 +116,15 @@ impl Segment {
             _ => None,
         }
     }
-}
 
-#[derive(Clone, Debug)]
-enum Selector {
-    /// And its byte offset in the text.
-    Name(Key, usize),
-    Wildcard,
-    Index(i64),
-    Slice(Option<i64>, Option<i64>, i64),
-    Filter(Box<Filter>),
-}
-
-#[derive(Clone, Debug)]
-enum Filter {
-    Or(Vec<Filter>),
-    And(Vec<Filter>),
-    Not(Box<Filter>),
-    Exists(Query),
-    Compare(Comparison, Operand, Operand),
-    /// `match` and `search`: the text, and the pattern (anchored for `match`).
-    Regex(Operand, Regex),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-#[derive(Clone, Debug)]
-struct Query {
-    /// `$…` inside a filter: from the object, not from the element.
-    absolute: bool,
-    segments: Vec<Segment>,
-}
-
-#[derive(Clone, Debug)]
-enum Operand {
-    Literal(Value),
-    /// The first value of a singular query.
-    Query(Query),
-    /// `length(…)`
-    Length(Box<Operand>),
-    /// `count(…)`
-    Count(Query),
-    /// `value(…)`: the value if there is exactly one.
-    Value(Query),
+    /// Whether it selects by names alone, one or several.
+    fn is_names(&self) -> bool {
+        !self.descendant
+            && self
+                .selectors
+                .iter()
+                .all(|s| matches!(s, Selector::Name(..)))
+    }
 }
 
 impl Path {
@@ -154,24 +138,25 @@ impl Path {
         self.root
     }
 
-    /// Whether it is a path of plain names, so that it selects at most one value.
+    /// Whether it is a path of plain names (each a single name), so that it selects at most one value.
     pub fn is_plain(&self) -> bool {
         self.plain.is_some()
     }
 
-    /// Whether it has a `..`.
+    /// Whether there is a `..` in it, outside of filters.
     pub fn has_descendants(&self) -> bool {
-        self.segments.iter().any(|s| s.descendant)
+        self.segments.iter().any(|segment| segment.descendant)
     }
 
-    /// The names of a plain path from the object's root, with the kind's Pod prefix; `None` if it is not plain, or the kind has no Pod.
+    /// The names of a plain path from the object's root, with the kind's Pod prefix; `None` if it is not plain, or starts at the Pod of a
+    /// kind that has none.
     pub fn plain_names(&self, pod: PodPrefix) -> Option<Vec<Key>> {
         let names = self.plain.as_ref()?;
         let prefix: &[&str] = if self.root == Root::Object { &[] } else { pod? };
         Some(
             prefix
                 .iter()
-                .map(|n| Key::new(n))
+                .map(|name| Key::new(name))
                 .chain(names.iter().cloned())
                 .collect(),
         )
@@ -179,7 +164,19 @@ impl Path {
 
     /// Whether it reads only below `metadata`, or `apiVersion` and `kind`.
     pub fn is_metadata_only(&self) -> bool {
-        self.root == Root::Object && only_metadata(&self.segments, true)
+        self.root == Root::Object
+            && starts_in_metadata(&self.segments)
+            && self
+                .segments
+                .iter()
+                .flat_map(|segment| &segment.selectors)
+                .all(|selector| match selector {
+                    Selector::Filter(filter) => filter
+                        .queries()
+                        .into_iter()
+                        .all(|query| !query.absolute || starts_in_metadata(&query.segments)),
+                    _ => true,
+                })
     }
 
     /// The first selected value.
@@ -193,39 +190,16 @@ impl Path {
     }
 }
 
-/// `from_root`: these segments start at the object; else at an element that is known to be metadata already.
-fn only_metadata(segments: &[Segment], from_root: bool) -> bool {
-    if from_root {
-        let Some(first) = segments.first() else {
-            return false;
-        };
-        let names = |s: &Selector| matches!(s, Selector::Name(k, _) if ["metadata", "apiVersion", "kind"].contains(&k.as_str()));
-        if first.descendant || !first.selectors.iter().all(names) {
-            return false;
-        }
-    }
-    segments.iter().flat_map(|s| &s.selectors).all(|s| match s {
-        Selector::Filter(filter) => filter_only_metadata(filter),
-        _ => true,
+fn starts_in_metadata(segments: &[Segment]) -> bool {
+    segments.first().is_some_and(|first| {
+        !first.descendant
+            && first.selectors.iter().all(|selector| match selector {
+                Selector::Name(key, _) => {
+                    ["metadata", "apiVersion", "kind"].contains(&key.as_str())
+                }
+                _ => false,
+            })
     })
-}
-
-fn filter_only_metadata(filter: &Filter) -> bool {
-    let query = |q: &Query| only_metadata(&q.segments, q.absolute);
-    fn operand(o: &Operand, query: &dyn Fn(&Query) -> bool) -> bool {
-        match o {
-            Operand::Literal(_) => true,
-            Operand::Query(q) | Operand::Count(q) | Operand::Value(q) => query(q),
-            Operand::Length(inner) => operand(inner, query),
-        }
-    }
-    match filter {
-        Filter::Or(all) | Filter::And(all) => all.iter().all(filter_only_metadata),
-        Filter::Not(inner) => filter_only_metadata(inner),
-        Filter::Exists(q) => query(q),
-        Filter::Compare(_, a, b) => operand(a, &query) && operand(b, &query),
-        Filter::Regex(a, _) => operand(a, &query),
-    }
 }
 
 #[cfg(test)]

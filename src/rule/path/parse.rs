@@ -1,38 +1,20 @@
-//! Text to a compiled path, with the parser's quirks caught.
+//! Text to a compiled path: the parser's tree translated, and what it takes but no path may say refused.
 
-use super::{Comparison, Filter, Operand, Path, PathProblem, Query, Root, Segment, Selector};
+use super::filter::{Comparison, Filter, Operand, Query};
+use super::scan::{self, Noted, Span};
+use super::{CONTAINER_LISTS, Path, PathProblem, Root, Segment, Selector};
 use crate::object::Key;
-use jsonpath_rust::parser::model;
-use jsonpath_rust::parser::parse_json_path;
+use crate::rule::pattern;
+use jsonpath_rust::parser::{model, parse_json_path};
 use serde_json::Value;
 use smallvec::{SmallVec, smallvec};
 
-/// Longest path, in bytes.
-const LONGEST: usize = 4096;
-/// Deepest nesting of brackets and parentheses; the parser is recursive.
-const DEEPEST: usize = 24;
-/// Largest compiled regular expression, in bytes.
-const LARGEST_REGEX: usize = 1 << 20;
-
-/// The lists that `$containers` stands for.
-pub(super) const CONTAINER_LISTS: [&str; 3] =
-    ["containers", "initContainers", "ephemeralContainers"];
-
-fn problem(at: usize, length: usize, message: impl Into<String>) -> PathProblem {
-    PathProblem {
-        at,
-        length: length.max(1),
-        message: message.into(),
-        mend: None,
-    }
-}
-
-impl PathProblem {
-    pub(super) fn mended(mut self, mend: impl Into<String>) -> Self {
-        self.mend = Some(mend.into());
-        self
-    }
-}
+/// Most segments of one path, filters not counted. Walking recurses once per segment.
+const MOST_SEGMENTS: usize = 64;
+/// Most `..` in a text: three nested ones visit a value as often as the cube of its depth.
+const MOST_DESCENDANTS: usize = 3;
+/// How often a path may select one value: the product of the overlapping selectors of its brackets (`[0,-1]`, `[*,*]`).
+const MOST_OVERLAPS: usize = 64;
 
 impl Path {
     /// Parses `$…`, `$pod…`, `$containers[…]…`.
@@ -41,50 +23,31 @@ impl Path {
     /// Everything that RFC 9535 does not allow, and what it allows but nobody means: kubectl's dialect (`.spec.x`, `{.spec.x}`), a bare
     /// `$containers`, comparing with null, a regular expression that does not compile or is not a literal. With the mend where there is one.
     pub fn parse(text: &str) -> Result<Path, PathProblem> {
-        if text.len() > LONGEST {
-            return Err(problem(
-                0,
-                1,
-                format!("a path has at most {LONGEST} characters"),
-            ));
+        let whole = Span {
+            at: 0,
+            length: text.len(),
+        };
+        if text.len() > scan::LONGEST {
+            return Err(Span { at: 0, length: 1 }.problem(format!(
+                "a path has at most {} bytes, this one has {}",
+                scan::LONGEST,
+                text.len()
+            )));
         }
         foreign_dialect(text)?;
         let (root, rest_at) = root_of(text)?;
-        blanks_and_nesting(text)?;
+        let noted = scan::scan(text, rest_at)?;
         let standard = format!("${}", &text[rest_at..]);
-        let query =
-            parse_json_path(&standard).map_err(|e| syntax(text, rest_at, &e.to_string()))?;
-        let mut compiler = Compiler {
-            text,
-            cursor: rest_at,
-        };
+        let query = parse_json_path(&standard)
+            .map_err(|error| syntax(text, rest_at, &error.to_string()))?;
+        if query.segments.len() > MOST_SEGMENTS {
+            return Err(whole.problem(format!("a path has at most {MOST_SEGMENTS} steps")));
+        }
+        let mut compiler = Compiler::new(text, noted);
         let mut segments = compiler.segments(&query.segments)?;
         if root == Root::Containers {
-            if segments.is_empty() {
-                return Err(problem(
-                    0,
-                    text.len(),
-                    "`$containers` is lists of containers, not containers",
-                )
-                .mended(
-                    "write `$containers[*]` for all of them, or `$containers[?@.name == 'app']`",
-                ));
-            }
-            let lists: SmallVec<[Selector; 1]> = CONTAINER_LISTS
-                .iter()
-                .map(|l| Selector::Name(Key::new(l), 0))
-                .collect();
-            let prefix = [
-                Segment {
-                    descendant: false,
-                    selectors: smallvec![Selector::Name(Key::new("spec"), 0)],
-                },
-                Segment {
-                    descendant: false,
-                    selectors: lists,
-                },
-            ];
-            segments.splice(0..0, prefix);
+            refuse_bare_containers(text, segments.first())?;
+            segments.splice(0..0, containers());
         }
         let plain: Option<Box<[Key]>> = segments.iter().map(|s| s.name().cloned()).collect();
         Ok(Path {
@@ -96,152 +59,168 @@ impl Path {
     }
 }
 
-/// kubectl's dialect and templates of other tools.
-fn foreign_dialect(text: &str) -> Result<(), PathProblem> {
-    if let Some(at) = text.find("${") {
-        return Err(problem(at, 2, "`${ }` is never part of a path")
-            .mended("use a filter, or an `expression` test"));
+/// `.spec['containers','initContainers','ephemeralContainers']`
+fn containers() -> [Segment; 2] {
+    let name = |name: &&str| Selector::Name(Key::new(name), Span { at: 0, length: 11 });
+    [
+        Segment {
+            descendant: false,
+            selectors: smallvec![name(&"spec")],
+        },
+        Segment {
+            descendant: false,
+            selectors: CONTAINER_LISTS.iter().map(name).collect(),
+        },
+    ]
+}
+
+/// `$containers` is lists; a name looked for in a list finds nothing.
+fn refuse_bare_containers(text: &str, first: Option<&Segment>) -> Result<(), PathProblem> {
+    let problem = Span {
+        at: 0,
+        length: "$containers".len(),
     }
+    .problem("`$containers` is lists of containers, not containers");
+    match first {
+        None => Err(problem
+            .mended("write `$containers[*]` for all of them, or `$containers[?@.name == 'app']`")),
+        Some(first) if first.is_names() => {
+            let rest = &text["$containers".len()..];
+            Err(problem.mended(format!("did you mean `$containers[*]{rest}`?")))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// kubectl's dialect, and a path that begins in the middle.
+fn foreign_dialect(text: &str) -> Result<(), PathProblem> {
+    let whole = Span {
+        at: 0,
+        length: text.len(),
+    };
+    if text.trim().is_empty() {
+        return Err(whole
+            .problem("a path starts with `$`, `$pod` or `$containers`")
+            .mended("write `$` for the whole object"));
+    }
+    if text.starts_with("${") {
+        return Err(Span { at: 0, length: 2 }
+            .problem("`${ }` is never part of a path")
+            .mended("write `expression: ${…}` instead of `path`"));
+    }
+    if text.starts_with('$') {
+        return Ok(());
+    }
+    if text.starts_with('@') {
+        let rest = &text[1..];
+        return Err(Span { at: 0, length: 1 }
+            .problem("`@` stands only inside a filter")
+            .mended(format!("did you mean `${rest}`?")));
+    }
+    let problem = whole.problem("a path starts with `$`, `$pod` or `$containers`");
     let bare = text
         .trim()
         .trim_start_matches('{')
         .trim_end_matches('}')
         .trim();
     let bare = bare.strip_prefix('$').unwrap_or(bare);
-    if text.starts_with(['{', '.']) || !text.starts_with(['$', '@']) {
-        let mend = if bare.starts_with(['.', '[']) {
+    // A mend that would be refused in its turn helps nobody.
+    let mend = standard(bare);
+    Err(if Path::parse(&mend).is_ok() {
+        problem.mended(format!("did you mean `{mend}`?"))
+    } else {
+        problem.mended("write `$.spec.replicas`, `$.metadata.labels['app.kubernetes.io/name']`")
+    })
+}
+
+/// kubectl's way to write a path in the standard's: `.labels.app\.kubernetes\.io/name` is `$.labels['app.kubernetes.io/name']`.
+fn standard(bare: &str) -> String {
+    if !bare.contains("\\.") {
+        return if bare.starts_with(['.', '[']) {
             format!("${bare}")
         } else {
             format!("$.{bare}")
         };
-        return Err(problem(
-            0,
-            text.len(),
-            "a path starts with `$`, `$pod` or `$containers`",
-        )
-        .mended(format!("did you mean `{mend}`?")));
     }
-    if text.starts_with('@') {
-        return Err(
-            problem(0, 1, "`@` stands only inside a filter").mended("here `$` is what is tested")
-        );
+    let mut out = String::from("$");
+    for part in bare
+        .replace("\\.", "\0")
+        .split('.')
+        .filter(|part| !part.is_empty())
+    {
+        let name = part.replace('\0', ".");
+        if name == *part && !name.contains(['/', '-']) {
+            out.push('.');
+            out.push_str(&name);
+        } else {
+            out.push_str(&format!("['{name}']"));
+        }
     }
-    Ok(())
+    out
 }
 
 /// The root, and where the rest of the path begins.
 fn root_of(text: &str) -> Result<(Root, usize), PathProblem> {
-    let name_end = text[1..]
+    let end = text[1..]
         .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .map_or(text.len(), |n| n + 1);
-    match &text[1..name_end] {
+    match &text[1..end] {
         "" => Ok((Root::Object, 1)),
-        "pod" => Ok((Root::Pod, name_end)),
-        "containers" => Ok((Root::Containers, name_end)),
+        "pod" => Ok((Root::Pod, end)),
+        "containers" => Ok((Root::Containers, end)),
         other => {
-            let nearest = crate::schema::nearest(other, ["pod", "containers"]);
-            let mend = nearest.first().map_or_else(
-                || format!("did you mean `$.{other}`?"),
-                |n| format!("did you mean `${n}`?"),
-            );
-            Err(problem(0, name_end, format!("there is no root `${other}`")).mended(mend))
+            let near = crate::schema::nearest(other, ["pod", "containers"]);
+            let mend = match near.first() {
+                Some(near) => format!("did you mean `${near}`?"),
+                None => format!("did you mean `$.{other}`?"),
+            };
+            let root = Span { at: 0, length: end };
+            Err(root
+                .problem(format!("there is no root `${other}`"))
+                .mended(mend))
         }
     }
-}
-
-/// What the parser lets through: a blank inside a name makes it one odd name that matches nothing. And what it must not be asked: deep nesting.
-fn blanks_and_nesting(text: &str) -> Result<(), PathProblem> {
-    let mut quote: Option<char> = None;
-    let mut escaped = false;
-    let mut depth = 0usize;
-    // Where the last word ended, if only blanks came since.
-    let mut word_end: Option<usize> = None;
-    let mut blank_since_word = false;
-    for (at, c) in text.char_indices() {
-        if let Some(q) = quote {
-            if escaped {
-                escaped = false;
-            } else if c == '\\' {
-                escaped = true;
-            } else if c == q {
-                quote = None;
-            }
-            continue;
-        }
-        let word = c.is_alphanumeric() || c == '_' || c == '-';
-        match c {
-            '\'' | '"' => quote = Some(c),
-            '[' | '(' => depth += 1,
-            ']' | ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEEPEST {
-            return Err(problem(
-                at,
-                1,
-                format!("nested deeper than {DEEPEST} levels"),
-            ));
-        }
-        if c.is_whitespace() {
-            blank_since_word = word_end.is_some();
-        } else if word {
-            if let (Some(end), true) = (word_end, blank_since_word) {
-                let length = text[at..]
-                    .find(|c: char| !c.is_alphanumeric() && c != '_')
-                    .unwrap_or(text.len() - at);
-                let wrong = &text[at..at + length];
-                let message = format!(
-                    "a blank cannot stand inside a path: `{wrong}` has no operator before it"
-                );
-                let mend = match wrong {
-                    "in" => "write `@.x == 'a' || @.x == 'b'`",
-                    "and" => "write `&&`",
-                    "or" => "write `||`",
-                    "not" => "write `!`",
-                    "contains" | "like" | "matches" => {
-                        "write `search(@.x, 'pattern')` or `match(@.x, 'pattern')`"
-                    }
-                    _ => "names with blanks are written in brackets and quotes: `['a b']`",
-                };
-                return Err(problem(end, at + length - end, message).mended(mend));
-            }
-            word_end = Some(at + c.len_utf8());
-            blank_since_word = false;
-        } else {
-            word_end = None;
-            blank_since_word = false;
-        }
-        if word && blank_since_word {
-            word_end = None;
-        }
-    }
-    Ok(())
 }
 
 /// The parser's own error, placed and told shortly.
 fn syntax(text: &str, rest_at: usize, error: &str) -> PathProblem {
-    // pest: ` --> 1:12` is the column, from 1, in the text that was parsed, whose root is one character.
-    let column = error
-        .split("--> 1:")
-        .nth(1)
-        .and_then(|r| r.split(|c: char| !c.is_ascii_digit()).next())
-        .and_then(|n| n.parse::<usize>().ok());
-    let Some(column) = column else {
+    // pest: ` --> 1:12` are line and column, from 1, in what was parsed, whose root is one character.
+    let place = error.split("--> ").nth(1).and_then(|rest| {
+        let (line, rest) = rest.split_once(':')?;
+        let column = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        Some((line.parse::<usize>().ok()?, column.parse::<usize>().ok()?))
+    });
+    let Some((line, column)) = place else {
         let told = error.lines().next().unwrap_or("not a JSONPath");
-        return problem(
-            0,
-            text.len(),
-            told.trim_start_matches("Failed to parse JSONPath: ")
-                .to_owned(),
-        );
+        let whole = Span {
+            at: 0,
+            length: text.len(),
+        };
+        return whole.problem(told.trim_start_matches("Invalid json path: "));
     };
-    let in_rest = text[rest_at..]
-        .char_indices()
-        .nth(column.saturating_sub(2))
-        .map_or(text.len() - rest_at, |(at, _)| at);
-    let at = (rest_at + in_rest).min(text.len().saturating_sub(1));
-    let here = text[at..].chars().next().unwrap_or(' ');
-    let trouble = problem(at, here.len_utf8(), "JSONPath does not continue like this");
+    let rest = &text[rest_at..];
+    let line_at: usize = rest
+        .split_inclusive('\n')
+        .take(line - 1)
+        .map(str::len)
+        .sum();
+    let before = column.saturating_sub(if line == 1 { 2 } else { 1 });
+    let in_line = rest[line_at..].char_indices().nth(before);
+    let at = in_line.map_or(text.len(), |(offset, _)| rest_at + line_at + offset);
+    let Some(here) = text[at..].chars().next() else {
+        let last = text.char_indices().last().map_or(0, |(at, _)| at);
+        return Span {
+            at: last,
+            length: text.len() - last,
+        }
+        .problem("the path ends in the middle")
+        .mended("close what is open, and finish the last step");
+    };
+    let trouble = Span {
+        at,
+        length: here.len_utf8(),
+    }
+    .problem("JSONPath does not continue like this");
     if text[..at].ends_with('.') || here == '-' || here == '/' {
         return trouble.mended("names with other characters than letters, digits and `_` are written in brackets and quotes: `['app.kubernetes.io/name']`");
     }
@@ -249,51 +228,101 @@ fn syntax(text: &str, rest_at: usize, error: &str) -> PathProblem {
         return trouble
             .mended("inside the quotes of a path a backslash is written twice: `'\\\\.'`");
     }
-    if text[at..].starts_with("=~") || text[at..].starts_with("~") {
-        return trouble.mended("write `search(@.x, 'pattern')` or `match(@.x, 'pattern')`");
-    }
     trouble
 }
 
 struct Compiler<'t> {
     text: &'t str,
-    /// Names are met in the order of the text: each is looked for from here on.
-    cursor: usize,
+    /// The places of names and quoted texts, in the order in which the tree has them.
+    names: std::vec::IntoIter<Span>,
+    nulls: std::vec::IntoIter<Span>,
+    /// The last `null` that was met.
+    null: Span,
+    calls: std::vec::IntoIter<Span>,
+    descendants: usize,
+    overlaps: usize,
+    /// How many filters are around what is being translated.
+    filters: usize,
 }
 
-impl Compiler<'_> {
+impl<'t> Compiler<'t> {
+    fn new(text: &'t str, noted: Noted) -> Self {
+        Self {
+            text,
+            names: noted.names.into_iter(),
+            nulls: noted.nulls.into_iter(),
+            null: Span { at: 0, length: 1 },
+            calls: noted.calls.into_iter(),
+            descendants: 0,
+            overlaps: 1,
+            filters: 0,
+        }
+    }
+
+    fn whole(&self, message: impl Into<String>) -> PathProblem {
+        let whole = Span {
+            at: 0,
+            length: self.text.len(),
+        };
+        whole.problem(message)
+    }
+
+    fn next_name(&mut self) -> Span {
+        self.names.next().unwrap_or(Span { at: 0, length: 1 })
+    }
+
+    fn next_call(&mut self) -> Span {
+        self.calls.next().unwrap_or(Span { at: 0, length: 1 })
+    }
+
     fn segments(&mut self, segments: &[model::Segment]) -> Result<Vec<Segment>, PathProblem> {
         segments.iter().map(|s| self.segment(s)).collect()
     }
 
     fn segment(&mut self, segment: &model::Segment) -> Result<Segment, PathProblem> {
-        Ok(match segment {
-            model::Segment::Descendant(inner) => Segment {
-                descendant: true,
-                ..self.segment(inner)?
-            },
-            model::Segment::Selector(one) => Segment {
-                descendant: false,
-                selectors: smallvec![self.selector(one)?],
-            },
-            model::Segment::Selectors(all) => Segment {
-                descendant: false,
-                selectors: all
-                    .iter()
-                    .map(|s| self.selector(s))
-                    .collect::<Result<_, _>>()?,
-            },
+        let selectors: SmallVec<[Selector; 1]> = match segment {
+            model::Segment::Descendant(inner) => {
+                self.descendants += 1;
+                if self.descendants > MOST_DESCENDANTS {
+                    return Err(self.whole(format!(
+                        "a path has at most {MOST_DESCENDANTS} `..`: each walks through everything below"
+                    )));
+                }
+                return Ok(Segment {
+                    descendant: true,
+                    ..self.segment(inner)?
+                });
+            }
+            model::Segment::Selector(one) => smallvec![self.selector(one)?],
+            model::Segment::Selectors(all) => all
+                .iter()
+                .map(|selector| self.selector(selector))
+                .collect::<Result<_, _>>()?,
+        };
+        // Different names never select one value twice; everything else may.
+        let mut names: Vec<&str> = vec![];
+        let overlaps = selectors.iter().filter(|selector| match selector {
+            Selector::Name(key, _) => {
+                let again = names.contains(&key.as_str());
+                names.push(key.as_str());
+                again
+            }
+            _ => true,
+        });
+        self.overlaps = self.overlaps.saturating_mul(overlaps.count().max(1));
+        if self.overlaps > MOST_OVERLAPS {
+            return Err(
+                self.whole("the brackets of this path select the same values again and again")
+            );
+        }
+        Ok(Segment {
+            descendant: false,
+            selectors,
         })
     }
 
     fn name(&mut self, name: &str) -> Selector {
-        let at = self.cursor;
-        let found = self.text[at..].find(name).map_or(at, |n| at + n);
-        self.cursor = (found + name.len()).min(self.text.len());
-        while !self.text.is_char_boundary(self.cursor) {
-            self.cursor += 1;
-        }
-        Selector::Name(Key::new(name), found)
+        Selector::Name(Key::new(name), self.next_name())
     }
 
     fn selector(&mut self, selector: &model::Selector) -> Result<Selector, PathProblem> {
@@ -304,7 +333,12 @@ impl Compiler<'_> {
             model::Selector::Slice(start, end, step) => {
                 Selector::Slice(*start, *end, step.unwrap_or(1))
             }
-            model::Selector::Filter(filter) => Selector::Filter(Box::new(self.filter(filter)?)),
+            model::Selector::Filter(filter) => {
+                self.filters += 1;
+                let filter = self.filter(filter)?;
+                self.filters -= 1;
+                Selector::Filter(Box::new(filter))
+            }
         })
     }
 
@@ -338,29 +372,42 @@ impl Compiler<'_> {
     }
 
     fn test(&mut self, test: &model::Test) -> Result<Filter, PathProblem> {
-        Ok(match test {
-            model::Test::RelQuery(segments) => Filter::Exists(Query {
-                absolute: false,
-                segments: self.segments(segments)?,
-            }),
-            model::Test::AbsQuery(query) => Filter::Exists(Query {
-                absolute: true,
-                segments: self.segments(&query.segments)?,
-            }),
+        match test {
+            model::Test::RelQuery(segments) => Ok(Filter::Exists(self.relative(segments)?)),
+            model::Test::AbsQuery(query) => Ok(Filter::Exists(self.absolute(&query.segments)?)),
             model::Test::Function(function) => match &**function {
-                model::TestFunction::Search(text, pattern) => self.regex(text, pattern, false)?,
-                model::TestFunction::Match(text, pattern) => self.regex(text, pattern, true)?,
+                model::TestFunction::Search(text, pattern) => self.regex(text, pattern, false),
+                model::TestFunction::Match(text, pattern) => self.regex(text, pattern, true),
                 other => {
-                    return Err(self.whole(format!(
-                        "`{other}` is a value, not a test: compare it with something"
-                    )));
+                    let call = self.next_call();
+                    let name = function_name(other);
+                    Err(call
+                        .problem(format!("`{name}` gives a value, and a value is no test"))
+                        .mended(format!("compare it: `{name}(…) > 0`")))
                 }
             },
+        }
+    }
+
+    fn relative(&mut self, segments: &[model::Segment]) -> Result<Query, PathProblem> {
+        Ok(Query {
+            absolute: false,
+            segments: self.segments(segments)?,
         })
     }
 
-    fn whole(&self, message: String) -> PathProblem {
-        problem(0, self.text.len(), message)
+    /// `$…` inside a filter. It is evaluated for each element, so that a walk through the whole object here would take the square of its size.
+    fn absolute(&mut self, segments: &[model::Segment]) -> Result<Query, PathProblem> {
+        let query = Query {
+            absolute: true,
+            segments: self.segments(segments)?,
+        };
+        if self.filters > 0 && !query.is_singular() {
+            return Err(self
+                .whole("inside a filter `$` takes names and indexes only")
+                .mended("say the condition on the object in a test of its own"));
+        }
+        Ok(query)
     }
 
     fn regex(
@@ -369,79 +416,96 @@ impl Compiler<'_> {
         pattern: &model::FnArg,
         anchored: bool,
     ) -> Result<Filter, PathProblem> {
-        let operand = self.argument(text)?;
+        let call = self.next_call();
+        let operand = self.value_argument(text, call)?;
         let model::FnArg::Literal(model::Literal::String(pattern)) = pattern else {
-            return Err(
-                self.whole("the pattern of match() and search() must be a literal text".into())
-            );
+            return Err(call
+                .problem("the pattern of `match` and `search` is a literal text")
+                .mended("quote it: `'^a.*'`"));
         };
-        let source = pattern.as_str();
-        let at = self.text[self.cursor..]
-            .find(source)
-            .map_or(self.cursor, |n| self.cursor + n);
-        let whole = if anchored {
-            format!("^(?:{source})$")
+        let place = self.next_name();
+        let compiled = if anchored {
+            pattern::anchored(pattern)
         } else {
-            source.to_owned()
+            pattern::unanchored(pattern)
         };
-        let compiled = regex::RegexBuilder::new(&whole)
-            .size_limit(LARGEST_REGEX)
-            .build();
         match compiled {
             Ok(regex) => Ok(Filter::Regex(operand, regex)),
-            Err(error) => Err(problem(
-                at,
-                source.len(),
-                format!("this regular expression does not compile: {}", told(&error)),
-            )),
-        }
-    }
-
-    fn argument(&mut self, argument: &model::FnArg) -> Result<Operand, PathProblem> {
-        match argument {
-            model::FnArg::Literal(literal) => self.literal(literal),
-            model::FnArg::Test(test) => match &**test {
-                model::Test::RelQuery(s) => Ok(Operand::Query(Query {
-                    absolute: false,
-                    segments: self.segments(s)?,
-                })),
-                model::Test::AbsQuery(q) => Ok(Operand::Query(Query {
-                    absolute: true,
-                    segments: self.segments(&q.segments)?,
-                })),
-                model::Test::Function(function) => self.function(function),
-            },
-            model::FnArg::Filter(_) => {
-                Err(self.whole("a test cannot be the argument of a function".into()))
+            Err(wrong) => {
+                let problem = place.problem(wrong.message);
+                Err(match wrong.mend {
+                    Some(mend) => problem.mended(mend),
+                    None => problem,
+                })
             }
         }
     }
 
-    fn query(&mut self, argument: &model::FnArg, name: &str) -> Result<Query, PathProblem> {
-        match self.argument(argument)? {
-            Operand::Query(query) => Ok(query),
-            _ => Err(self.whole(format!("{name}() takes a path"))),
+    /// An argument that is one value: a literal, a path of names and indexes, or a function that gives a value.
+    fn value_argument(
+        &mut self,
+        argument: &model::FnArg,
+        call: Span,
+    ) -> Result<Operand, PathProblem> {
+        let function = &self.text[call.at..call.end()];
+        match argument {
+            model::FnArg::Literal(literal) => Ok(self.literal(literal)),
+            model::FnArg::Filter(_) => {
+                Err(call.problem(format!("`{function}` takes a value, not a test")))
+            }
+            model::FnArg::Test(test) => {
+                let query = match &**test {
+                    model::Test::RelQuery(segments) => self.relative(segments)?,
+                    model::Test::AbsQuery(query) => self.absolute(&query.segments)?,
+                    model::Test::Function(inner) => return self.function(inner),
+                };
+                if !query.is_singular() {
+                    return Err(call
+                        .problem(format!("`{function}` takes one value, and this path may select several"))
+                        .mended("write `value(…)` around the path, or `count(…)` for how many it selects"));
+                }
+                Ok(Operand::Query(query))
+            }
         }
+    }
+
+    /// An argument that is a path, of any kind.
+    fn query_argument(
+        &mut self,
+        argument: &model::FnArg,
+        call: Span,
+    ) -> Result<Query, PathProblem> {
+        if let model::FnArg::Test(test) = argument {
+            match &**test {
+                model::Test::RelQuery(segments) => return self.relative(segments),
+                model::Test::AbsQuery(query) => return self.absolute(&query.segments),
+                model::Test::Function(_) => {}
+            }
+        }
+        let function = &self.text[call.at..call.end()];
+        Err(call.problem(format!("`{function}` takes a path: `{function}(@.*)`")))
     }
 
     fn function(&mut self, function: &model::TestFunction) -> Result<Operand, PathProblem> {
-        Ok(match function {
-            model::TestFunction::Length(argument) => {
-                Operand::Length(Box::new(self.argument(argument)?))
+        let call = self.next_call();
+        match function {
+            model::TestFunction::Length(argument) => Ok(Operand::Length(Box::new(
+                self.value_argument(argument, call)?,
+            ))),
+            model::TestFunction::Count(argument) => {
+                Ok(Operand::Count(self.query_argument(argument, call)?))
             }
-            model::TestFunction::Count(argument) => Operand::Count(self.query(argument, "count")?),
-            model::TestFunction::Value(argument) => Operand::Value(self.query(argument, "value")?),
-            model::TestFunction::Search(..) | model::TestFunction::Match(..) => {
-                return Err(self.whole(
-                    "match() and search() are tests: they cannot be compared with a value".into(),
-                ));
+            model::TestFunction::Value(argument) => {
+                Ok(Operand::Value(self.query_argument(argument, call)?))
             }
+            model::TestFunction::Search(..) | model::TestFunction::Match(..) => Err(call
+                .problem("`match` and `search` are tests, not values")
+                .mended("leave the comparison out; `!` before it says the opposite")),
+            // The scan named it already; this keeps the match whole.
             model::TestFunction::Custom(name, _) => {
-                return Err(self
-                    .whole(format!("there is no function {name}() in JSONPath"))
-                    .mended("its functions are length, count, match, search and value"));
+                Err(call.problem(format!("there is no function `{name}`")))
             }
-        })
+        }
     }
 
     fn comparison(&mut self, comparison: &model::Comparison) -> Result<Filter, PathProblem> {
@@ -449,75 +513,75 @@ impl Compiler<'_> {
             model::Comparison::Eq(..) => Comparison::Equal,
             model::Comparison::Ne(..) => Comparison::NotEqual,
             model::Comparison::Gt(..) => Comparison::Greater,
-            model::Comparison::Gte(..) => Comparison::GreaterOrEqual,
+            model::Comparison::Gte(..) => Comparison::AtLeast,
             model::Comparison::Lt(..) => Comparison::Less,
-            model::Comparison::Lte(..) => Comparison::LessOrEqual,
+            model::Comparison::Lte(..) => Comparison::AtMost,
         };
         let (left, right) = comparison.vals();
-        let start = self.cursor;
         let (left, right) = (self.operand(left)?, self.operand(right)?);
-        for (side, other) in [(&left, comparison.vals().1), (&right, comparison.vals().0)] {
+        for (side, other) in [(&left, &right), (&right, &left)] {
             if matches!(side, Operand::Literal(Value::Null)) {
-                let path = other.to_string().replace("@..", "@.");
-                let mend = if operator == Comparison::NotEqual {
-                    format!("write `?{path}`")
+                let problem = self
+                    .null
+                    .problem("null counts as absent: nothing can be compared with it");
+                let not = if operator == Comparison::NotEqual {
+                    ""
                 } else {
-                    format!("write `?!{path}`")
+                    "!"
                 };
-                let at = self.text[start..].find("null").map_or(start, |n| start + n);
-                return Err(problem(
-                    at,
-                    4,
-                    "null counts as absent: nothing can be compared with it",
-                )
-                .mended(mend));
+                return Err(match other.query() {
+                    Some(query) => problem.mended(format!("write `?{not}{query}`")),
+                    None => problem,
+                });
             }
         }
         Ok(Filter::Compare(operator, left, right))
     }
 
     fn operand(&mut self, comparable: &model::Comparable) -> Result<Operand, PathProblem> {
-        match comparable {
-            model::Comparable::Literal(literal) => self.literal(literal),
-            model::Comparable::Function(function) => self.function(function),
-            model::Comparable::SingularQuery(query) => {
-                let (absolute, hops) = match query {
-                    model::SingularQuery::Current(hops) => (false, hops),
-                    model::SingularQuery::Root(hops) => (true, hops),
-                };
-                let segments = hops
-                    .iter()
-                    .map(|hop| Segment {
-                        descendant: false,
-                        selectors: smallvec![match hop {
-                            model::SingularQuerySegment::Index(index) => Selector::Index(*index),
-                            model::SingularQuerySegment::Name(name) => self.name(name),
-                        }],
-                    })
-                    .collect();
-                Ok(Operand::Query(Query { absolute, segments }))
-            }
-        }
+        let (absolute, hops) = match comparable {
+            model::Comparable::Literal(literal) => return Ok(self.literal(literal)),
+            model::Comparable::Function(function) => return self.function(function),
+            model::Comparable::SingularQuery(model::SingularQuery::Current(hops)) => (false, hops),
+            model::Comparable::SingularQuery(model::SingularQuery::Root(hops)) => (true, hops),
+        };
+        let segments = hops
+            .iter()
+            .map(|hop| Segment {
+                descendant: false,
+                selectors: smallvec![match hop {
+                    model::SingularQuerySegment::Index(index) => Selector::Index(*index),
+                    model::SingularQuerySegment::Name(name) => self.name(name),
+                }],
+            })
+            .collect();
+        Ok(Operand::Query(Query { absolute, segments }))
     }
 
-    fn literal(&mut self, literal: &model::Literal) -> Result<Operand, PathProblem> {
-        Ok(Operand::Literal(match literal {
+    fn literal(&mut self, literal: &model::Literal) -> Operand {
+        Operand::Literal(match literal {
             model::Literal::Int(n) => Value::from(*n),
             model::Literal::Float(n) => Value::from(*n),
-            model::Literal::String(text) => Value::from(text.as_str()),
+            model::Literal::String(text) => {
+                self.next_name();
+                Value::from(text.as_str())
+            }
             model::Literal::Bool(b) => Value::Bool(*b),
-            model::Literal::Null => Value::Null,
-        }))
+            model::Literal::Null => {
+                self.null = self.nulls.next().unwrap_or(self.null);
+                Value::Null
+            }
+        })
     }
 }
 
-/// The last line of the regex crate's error says what; the others draw the place.
-fn told(error: &regex::Error) -> String {
-    let text = error.to_string();
-    text.lines()
-        .last()
-        .unwrap_or("")
-        .trim_start_matches("error: ")
-        .trim()
-        .to_owned()
+fn function_name(function: &model::TestFunction) -> &str {
+    match function {
+        model::TestFunction::Custom(name, _) => name,
+        model::TestFunction::Length(_) => "length",
+        model::TestFunction::Value(_) => "value",
+        model::TestFunction::Count(_) => "count",
+        model::TestFunction::Search(..) => "search",
+        model::TestFunction::Match(..) => "match",
+    }
 }

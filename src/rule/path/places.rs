@@ -1,9 +1,9 @@
 //! The places an edit at a path means: existing ones, and for a trailing run of plain names also those that are not there yet.
 
-use super::parse::CONTAINER_LISTS;
-use super::walk::{passes, slice_indexes};
-use super::{Hop, Location, Path, Place, PodPrefix, Root, Segment, Selector};
+use super::walk::{element, slice};
+use super::{CONTAINER_LISTS, Hop, Location, Path, Place, PodPrefix, Root, Segment, Selector};
 use crate::object::{Node, NodeKind};
+use ahash::AHashSet;
 
 /// The list of containers that no edit touches: it can only be changed through a subresource of its own.
 const NOT_EDITED: &str = CONTAINER_LISTS[2];
@@ -28,7 +28,13 @@ impl Path {
             }
         }
         walk.go(start.filter(|n| !n.is_null()), &self.segments);
-        walk.places
+        let mut places = walk.places;
+        if self.segments.iter().any(|s| s.selectors.len() > 1) {
+            // Overlapping selectors (`[0,-1]`) mean a place once.
+            let mut seen = AHashSet::new();
+            places.retain(|place| seen.insert(place.location.clone()));
+        }
+        places
     }
 }
 
@@ -55,11 +61,20 @@ impl<'a> Walk<'a> {
         if segment.descendant {
             return;
         }
-        if let Some(name) = segment.name() {
-            let below = node.and_then(|n| n.get(name)).filter(|n| !n.is_null());
-            // What is not there is a place only if plain names alone lead to it: no element can be meant that does not exist.
-            if below.is_some() || rest.iter().all(|s| s.name().is_some()) {
-                self.step(Hop::Name(name.as_str().into()), below, rest);
+        if segment.is_names() {
+            // What is not there is a place only if names alone lead to it: no element can be meant that does not exist.
+            let may_be_absent = rest.iter().all(Segment::is_names);
+            for selector in &segment.selectors {
+                let Selector::Name(name, _) = selector else {
+                    continue;
+                };
+                if self.containers && segment.selectors.len() > 1 && name.as_str() == NOT_EDITED {
+                    continue;
+                }
+                let below = node.and_then(|n| n.get(name)).filter(|n| !n.is_null());
+                if below.is_some() || may_be_absent {
+                    self.step(Hop::Name(name.as_str().into()), below, rest);
+                }
             }
             return;
         }
@@ -76,6 +91,9 @@ impl<'a> Walk<'a> {
     }
 
     fn element(&mut self, hop: Hop, node: Node<'a>, rest: &[Segment]) {
+        if node.is_null() {
+            return;
+        }
         let outer = self.item.replace(self.location.len() + 1);
         self.step(hop, Some(node), rest);
         self.item = outer;
@@ -84,30 +102,24 @@ impl<'a> Walk<'a> {
     fn select(&mut self, node: Node<'a>, selector: &Selector, rest: &[Segment]) {
         match selector {
             Selector::Name(name, _) => {
-                if self.containers && name.as_str() == NOT_EDITED {
-                    return;
-                }
                 if let Some(below) = node.get(name).filter(|n| !n.is_null()) {
                     self.step(Hop::Name(name.as_str().into()), Some(below), rest);
                 }
             }
             Selector::Index(index) => {
-                let length = node.items().count() as i64;
-                let index = if *index < 0 { length + index } else { *index };
-                if let Some(below) = usize::try_from(index).ok().and_then(|i| node.at(i)) {
-                    self.element(Hop::Index(index as usize), below, rest);
+                if let Some((at, below)) = element(node, *index) {
+                    self.element(Hop::Index(at), below, rest);
                 }
             }
             Selector::Slice(start, end, step) => {
-                let items: Vec<Node<'a>> = node.items().collect();
-                for i in slice_indexes(items.len(), *start, *end, *step) {
-                    self.element(Hop::Index(i), items[i], rest);
+                for (at, below) in slice(node, *start, *end, *step) {
+                    self.element(Hop::Index(at), below, rest);
                 }
             }
             Selector::Wildcard | Selector::Filter(_) => {
                 let root = self.root;
                 let wanted = |child: Node<'a>| match selector {
-                    Selector::Filter(filter) => passes(filter, child, root),
+                    Selector::Filter(filter) => filter.holds(root, child),
                     _ => true,
                 };
                 if node.kind() == NodeKind::List {

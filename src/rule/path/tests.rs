@@ -2,7 +2,7 @@
 use super::*;
 use crate::object::Record;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn selected(path: &str, value: &Value) -> Vec<Value> {
     selected_in(path, value, Some(&[]))
@@ -199,68 +199,272 @@ fn refused(path: &str) -> PathProblem {
     }
 }
 
+/// What is marked, a part of the message, and the mend.
 #[test]
 fn what_people_write_by_mistake_gets_its_mend() {
-    for (path, mend) in [
-        (".spec.x", "did you mean `$.spec.x`?"),
-        ("{.spec.x}", "did you mean `$.spec.x`?"),
-        ("spec.x", "did you mean `$.spec.x`?"),
-        ("{$.spec.x}", "did you mean `$.spec.x`?"),
-        ("$.a[?@.x == null]", "write `?!@.x`"),
-        ("$.a[?@.x != null]", "write `?@.x`"),
-        ("$.a[?@.name in ['a']]", "write `@.x == 'a' || @.x == 'b'`"),
-        ("$.a[?@.x and @.y]", "write `&&`"),
+    for (path, marked, message, mend) in [
+        (
+            ".spec.x",
+            ".spec.x",
+            "starts with `$`",
+            "did you mean `$.spec.x`?",
+        ),
+        (
+            "{.spec.x}",
+            "{.spec.x}",
+            "starts with `$`",
+            "did you mean `$.spec.x`?",
+        ),
+        (
+            "spec.x",
+            "spec.x",
+            "starts with `$`",
+            "did you mean `$.spec.x`?",
+        ),
+        (
+            "{$.spec.x}",
+            "{$.spec.x}",
+            "starts with `$`",
+            "did you mean `$.spec.x`?",
+        ),
+        (
+            "@.spec.x",
+            "@",
+            "only inside a filter",
+            "did you mean `$.spec.x`?",
+        ),
+        (
+            r".metadata.labels.app\.kubernetes\.io/name",
+            r".metadata.labels.app\.kubernetes\.io/name",
+            "starts with `$`",
+            "did you mean `$.metadata.labels['app.kubernetes.io/name']`?",
+        ),
+        (
+            "$.a[?@.x == null]",
+            "null",
+            "null counts as absent",
+            "write `?!@.x`",
+        ),
+        (
+            "$.a[?null == @.x['y z'][0]]",
+            "null",
+            "null counts as absent",
+            "write `?!@.x['y z'][0]`",
+        ),
+        (
+            "$.a[?@.x != null]",
+            "null",
+            "null counts as absent",
+            "write `?@.x`",
+        ),
+        (
+            "$.a[?@.name in ['a']]",
+            "in",
+            "no `in`",
+            "write `@.x == 'a' || @.x == 'b'`, or `match(@.x, 'a|b')`",
+        ),
+        ("$.a[?@.x and @.y]", "and", "no `and`", "write `&&`"),
+        ("$.a[?@.x or (@.y)]", "or", "no `or`", "write `||`"),
+        ("$.a[?not @.x]", "not", "no `not`", "write `!`"),
+        ("$.a[?@.x & @.y]", "&", "one `&`", "write `&&`"),
+        ("$.a[?@.x = 'y']", "=", "one `=`", "write `==`"),
+        (
+            "$.a[?@.x =~ 'b']",
+            "=~",
+            "no `=~`",
+            "write `search(@.x, 'pattern')`, or `match` for the whole text",
+        ),
         (
             "$.metadata.labels.app.kubernetes.io/name",
-            "names with other characters than letters, digits and `_` are written in brackets and quotes: `['app.kubernetes.io/name']`",
+            "/",
+            "cannot stand in a name",
+            "did you mean `$.metadata.labels['app.kubernetes.io/name']`?",
         ),
-        ("$.a[${object.x}]", "use a filter, or an `expression` test"),
-        ("$contaners[*]", "did you mean `$containers`?"),
+        (
+            "$.spec.my-name",
+            "-",
+            "cannot stand in a name",
+            "names with other characters than letters, digits and `_` are written in brackets and quotes: `['my-name']`",
+        ),
+        (
+            "$.a[my-key]",
+            "my-key",
+            "without quotes",
+            "did you mean `'my-key'`?",
+        ),
+        (
+            "$.a b.c",
+            "b.c",
+            "a blank cannot stand in a name",
+            "write names with blanks in brackets and quotes: `['a b']`",
+        ),
+        (
+            "$.a[${object.x}]",
+            "${",
+            "never part of a path",
+            "filter by fixed values, or write a test with `expression`",
+        ),
+        (
+            "${object.x}",
+            "${",
+            "never part of a path",
+            "write `expression: ${…}` instead of `path`",
+        ),
+        (
+            "$.a[?@.x == $pod.y]",
+            "$pod",
+            "only at the beginning",
+            "inside a filter `$` is the object",
+        ),
+        ("$.a[?@x == 1]", "x", "need a `.`", "did you mean `@.x`?"),
         (
             "$containers",
+            "$containers",
+            "lists of containers",
             "write `$containers[*]` for all of them, or `$containers[?@.name == 'app']`",
         ),
         (
-            "$.a[?@.x =~ 'b']",
-            "write `search(@.x, 'pattern')` or `match(@.x, 'pattern')`",
+            "$containers.image",
+            "$containers",
+            "lists of containers",
+            "did you mean `$containers[*].image`?",
+        ),
+        (
+            "$.a[?count(@.*)]",
+            "count",
+            "a value is no test",
+            "compare it: `count(…) > 0`",
+        ),
+        (
+            "$.a[?length(@.*) == 1]",
+            "length",
+            "may select several",
+            "write `value(…)` around the path, or `count(…)` for how many it selects",
+        ),
+        (
+            "$.a[?match(@.x, @.y)]",
+            "match",
+            "literal text",
+            "quote it: `'^a.*'`",
+        ),
+        (
+            "$.a[?search(@.x, 'a(?=b)')]",
+            "a(?=b)",
+            "look-around",
+            "say the negation with `DoesNotMatch`, or with `!search(…)` in a filter",
+        ),
+        (
+            "$.a[?count($..x) > 1]",
+            "$.a[?count($..x) > 1]",
+            "names and indexes only",
+            "say the condition on the object in a test of its own",
         ),
     ] {
+        let problem = refused(path);
         assert_eq!(
-            refused(path).mend.as_deref(),
-            Some(mend),
-            "{path}: {:?}",
-            refused(path)
+            &path[problem.at..problem.at + problem.length],
+            marked,
+            "{path}: {problem:?}"
+        );
+        assert!(problem.message.contains(message), "{path}: {problem:?}");
+        assert_eq!(problem.mend.as_deref(), Some(mend), "{path}");
+    }
+}
+
+#[test]
+fn names_that_are_nearly_right_get_the_nearest() {
+    for (path, marked, mend) in [
+        ("$contaners[*]", "$contaners", "did you mean `$containers`?"),
+        ("$pods.x", "$pods", "did you mean `$pod`?"),
+        ("$spec.x", "$spec", "did you mean `$.spec`?"),
+        ("$.a[?serach(@.x, 'y')]", "serach", "did you mean `search`?"),
+        (
+            "$.a[?startsWithIt(@.x, 'y')]",
+            "startsWithIt",
+            "the functions are length, count, match, search and value",
+        ),
+    ] {
+        let problem = refused(path);
+        assert_eq!(
+            &path[problem.at..problem.at + problem.length],
+            marked,
+            "{path}"
+        );
+        assert_eq!(problem.mend.as_deref(), Some(mend), "{path}");
+    }
+}
+
+#[test]
+fn other_things_that_are_no_path_are_placed() {
+    for (path, at, message) in [
+        ("", 0, "a path starts with"),
+        ("$.a[", 3, "ends in the middle"),
+        ("$.a..", 4, "ends in the middle"),
+        ("$.a[?]", 5, "does not continue"),
+        ("$.a[?@.x ==]", 11, "does not continue"),
+        ("$[", 1, "ends in the middle"),
+        ("$pod.", 4, "ends in the middle"),
+        ("$.é[?@.x ==]", 12, "does not continue"),
+        ("$. a", 1, "no blank may follow `.`"),
+        ("$.a[?@. x == 1]", 6, "no blank may follow `.`"),
+        ("$.a['b]", 4, "never closed"),
+        (
+            "$.a[?length (@.b) == 1]",
+            5,
+            "no blank may stand between `length` and `(`",
+        ),
+        ("$.a[?search(@.x, '(')]", 18, "unclosed group"),
+        ("$.a[?match(@.x, 'a)(b')]", 17, "does not compile"),
+        ("$.a[?match(@.a, 'x') == true]", 0, "not comparable"),
+        ("$.a[9007199254740992]", 0, "does not continue"),
+    ] {
+        let problem = refused(path);
+        assert!(problem.message.contains(message), "{path}: {problem:?}");
+        if at > 0 {
+            assert_eq!(problem.at, at, "{path}: {problem:?}");
+        }
+        assert!(
+            problem.at + problem.length <= path.len().max(1),
+            "{path}: {problem:?}"
         );
     }
-    assert!(
-        refused("$.a[?search(@.x, '(')]")
-            .message
-            .contains("unclosed group")
-    );
-    assert!(refused("$.a[?foo(@.x)]").length > 0);
-    assert!(
-        refused(&format!("$.a{}", "[?@.a".repeat(100)))
-            .message
-            .contains("nested deeper")
-    );
-    assert!(
-        refused(&format!("$.{}", "a".repeat(5000)))
-            .message
-            .contains("at most")
-    );
-    for path in [
-        "$",
-        "$.a[",
-        "$.a..",
-        "$.a[?]",
-        "$.a[?@.x ==]",
-        "$[",
-        "$pod.",
+}
+
+/// What would take forever, or the stack, is refused before it is tried.
+#[test]
+fn paths_are_bounded() {
+    for (path, message) in [
+        (format!("$.{}", "a".repeat(5000)), "at most 4096 bytes"),
+        (format!("$.a{}", "[?@.a".repeat(100)), "nested deeper"),
+        (format!("$.a[?{}", "(".repeat(3000)), "nested deeper"),
+        (format!("$.a[?{}@.b]", "!".repeat(3000)), ""),
+        (format!("${}", ".a".repeat(65)), "at most 64 steps"),
+        ("$..a..b..c..d".to_owned(), "at most 3 `..`"),
+        (format!("${}", "[*,*]".repeat(7)), "again and again"),
+        (format!("$[{}]", "0,".repeat(70) + "0"), "again and again"),
     ] {
-        if path != "$" {
-            refused(path);
-        }
+        let problem = refused(&path);
+        assert!(problem.message.contains(message), "{problem:?}");
     }
+    let nested = format!("$.a{} == 1{}", "[?(@".repeat(15), ")]".repeat(15));
+    assert!(Path::parse(&nested).is_ok(), "{nested}");
+    // Wrong in the innermost place, where a parser that tries again and again would take forever.
+    for wrong in [
+        format!("$.a{} ==", "[?(@".repeat(15)),
+        format!("$.a[?{}@.b ==", "(".repeat(30)),
+        format!("$.a[?{}@.b ==", "!(".repeat(30)),
+        format!("$.a[?{}@.b ==", "length(".repeat(3)),
+        format!("$.a{}@.b ==", "[?search(@".repeat(3)),
+        format!("$.a{}", "[?search(@".repeat(4)),
+        format!("$.a[?{}", "length(".repeat(4)),
+        format!("$.a[?{}@.b ==", "@.x && ".repeat(500)),
+        format!("$.a[?{}@.b ==", "@.x || ".repeat(500)),
+    ] {
+        refused(&wrong);
+    }
+    assert!(Path::parse(&format!("$['{}']", "a','".repeat(300) + "b")).is_err());
+    let names: Vec<String> = (0..300).map(|n| format!("'n{n}'")).collect();
+    assert!(Path::parse(&format!("$[{}]", names.join(","))).is_ok());
 }
 
 fn places(path: &str, value: &Value) -> Vec<(String, Option<usize>, bool)> {
@@ -341,6 +545,196 @@ fn metadata_only_is_told_apart() {
     ] {
         assert_eq!(Path::parse(path).unwrap().is_metadata_only(), is, "{path}");
     }
+}
+
+/// The comparisons of RFC 9535, table 11 (section 2.3.5.3): each is tried as a filter on a list of one. A comparison with null is
+/// refused, and null counts as absent.
+#[test]
+fn comparisons_of_the_standard() {
+    let value = json!({"obj": {"x": "y"}, "arr": [2, 3], "one": [0]});
+    for (test, expected) in [
+        ("$.absent1 == $.absent2", true),
+        ("$.absent1 <= $.absent2", true),
+        ("$.absent == 'g'", false),
+        ("$.absent1 != $.absent2", false),
+        ("$.absent != 'g'", true),
+        ("1 <= 2", true),
+        ("1 > 2", false),
+        ("13 == '13'", false),
+        ("'a' <= 'b'", true),
+        ("'a' > 'b'", false),
+        ("$.obj == $.arr", false),
+        ("$.obj != $.arr", true),
+        ("$.obj == $.obj", true),
+        ("$.obj != $.obj", false),
+        ("$.arr == $.arr", true),
+        ("$.arr != $.arr", false),
+        ("$.obj == 17", false),
+        ("$.obj != 17", true),
+        ("$.obj <= $.arr", false),
+        ("$.obj < $.arr", false),
+        ("$.obj <= $.obj", true),
+        ("$.arr <= $.arr", true),
+        ("1 <= $.arr", false),
+        ("1 >= $.arr", false),
+        ("1 > $.arr", false),
+        ("1 < $.arr", false),
+        ("true <= true", true),
+        ("true > true", false),
+        ("1 == 1.0", true),
+        ("-0 == 0", true),
+        ("1e2 == 100", true),
+    ] {
+        let path = format!("$.one[?{test}]");
+        assert_eq!(!selected(&path, &value).is_empty(), expected, "{test}");
+    }
+}
+
+/// RFC 9535, sections 2.3.1 to 2.3.3, 2.3.5, 2.5.1 and 2.5.2 with their tables.
+#[test]
+fn selectors_and_segments_of_the_standard() {
+    let named = json!({"o": {"j j": {"k.k": 3}}, "'": {"@": 2}});
+    let wild = json!({"o": {"j": 1, "k": 2}, "a": [5, 3]});
+    let listed = json!({"l": ["a", "b"]});
+    let descendants = json!({"o": {"j": 1, "k": 2}, "a": [5, 3, [{"j": 4}, {"k": 6}]]});
+    let nulls = json!({"a": null, "b": [null], "c": [{}], "null": 1});
+    for (value, path, expected) in [
+        (&named, "$.o['j j']", json!([{"k.k": 3}])),
+        (&named, "$.o['j j']['k.k']", json!([3])),
+        (&named, "$.o[\"j j\"][\"k.k\"]", json!([3])),
+        (&named, "$[\"'\"][\"@\"]", json!([2])),
+        (&wild, "$[*]", json!([{"j": 1, "k": 2}, [5, 3]])),
+        (&wild, "$.o[*]", json!([1, 2])),
+        (&wild, "$.o[*, *]", json!([1, 2, 1, 2])),
+        (&wild, "$.a[*]", json!([5, 3])),
+        (&listed, "$.l[1]", json!(["b"])),
+        (&listed, "$.l[-2]", json!(["a"])),
+        (&listed, "$.l[-3]", json!([])),
+        (&listed, "$.l['0']", json!([])),
+        (&wild, "$.o[0]", json!([])),
+        (&descendants, "$..j", json!([1, 4])),
+        (&descendants, "$..[0]", json!([5, {"j": 4}])),
+        (
+            &descendants,
+            "$..[*]",
+            json!([{"j": 1, "k": 2}, [5, 3, [{"j": 4}, {"k": 6}]], 1, 2, 5, 3, [{"j": 4}, {"k": 6}], {"j": 4}, {"k": 6}, 4, 6]),
+        ),
+        (
+            &descendants,
+            "$..*",
+            json!([{"j": 1, "k": 2}, [5, 3, [{"j": 4}, {"k": 6}]], 1, 2, 5, 3, [{"j": 4}, {"k": 6}], {"j": 4}, {"k": 6}, 4, 6]),
+        ),
+        (&descendants, "$..o", json!([{"j": 1, "k": 2}])),
+        (&descendants, "$.o..[*, *]", json!([1, 2, 1, 2])),
+        (
+            &descendants,
+            "$.a..[0, 1]",
+            json!([5, 3, {"j": 4}, {"k": 6}]),
+        ),
+        (&nulls, "$.null", json!([1])),
+        (&nulls, "$.b[?@]", json!([])),
+        (&nulls, "$.a[0]", json!([])),
+        (&nulls, "$.a.d", json!([])),
+        (&descendants, "$ .a [ 0 ] ", json!([5])),
+    ] {
+        if path.ends_with(' ') {
+            refused(path);
+            continue;
+        }
+        assert_eq!(json!(selected(path, value)), expected, "{path}");
+    }
+    let slices = json!({"l": ["a", "b", "c"]});
+    for (slice, expected) in [
+        (":", "abc"),
+        ("-2:", "bc"),
+        (":-1", "ab"),
+        ("5:1", ""),
+        ("-9:9", "abc"),
+        ("9:-9:-1", "cba"),
+        ("::2", "ac"),
+        ("::-2", "ca"),
+        ("1::-1", "ba"),
+        (":0:-1", "cb"),
+        ("0:9007199254740991:9007199254740991", "a"),
+        ("::-9007199254740991", "c"),
+    ] {
+        let path = format!("$.l[{slice}]");
+        let found = selected(&path, &slices);
+        let joined: String = found.iter().filter_map(Value::as_str).collect();
+        assert_eq!(joined, expected, "{slice}");
+    }
+}
+
+/// RFC 9535, section 2.4: functions, and which uses of them are well-typed.
+#[test]
+fn functions_of_the_standard() {
+    let value = json!({"a": [{"x": "Europe/Rome", "list": [1, 2], "map": {"k": 1}, "n": 3}]});
+    for (test, expected) in [
+        ("length(@.x) == 11", true),
+        ("length(@.list) == 2", true),
+        ("length(@.map) == 1", true),
+        ("length(@.n) == 1", false),
+        ("length(@.absent) == 0", false),
+        ("length('äb') == 2", true),
+        ("length(value(@..x)) > 10", true),
+        ("count(@.*) == 4", true),
+        ("count(@.absent) == 0", true),
+        ("count(@..[*]) >= 7", true),
+        ("match(@.x, 'Europe/.*')", true),
+        ("match(@.x, 'Europe')", false),
+        ("match(@.x, 'Rome|Europe/Rome')", true),
+        ("search(@.x, 'ope')", true),
+        ("search(@.n, '3')", false),
+        ("search(@.absent, '')", false),
+        ("!search(@.x, 'x')", true),
+        ("search(@.x, '\\\\w')", true),
+        ("value(@.list[*]) == 1", false),
+        ("value(@..k) == 1", true),
+        ("value(@.list[0]) == 1", true),
+        ("@.n == 3 && (@.x || @.y) && !(@.y)", true),
+        ("@.n == 4 || @.n == 3 && @.y", false),
+        ("@['x'] == \"Europe/Rome\"", true),
+    ] {
+        let path = format!("$.a[?{test}]");
+        assert_eq!(!selected(&path, &value).is_empty(), expected, "{test}");
+    }
+    for path in [
+        "$.a[?length(@.*) < 3]",
+        "$.a[?count(1) == 1]",
+        "$.a[?count(foo(@.*)) == 1]",
+        "$.a[?match(@.timezone, 'Europe/.*') == true]",
+        "$.a[?value(@..color)]",
+        "$.a[?bar(@.a)]",
+        "$.a[?search(@.x)]",
+        "$.a[?nin(@.x, @.y)]",
+    ] {
+        let record = Path::parse(path);
+        assert!(record.is_err(), "{path}");
+    }
+}
+
+#[test]
+fn an_edit_by_several_names_may_create_each() {
+    let value = json!({"spec": {"a": 1, "list": [null, {"x": 1}]}});
+    assert_eq!(
+        places("$.spec['a','b']", &value),
+        [
+            ("spec/a".to_owned(), None, true),
+            ("spec/b".to_owned(), None, false)
+        ]
+    );
+    assert_eq!(
+        places("$.spec.list[*].y", &value),
+        [("spec/list/1/y".to_owned(), Some(3), false)]
+    );
+    assert_eq!(
+        places("$.spec.list[1,-1]", &value),
+        [("spec/list/1".to_owned(), Some(3), true)]
+    );
+    assert_eq!(
+        places("$.spec.list[::-1].x", &value),
+        [("spec/list/1/x".to_owned(), Some(3), true)]
+    );
 }
 
 proptest! {

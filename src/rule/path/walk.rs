@@ -1,286 +1,186 @@
-//! What a path selects in a record, in document order, without allocating for paths of names, wildcards and indexes.
+//! What a path selects. Recursion is as deep as the path has segments and the object levels, both bounded; the fast way through plain
+//! names has none and allocates nothing.
 
-use super::{Comparison, Filter, Operand, Path, PodPrefix, Query, Root, Segment, Selector};
-use crate::object::{Node, NodeKind};
-use serde_json::Value;
-use std::cmp::Ordering;
+use super::{Path, PodPrefix, Root, Segment, Selector, filter};
+use crate::object::{Key, Node};
+use smallvec::SmallVec;
+use std::sync::LazyLock;
 
-/// Answers whether to go on.
-type Found<'f, 'a> = &'f mut dyn FnMut(Node<'a>) -> bool;
+/// The names that lead to a Pod in every built-in kind, interned once.
+static POD_NAMES: LazyLock<[Key; 3]> = LazyLock::new(|| {
+    [
+        Key::new("spec"),
+        Key::new("template"),
+        Key::new("jobTemplate"),
+    ]
+});
+
+/// The Pod of an object.
+pub(super) fn pod<'a>(root: Node<'a>, prefix: PodPrefix) -> Option<Node<'a>> {
+    prefix?.iter().try_fold(root, |node, name| {
+        match POD_NAMES.iter().find(|key| key.as_str() == *name) {
+            Some(key) => node.get(key),
+            None => node.get_str(name),
+        }
+    })
+}
 
 impl Path {
-    /// Calls `found` for each selected value, in document order; null values are passed over. Stops when it answers false.
+    /// Calls `found` for each selected value, in document order; null values are passed over (null counts as absent). Stops when it answers
+    /// false. `$` is `root`, also inside filters.
     pub fn select<'a>(
         &self,
         root: Node<'a>,
-        pod: PodPrefix,
+        pod_prefix: PodPrefix,
         found: &mut dyn FnMut(Node<'a>) -> bool,
     ) {
-        let start = if self.root == Root::Object {
-            root
-        } else {
-            let Some(start) = pod.and_then(|names| root.path(names)) else {
-                return;
-            };
-            start
+        let start = match self.root {
+            Root::Object => Some(root),
+            Root::Pod | Root::Containers => pod(root, pod_prefix),
         };
-        if let Some(names) = &self.plain {
-            let last = names.iter().try_fold(start, |node, name| node.get(name));
-            if let Some(node) = last.filter(|n| !n.is_null()) {
-                found(node);
-            }
+        let Some(start) = start else {
             return;
-        }
-        walk(start, &self.segments, root, found);
-    }
-}
-
-/// The value at a possibly negative index.
-fn at_index(node: Node<'_>, index: i64) -> Option<Node<'_>> {
-    if index >= 0 {
-        return node.at(usize::try_from(index).ok()?);
-    }
-    let length = node.items().count();
-    length
-        .checked_sub(usize::try_from(index.unsigned_abs()).ok()?)
-        .and_then(|i| node.at(i))
-}
-
-/// The indexes a slice selects, as RFC 9535 section 2.3.4 computes them.
-pub(super) fn slice_indexes(
-    length: usize,
-    start: Option<i64>,
-    end: Option<i64>,
-    step: i64,
-) -> Vec<usize> {
-    let n = length as i64;
-    if step == 0 || n == 0 {
-        return vec![];
-    }
-    let normal = |i: i64| if i >= 0 { i } else { n.saturating_add(i) };
-    let mut out = vec![];
-    if step > 0 {
-        let (lower, upper) = (
-            normal(start.unwrap_or(0)).clamp(0, n),
-            normal(end.unwrap_or(n)).clamp(0, n),
-        );
-        let mut i = lower;
-        while i < upper {
-            out.push(i as usize);
-            i = i.saturating_add(step);
-        }
-    } else {
-        let upper = start.map_or(n - 1, normal).clamp(-1, n - 1);
-        let lower = end.map_or(-1, normal).clamp(-1, n - 1);
-        let mut i = upper;
-        while i > lower {
-            out.push(i as usize);
-            i = i.saturating_add(step);
-        }
-    }
-    out
-}
-
-/// Calls `each` for the children that one selector selects.
-pub(super) fn children<'a>(
-    node: Node<'a>,
-    selector: &Selector,
-    root: Node<'a>,
-    each: Found<'_, 'a>,
-) -> bool {
-    match selector {
-        Selector::Name(key, _) => node.get(key).is_none_or(each),
-        Selector::Index(index) => at_index(node, *index).is_none_or(each),
-        Selector::Wildcard => match node.kind() {
-            NodeKind::List => node.items().all(each),
-            _ => node.entries().all(|(_, child)| each(child)),
-        },
-        Selector::Slice(start, end, step) => {
-            let items: Vec<Node<'a>> = node.items().collect();
-            slice_indexes(items.len(), *start, *end, *step)
-                .into_iter()
-                .all(|i| each(items[i]))
-        }
-        Selector::Filter(filter) => {
-            let mut passing = |child: Node<'a>| !passes(filter, child, root) || each(child);
-            match node.kind() {
-                NodeKind::List => node.items().all(&mut passing),
-                _ => node.entries().all(|(_, child)| passing(child)),
+        };
+        match &self.plain {
+            Some(names) => {
+                if let Some(node) = names.iter().try_fold(start, |node, name| node.get(name))
+                    && !node.is_null()
+                {
+                    found(node);
+                }
+            }
+            None => {
+                walk(root, start, &self.segments, found);
             }
         }
     }
 }
 
-fn walk<'a>(node: Node<'a>, segments: &[Segment], root: Node<'a>, found: Found<'_, 'a>) -> bool {
+/// Answers false once `found` did.
+pub(super) fn walk<'a>(
+    root: Node<'a>,
+    node: Node<'a>,
+    segments: &[Segment],
+    found: &mut dyn FnMut(Node<'a>) -> bool,
+) -> bool {
     let Some((segment, rest)) = segments.split_first() else {
         return node.is_null() || found(node);
     };
-    for selector in &segment.selectors {
-        if !children(node, selector, root, &mut |child| {
-            walk(child, rest, root, found)
-        }) {
-            return false;
-        }
-    }
     if segment.descendant {
-        let mut below = |child: Node<'a>| walk(child, segments, root, found);
-        return match node.kind() {
-            NodeKind::List => node.items().all(&mut below),
-            _ => node.entries().all(|(_, child)| below(child)),
-        };
-    }
-    true
-}
-
-/// The first value of a query, null passed over.
-fn first<'a>(query: &Query, current: Node<'a>, root: Node<'a>) -> Option<Node<'a>> {
-    let mut first = None;
-    walk(
-        if query.absolute { root } else { current },
-        &query.segments,
-        root,
-        &mut |node| {
-            first = Some(node);
-            false
-        },
-    );
-    first
-}
-
-/// Whether an element passes a filter.
-pub(super) fn passes<'a>(filter: &Filter, current: Node<'a>, root: Node<'a>) -> bool {
-    match filter {
-        Filter::Or(all) => all.iter().any(|f| passes(f, current, root)),
-        Filter::And(all) => all.iter().all(|f| passes(f, current, root)),
-        Filter::Not(inner) => !passes(inner, current, root),
-        Filter::Exists(query) => first(query, current, root).is_some(),
-        Filter::Regex(text, regex) => match resolve(text, current, root) {
-            Resolved::Node(node) => node.as_str().is_some_and(|t| regex.is_match(t)),
-            Resolved::Literal(Value::String(t)) => regex.is_match(t),
-            _ => false,
-        },
-        Filter::Compare(comparison, left, right) => compare(
-            *comparison,
-            &resolve(left, current, root),
-            &resolve(right, current, root),
-        ),
+        descend(root, node, segment, rest, found)
+    } else {
+        step(root, node, segment, rest, found)
     }
 }
 
-/// What an operand is for one element.
-enum Resolved<'f, 'a> {
-    Nothing,
-    Node(Node<'a>),
-    Literal(&'f Value),
-    Number(i64),
+/// `..`: a value before what is below it.
+fn descend<'a>(
+    root: Node<'a>,
+    node: Node<'a>,
+    segment: &Segment,
+    rest: &[Segment],
+    found: &mut dyn FnMut(Node<'a>) -> bool,
+) -> bool {
+    step(root, node, segment, rest, found)
+        && children(node, &mut |child| {
+            descend(root, child, segment, rest, found)
+        })
 }
 
-fn resolve<'f, 'a>(operand: &'f Operand, current: Node<'a>, root: Node<'a>) -> Resolved<'f, 'a> {
-    match operand {
-        Operand::Literal(value) => Resolved::Literal(value),
-        Operand::Query(query) => {
-            first(query, current, root).map_or(Resolved::Nothing, Resolved::Node)
+fn step<'a>(
+    root: Node<'a>,
+    node: Node<'a>,
+    segment: &Segment,
+    rest: &[Segment],
+    found: &mut dyn FnMut(Node<'a>) -> bool,
+) -> bool {
+    segment.selectors.iter().all(|selector| match selector {
+        Selector::Name(key, _) => node
+            .get(key)
+            .is_none_or(|child| walk(root, child, rest, found)),
+        Selector::Wildcard => children(node, &mut |child| walk(root, child, rest, found)),
+        Selector::Index(index) => {
+            element(node, *index).is_none_or(|(_, child)| walk(root, child, rest, found))
         }
-        Operand::Length(inner) => {
-            let length = match resolve(inner, current, root) {
-                Resolved::Node(node) => node.len(),
-                Resolved::Literal(Value::String(text)) => Some(text.chars().count()),
-                _ => None,
-            };
-            length.map_or(Resolved::Nothing, |n| Resolved::Number(n as i64))
+        Selector::Slice(start, end, by) => slice(node, *start, *end, *by)
+            .into_iter()
+            .all(|(_, child)| walk(root, child, rest, found)),
+        Selector::Filter(test) => filter::passing(test, root, node, &mut |child| {
+            walk(root, child, rest, found)
+        }),
+    })
+}
+
+/// Elements or members, in order, until `found` answers false.
+pub(super) fn children<'a>(node: Node<'a>, found: &mut dyn FnMut(Node<'a>) -> bool) -> bool {
+    node.items().all(&mut *found) && node.entries().all(|(_, child)| found(child))
+}
+
+/// An element and its index from the front; a negative index counts from the end.
+pub(super) fn element(node: Node<'_>, index: i64) -> Option<(usize, Node<'_>)> {
+    let at = match usize::try_from(index) {
+        Ok(at) => at,
+        Err(_) => {
+            let back = usize::try_from(index.unsigned_abs()).ok()?;
+            node.items().count().checked_sub(back)?
         }
-        Operand::Count(query) => {
-            let mut count = 0;
-            walk(
-                if query.absolute { root } else { current },
-                &query.segments,
-                root,
-                &mut |_| {
-                    count += 1;
-                    true
-                },
-            );
-            Resolved::Number(count)
+    };
+    node.items().nth(at).map(|child| (at, child))
+}
+
+/// The elements of a slice with their indexes, as RFC 9535 (2.3.4.2.2) bounds them.
+pub(super) fn slice(
+    node: Node<'_>,
+    start: Option<i64>,
+    end: Option<i64>,
+    step: i64,
+) -> SmallVec<[(usize, Node<'_>); 8]> {
+    let mut elements: SmallVec<[(usize, Node<'_>); 8]> = node.items().enumerate().collect();
+    let length = i64::try_from(elements.len()).unwrap_or(i64::MAX);
+    if step == 0 || length == 0 {
+        return SmallVec::new();
+    }
+    let normal = |index: i64| {
+        if index >= 0 {
+            index
+        } else {
+            length.saturating_add(index)
         }
-        Operand::Value(query) => {
-            let mut values = vec![];
-            walk(
-                if query.absolute { root } else { current },
-                &query.segments,
-                root,
-                &mut |node| {
-                    values.push(node);
-                    values.len() < 2
-                },
-            );
-            match values[..] {
-                [one] => Resolved::Node(one),
-                _ => Resolved::Nothing,
+    };
+    let forward = step > 0;
+    let (lowest, highest) = if forward {
+        (0, length)
+    } else {
+        (-1, length - 1)
+    };
+    let bound = |index: Option<i64>, otherwise: i64| {
+        index.map_or(otherwise, |index| normal(index).clamp(lowest, highest))
+    };
+    let (from, to) = if forward {
+        (bound(start, 0), bound(end, length))
+    } else {
+        (bound(start, length - 1), bound(end, -1))
+    };
+    if forward {
+        let step = usize::try_from(step).unwrap_or(usize::MAX);
+        let mut index = 0usize;
+        elements.retain(|(at, _)| {
+            let at = *at as i64;
+            let taken = at >= from && at < to && index.is_multiple_of(step);
+            if at >= from && at < to {
+                index += 1;
             }
+            taken
+        });
+        return elements;
+    }
+    let mut taken = SmallVec::new();
+    let mut index = from;
+    while index > to {
+        if let Some(element) = usize::try_from(index).ok().and_then(|at| elements.get(at)) {
+            taken.push(*element);
         }
+        index = index.saturating_add(step);
     }
-}
-
-impl Resolved<'_, '_> {
-    fn integer(&self) -> Option<i64> {
-        match self {
-            Resolved::Node(node) => node.as_i64(),
-            Resolved::Literal(value) => value.as_i64(),
-            Resolved::Number(n) => Some(*n),
-            Resolved::Nothing => None,
-        }
-    }
-    fn number(&self) -> Option<f64> {
-        match self {
-            Resolved::Node(node) => node.as_f64(),
-            Resolved::Literal(value) => value.as_f64(),
-            Resolved::Number(n) => Some(*n as f64),
-            Resolved::Nothing => None,
-        }
-    }
-    fn text(&self) -> Option<&str> {
-        match self {
-            Resolved::Node(node) => node.as_str(),
-            Resolved::Literal(value) => value.as_str(),
-            _ => None,
-        }
-    }
-}
-
-fn equal(left: &Resolved<'_, '_>, right: &Resolved<'_, '_>) -> bool {
-    match (left, right) {
-        (Resolved::Nothing, Resolved::Nothing) => true,
-        (Resolved::Nothing, _) | (_, Resolved::Nothing) => false,
-        (Resolved::Node(a), Resolved::Node(b)) => a.same(*b),
-        (Resolved::Node(node), Resolved::Literal(value))
-        | (Resolved::Literal(value), Resolved::Node(node)) => node.equals(value),
-        (Resolved::Literal(a), Resolved::Literal(b)) => a == b,
-        (Resolved::Number(n), other) | (other, Resolved::Number(n)) => {
-            other.number() == Some(*n as f64)
-        }
-    }
-}
-
-/// Numbers and texts have an order; everything else has none.
-fn order(left: &Resolved<'_, '_>, right: &Resolved<'_, '_>) -> Option<Ordering> {
-    if let (Some(a), Some(b)) = (left.integer(), right.integer()) {
-        return Some(a.cmp(&b));
-    }
-    match (left.number(), right.number()) {
-        (Some(a), Some(b)) => a.partial_cmp(&b),
-        _ => Some(left.text()?.cmp(right.text()?)),
-    }
-}
-
-fn compare(comparison: Comparison, left: &Resolved<'_, '_>, right: &Resolved<'_, '_>) -> bool {
-    match comparison {
-        Comparison::Equal => equal(left, right),
-        Comparison::NotEqual => !equal(left, right),
-        Comparison::Less => order(left, right) == Some(Ordering::Less),
-        Comparison::Greater => order(left, right) == Some(Ordering::Greater),
-        Comparison::LessOrEqual => order(left, right) == Some(Ordering::Less) || equal(left, right),
-        Comparison::GreaterOrEqual => {
-            order(left, right) == Some(Ordering::Greater) || equal(left, right)
-        }
-    }
+    taken
 }

@@ -1,19 +1,15 @@
 //! Right sides, read once as what `as` and the operator make of them.
 
 use super::super::number::Number;
+use super::super::pattern;
 use super::{Operator, ReadAs};
 use crate::object::duration;
 use crate::object::quantity::Quantity;
 use parking_lot::Mutex;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use semver::Version;
 use serde_json::Value;
 use std::time::Duration;
-
-/// Largest compiled regular expression, in bytes.
-const LARGEST_REGEX: usize = 1 << 20;
-/// Longest regular expression, in bytes.
-const LONGEST_REGEX: usize = 4096;
 
 /// A right side.
 #[derive(Debug)]
@@ -220,59 +216,12 @@ fn unordered(value: &Value, operator: Operator) -> Result<Operand, Refusal> {
     )
 }
 
-/// A regular expression, unanchored, of bounded size.
-pub(super) fn pattern(text: &str) -> Result<Regex, Refusal> {
-    if text.len() > LONGEST_REGEX {
-        return refuse(
-            format!(
-                "a regular expression has at most {LONGEST_REGEX} bytes, this one has {}",
-                text.len()
-            ),
-            "compare with `In` and a list",
-        );
-    }
-    RegexBuilder::new(text)
-        .size_limit(LARGEST_REGEX)
-        .build()
-        .map_err(|error| Refusal {
-            message: format!(
-                "this regular expression does not compile: {}",
-                regex_reason(&error)
-            ),
-            mend: regex_mend(&error).map(Into::into),
-        })
-}
-
-/// The regex crate's reason in one line, without its drawing of the place.
-pub(in crate::rule) fn regex_reason(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(_) => {
-            format!("it would take more than {} MiB", LARGEST_REGEX >> 20)
-        }
-        other => {
-            let told = other.to_string();
-            let reason = told
-                .lines()
-                .rev()
-                .find(|line| !line.trim().is_empty())
-                .unwrap_or(&told);
-            reason.trim().trim_start_matches("error: ").to_owned()
-        }
-    }
-}
-
-/// What to write instead of the two forms that no linear-time engine has.
-pub(in crate::rule) fn regex_mend(error: &regex::Error) -> Option<&'static str> {
-    let told = error.to_string();
-    if told.contains("look-around") {
-        Some(
-            "there is no look-around: say the negation with `DoesNotMatch`, or `!search(…)` in a filter",
-        )
-    } else if told.contains("backreferences") {
-        Some("there are no back-references: matching takes linear time")
-    } else {
-        None
-    }
+/// A regular expression, unanchored.
+fn pattern(text: &str) -> Result<Regex, Refusal> {
+    pattern::unanchored(text).map_err(|problem| Refusal {
+        message: problem.message,
+        mend: problem.mend.map(Into::into),
+    })
 }
 
 /// The last computed regular expression of a clause.
