@@ -2,61 +2,170 @@
 //!
 //! PURE. Three sources feed one [`Schema`]: the bundled table of built-in kinds, CustomResourceDefinitions, a live cluster's OpenAPI v3.
 //! A `Schema` is immutable and cheap to clone; adding to it makes a new one.
+//!
+//! * `types` – the types of fields, a flat table that kinds share
+//! * `read`, `build` – from JSON schemas to such a table
+//! * `openapi`, `crd`, `bundle` – the three sources
+//! * `fixed` – our own list of fields fixed at creation, which no source tells
+//! * `nearest` – what a misspelt name was meant to be
+
+mod build;
+mod bundle;
+mod crd;
+mod fixed;
+mod nearest;
+mod openapi;
+mod read;
+#[cfg(test)]
+mod tests;
+mod types;
+mod version;
+
+pub use bundle::BundleError;
+pub use fixed::Fixed;
+pub use nearest::nearest;
+pub use types::{Shape, Type};
+pub use version::preferred_first;
 
 use crate::object::{GroupKind, Gvk};
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
+use types::Table;
+
+/// The kinds that `kind: Workload` stands for, as (group, kind): what runs Pods for a person. It means those of their objects that have no controller owner.
+pub const WORKLOAD: &[(&str, &str)] = &[
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("apps", "DaemonSet"),
+    ("apps", "ReplicaSet"),
+    ("batch", "Job"),
+    ("batch", "CronJob"),
+];
 
 /// Everything known about kinds.
 #[derive(Clone)]
-pub struct Schema(pub(crate) Arc<()>);
+pub struct Schema {
+    /// Versions of a kind, the preferred one first; never empty.
+    kinds: Arc<BTreeMap<GroupKind, Vec<Arc<KindSchema>>>>,
+}
 
 impl Schema {
     /// The built-in kinds of the Kubernetes version this release was made against.
     pub fn bundled() -> Schema {
-        todo!()
+        bundle::builtin().schema.clone()
     }
+
+    /// The Kubernetes version the bundled kinds were read from: `v1.37.2`.
+    pub fn bundled_version() -> &'static str {
+        &bundle::builtin().kubernetes
+    }
+
     /// No kinds at all.
     pub fn empty() -> Schema {
-        todo!()
+        Schema {
+            kinds: Arc::default(),
+        }
     }
-    /// Adds the kinds of CustomResourceDefinitions (`apiextensions.k8s.io/v1`). Items that are not CRDs or have no usable schema are named in the second value.
+
+    /// Adds the kinds of CustomResourceDefinitions (`apiextensions.k8s.io/v1`), each replacing all versions of the kind that were known. Items that are not CRDs
+    /// or have no usable schema are named in the second value; a CRD that has a kind of Kubernetes itself is refused.
     pub fn with_crds<'v>(
         &self,
-        _crds: impl IntoIterator<Item = &'v Value>,
+        crds: impl IntoIterator<Item = &'v Value>,
     ) -> (Schema, Vec<String>) {
-        todo!()
+        let mut kinds = (*self.kinds).clone();
+        let mut added = Vec::new();
+        let mut problems = Vec::new();
+        for crd in crds {
+            let (found, wrong) = crd::kinds(crd);
+            if let Some(first) = found.first() {
+                kinds.remove(&first.gvk.group_kind());
+                added.retain(|kind: &KindSchema| kind.gvk.group_kind() != first.gvk.group_kind());
+            }
+            added.extend(found);
+            problems.extend(wrong);
+        }
+        let base = Schema {
+            kinds: Arc::new(kinds),
+        };
+        (base.with_versions(added), problems)
     }
-    /// Adds the kinds of OpenAPI v3 documents (each the body of `/openapi/v3/apis/GROUP/VERSION` or `/openapi/v3/api/v1`). Kinds it redefines replace the old ones.
+
+    /// Adds the kinds of OpenAPI v3 documents (each the body of `/openapi/v3/apis/GROUP/VERSION` or `/openapi/v3/api/v1`). Kinds it redefines replace the old ones
+    /// of the same version. Documents that are none are named in the second value.
     pub fn with_openapi<'v>(
         &self,
-        _documents: impl IntoIterator<Item = &'v Value>,
+        documents: impl IntoIterator<Item = &'v Value>,
     ) -> (Schema, Vec<String>) {
-        todo!()
+        let (kinds, problems) = openapi::kinds(documents);
+        (self.with_versions(kinds), problems)
     }
+
+    fn with_versions(&self, added: impl IntoIterator<Item = KindSchema>) -> Schema {
+        let mut kinds = (*self.kinds).clone();
+        for kind in added {
+            let versions = kinds.entry(kind.gvk.group_kind()).or_default();
+            versions.retain(|old| old.gvk.version != kind.gvk.version);
+            versions.push(Arc::new(kind));
+            versions.sort_by(|a, b| preferred_first(&a.gvk.version, &b.gvk.version));
+        }
+        Schema {
+            kinds: Arc::new(kinds),
+        }
+    }
+
     /// A kind at its preferred version.
-    pub fn kind(&self, _kind: &GroupKind) -> Option<Arc<KindSchema>> {
-        todo!()
+    pub fn kind(&self, kind: &GroupKind) -> Option<Arc<KindSchema>> {
+        self.kinds.get(kind)?.first().cloned()
     }
+
     /// A kind at exactly this version.
-    pub fn kind_at(&self, _gvk: &Gvk) -> Option<Arc<KindSchema>> {
-        todo!()
+    pub fn kind_at(&self, gvk: &Gvk) -> Option<Arc<KindSchema>> {
+        let versions = self.kinds.get(&gvk.group_kind())?;
+        versions
+            .iter()
+            .find(|kind| kind.gvk.version == gvk.version)
+            .cloned()
     }
+
     /// All kinds, each at its preferred version, sorted by group and kind.
     pub fn kinds(&self) -> Vec<Arc<KindSchema>> {
-        todo!()
+        self.kinds
+            .values()
+            .filter_map(|versions| versions.first().cloned())
+            .collect()
     }
+
+    /// All kinds at all their versions, sorted by group and kind, the preferred version first.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<KindSchema>> {
+        self.kinds.values().flatten()
+    }
+
     /// Whether a group belongs to Kubernetes itself (core, apps, batch, `*.k8s.io` that is bundled): an unknown kind in it is an error, elsewhere a warning.
-    pub fn is_builtin_group(&self, _group: &str) -> bool {
-        todo!()
+    pub fn is_builtin_group(&self, group: &str) -> bool {
+        bundle::builtin().groups.contains(group)
+    }
+
+    /// The compact form of all kinds, as it is bundled. `kubernetes` is the version they were read from.
+    pub fn to_bundle(&self, kubernetes: &str) -> Result<Vec<u8>, BundleError> {
+        bundle::encode(self, kubernetes)
+    }
+
+    /// Reads what [`Self::to_bundle`] wrote, with the Kubernetes version.
+    pub fn from_bundle(bytes: &[u8]) -> Result<(Schema, String), BundleError> {
+        bundle::decode(bytes)
     }
 }
 
 /// One kind at one version.
 pub struct KindSchema {
+    /// Group, version and kind.
     pub gvk: Gvk,
     /// As in URLs: `configmaps`.
     pub plural: Box<str>,
+    /// Its objects live in namespaces.
     pub namespaced: bool,
     /// Has a `/status` subresource.
     pub status: bool,
@@ -64,116 +173,38 @@ pub struct KindSchema {
     pub scale: bool,
     /// Can be listed and watched.
     pub listable: bool,
-    pub(crate) root: (),
+    types: Arc<Table>,
+    root: Option<u32>,
 }
 
 impl KindSchema {
     /// The type of the whole object. `None` when the kind is known but its fields are not (a CRD that preserves unknown fields at the root).
     pub fn root(&self) -> Option<Type<'_>> {
-        todo!()
+        self.root.map(|root| Type::new(&self.types, root))
     }
+
     /// Where the Pod of this kind is: `[]` for Pod itself, `["spec","template"]`, `["spec","jobTemplate","spec","template"]`; `None` if it has none.
     pub fn pod_prefix(&self) -> Option<&'static [&'static str]> {
-        todo!()
-    }
-    /// Whether, and why, the field at `path` (names and, for list elements, `None`) cannot be changed after creation.
-    /// The answer takes the whole path: `spec.containers.*.image` of a Pod can, `spec.containers.*.env` cannot.
-    pub fn fixed(&self, _path: &[Option<&str>]) -> Option<Fixed> {
-        todo!()
-    }
-}
-
-/// A field fixed at creation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fixed {
-    /// The fixed field, for people: `spec of a Pod but image, tolerations added, activeDeadlineSeconds`.
-    pub what: &'static str,
-    /// Where to patch instead, for people, if there is such a place: `the pod template of its owner (Deployment, …)`.
-    pub instead: Option<&'static str>,
-}
-
-/// The type of a field.
-#[derive(Clone, Copy)]
-pub struct Type<'s>(pub(crate) std::marker::PhantomData<&'s ()>);
-
-/// What a type is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// Named fields.
-    Object,
-    /// Free keys, all of one type (labels, annotations, data).
-    Map,
-    List,
-    String,
-    Integer,
-    Number,
-    Boolean,
-    IntOrString,
-    /// A resource quantity.
-    Quantity,
-    /// An RFC 3339 time.
-    Time,
-    /// Anything at all: JSON, preserved unknown fields.
-    Any,
-}
-
-impl<'s> Type<'s> {
-    /// A number that is the same for the same type within one kind; for sets of types.
-    pub fn id(self) -> usize {
-        todo!()
-    }
-    pub fn shape(self) -> Shape {
-        todo!()
-    }
-    /// The field of an `Object`, the value type of a `Map` (for any name), `Any` of an `Any`.
-    pub fn field(self, _name: &str) -> Option<Type<'s>> {
-        todo!()
-    }
-    /// The names of an `Object`'s fields, sorted.
-    pub fn field_names(self) -> Vec<&'s str> {
-        todo!()
-    }
-    /// The element type of a `List`.
-    pub fn element(self) -> Option<Type<'s>> {
-        todo!()
-    }
-    /// The fields that identify an element of a `List` (`x-kubernetes-list-map-keys`, else the patch merge key); empty if there are none.
-    pub fn list_keys(self) -> Vec<&'s str> {
-        todo!()
-    }
-    /// Whether elements of this `List` form a set (`x-kubernetes-list-type: set`).
-    pub fn is_set(self) -> bool {
-        todo!()
-    }
-    /// Whether an `Object` requires this field.
-    pub fn requires(self, _name: &str) -> bool {
-        todo!()
-    }
-    /// The default the server fills in (`protocol: TCP`), if the schema says.
-    pub fn default_of(self, _field: &str) -> Option<Value> {
-        todo!()
+        match (&*self.gvk.group, &*self.gvk.kind) {
+            ("", "Pod") => Some(&[]),
+            ("", "PodTemplate") => Some(&["template"]),
+            ("", "ReplicationController")
+            | ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
+            | ("batch", "Job") => Some(&["spec", "template"]),
+            ("batch", "CronJob") => Some(&["spec", "jobTemplate", "spec", "template"]),
+            _ => None,
+        }
     }
 }
 
-/// The names nearest to `name` among `candidates`, best first; at most three; only those close enough to be a typing error.
-pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Vec<&'c str> {
-    let wanted = name.to_lowercase();
-    // One slip in three letters is still a slip; more is another word.
-    let most = (name.chars().count() / 3).clamp(1, 4);
-    let mut near: Vec<(usize, &str)> = candidates
-        .into_iter()
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
-        .filter(|(distance, _)| *distance <= most)
-        .collect();
-    near.sort();
-    near.dedup();
-    near.into_iter()
-        .take(3)
-        .map(|(_, candidate)| candidate)
-        .collect()
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.versions()).finish()
+    }
+}
+
+impl fmt::Debug for KindSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.gvk)
+    }
 }
