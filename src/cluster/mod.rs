@@ -1,5 +1,13 @@
 //! A real Kubernetes API server. The only user of kube.
 
+pub mod api;
+pub mod connection;
+pub mod discovery;
+pub mod fault;
+pub mod frames;
+mod requests;
+mod watch;
+
 use crate::decide::Write;
 use crate::engine::{Observation, Outcome, WatchedKind};
 use crate::object::ObjectKey;

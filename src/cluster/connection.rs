@@ -1,0 +1,73 @@
+//! Who we are and where the API server is: kubeconfig, in-cluster, time-outs, user agent, write rate.
+
+use http::{HeaderValue, header};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Name and version, as the server's audit log shows them.
+pub const USER_AGENT: &str = concat!("ordain/", env!("CARGO_PKG_VERSION"));
+
+/// A connection that is not made within this time has failed.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Which cluster, and what of it.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions {
+    /// `--kubeconfig`; else `$KUBECONFIG`, else `~/.kube/config`, else in-cluster.
+    pub kubeconfig: Option<PathBuf>,
+    /// `--context`; else the current one.
+    pub context: Option<String>,
+    /// Only these namespaces are listed and watched; empty: all, with cluster-wide lists.
+    pub namespaces: Vec<String>,
+    /// Writes a second, with a burst of as many; 0: no limit.
+    pub write_rate: u32,
+}
+
+/// Two clients: watches have connections of their own, because a server may end a streaming list of a client that writes meanwhile.
+#[derive(Clone)]
+pub struct Connection {
+    pub(super) watches: kube::Client,
+    pub(super) writes: kube::Client,
+}
+
+impl Connection {
+    /// Reads the configuration. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// A kubeconfig that is missing or broken, a context that is not in it, no configuration at all.
+    pub async fn open(options: &ConnectOptions) -> anyhow::Result<Self> {
+        let mut config = match (&options.kubeconfig, &options.context) {
+            (None, None) => kube::Config::infer().await?,
+            (path, context) => {
+                let selection = KubeConfigOptions {
+                    context: context.clone(),
+                    ..KubeConfigOptions::default()
+                };
+                match path {
+                    Some(path) => {
+                        kube::Config::from_custom_kubeconfig(
+                            Kubeconfig::read_from(path)?,
+                            &selection,
+                        )
+                        .await?
+                    }
+                    None => kube::Config::from_kubeconfig(&selection).await?,
+                }
+            }
+        };
+        config
+            .headers
+            .push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        // Retries are decided by the queue, which knows what else there is to do; the time-outs of each request are ours too.
+        config.default_retry = false;
+        config.read_timeout = None;
+        config.write_timeout = None;
+        config.disable_compression = true;
+        Ok(Self {
+            watches: kube::Client::try_from(config.clone())?,
+            writes: kube::Client::try_from(config)?,
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! Which kinds the server has: plural, scope, verbs, subresources; and the schemas of those that are not bundled.
+
+use super::requests::get;
+use crate::object::{GroupKind, Gvk};
+use crate::schema::Schema;
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIGroupList, APIResourceList};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Discovery and OpenAPI documents fetched at once.
+const AT_ONCE: usize = 8;
+
+/// One kind at one version, as the server serves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Group, version, kind.
+    pub gvk: Gvk,
+    /// As in URLs.
+    pub plural: String,
+    /// Lives in namespaces.
+    pub namespaced: bool,
+    /// Can be listed and watched.
+    pub listable: bool,
+}
+
+impl Resource {
+    /// The path of the collection, or of all namespaces' collections.
+    pub fn path(&self, namespace: Option<&str>) -> String {
+        let root = if self.gvk.group.is_empty() {
+            "/api".to_owned()
+        } else {
+            format!("/apis/{}", self.gvk.group)
+        };
+        match namespace {
+            Some(namespace) if self.namespaced => format!(
+                "{root}/{}/namespaces/{namespace}/{}",
+                self.gvk.version, self.plural
+            ),
+            _ => format!("{root}/{}/{}", self.gvk.version, self.plural),
+        }
+    }
+}
+
+/// What the server has, at the moment of asking.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discovery {
+    resources: BTreeMap<(GroupKind, String), Resource>,
+}
+
+impl Discovery {
+    /// Asks the server for everything. A group that cannot be asked (its extension server is down) is left out, with a warning.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses discovery as a whole.
+    pub async fn run(client: &kube::Client) -> anyhow::Result<Self> {
+        let mut paths = vec![("/api/v1".to_owned(), String::new(), "v1".to_owned())];
+        let groups: APIGroupList = serde_json::from_slice(&get(client, "/apis").await?)?;
+        for group in groups.groups {
+            for version in group.versions {
+                paths.push((
+                    format!("/apis/{}", version.group_version),
+                    group.name.clone(),
+                    version.version,
+                ));
+            }
+        }
+        let mut found = Self::default();
+        let answers = stream::iter(paths).map(|(path, group, version)| async move {
+            let answer = get(client, &path)
+                .await
+                .and_then(|body| Ok(serde_json::from_slice::<APIResourceList>(&body)?));
+            (path, group, version, answer)
+        });
+        let mut answers = answers.buffer_unordered(AT_ONCE);
+        while let Some((path, group, version, answer)) = answers.next().await {
+            match answer {
+                Ok(list) => found.add(&group, &version, list),
+                Err(error) if path == "/api/v1" => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%path, %error, "a group of the API cannot be discovered: its kinds are not known")
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn add(&mut self, group: &str, version: &str, list: APIResourceList) {
+        for resource in list.resources {
+            // `deployments/scale` is a subresource, not a kind of its own.
+            if resource.name.contains('/') {
+                continue;
+            }
+            let gvk = Gvk {
+                group: group.into(),
+                version: version.into(),
+                kind: resource.kind.as_str().into(),
+            };
+            let listable = ["list", "watch"]
+                .iter()
+                .all(|v| resource.verbs.iter().any(|r| r == v));
+            let entry = Resource {
+                plural: resource.name,
+                namespaced: resource.namespaced,
+                listable,
+                gvk,
+            };
+            self.resources
+                .entry((entry.gvk.group_kind(), version.to_owned()))
+                .or_insert(entry);
+        }
+    }
+
+    /// A kind at a version.
+    pub fn resource(&self, kind: &GroupKind, version: &str) -> Option<&Resource> {
+        self.resources.get(&(kind.clone(), version.to_owned()))
+    }
+
+    /// The bundled schema, and what the server says of groups that are not in it.
+    ///
+    /// # Errors
+    /// The server cannot be reached. Documents that cannot be read are left out, with a warning.
+    pub async fn schema(&self, client: &kube::Client) -> anyhow::Result<Schema> {
+        let bundled = Schema::bundled();
+        let mut wanted: Vec<String> = self
+            .resources
+            .values()
+            .filter(|r| !bundled.is_builtin_group(&r.gvk.group))
+            .map(|r| format!("/openapi/v3/apis/{}/{}", r.gvk.group, r.gvk.version))
+            .collect();
+        wanted.sort();
+        wanted.dedup();
+        let documents = stream::iter(wanted).map(|path| async move {
+            match get(client, &path).await {
+                Ok(body) => Ok(serde_json::from_slice::<Value>(&body).ok()),
+                // Kinds without a document are kinds without a schema: their paths are warnings, not errors.
+                Err(error) => {
+                    tracing::debug!(%path, %error, "no OpenAPI document");
+                    Ok::<_, anyhow::Error>(None)
+                }
+            }
+        });
+        let documents: Vec<Option<Value>> = documents.buffered(AT_ONCE).try_collect().await?;
+        let (schema, unread) = bundled.with_openapi(documents.iter().flatten());
+        for message in unread {
+            tracing::warn!(message, "a part of the server's OpenAPI is not understood");
+        }
+        Ok(schema)
+    }
+}

@@ -1,0 +1,201 @@
+//! A server's answer to a [`Fault`], decided here and nowhere else.
+
+use crate::engine::Fault;
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// Longest part of a server's message that is kept, in characters.
+const LONGEST_MESSAGE: usize = 500;
+
+/// What of a `Status` body is read.
+#[derive(Debug, Default, Deserialize)]
+struct Status {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    details: Option<Details>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Details {
+    #[serde(default)]
+    causes: Vec<Cause>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Cause {
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// Why a request with this answer failed. Not for 2xx and 404.
+///
+/// `sensitive`: the object may hold secret data, and a server's message may quote it: only its reason is kept.
+pub fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], sensitive: bool) -> Fault {
+    let answer: Status = serde_json::from_slice(body).unwrap_or_default();
+    let message = if sensitive {
+        format!(
+            "{} ({})",
+            if answer.reason.is_empty() {
+                "refused"
+            } else {
+                &answer.reason
+            },
+            status.as_u16()
+        )
+    } else if answer.message.is_empty() {
+        format!("the server answered {status}")
+    } else {
+        answer.message.chars().take(LONGEST_MESSAGE).collect()
+    };
+    let retry_after = headers
+        .get(header::RETRY_AFTER)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.parse().ok())
+        .map(Duration::from_secs);
+    // A webhook's or a quota's refusal carries 403 like one of RBAC; only RBAC's says who may not do what.
+    let by_rbac = answer.message.contains("cannot ") && answer.message.contains(" resource ");
+    match status.as_u16() {
+        409 => {
+            let owners: Vec<String> = answer
+                .details
+                .unwrap_or_default()
+                .causes
+                .into_iter()
+                .filter(|c| c.reason == "FieldManagerConflict")
+                .map(|c| c.message)
+                .collect();
+            if owners.is_empty() {
+                Fault::Stale
+            } else {
+                Fault::OwnershipConflict(owners.join(", "))
+            }
+        }
+        403 if by_rbac => Fault::Forbidden(message),
+        403 => Fault::Rejected(message),
+        401 => Fault::Forbidden(message),
+        400 | 405 | 413 | 415 | 422 => Fault::Refused(message),
+        429 | 503 | 504 => Fault::Busy {
+            retry_after,
+            message,
+        },
+        _ => Fault::Rejected(message),
+    }
+}
+
+/// Why a request got no answer. What was asked may have been done all the same.
+pub fn of_transport(error: &(dyn std::error::Error + 'static)) -> Fault {
+    Fault::Unreachable(transport_message(error))
+}
+
+/// The innermost cause, which is what a person wants to hear.
+pub fn transport_message(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+/// Whether the request certainly never reached the server: no connection was made.
+pub fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            use std::io::ErrorKind::{
+                AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable,
+            };
+            return matches!(
+                io.kind(),
+                ConnectionRefused | AddrNotAvailable | HostUnreachable | NetworkUnreachable
+            );
+        }
+        next = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(code: u16, body: &str) -> Fault {
+        of_answer(
+            StatusCode::from_u16(code).unwrap_or_default(),
+            &HeaderMap::new(),
+            body.as_bytes(),
+            false,
+        )
+    }
+
+    #[test]
+    fn each_answer_has_its_meaning() {
+        assert_eq!(
+            fault(
+                409,
+                r#"{"reason":"Conflict","message":"the object has been modified"}"#
+            ),
+            Fault::Stale
+        );
+        assert_eq!(
+            fault(
+                409,
+                r#"{"message":"Apply failed","details":{"causes":[{"reason":"FieldManagerConflict","message":"conflict with \"helm\"","field":".spec.replicas"}]}}"#
+            ),
+            Fault::OwnershipConflict("conflict with \"helm\"".into())
+        );
+        let rbac = r#"pods is forbidden: User "a" cannot list resource "pods" in API group """#;
+        assert_eq!(
+            fault(403, &serde_json::json!({"message": rbac}).to_string()),
+            Fault::Forbidden(rbac.into())
+        );
+        let quota = "pods \"a\" is forbidden: exceeded quota: q";
+        assert_eq!(
+            fault(403, &serde_json::json!({"message": quota}).to_string()),
+            Fault::Rejected(quota.into())
+        );
+        assert_eq!(
+            fault(422, "{}"),
+            Fault::Refused("the server answered 422 Unprocessable Entity".into())
+        );
+        assert_eq!(
+            fault(500, "not json"),
+            Fault::Rejected("the server answered 500 Internal Server Error".into())
+        );
+    }
+
+    #[test]
+    fn the_server_says_when_to_come_again() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, http::HeaderValue::from_static("7"));
+        let busy = of_answer(
+            StatusCode::TOO_MANY_REQUESTS,
+            &headers,
+            br#"{"message":"slow down"}"#,
+            false,
+        );
+        assert_eq!(
+            busy,
+            Fault::Busy {
+                retry_after: Some(Duration::from_secs(7)),
+                message: "slow down".into()
+            }
+        );
+    }
+
+    #[test]
+    fn a_message_about_a_secret_is_not_kept() {
+        let fault = of_answer(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &HeaderMap::new(),
+            br#"{"reason":"Invalid","message":"Invalid value: \"canary\""}"#,
+            true,
+        );
+        assert_eq!(fault, Fault::Refused("Invalid (422)".into()));
+    }
+}

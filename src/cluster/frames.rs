@@ -1,0 +1,274 @@
+//! The bytes of lists and watches to records, without a tree in between.
+
+use crate::engine::Observation;
+use crate::object::record::Encoder;
+use crate::object::{GroupKind, Gvk, ObjectKey, Record};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// One page of a list.
+pub struct Page {
+    /// What was decoded.
+    pub records: Vec<Record>,
+    /// Why items were left out.
+    pub undecodable: Vec<String>,
+    /// The version of the whole list.
+    pub resource_version: String,
+    /// Where the next page begins; empty after the last.
+    pub next: String,
+}
+
+#[derive(Deserialize)]
+struct List<'a> {
+    #[serde(default)]
+    metadata: ListMeta,
+    #[serde(borrow, default)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ListMeta {
+    resource_version: String,
+    #[serde(rename = "continue")]
+    next: String,
+}
+
+/// Reads one page. An item that cannot be decoded is left out and named.
+///
+/// # Errors
+/// A body that is not a list at all.
+pub fn page(body: &[u8], gvk: &Gvk, encoder: &mut Encoder) -> Result<Page, String> {
+    let list: List<'_> =
+        serde_json::from_slice(body).map_err(|e| format!("the answer is not a list: {e}"))?;
+    let mut page = Page {
+        records: vec![],
+        undecodable: vec![],
+        resource_version: list.metadata.resource_version,
+        next: list.metadata.next,
+    };
+    for item in list.items.unwrap_or_default() {
+        match encoder.from_json(item.get().as_bytes(), Some(gvk)) {
+            Ok(record) if !record.meta().name().is_empty() => page.records.push(record),
+            Ok(_) => page.undecodable.push("an item has no metadata.name".into()),
+            Err(error) => page.undecodable.push(error.to_string()),
+        }
+    }
+    Ok(page)
+}
+
+/// What a line of a watch was.
+#[derive(Debug)]
+pub enum Line {
+    /// Something happened to an object, at this version.
+    Event(Observation, String),
+    /// The server says how far it has come.
+    Bookmark(String),
+    /// The watch cannot go on from here (410) or ended with an error.
+    Error {
+        /// HTTP status code.
+        code: u16,
+        /// The server's words.
+        message: String,
+    },
+    /// Left out.
+    Undecodable(String),
+}
+
+/// Cuts a stream of bytes into lines; keeps what has no end yet.
+#[derive(Default)]
+pub struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// Calls `each` for every line that is complete now.
+    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            if self.rest.is_empty() {
+                each(&bytes[start..end]);
+            } else {
+                self.rest.extend_from_slice(&bytes[start..end]);
+                each(&self.rest);
+                self.rest.clear();
+            }
+            start = end + 1;
+        }
+        self.rest.extend_from_slice(&bytes[start..]);
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct StatusObject {
+    #[serde(default)]
+    code: u16,
+    #[serde(default)]
+    message: String,
+}
+
+/// The two parts of an event, found without parsing the object where the server writes as it always does: `{"type":"…","object":…}`.
+fn split(line: &[u8]) -> Option<(&str, &[u8])> {
+    if let Some(rest) = line.strip_prefix(b"{\"type\":\"")
+        && let Some(quote) = memchr::memchr(b'"', &rest[..rest.len().min(16)])
+        && let Some(object) = rest[quote..].strip_prefix(b"\",\"object\":")
+        && let Some(object) = object.strip_suffix(b"}")
+    {
+        return Some((std::str::from_utf8(&rest[..quote]).ok()?, object));
+    }
+    let envelope: Envelope<'_> = serde_json::from_slice(line).ok()?;
+    Some((envelope.kind, envelope.object.get().as_bytes()))
+}
+
+/// Reads one line of a watch.
+pub fn line(line: &[u8], gvk: &Gvk, kind: &GroupKind, encoder: &mut Encoder) -> Line {
+    let Some((event, object)) = split(line) else {
+        return Line::Undecodable("a line is no watch event".into());
+    };
+    if event == "ERROR" {
+        return match serde_json::from_slice::<StatusObject>(object) {
+            Ok(status) => Line::Error {
+                code: status.code,
+                message: status.message,
+            },
+            Err(_) => Line::Error {
+                code: 500,
+                message: "an error without a status".into(),
+            },
+        };
+    }
+    let record = match encoder.from_json(object, Some(gvk)) {
+        Ok(record) => record,
+        Err(error) => return Line::Undecodable(error.to_string()),
+    };
+    let meta = record.meta();
+    let version = meta.resource_version().to_owned();
+    match event {
+        "BOOKMARK" => Line::Bookmark(version),
+        _ if meta.name().is_empty() => Line::Undecodable("an object has no metadata.name".into()),
+        "DELETED" => {
+            let key = ObjectKey::new(kind.clone(), meta.namespace(), meta.name());
+            Line::Event(
+                Observation::Deleted {
+                    key,
+                    resource_version: Some(version.clone()),
+                },
+                version,
+            )
+        }
+        "ADDED" | "MODIFIED" => Line::Event(
+            Observation::Applied {
+                kind: kind.clone(),
+                record,
+            },
+            version,
+        ),
+        other => Line::Undecodable(format!("an event of the unknown type {other:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn gvk() -> Gvk {
+        Gvk::from_api_version("v1", "ConfigMap")
+    }
+
+    fn read(text: &str) -> Line {
+        line(
+            text.as_bytes(),
+            &gvk(),
+            &gvk().group_kind(),
+            &mut Encoder::default(),
+        )
+    }
+
+    #[test]
+    fn one_undecodable_item_does_not_fail_the_list() {
+        let body = br#"{"kind":"ConfigMapList","metadata":{"resourceVersion":"9","continue":"more"},"items":[{"metadata":{"name":"a"}},"oops",{"metadata":{}},{"metadata":{"name":"b"}}]}"#;
+        let page = page(body, &gvk(), &mut Encoder::default()).unwrap();
+        assert_eq!(
+            page.records
+                .iter()
+                .map(|r| r.meta().name().to_owned())
+                .collect::<Vec<_>>(),
+            ["a", "b"]
+        );
+        assert_eq!(
+            (
+                page.undecodable.len(),
+                page.resource_version.as_str(),
+                page.next.as_str()
+            ),
+            (2, "9", "more")
+        );
+        assert_eq!(page.records[0].meta().kind(), "ConfigMap");
+    }
+
+    #[test]
+    fn an_empty_list_may_say_null() {
+        let page = page(
+            br#"{"metadata":{"resourceVersion":"1"},"items":null}"#,
+            &gvk(),
+            &mut Encoder::default(),
+        )
+        .unwrap();
+        assert!(page.records.is_empty());
+    }
+
+    #[test]
+    fn events_are_told_apart() {
+        assert!(
+            matches!(read(r#"{"type":"ADDED","object":{"metadata":{"name":"a","resourceVersion":"5"}}}"#), Line::Event(Observation::Applied { .. }, v) if v == "5")
+        );
+        assert!(
+            matches!(read(r#"{"object":{"metadata":{"name":"a","resourceVersion":"6"}},"type":"MODIFIED"}"#), Line::Event(Observation::Applied { .. }, v) if v == "6")
+        );
+        assert!(
+            matches!(read(r#"{"type":"DELETED","object":{"metadata":{"name":"a","namespace":"n","resourceVersion":"7"}}}"#), Line::Event(Observation::Deleted { key, .. }, _) if key.to_string() == "ConfigMap/n/a")
+        );
+        assert!(
+            matches!(read(r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"8"}}}"#), Line::Bookmark(v) if v == "8")
+        );
+        assert!(matches!(
+            read(r#"{"type":"ERROR","object":{"code":410,"message":"too old"}}"#),
+            Line::Error { code: 410, .. }
+        ));
+        for odd in [
+            "",
+            "{}",
+            "[1]",
+            r#"{"type":"ADDED","object":[]}"#,
+            r#"{"type":"ADDED","object":{}}"#,
+            r#"{"type":"NEW","object":{"metadata":{"name":"a"}}}"#,
+        ] {
+            assert!(matches!(read(odd), Line::Undecodable(_)), "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lines_come_out_whole_however_the_bytes_are_cut(lines in prop::collection::vec("[a-z]{0,9}", 0..8), cuts in prop::collection::vec(0usize..60, 0..6)) {
+            let text: String = lines.iter().map(|l| format!("{l}\n")).collect();
+            let mut ends: Vec<usize> = cuts.into_iter().map(|c| c.min(text.len())).chain([text.len()]).collect();
+            ends.sort_unstable();
+            let (mut found, mut splitter, mut start) = (vec![], Lines::default(), 0);
+            for end in ends {
+                splitter.push(&text.as_bytes()[start..end], |l| found.push(String::from_utf8(l.to_vec()).unwrap()));
+                start = end;
+            }
+            prop_assert_eq!(found, lines);
+        }
+    }
+}
