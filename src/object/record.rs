@@ -711,6 +711,11 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Size in bytes of its encoded form.
+    pub fn size(self) -> usize {
+        self.extent().len()
+    }
+
     /// The bytes of exactly this value.
     fn extent(self) -> &'a [u8] {
         let mut end = 0;

@@ -1,0 +1,46 @@
+//! Optional values. `or`, `orValue`, `optMap` and `optFlatMap` are compiled, because they evaluate only what they need.
+
+use super::{Function, global, member, mismatch};
+use crate::rule::expr::eval::Fault;
+use crate::rule::expr::value::{ANY, LIST, OPTIONAL, Val};
+
+pub(super) static TABLE: &[Function] = &[
+    global("optional.of", &[ANY], |_, args| {
+        Ok(Val::some(args[0].clone()))
+    }),
+    global("optional.none", &[], |_, _| Ok(Val::Optional(None))),
+    global("optional.ofNonZeroValue", &[ANY], |_, args| {
+        Ok(if args[0].is_zero() {
+            Val::Optional(None)
+        } else {
+            Val::some(args[0].clone())
+        })
+    }),
+    global("optional.unwrap", &[LIST], unwrap),
+    member("unwrapOpt", &[LIST], unwrap),
+    member("hasValue", &[OPTIONAL], |_, args| match &args[0] {
+        Val::Optional(value) => Ok(Val::Bool(value.is_some())),
+        _ => mismatch(),
+    }),
+    member("value", &[OPTIONAL], |_, args| match &args[0] {
+        Val::Optional(Some(value)) => Ok((**value).clone()),
+        _ => Err(Fault::failed("`value` of an optional without a value")),
+    }),
+];
+
+/// The values of those elements that have one.
+fn unwrap<'a>(
+    frame: &mut crate::rule::expr::eval::Frame<'_, 'a>,
+    args: &[Val<'a>],
+) -> Result<Val<'a>, Fault> {
+    frame.charge(args[0].count().unwrap_or_default())?;
+    Ok(Val::list(
+        args[0]
+            .items()
+            .filter_map(|item| match item {
+                Val::Optional(value) => value.map(std::sync::Arc::unwrap_or_clone),
+                other => Some(other),
+            })
+            .collect(),
+    ))
+}

@@ -1,0 +1,223 @@
+//! CEL inside `${ }`. The only user of the CEL crate.
+//!
+//! Of the crate `cel` only the parser is used. Its interpreter turns objects into trees or wants every value behind a trait object, knows
+//! no bound on work, quotes values in its errors, has no loops over two variables and looks names up as text; so the syntax tree is
+//! compiled to [`code`] and run by [`eval`], on records as they are: reading a field allocates nothing.
+//!
+//! * [`guard`] bounds the text before any parser sees it; [`code`] resolves names, functions and argument counts, evaluates literals and
+//!   collects all problems; [`value`] is what expressions compute with; [`functions`] are the libraries; [`template`] is YAML with `${ }`.
+//! * A null of an object counts as absent, as everywhere in the language: `has(x)` is false, `?.` gives no value.
+//! * Unlike upstream CEL there is no type checker: a call is resolved by name and number of arguments at load, and by the kinds of its
+//!   arguments when it runs (literals: at load). `duration()` also takes `d` and `w`. `base64.encode` takes text and `base64.decode`
+//!   gives text. The bit operations of `math` are not there.
+//! * Bounds: 16 KiB of text, 32 levels of brackets, 160 operators in a row, a million steps an evaluation, 1 MiB of text or result.
+//! * Errors name fields and kinds of values, never the values: those may come from a Secret.
+
+mod code;
+mod eval;
+mod functions;
+mod guard;
+mod syntax;
+mod template;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use template::{Template, TemplateProblem};
+
+use super::path::PodPrefix;
+use crate::object::Node;
+use code::{Code, Reads};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::fmt;
+
+/// What a `${ }` can see. Everything is borrowed; nothing is converted until the expression touches it.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// The subject as the rule's turn finds it, `metadata.namespace` filled.
+    pub object: Node<'a>,
+    /// Where the subject's kind keeps its Pod.
+    pub pod: PodPrefix,
+    /// Its Namespace (for a Namespace: itself).
+    pub namespace_object: NamespaceObject<'a>,
+    /// The moment of the evaluation.
+    pub now: Timestamp,
+    /// In an edit: what the last wildcard, filter, index or `..` of the path selected.
+    pub item: Option<Node<'a>>,
+    /// In an edit: the value at the edit's path.
+    pub current: Option<Node<'a>>,
+}
+
+/// The Namespace of a subject.
+#[derive(Clone, Copy)]
+pub enum NamespaceObject<'a> {
+    /// It is known.
+    Known(Node<'a>),
+    /// Not synced, forbidden, or not there.
+    Unknown,
+    /// A cluster-scoped subject that is no Namespace.
+    None,
+}
+
+/// Why an expression has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExprFault {
+    /// Something it reads is not known yet: the object waits.
+    Unknown(String),
+    /// It read a field that is not there, without `?.` or `orValue`. Its path, such as `object.spec.replicas`.
+    Absent(String),
+    /// Anything else: wrong type, division by zero, too large. A sentence for people.
+    Failed(String),
+}
+
+impl fmt::Display for ExprFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExprFault::Unknown(name) => write!(f, "`{name}` is not known yet"),
+            ExprFault::Absent(name) => write!(f, "`{name}` is not there"),
+            ExprFault::Failed(message) => f.write_str(message),
+        }
+    }
+}
+
+/// What is wrong with an expression, relative to its text.
+#[derive(Clone, Debug)]
+pub struct ExprProblem {
+    /// Byte offset in the expression's text (without `${` and `}`).
+    pub at: usize,
+    /// In bytes, at least 1.
+    pub length: usize,
+    /// A sentence for people.
+    pub message: String,
+    /// What to write instead, if it can be guessed.
+    pub mend: Option<String>,
+}
+
+/// Names an expression may use at its place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Names {
+    /// `item`, what the path of an edit selected last.
+    pub item: bool,
+    /// `current`, the value at the edit's path.
+    pub current: bool,
+}
+
+/// One compiled expression.
+pub struct Expr {
+    text: Box<str>,
+    code: Code,
+    reads: Reads,
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Expr").field(&self.text).finish()
+    }
+}
+
+impl Expr {
+    /// Compiles CEL. All problems: unknown names and functions (nearest offered), wrong argument counts, too long (16 KiB), too deep.
+    ///
+    /// # Errors
+    /// Every problem that the parser got to, in the order of the text.
+    pub fn compile(text: &str, names: Names) -> Result<Expr, Vec<ExprProblem>> {
+        guard::check(text).map_err(|problem| vec![problem])?;
+        // The environment has no macros: calls stay as they are written, and are unfolded by our own compiler.
+        let program = cel::Env::default()
+            .compile(text)
+            .map_err(|errors| vec![syntax::problem(text, &errors)])?;
+        let compiled = code::compile(text, program.expression(), program.source_info(), names)?;
+        Ok(Expr {
+            text: text.into(),
+            code: compiled.code,
+            reads: compiled.reads,
+        })
+    }
+
+    /// As it was written, without `${` and `}`.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The value as a JSON tree: integers stay integers, timestamps are RFC 3339, durations as rules write them (`1h30m`), quantities, IP
+    /// addresses, URLs and images their text, bytes base64. `None` is `optional.none()`.
+    ///
+    /// # Errors
+    /// See [`ExprFault`].
+    pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Option<Value>, ExprFault> {
+        let mut frame = eval::Frame::new(Some(scope));
+        let value = frame.eval(&self.code)?;
+        Ok(value::to_json(&mut frame, &value)?)
+    }
+
+    /// The value if it is a bool, without making a JSON tree. `None` is `optional.none()`.
+    ///
+    /// # Errors
+    /// See [`ExprFault`]; any other kind of value is [`ExprFault::Failed`].
+    pub fn evaluate_bool(&self, scope: &Scope<'_>) -> Result<Option<bool>, ExprFault> {
+        match eval::Frame::new(Some(scope)).eval(&self.code)? {
+            value::Val::Bool(b) => Ok(Some(b)),
+            value::Val::Optional(None) => Ok(None),
+            value::Val::Optional(Some(inner)) if matches!(*inner, value::Val::Bool(true)) => {
+                Ok(Some(true))
+            }
+            value::Val::Optional(Some(inner)) if matches!(*inner, value::Val::Bool(false)) => {
+                Ok(Some(false))
+            }
+            other => Err(ExprFault::Failed(format!(
+                "the expression must give a bool, it gives {}",
+                eval::article(&other)
+            ))),
+        }
+    }
+
+    /// The value as it stands inside longer text.
+    fn evaluate_text(&self, scope: &Scope<'_>) -> Result<String, ExprFault> {
+        let mut frame = eval::Frame::new(Some(scope));
+        let value = frame.eval(&self.code)?;
+        let value = match value {
+            value::Val::Optional(Some(inner)) => std::sync::Arc::unwrap_or_clone(inner),
+            other => other,
+        };
+        match value {
+            value::Val::Text(text) => Ok(text.to_string()),
+            value::Val::Optional(None) => Err(ExprFault::Absent(format!(
+                "the value of ${{{}}} inside text",
+                self.text.trim()
+            ))),
+            value::Val::Int(n) => Ok(n.to_string()),
+            value::Val::Double(d) => Ok(d.to_string()),
+            other => Ok(match value::to_json(&mut frame, &other)? {
+                Some(Value::String(text)) => text,
+                Some(tree) => tree.to_string(),
+                None => String::new(),
+            }),
+        }
+    }
+
+    /// Whether it reads `now`, or `age()` does.
+    pub fn reads_now(&self) -> bool {
+        self.reads.now
+    }
+
+    /// Whether it reads `namespaceObject`.
+    pub fn reads_namespace_object(&self) -> bool {
+        self.reads.namespace_object
+    }
+
+    /// Whether it reads `item`.
+    pub fn reads_item(&self) -> bool {
+        self.reads.item
+    }
+
+    /// Whether it reads `current`.
+    pub fn reads_current(&self) -> bool {
+        self.reads.current
+    }
+
+    /// Whether it reads of `object` only `metadata`, `apiVersion` and `kind`.
+    pub fn is_metadata_only(&self) -> bool {
+        !self.reads.beyond_metadata
+    }
+}

@@ -1,0 +1,619 @@
+//! The values an expression works on. Objects stay records: a map or list of one is a [`Node`], read only where the expression touches it.
+
+use super::eval::{Fault, Frame};
+use crate::object::image::Image;
+use crate::object::quantity::{Format, Quantity};
+use crate::object::{Node, NodeKind};
+use crate::rule::path::Path;
+use base64::Engine;
+use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Number, Value};
+use std::cmp::Ordering;
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Largest result of an evaluation, and largest text made on the way, in bytes.
+pub(super) const LARGEST: usize = 1 << 20;
+
+/// Text, borrowed from a record or shared.
+#[derive(Clone)]
+pub(super) enum Text<'a> {
+    Borrowed(&'a str),
+    Shared(Arc<str>),
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+    #[inline]
+    fn deref(&self) -> &str {
+        match self {
+            Text::Borrowed(text) => text,
+            Text::Shared(text) => text,
+        }
+    }
+}
+
+/// A quantity and how it was written.
+pub(super) struct QuantityVal {
+    pub amount: Quantity,
+    pub format: Format,
+    /// As it was read; a computed one has none.
+    pub text: Option<Box<str>>,
+}
+
+impl QuantityVal {
+    pub fn text(&self) -> String {
+        match &self.text {
+            Some(text) => text.to_string(),
+            None => self.amount.text(self.format),
+        }
+    }
+}
+
+/// A URL, taken apart as Go's `net/url` does.
+pub(super) struct UrlVal {
+    pub text: Box<str>,
+    pub scheme: Box<str>,
+    /// With the port.
+    pub host: Box<str>,
+    pub escaped_path: Box<str>,
+    pub query: Box<str>,
+}
+
+/// A map made by the expression, in the order of its making.
+pub(super) type Members<'a> = Vec<(Val<'a>, Val<'a>)>;
+
+/// A value. Cloning never copies what it holds.
+#[derive(Clone)]
+pub(super) enum Val<'a> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    UInt(u64),
+    Double(f64),
+    Text(Text<'a>),
+    Bytes(Arc<[u8]>),
+    List(Arc<Vec<Val<'a>>>),
+    Map(Arc<Members<'a>>),
+    /// A list of a record.
+    NodeList(Node<'a>),
+    /// A map of a record.
+    NodeMap(Node<'a>),
+    Timestamp(Timestamp),
+    Duration(SignedDuration),
+    Quantity(Arc<QuantityVal>),
+    Semver(Arc<semver::Version>),
+    Ip(IpAddr),
+    Cidr(IpNet),
+    Url(Arc<UrlVal>),
+    Image(Arc<Image>),
+    Optional(Option<Arc<Val<'a>>>),
+    Type(&'static str),
+    /// A regular expression compiled at load; no expression can hold one.
+    Pattern(Arc<regex::Regex>),
+    /// A path parsed at load; no expression can hold one.
+    Path(Arc<Path>),
+}
+
+/// A set of kinds of values, one bit each.
+pub(super) type Kinds = u32;
+
+pub(super) const NULL: Kinds = 1;
+pub(super) const BOOL: Kinds = 1 << 1;
+pub(super) const INT: Kinds = 1 << 2;
+pub(super) const UINT: Kinds = 1 << 3;
+pub(super) const DOUBLE: Kinds = 1 << 4;
+pub(super) const STRING: Kinds = 1 << 5;
+pub(super) const BYTES: Kinds = 1 << 6;
+pub(super) const LIST: Kinds = 1 << 7;
+pub(super) const MAP: Kinds = 1 << 8;
+pub(super) const TIMESTAMP: Kinds = 1 << 9;
+pub(super) const DURATION: Kinds = 1 << 10;
+pub(super) const QUANTITY: Kinds = 1 << 11;
+pub(super) const SEMVER: Kinds = 1 << 12;
+pub(super) const IP: Kinds = 1 << 13;
+pub(super) const CIDR: Kinds = 1 << 14;
+pub(super) const URL: Kinds = 1 << 15;
+pub(super) const IMAGE: Kinds = 1 << 16;
+pub(super) const OPTIONAL: Kinds = 1 << 17;
+pub(super) const TYPE: Kinds = 1 << 18;
+/// A text parameter that is compiled at load when it is a literal.
+pub(super) const PATTERN: Kinds = 1 << 19;
+pub(super) const PATH: Kinds = 1 << 20;
+pub(super) const NUMBER: Kinds = INT | UINT | DOUBLE;
+pub(super) const ANY: Kinds = (1 << 19) - 1;
+
+/// Names of kinds, in the order of their bits; the words of CEL.
+const KIND_NAMES: [&str; 21] = [
+    "null",
+    "bool",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "timestamp",
+    "duration",
+    "quantity",
+    "semver",
+    "IP",
+    "CIDR",
+    "URL",
+    "image",
+    "optional",
+    "type",
+    "string",
+    "string",
+];
+
+/// A set of kinds in words: `string or bytes`.
+pub(super) fn kinds_in_words(kinds: Kinds) -> String {
+    if kinds & ANY == ANY {
+        return "any value".into();
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for (bit, name) in KIND_NAMES.iter().enumerate() {
+        if kinds & (1 << bit) != 0 && !names.contains(name) {
+            names.push(name);
+        }
+    }
+    names.join(" or ")
+}
+
+impl<'a> Val<'a> {
+    /// The value of a node.
+    #[inline]
+    pub fn of(node: Node<'a>) -> Self {
+        match node.kind() {
+            NodeKind::Null => Val::Null,
+            NodeKind::Bool => Val::Bool(node.as_bool().unwrap_or_default()),
+            NodeKind::Int => Val::Int(node.as_i64().unwrap_or_default()),
+            NodeKind::Float => Val::Double(node.as_f64().unwrap_or_default()),
+            NodeKind::String => Val::Text(Text::Borrowed(node.as_str().unwrap_or_default())),
+            NodeKind::List => Val::NodeList(node),
+            NodeKind::Map => Val::NodeMap(node),
+        }
+    }
+
+    pub fn text(text: impl Into<Arc<str>>) -> Self {
+        Val::Text(Text::Shared(text.into()))
+    }
+
+    pub fn list(items: Vec<Val<'a>>) -> Self {
+        Val::List(Arc::new(items))
+    }
+
+    pub fn some(value: Val<'a>) -> Self {
+        Val::Optional(Some(Arc::new(value)))
+    }
+
+    /// A value owned by itself, from a JSON tree.
+    pub fn from_json(value: Value) -> Val<'static> {
+        match value {
+            Value::Null => Val::Null,
+            Value::Bool(b) => Val::Bool(b),
+            Value::Number(n) => match n.as_i64() {
+                Some(n) => Val::Int(n),
+                None => Val::Double(n.as_f64().unwrap_or_default()),
+            },
+            Value::String(s) => Val::text(s),
+            Value::Array(list) => Val::list(list.into_iter().map(Val::from_json).collect()),
+            Value::Object(map) => Val::Map(Arc::new(
+                map.into_iter()
+                    .map(|(key, value)| (Val::text(key), Val::from_json(value)))
+                    .collect(),
+            )),
+        }
+    }
+
+    #[inline]
+    pub fn kind(&self) -> Kinds {
+        match self {
+            Val::Null => NULL,
+            Val::Bool(_) => BOOL,
+            Val::Int(_) => INT,
+            Val::UInt(_) => UINT,
+            Val::Double(_) => DOUBLE,
+            Val::Text(_) => STRING,
+            Val::Bytes(_) => BYTES,
+            Val::List(_) | Val::NodeList(_) => LIST,
+            Val::Map(_) | Val::NodeMap(_) => MAP,
+            Val::Timestamp(_) => TIMESTAMP,
+            Val::Duration(_) => DURATION,
+            Val::Quantity(_) => QUANTITY,
+            Val::Semver(_) => SEMVER,
+            Val::Ip(_) => IP,
+            Val::Cidr(_) => CIDR,
+            Val::Url(_) => URL,
+            Val::Image(_) => IMAGE,
+            Val::Optional(_) => OPTIONAL,
+            Val::Type(_) => TYPE,
+            Val::Pattern(_) => PATTERN,
+            Val::Path(_) => PATH,
+        }
+    }
+
+    /// The word for its kind, never its contents.
+    pub fn kind_name(&self) -> &'static str {
+        KIND_NAMES[self.kind().trailing_zeros() as usize]
+    }
+
+    /// What `type()` answers.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Val::Null => "null_type",
+            Val::Timestamp(_) => "google.protobuf.Timestamp",
+            Val::Duration(_) => "google.protobuf.Duration",
+            Val::Quantity(_) => "kubernetes.Quantity",
+            Val::Semver(_) => "kubernetes.Semver",
+            Val::Ip(_) => "net.IP",
+            Val::Cidr(_) => "net.CIDR",
+            Val::Url(_) => "kubernetes.URL",
+            Val::Optional(_) => "optional_type",
+            _ => self.kind_name(),
+        }
+    }
+
+    /// Number of elements or members; `None` for what has none.
+    pub fn count(&self) -> Option<usize> {
+        match self {
+            Val::List(list) => Some(list.len()),
+            Val::Map(map) => Some(map.len()),
+            Val::NodeList(node) | Val::NodeMap(node) => node.len(),
+            _ => None,
+        }
+    }
+
+    /// Elements of a list; none for anything else.
+    pub fn items(&self) -> Items<'_, 'a> {
+        match self {
+            Val::List(list) => Items::Made(list.iter()),
+            Val::NodeList(node) => Items::Node(node.items()),
+            _ => Items::Made([].iter()),
+        }
+    }
+
+    /// Members of a map; none for anything else.
+    pub fn members(&self) -> MembersOf<'_, 'a> {
+        match self {
+            Val::Map(map) => MembersOf::Made(map.iter()),
+            Val::NodeMap(node) => MembersOf::Node(node.entries()),
+            _ => MembersOf::Made([].iter()),
+        }
+    }
+
+    /// A member of a map by its name.
+    pub fn member(&self, name: &str) -> Option<Val<'a>> {
+        match self {
+            Val::NodeMap(node) => node.get_str(name).map(Val::of),
+            Val::Map(map) => map
+                .iter()
+                .find(|(key, _)| matches!(key, Val::Text(text) if &**text == name))
+                .map(|(_, value)| value.clone()),
+            _ => None,
+        }
+    }
+
+    /// A member of a map by a key of any kind.
+    pub fn member_at(&self, key: &Val<'_>) -> Option<Val<'a>> {
+        match (self, key) {
+            (_, Val::Text(name)) => self.member(name),
+            (Val::Map(map), _) => map
+                .iter()
+                .find(|(stored, _)| same_scalar(stored, key))
+                .map(|(_, value)| value.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether it is `false`, 0, `""`, `[]`, `{}`, null or an optional without a value.
+    pub fn is_zero(&self) -> bool {
+        match self {
+            Val::Null | Val::Bool(false) | Val::Int(0) | Val::UInt(0) | Val::Optional(None) => true,
+            Val::Double(d) => *d == 0.0,
+            Val::Text(text) => text.is_empty(),
+            Val::Bytes(bytes) => bytes.is_empty(),
+            Val::NodeList(node) | Val::NodeMap(node) => node.is_empty(),
+            Val::List(list) => list.is_empty(),
+            Val::Map(map) => map.is_empty(),
+            Val::Duration(duration) => duration.is_zero(),
+            Val::Timestamp(moment) => *moment == Timestamp::UNIX_EPOCH,
+            _ => false,
+        }
+    }
+}
+
+/// Elements of a list.
+pub(super) enum Items<'v, 'a> {
+    Made(std::slice::Iter<'v, Val<'a>>),
+    Node(crate::object::record::Items<'a>),
+}
+
+impl<'a> Iterator for Items<'_, 'a> {
+    type Item = Val<'a>;
+    fn next(&mut self) -> Option<Val<'a>> {
+        match self {
+            Items::Made(items) => items.next().cloned(),
+            Items::Node(items) => items.next().map(Val::of),
+        }
+    }
+}
+
+/// Members of a map.
+pub(super) enum MembersOf<'v, 'a> {
+    Made(std::slice::Iter<'v, (Val<'a>, Val<'a>)>),
+    Node(crate::object::record::Entries<'a>),
+}
+
+impl<'a> Iterator for MembersOf<'_, 'a> {
+    type Item = (Val<'a>, Val<'a>);
+    fn next(&mut self) -> Option<(Val<'a>, Val<'a>)> {
+        match self {
+            MembersOf::Made(members) => members.next().cloned(),
+            MembersOf::Node(entries) => entries
+                .next()
+                .map(|(key, node)| (Val::Text(Text::Borrowed(key)), Val::of(node))),
+        }
+    }
+}
+
+/// An int and a double, compared exactly.
+fn compare_int_double(int: i128, double: f64) -> Option<Ordering> {
+    if double.is_nan() {
+        return None;
+    }
+    // Beyond ±2^65 the double is larger than any integer here.
+    if double >= 36_893_488_147_419_103_232.0 {
+        return Some(Ordering::Less);
+    }
+    if double <= -36_893_488_147_419_103_232.0 {
+        return Some(Ordering::Greater);
+    }
+    let whole = double.trunc();
+    Some(int.cmp(&(whole as i128)).then_with(|| {
+        0.0f64
+            .partial_cmp(&(double - whole))
+            .unwrap_or(Ordering::Equal)
+    }))
+}
+
+fn integer(value: &Val<'_>) -> Option<i128> {
+    match value {
+        Val::Int(n) => Some((*n).into()),
+        Val::UInt(n) => Some((*n).into()),
+        _ => None,
+    }
+}
+
+/// Compares numbers of any kind; `None` for NaN and for what is no number.
+fn compare_numbers(a: &Val<'_>, b: &Val<'_>) -> Option<Ordering> {
+    match (a, b) {
+        (Val::Double(a), Val::Double(b)) => a.partial_cmp(b),
+        (Val::Double(a), b) => compare_int_double(integer(b)?, *a).map(Ordering::reverse),
+        (a, Val::Double(b)) => compare_int_double(integer(a)?, *b),
+        (a, b) => Some(integer(a)?.cmp(&integer(b)?)),
+    }
+}
+
+/// Orders two values of comparable kinds; `None` where CEL knows no order.
+pub(super) fn compare(a: &Val<'_>, b: &Val<'_>) -> Option<Ordering> {
+    match (a, b) {
+        (Val::Bool(a), Val::Bool(b)) => Some(a.cmp(b)),
+        (Val::Text(a), Val::Text(b)) => Some((**a).cmp(&**b)),
+        (Val::Bytes(a), Val::Bytes(b)) => Some(a.cmp(b)),
+        (Val::Timestamp(a), Val::Timestamp(b)) => Some(a.cmp(b)),
+        (Val::Duration(a), Val::Duration(b)) => Some(a.cmp(b)),
+        _ => compare_numbers(a, b),
+    }
+}
+
+/// Equality of everything that is no list, map or optional.
+fn same_scalar(a: &Val<'_>, b: &Val<'_>) -> bool {
+    match (a, b) {
+        (Val::Null, Val::Null) => true,
+        (Val::Quantity(a), Val::Quantity(b)) => a.amount == b.amount,
+        (Val::Semver(a), Val::Semver(b)) => a.cmp_precedence(b).is_eq(),
+        (Val::Ip(a), Val::Ip(b)) => a == b,
+        (Val::Cidr(a), Val::Cidr(b)) => a == b,
+        (Val::Url(a), Val::Url(b)) => a.text == b.text,
+        (Val::Image(a), Val::Image(b)) => a == b,
+        (Val::Type(a), Val::Type(b)) => a == b,
+        _ => compare(a, b).is_some_and(Ordering::is_eq),
+    }
+}
+
+/// CEL's `==`: by value, deep, maps in any order; values of different kinds are not equal.
+pub(super) fn equal<'a>(
+    frame: &mut Frame<'_, 'a>,
+    a: &Val<'a>,
+    b: &Val<'a>,
+) -> Result<bool, Fault> {
+    match (a, b) {
+        (Val::Optional(a), Val::Optional(b)) => match (a, b) {
+            (Some(a), Some(b)) => equal(frame, a, b),
+            (None, None) => Ok(true),
+            _ => Ok(false),
+        },
+        (Val::NodeList(a), Val::NodeList(b)) | (Val::NodeMap(a), Val::NodeMap(b)) => {
+            frame.charge(a.len().unwrap_or_default())?;
+            Ok(a.same(*b))
+        }
+        _ if a.kind() == LIST && b.kind() == LIST => {
+            if a.count() != b.count() {
+                return Ok(false);
+            }
+            let mut others = b.items();
+            for item in a.items() {
+                frame.charge(1)?;
+                match others.next() {
+                    Some(other) if equal(frame, &item, &other)? => {}
+                    _ => return Ok(false),
+                }
+            }
+            Ok(true)
+        }
+        _ if a.kind() == MAP && b.kind() == MAP => {
+            if a.count() != b.count() {
+                return Ok(false);
+            }
+            let cost = 1 + b.count().unwrap_or_default() / 16;
+            for (key, value) in a.members() {
+                frame.charge(cost)?;
+                match b.member_at(&key) {
+                    Some(other) if equal(frame, &value, &other)? => {}
+                    _ => return Ok(false),
+                }
+            }
+            Ok(true)
+        }
+        _ => Ok(same_scalar(a, b)),
+    }
+}
+
+/// Go's `strconv.FormatFloat(d, 'g', -1, 64)`, which is what CEL's `string()` writes: with an exponent from a million on.
+pub(super) fn go_double_text(d: f64) -> String {
+    if d.is_nan() {
+        return "NaN".into();
+    }
+    if d.is_infinite() {
+        return if d > 0.0 { "+Inf" } else { "-Inf" }.into();
+    }
+    let scientific = format!("{d:e}");
+    if let Some((mantissa, exponent)) = scientific.split_once('e')
+        && let Ok(exponent) = exponent.parse::<i32>()
+        && !(-4..6).contains(&exponent)
+    {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.abs());
+    }
+    format!("{d}")
+}
+
+/// A duration as CEL's `string()` writes it: seconds with a fraction, `5400s`.
+pub(super) fn duration_text(duration: SignedDuration) -> String {
+    let sign = if duration.is_negative() { "-" } else { "" };
+    let nanos = duration.subsec_nanos().unsigned_abs();
+    let seconds = duration.as_secs().unsigned_abs();
+    if nanos == 0 {
+        return format!("{sign}{seconds}s");
+    }
+    let fraction = format!("{nanos:09}");
+    format!("{sign}{seconds}.{}s", fraction.trim_end_matches('0'))
+}
+
+/// The text of a scalar, as text around a `${ }` has it; `None` for lists, maps, null, types and optionals.
+pub(super) fn scalar_text(value: &Val<'_>) -> Option<String> {
+    Some(match value {
+        Val::Text(text) => text.to_string(),
+        Val::Bool(b) => b.to_string(),
+        Val::Int(n) => n.to_string(),
+        Val::UInt(n) => n.to_string(),
+        Val::Double(d) => d.to_string(),
+        Val::Timestamp(moment) => moment.to_string(),
+        Val::Duration(duration) => duration_text(*duration),
+        Val::Quantity(quantity) => quantity.text(),
+        Val::Semver(version) => version.to_string(),
+        Val::Ip(ip) => ip.to_string(),
+        Val::Cidr(cidr) => cidr.to_string(),
+        Val::Url(url) => url.text.to_string(),
+        Val::Image(image) => image.to_string(),
+        _ => return None,
+    })
+}
+
+/// The name of a map's key in JSON.
+fn key_text(key: &Val<'_>) -> Result<String, Fault> {
+    match key {
+        Val::Text(_) | Val::Bool(_) | Val::Int(_) | Val::UInt(_) => scalar_text(key),
+        _ => None,
+    }
+    .ok_or_else(|| Fault::failed("a map's key is neither text nor a number"))
+}
+
+/// The JSON tree of a value, at most [`LARGEST`] bytes of text. `None` is `optional.none()`; inside a map it leaves its key out, inside a
+/// list its element. Bytes become base64; an optional becomes its value.
+pub(super) fn to_json<'a>(
+    frame: &mut Frame<'_, 'a>,
+    value: &Val<'a>,
+) -> Result<Option<Value>, Fault> {
+    let mut room = LARGEST;
+    json(frame, value, &mut room)
+}
+
+fn take(room: &mut usize, bytes: usize) -> Result<(), Fault> {
+    *room = room
+        .checked_sub(bytes + 1)
+        .ok_or_else(|| Fault::spent("the result is larger than 1 MiB"))?;
+    Ok(())
+}
+
+fn json<'a>(
+    frame: &mut Frame<'_, 'a>,
+    value: &Val<'a>,
+    room: &mut usize,
+) -> Result<Option<Value>, Fault> {
+    Ok(Some(match value {
+        Val::Null => Value::Null,
+        Val::Bool(b) => Value::Bool(*b),
+        Val::Int(n) => Value::from(*n),
+        Val::UInt(n) => Value::from(*n),
+        Val::Double(d) => Value::Number(
+            Number::from_f64(*d)
+                .ok_or_else(|| Fault::failed("the result is infinite or not a number"))?,
+        ),
+        Val::Text(text) => {
+            take(room, text.len())?;
+            Value::from(&**text)
+        }
+        Val::Bytes(bytes) => {
+            take(room, bytes.len() * 4 / 3)?;
+            Value::from(base64::engine::general_purpose::STANDARD.encode(bytes))
+        }
+        Val::Duration(duration) => Value::from(duration_result(*duration)),
+        Val::Type(name) => Value::from(*name),
+        Val::Optional(None) => return Ok(None),
+        Val::Optional(Some(value)) => return json(frame, value, room),
+        Val::Pattern(pattern) => Value::from(pattern.as_str()),
+        Val::Path(path) => Value::from(path.text()),
+        Val::NodeList(node) | Val::NodeMap(node) => {
+            take(room, node.size())?;
+            node.to_value()
+        }
+        Val::List(list) => {
+            let mut out = Vec::with_capacity(list.len());
+            for item in list.iter() {
+                take(room, 1)?;
+                frame.charge(1)?;
+                out.extend(json(frame, item, room)?);
+            }
+            Value::Array(out)
+        }
+        Val::Map(map) => {
+            let mut out = Map::with_capacity(map.len());
+            for (key, value) in map.iter() {
+                frame.charge(1)?;
+                let key = key_text(key)?;
+                take(room, key.len())?;
+                if let Some(value) = json(frame, value, room)? {
+                    out.insert(key, value);
+                }
+            }
+            Value::Object(out)
+        }
+        other => Value::from(scalar_text(other).unwrap_or_default()),
+    }))
+}
+
+/// A duration as a result: as rules write it, `1h30m`, so that it can stand in a field and be read back.
+fn duration_result(duration: SignedDuration) -> String {
+    let text = crate::object::duration::format(duration.unsigned_abs());
+    if duration.is_negative() {
+        format!("-{text}")
+    } else {
+        text
+    }
+}
