@@ -2,8 +2,8 @@
 
 use super::KindSchema;
 use super::build::Builder;
-use super::read::Reader;
-use super::types::{Node, Table};
+use super::read::{Reader, tells_fields};
+use super::types::Table;
 use crate::object::Gvk;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +49,7 @@ pub(super) fn kinds<'v>(
         }
     }
     for (.., root) in &mut found {
-        let known = root.is_some_and(|at| builder.has_fields(at));
+        let known = root.is_some_and(|at| tells_fields(&builder, builder.node(at)));
         if !known {
             *root = None;
         }
@@ -201,11 +201,4 @@ fn place(path: &str) -> Option<Place<'_>> {
         watch,
         sub,
     })
-}
-
-impl Builder {
-    /// Whether a root type tells anything about a kind's fields.
-    fn has_fields(&self, at: u32) -> bool {
-        matches!(self.node(at), Node::Object { fields, .. } if !fields.is_empty())
-    }
 }

@@ -59,7 +59,8 @@ impl<'v, 'b> Reader<'v, 'b> {
         };
         let fields = self.with_type_and_meta(fields);
         let node = self.builder.object(fields, rest);
-        Ok(Some(self.builder.add(node)))
+        let known = tells_fields(self.builder, &node);
+        Ok(known.then(|| self.builder.add(node)))
     }
 
     /// Describes the components that were referred to; a list of work instead of recursion, since they refer to each other in circles.
@@ -241,6 +242,16 @@ impl<'v, 'b> Reader<'v, 'b> {
         self.meta = Some(at);
         at
     }
+}
+
+/// Whether a root type says what the fields of a kind are. One that takes any field and names only what every object has does not.
+pub(super) fn tells_fields(builder: &Builder, root: &Node) -> bool {
+    let Node::Object { fields, rest } = root else {
+        return false;
+    };
+    let of_all =
+        |field: &Field| matches!(builder.text(field.name), "apiVersion" | "kind" | "metadata");
+    !fields.is_empty() && (rest.is_none() || !fields.iter().all(of_all))
 }
 
 /// The component a schema stands for: `{$ref}`, or, with a description or default beside it, `{allOf: [{$ref}]}`.
