@@ -111,8 +111,7 @@ fn foreign_dialect(text: &str) -> Result<(), PathProblem> {
     if text.starts_with('$') {
         return Ok(());
     }
-    if text.starts_with('@') {
-        let rest = &text[1..];
+    if let Some(rest) = text.strip_prefix('@') {
         return Err(Span { at: 0, length: 1 }
             .problem("`@` stands only inside a filter")
             .mended(format!("did you mean `${rest}`?")));

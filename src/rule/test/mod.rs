@@ -312,7 +312,7 @@ fn conjunction(tests: &[Test], run: &mut TestRun<'_, '_>) -> Outcome {
             }
         }
     }
-    decided.unwrap_or_else(|| Outcome {
+    decided.unwrap_or(Outcome {
         verdict: unknown.map_or(Verdict::Pass, Verdict::Unknown),
         flips_at,
     })
@@ -343,7 +343,7 @@ fn disjunction(tests: &[Test], run: &mut TestRun<'_, '_>) -> Outcome {
             }
         }
     }
-    decided.unwrap_or_else(|| Outcome {
+    decided.unwrap_or(Outcome {
         verdict: match (unknown, wrong) {
             (Some(reason), _) => Verdict::Unknown(reason),
             (None, Some(reason)) => Verdict::WrongType(reason),
@@ -383,7 +383,7 @@ fn negation(tests: &[Test], run: &mut TestRun<'_, '_>) -> Outcome {
             }
         }
     }
-    decided.unwrap_or_else(|| Outcome {
+    decided.unwrap_or(Outcome {
         verdict: match (wrong, unknown) {
             (Some(reason), _) => Verdict::WrongType(reason),
             (None, Some(reason)) => Verdict::Unknown(reason),
