@@ -61,9 +61,14 @@ impl Follower {
         let mut lost: Option<Lost> = None;
         loop {
             let started = Instant::now();
-            let stop = self.follow().await;
-            if started.elapsed() > BACKOFF.1 {
-                (pause, lost) = (BACKOFF.0, None);
+            let mut listed = false;
+            let stop = self.follow(&mut listed).await;
+            // A list clears what was said before it; the pause starts small again only after a while that went well.
+            if listed {
+                lost = None;
+            }
+            if listed && started.elapsed() > BACKOFF.1 {
+                pause = BACKOFF.0;
             }
             let why = match stop {
                 Stop::Closed => return,
@@ -101,8 +106,8 @@ impl Follower {
         }
     }
 
-    /// Lists, then watches, until something ends it.
-    async fn follow(&self) -> Stop {
+    /// Lists, then watches, until something ends it. `listed` tells whether the list was completed.
+    async fn follow(&self, listed: &mut bool) -> Stop {
         let discovery = self.discovery.load_full();
         let Some(resource) = discovery.resource(&self.kind.kind, &self.kind.version) else {
             return Stop::Lost(Lost::NoSuchKind);
@@ -145,6 +150,7 @@ impl Follower {
         {
             return Stop::Closed;
         }
+        *listed = true;
         self.watch_all(resource, &scopes, versions, &mut encoder)
             .await
     }
