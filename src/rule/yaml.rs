@@ -74,29 +74,59 @@ impl YamlProblem {
     }
 }
 
+/// One document of a text, between its markers.
+#[derive(Debug, Default)]
+pub struct Document {
+    /// Its value; none if it is empty or could not be read. More than one only where `...` stands without `---` behind it.
+    pub trees: Vec<Tree>,
+    /// What is wrong with it. With trees: equal keys, of which the first was kept.
+    pub problems: Vec<YamlProblem>,
+}
+
 /// Reads all documents of a text. A document with a problem is left out (but for one with equal keys), the others are kept.
 /// Empty documents are passed over.
 pub fn read(text: &str) -> (Vec<Tree>, Vec<YamlProblem>) {
     let (mut trees, mut problems) = (vec![], vec![]);
-    if text.len() > LONGEST {
-        let message = format!(
-            "the file has {} MiB: at most {} MiB are read",
-            text.len() >> 20,
-            LONGEST >> 20
-        );
-        return (trees, vec![YamlProblem::at(1, 1, 1, message)]);
-    }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    for (first_line, document) in documents(text) {
-        let mut builder = Builder::new(document, first_line);
-        let built = builder.build();
-        problems.append(&mut builder.problems);
-        match built {
-            Ok(mut roots) => trees.append(&mut roots),
-            Err(problem) => problems.push(problem),
-        }
+    for mut document in read_documents(text) {
+        trees.append(&mut document.trees);
+        problems.append(&mut document.problems);
     }
     (trees, problems)
+}
+
+/// As [`read`], each document with its own problems.
+pub fn read_documents(text: &str) -> Vec<Document> {
+    if text.len() > LONGEST {
+        return vec![Document {
+            problems: vec![too_long(text.len())],
+            ..Document::default()
+        }];
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    documents(text)
+        .into_iter()
+        .map(|(first_line, document)| {
+            let mut builder = Builder::new(document, first_line);
+            let trees = builder.build().unwrap_or_else(|problem| {
+                builder.problems.push(problem);
+                vec![]
+            });
+            Document {
+                trees,
+                problems: builder.problems,
+            }
+        })
+        .collect()
+}
+
+/// The problem of a text of more than [`LONGEST`] bytes.
+pub fn too_long(length: usize) -> YamlProblem {
+    let message = format!(
+        "the file has {} MiB, and at most {} MiB are read",
+        length.div_ceil(1 << 20),
+        LONGEST >> 20
+    );
+    YamlProblem::at(1, 1, 1, message).mend("split it")
 }
 
 /// The documents of a text, each with the number of lines before it.

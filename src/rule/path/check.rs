@@ -7,6 +7,8 @@ use crate::schema::{KindSchema, Shape, Type, nearest};
 
 /// Types reachable below `..` are looked through to this many; schemas are recursive in places.
 const MOST_TYPES: usize = 4096;
+/// Most fields that one path with unions is taken to mean.
+pub const MOST_FIELDS: usize = 64;
 
 impl Path {
     /// Checks the path, its filters included, against a kind's type. Below [`Shape::Any`] everything is fine.
@@ -14,9 +16,29 @@ impl Path {
     /// # Errors
     /// The first name that the schema does not know, with the nearest names; or a step that its type cannot take.
     pub fn check(&self, kind: &KindSchema) -> Result<(), PathProblem> {
+        self.check_from(kind, None)
+    }
+
+    /// As [`Path::check`] for the `where` of an edit, where `$` is one of these types; `None`: it is the object.
+    ///
+    /// # Errors
+    /// As [`Path::check`].
+    pub fn check_from(
+        &self,
+        kind: &KindSchema,
+        item: Option<&[Type<'_>]>,
+    ) -> Result<(), PathProblem> {
         let Some(root) = kind.root() else {
             return Ok(());
         };
+        if let (Root::Object, Some(item)) = (self.root, item) {
+            return Check {
+                root,
+                kind: &kind.gvk.kind,
+            }
+            .segments(item.to_vec(), &self.segments)
+            .map(|_| ());
+        }
         let start = match self.start(kind, root) {
             Some(start) => start,
             None if self.root == Root::Object => return Ok(()),
@@ -35,6 +57,74 @@ impl Path {
         }
         .segments(vec![start], &self.segments)
         .map(|_| ())
+    }
+
+    /// The types of what an edit at this path calls `item`: what the last wildcard, filter, index, slice or union selects.
+    /// `None` for a path of plain names; empty where the schema does not know.
+    pub fn item_types<'s>(&self, kind: &'s KindSchema) -> Option<Vec<Type<'s>>> {
+        let last = self.segments.iter().rposition(|s| s.name().is_none())?;
+        let types = kind.root().and_then(|root| {
+            let start = self.start(kind, root)?;
+            let check = Check {
+                root,
+                kind: &kind.gvk.kind,
+            };
+            check.segments(vec![start], &self.segments[..=last]).ok()
+        });
+        Some(types.unwrap_or_default())
+    }
+
+    /// The types of what the path selects, each once; empty where the schema does not know. `item` as in [`Path::check_from`].
+    pub fn types_from<'s>(
+        &self,
+        kind: &'s KindSchema,
+        item: Option<&[Type<'s>]>,
+    ) -> Vec<Type<'s>> {
+        let types = kind.root().and_then(|root| {
+            let start = match (self.root, item) {
+                (Root::Object, Some(item)) => item.to_vec(),
+                _ => vec![self.start(kind, root)?],
+            };
+            let check = Check {
+                root,
+                kind: &kind.gvk.kind,
+            };
+            check.segments(start, &self.segments).ok()
+        });
+        types.unwrap_or_default()
+    }
+
+    /// The fields an edit at this path means, from the object's root: names, and `None` for whatever a wildcard, filter, index or slice
+    /// selects. At most [`MOST_FIELDS`]; `ephemeralContainers` are left out of `$containers`. Empty if the kind has no Pod.
+    pub fn fields(&self, kind: &KindSchema) -> Vec<Vec<Option<&str>>> {
+        let prefix: &[&str] = match (self.root, kind.pod_prefix()) {
+            (Root::Object, _) => &[],
+            (_, Some(prefix)) => prefix,
+            (_, None) => return vec![],
+        };
+        let mut fields = vec![prefix.iter().map(|n| Some(*n)).collect::<Vec<_>>()];
+        for segment in &self.segments {
+            let names = segment.selectors.iter().map(|selector| match selector {
+                Selector::Name(name, _) => Some(name.as_str()),
+                _ => None,
+            });
+            let left_out = |name: &Option<&str>| {
+                self.root == Root::Containers && *name == Some(super::CONTAINER_LISTS[2])
+            };
+            let names: Vec<Option<&str>> = names.filter(|n| !left_out(n)).collect();
+            fields = fields
+                .iter()
+                .flat_map(|field| {
+                    names.iter().map(move |name| {
+                        let mut field = field.clone();
+                        field.push(*name);
+                        field
+                    })
+                })
+                .take(MOST_FIELDS)
+                .collect();
+        }
+        fields
     }
 
     /// The type of what the path selects, where the schema knows it and it is the same for all.

@@ -1,0 +1,386 @@
+//! Tests: `{path | expression, as, operator, value | values}`, `any`, `none`.
+
+use super::document::Context;
+use super::expressions::{self, Single};
+use super::fields::{self, Fields};
+use super::paths;
+use crate::rule::expr::Names;
+use crate::rule::path::Path;
+use crate::rule::test::{Clause, ClausePart, Operator, ReadAs, Right, Subject, Test};
+use crate::rule::yaml::{Data, Tree};
+use crate::schema::{Shape, Type};
+use serde_json::Value;
+
+const FIELDS: [&str; 6] = ["path", "expression", "as", "operator", "value", "values"];
+
+/// A list of tests. `item`: the path of the edit they belong to, if that has an `item`.
+pub(super) fn list(
+    context: &mut Context<'_, '_>,
+    tree: &Tree,
+    what: &str,
+    item: Option<&Path>,
+    names: Names,
+) -> Vec<Test> {
+    let items = fields::list(context.report, tree, what).unwrap_or_default();
+    items
+        .iter()
+        .filter_map(|tree| test(context, tree, item, names))
+        .collect()
+}
+
+fn test(
+    context: &mut Context<'_, '_>,
+    tree: &Tree,
+    item: Option<&Path>,
+    names: Names,
+) -> Option<Test> {
+    for word in ["any", "none"] {
+        let Some((key, inner)) = tree.entry(word) else {
+            continue;
+        };
+        let what = format!("`{word}`");
+        fields::fields(context.report, tree, &format!("a test with {what}"), &[word], &[])?;
+        let tests = list(context, inner, &what, item, names);
+        if matches!(&inner.data, Data::List(items) if items.is_empty()) {
+            let effect = if word == "any" { "never passes" } else { "always passes" };
+            context
+                .report
+                .error(key, format!("{what} without tests {effect}"), None);
+        }
+        return Some(match word {
+            "any" => Test::Any(tests),
+            _ => Test::None(tests),
+        });
+    }
+    let of = fields::fields(context.report, tree, "a test", &FIELDS, &[])?;
+    clause(context, tree, of, item, names).map(Test::Clause)
+}
+
+fn clause(
+    context: &mut Context<'_, '_>,
+    tree: &Tree,
+    of: Fields<'_>,
+    item: Option<&Path>,
+    names: Names,
+) -> Option<Clause> {
+    let subject = subject(context, tree, of, item, names);
+    let read_as = match of.get("as") {
+        Some(tree) => {
+            let words = ReadAs::ALL.map(|read_as| (read_as.as_str(), read_as));
+            Some(fields::word(context.report, tree, "`as`", &words)?)
+        }
+        None => None,
+    };
+    let operator = match of.get("operator") {
+        Some(tree) => {
+            let words = Operator::ALL.map(|operator| (operator.as_str(), operator));
+            fields::word(context.report, tree, "`operator`", &words)?
+        }
+        None => Operator::Equals,
+    };
+    let right = right(context, of, names)?;
+    let (subject, subject_tree) = subject?;
+    if matches!(right, Right::Nothing) && of.get("operator").is_none() && read_as.is_none() {
+        context.report.error(
+            subject_tree,
+            "this test has neither an operator nor a value",
+            Some("write `operator: Exists` if you ask whether it is there".into()),
+        );
+        return None;
+    }
+    if let Subject::Path(path) = &subject {
+        context.reads.more_than_metadata |= !path.is_metadata_only();
+        type_fits(context, of, path, read_as, operator, &right, item);
+    }
+    match Clause::new(subject, read_as, operator, right) {
+        Ok(clause) => Some(clause),
+        Err(problem) => {
+            let right = of.entry("value").or_else(|| of.entry("values"));
+            let at = match problem.part {
+                ClausePart::As => of.get("as"),
+                ClausePart::Operator => of.get("operator"),
+                ClausePart::Right => right.map(|(key, value)| match value.data {
+                    Data::Scalar { .. } => value,
+                    _ => key,
+                }),
+                ClausePart::Element(index) => right.map(|(_, value)| match &value.data {
+                    Data::List(items) => items.get(index).unwrap_or(value),
+                    _ => value,
+                }),
+            };
+            context
+                .report
+                .error(at.unwrap_or(subject_tree), problem.message, problem.mend);
+            None
+        }
+    }
+}
+
+fn subject<'t>(
+    context: &mut Context<'_, '_>,
+    tree: &'t Tree,
+    of: Fields<'t>,
+    item: Option<&Path>,
+    names: Names,
+) -> Option<(Subject, &'t Tree)> {
+    match (of.get("path"), of.get("expression")) {
+        (Some(path), None) => {
+            let compiled = paths::compile(context, path, item)?;
+            Some((Subject::Path(compiled), path))
+        }
+        (None, Some(expression)) => {
+            let text = fields::text(context.report, expression, "`expression`")?;
+            if !text.contains("${") {
+                let mend = format!("write `${{{}}}`", fields::shortened(text.trim()));
+                let message = "`expression` is CEL in `${ }`";
+                context.report.error(expression, message, Some(mend));
+                return None;
+            }
+            match expressions::single(context, expression, "`expression`", names)? {
+                Single::Expr(expr) => Some((Subject::Expr(expr), expression)),
+                Single::Literal(_) => {
+                    let message = "`expression` is CEL in `${ }`";
+                    context.report.error(expression, message, None);
+                    None
+                }
+            }
+        }
+        (Some(_), Some(second)) => {
+            let key = of.key("expression").unwrap_or(second);
+            let message = "a test has a `path` or an `expression`, not both";
+            context
+                .report
+                .error(key, message, Some("write two tests: all of them must pass".into()));
+            None
+        }
+        (None, None) => {
+            let message = "a test needs a `path` or an `expression`";
+            let mend = "write for example `{path: $.metadata.labels.team, operator: Exists}`";
+            context.report.error(tree, message, Some(mend.into()));
+            None
+        }
+    }
+}
+
+/// `None`: it has been reported.
+fn right(context: &mut Context<'_, '_>, of: Fields<'_>, names: Names) -> Option<Right> {
+    match (of.entry("value"), of.entry("values")) {
+        (None, None) => Some(Right::Nothing),
+        (Some(_), Some((key, _))) => {
+            let message = "a test has a `value` or `values`, not both";
+            context.report.error(key, message, None);
+            None
+        }
+        (Some((_, value)), None) => {
+            match expressions::single(context, value, "a value", names)? {
+                Single::Literal(literal) => Some(Right::Value(literal)),
+                Single::Expr(expr) => Some(Right::Expr(expr)),
+            }
+        }
+        (None, Some((_, values))) => match &values.data {
+            Data::List(items) => {
+                let mut literals = vec![];
+                for item in items {
+                    match expressions::single(context, item, "a value", names)? {
+                        Single::Literal(literal) => literals.push(literal),
+                        Single::Expr(_) => {
+                            let message = "`values` is a list of literals, or one `${ }` that gives a list";
+                            let mend = "write `values: ${[…]}`";
+                            context.report.error(item, message, Some(mend.into()));
+                            return None;
+                        }
+                    }
+                }
+                Some(Right::Values(literals))
+            }
+            _ => match expressions::single(context, values, "`values`", names)? {
+                Single::Expr(expr) => Some(Right::Expr(expr)),
+                Single::Literal(_) => {
+                    fields::list(context.report, values, "`values`")?;
+                    None
+                }
+            },
+        },
+    }
+}
+
+/// Warns where the type of the field shows that a test can never pass, or never be read.
+fn type_fits(
+    context: &mut Context<'_, '_>,
+    of: Fields<'_>,
+    path: &Path,
+    read_as: Option<ReadAs>,
+    operator: Operator,
+    right: &Right,
+    item: Option<&Path>,
+) {
+    let schemas = context.kinds.iter().filter_map(|k| k.schema.as_deref());
+    let types = paths::types(schemas, path, item);
+    let Some(first) = types.first() else { return };
+    let all = |wrong: &dyn Fn(Type<'_>) -> bool| types.iter().all(|t| wrong(*t));
+    let shape = first.shape();
+    let is = described(shape);
+    let mut warnings: Vec<(Option<&Tree>, String, Option<String>)> = vec![];
+    if let Some(read_as) = read_as {
+        if all(&|t| !reads(read_as, t.shape())) {
+            let mend = (shape == Shape::List).then(|| "write `[*]` to look into each element".into());
+            let message = format!("this is {is}, which cannot be read `as: {}`", read_as.as_str());
+            warnings.push((of.get("as"), message, mend));
+        }
+    } else if operator.is_ordering() && all(&|t| !orders(t.shape())) {
+        let mend = match shape {
+            Shape::Quantity => Some("add `as: quantity`".into()),
+            Shape::Time => Some("add `as: age` and compare with a duration".into()),
+            Shape::String => Some("add `as` with the type to read it as".into()),
+            Shape::List => Some("add `as: count`, or write `[*]` to look into each element".into()),
+            _ => None,
+        };
+        let message = format!("this is {is}, which `{}` cannot compare", operator.as_str());
+        warnings.push((of.get("operator"), message, mend));
+    } else if let Right::Value(value) = right {
+        if equality(operator) && all(&|t| !holds(t.shape(), value)) {
+            warnings.push(mismatch(of.get("value"), shape, value));
+        }
+    } else if let Right::Values(values) = right {
+        let trees: &[Tree] = match of.get("values").map(|t| &t.data) {
+            Some(Data::List(items)) => items,
+            _ => &[],
+        };
+        for (tree, value) in trees.iter().zip(values) {
+            if all(&|t| !holds(t.shape(), value)) {
+                warnings.push(mismatch(Some(tree), shape, value));
+            }
+        }
+    }
+    for (tree, message, mend) in warnings {
+        if let Some(tree) = tree {
+            context.report.warning(tree, message, mend);
+        }
+    }
+}
+
+fn mismatch<'t>(
+    tree: Option<&'t Tree>,
+    shape: Shape,
+    value: &Value,
+) -> (Option<&'t Tree>, String, Option<String>) {
+    let mend = match (shape, value) {
+        (Shape::Integer | Shape::Number | Shape::Boolean, Value::String(text)) => {
+            let reads = match shape {
+                Shape::Boolean => text.parse::<bool>().is_ok(),
+                _ => text.parse::<f64>().is_ok(),
+            };
+            reads.then(|| format!("write it without quotes: `{text}`"))
+        }
+        (Shape::Quantity, Value::Number(_)) => Some("add `as: quantity`".into()),
+        (Shape::String | Shape::Time | Shape::Quantity, Value::Number(_) | Value::Bool(_)) => {
+            Some(format!("quote it: `\"{value}\"`"))
+        }
+        (Shape::List, _) => Some("write `[*]` behind the path to look into each element".into()),
+        _ => None,
+    };
+    let message = format!("this is {}, which never equals {}", described(shape), told(value));
+    (tree, message, mend)
+}
+
+fn told(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("the text {:?}", fields::shortened(text)),
+        Value::Number(n) => format!("the number {n}"),
+        Value::Bool(b) => format!("the boolean {b}"),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "a map".into(),
+        Value::Null => "null".into(),
+    }
+}
+
+/// A type for people.
+pub(super) fn described(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Object | Shape::Map => "a map",
+        Shape::List => "a list",
+        Shape::String => "text",
+        Shape::Integer => "a whole number",
+        Shape::Number => "a number",
+        Shape::Boolean => "a boolean",
+        Shape::IntOrString => "a whole number or text",
+        Shape::Quantity => "a quantity",
+        Shape::Time => "a time",
+        Shape::Any => "anything",
+    }
+}
+
+fn equality(operator: Operator) -> bool {
+    matches!(
+        operator,
+        Operator::Equals | Operator::NotEquals | Operator::In | Operator::NotIn
+    )
+}
+
+fn orders(shape: Shape) -> bool {
+    matches!(
+        shape,
+        Shape::Integer | Shape::Number | Shape::IntOrString | Shape::Any
+    )
+}
+
+/// Whether a field of this type can hold the value.
+fn holds(shape: Shape, value: &Value) -> bool {
+    match shape {
+        Shape::Any => true,
+        Shape::Object | Shape::Map => value.is_object(),
+        Shape::List => value.is_array(),
+        Shape::Integer | Shape::Number => value.is_number(),
+        Shape::Boolean => value.is_boolean(),
+        Shape::IntOrString => value.is_number() || value.is_string(),
+        Shape::String | Shape::Quantity | Shape::Time => value.is_string(),
+    }
+}
+
+/// Whether a value of this type can be read so.
+fn reads(read_as: ReadAs, shape: Shape) -> bool {
+    let text = matches!(shape, Shape::String | Shape::IntOrString | Shape::Any);
+    match read_as {
+        ReadAs::Count => true,
+        ReadAs::Size => {
+            text || matches!(
+                shape,
+                Shape::Object | Shape::Map | Shape::List | Shape::Quantity | Shape::Time
+            )
+        }
+        ReadAs::Age | ReadAs::Until => text || shape == Shape::Time,
+        ReadAs::Quantity => {
+            text || matches!(shape, Shape::Quantity | Shape::Integer | Shape::Number)
+        }
+        ReadAs::Number => text || matches!(shape, Shape::Integer | Shape::Number | Shape::Quantity),
+        ReadAs::Duration
+        | ReadAs::Semver
+        | ReadAs::ImageRegistry
+        | ReadAs::ImageRepository
+        | ReadAs::ImageTag
+        | ReadAs::ImageDigest => text,
+    }
+}
+
+/// CEL that reads `now` in a test has no moment at which it comes out differently.
+pub(super) fn warn_of_now(context: &mut Context<'_, '_>, tree: Option<&Tree>) {
+    let Some(tree) = tree else { return };
+    let at = reading_now(tree).unwrap_or(tree);
+    context.report.warning(
+        at,
+        "a test that reads `now` has no moment at which it is due: it is looked at again at each re-list",
+        Some("`as: age` and `as: until` are looked at again at the very moment".into()),
+    );
+}
+
+/// The first scalar below with `now` in its `${ }`.
+fn reading_now(tree: &Tree) -> Option<&Tree> {
+    match &tree.data {
+        Data::Scalar { .. } => tree
+            .text()
+            .filter(|text| text.contains("${") && text.contains("now"))
+            .map(|_| tree),
+        Data::List(items) => items.iter().find_map(reading_now),
+        Data::Map(entries) => entries.iter().find_map(|(_, value)| reading_now(value)),
+    }
+}

@@ -1,0 +1,322 @@
+//! One document of kind `Rule`.
+
+use super::actions::{self, Actions};
+use super::fields::{self, Fields};
+use super::kinds::Matched;
+use super::report::{Report, Spot};
+use super::{Draft, clauses, limits, matching, safety};
+use crate::rule::expr::{Expr, Names};
+use crate::rule::path::Path;
+use crate::rule::yaml::Tree;
+use crate::rule::{Action, Mode, Rule, Verb};
+use crate::schema::Schema;
+use serde_json::Value;
+use std::sync::Arc;
+
+const MODES: [(&str, Mode); 3] = [
+    ("Audit", Mode::Audit),
+    ("Enforce", Mode::Enforce),
+    ("Off", Mode::Off),
+];
+const SPEC: [&str; 8] = [
+    "description",
+    "mode",
+    "priority",
+    "match",
+    "where",
+    "actions",
+    "limits",
+    "allowProtected",
+];
+const SPEC_LATER: [&str; 8] = [
+    "enforceFor",
+    "when",
+    "schedule",
+    "parameters",
+    "related",
+    "variables",
+    "pick",
+    "admission",
+];
+/// Longest name: it is part of annotation keys and field managers.
+const LONGEST_NAME: usize = 63;
+
+/// What the parts of a rule are compiled with.
+pub(super) struct Context<'a, 'f> {
+    pub report: &'a mut Report<'f>,
+    pub schema: &'a Schema,
+    pub kinds: Vec<Matched>,
+    /// What the expressions and paths so far read.
+    pub reads: Reads,
+}
+
+/// What a rule reads of the world, for the watches.
+#[derive(Default)]
+pub(super) struct Reads {
+    pub more_than_metadata: bool,
+    pub namespace: bool,
+    pub now: bool,
+    /// Paths that no schema could vouch for.
+    pub unchecked: Vec<Path>,
+}
+
+impl Reads {
+    pub fn expression(&mut self, expr: &Expr) {
+        self.more_than_metadata |= !expr.is_metadata_only();
+        self.namespace |= expr.reads_namespace_object();
+        self.now |= expr.reads_now();
+    }
+}
+
+/// A rule as far as it could be compiled.
+pub(super) struct Compiled {
+    /// Where it is usable.
+    pub name: Option<(Arc<str>, Spot)>,
+    pub draft: Option<Draft>,
+}
+
+/// The name of a document, if it has a usable one.
+pub(super) fn name_of(tree: &Tree) -> Option<Arc<str>> {
+    let name = tree.get("metadata")?.get("name")?.text()?;
+    is_label(name).then(|| name.into())
+}
+
+pub(super) fn compile(
+    tree: &Tree,
+    report: &mut Report<'_>,
+    schema: &Schema,
+    file: &Arc<str>,
+) -> Compiled {
+    report.for_rule(name_of(tree));
+    let top = fields::fields(
+        report,
+        tree,
+        "a rule",
+        &["apiVersion", "kind", "metadata", "spec"],
+        &["status"],
+    );
+    let Some(top) = top else {
+        return Compiled {
+            name: None,
+            draft: None,
+        };
+    };
+    let name = name(tree, top, report);
+    let Some(spec) = top.get("spec") else {
+        report.error(
+            top.key("spec").unwrap_or(tree),
+            "a rule needs a `spec`",
+            None,
+        );
+        return Compiled { name, draft: None };
+    };
+    let draft = spec_of(spec, report, schema).and_then(|mut draft| {
+        let (text, at) = name.clone()?;
+        draft.rule.name = text;
+        draft.name_at = at;
+        draft.rule.source = (file.clone(), tree.line);
+        draft.rule.hash = hash(&draft.rule.name, spec);
+        Some(draft)
+    });
+    Compiled { name, draft }
+}
+
+fn name(tree: &Tree, top: Fields<'_>, report: &mut Report<'_>) -> Option<(Arc<str>, Spot)> {
+    let mend = || Some("write `metadata: {name: my-rule}`".to_owned());
+    let Some(metadata) = top.get("metadata") else {
+        report.error(tree, "a rule needs a name", mend());
+        return None;
+    };
+    let known = ["name", "labels", "annotations"];
+    let metadata_fields = fields::fields(report, metadata, "`metadata`", &known, &[])?;
+    let Some(name) = metadata_fields.get("name") else {
+        report.error(
+            metadata_fields.key("name").unwrap_or(metadata),
+            "a rule needs a name",
+            mend(),
+        );
+        return None;
+    };
+    let text = fields::text(report, name, "a name")?;
+    if is_label(text) {
+        return Some((text.into(), name.into()));
+    }
+    let mend = if text.chars().count() > LONGEST_NAME {
+        Some(format!("it has {} characters: shorten it", text.chars().count()))
+    } else {
+        let made: String = text
+            .to_lowercase()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+        let made = made.trim_matches('-');
+        is_label(made).then(|| format!("write `{made}`"))
+    };
+    report.error(
+        name,
+        format!("a rule's name has at most {LONGEST_NAME} lower-case letters, digits and `-`, and begins and ends with a letter or digit"),
+        mend,
+    );
+    None
+}
+
+/// A DNS label.
+fn is_label(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    text.len() <= LONGEST_NAME
+        && text.bytes().all(|b| good(b) || b == b'-')
+        && text.bytes().next().is_some_and(good)
+        && text.bytes().next_back().is_some_and(good)
+}
+
+fn spec_of(spec: &Tree, report: &mut Report<'_>, schema: &Schema) -> Option<Draft> {
+    let of = fields::fields(report, spec, "`spec`", &SPEC, &SPEC_LATER)?;
+    let description = of
+        .get("description")
+        .and_then(|t| fields::text(report, t, "`description`"))
+        .map(str::to_owned);
+    let mode = of
+        .get("mode")
+        .and_then(|t| fields::word(report, t, "`mode`", &MODES))
+        .unwrap_or_default();
+    let priority = of
+        .get("priority")
+        .and_then(|t| fields::whole(report, t, "`priority`", i64::MIN..=i64::MAX - 1))
+        .unwrap_or_default();
+    let matched = match of.get("match") {
+        Some(tree) => matching::compile(tree, report, schema),
+        None => {
+            report.error(
+                of.key("match").unwrap_or(spec),
+                "a rule needs `match`, which says what it is about",
+                Some("write `match: {resources: [{apiVersion: apps/v1, kind: Deployment}]}`".into()),
+            );
+            None
+        }
+    };
+    // Without kinds the paths cannot be checked, but everything else can.
+    let (matches, kinds, kinds_at) = match matched {
+        Some((matches, kinds, kinds_at)) => (Some(matches), kinds, kinds_at),
+        None => (None, vec![], vec![]),
+    };
+    let mut context = Context {
+        report,
+        schema,
+        kinds,
+        reads: Reads::default(),
+    };
+    let tests = of
+        .get("where")
+        .map(|t| clauses::list(&mut context, t, "`where`", None, Names::default()))
+        .unwrap_or_default();
+    if context.reads.now {
+        clauses::warn_of_now(&mut context, of.get("where"));
+    }
+    let Actions { steps, step_places } = match of.get("actions") {
+        Some(tree) => actions::compile(&mut context, tree),
+        None => {
+            context.report.error(
+                of.key("actions").unwrap_or(spec),
+                "a rule needs `actions`, which say what it does",
+                Some("to look only, write `actions: [{warn: {message: …}}]`".into()),
+            );
+            Actions::default()
+        }
+    };
+    let deletes = steps
+        .iter()
+        .any(|step| matches!(step.action, Action::Delete { .. }));
+    let limits = limits::compile(context.report, of.get("limits"), deletes);
+    let allow_protected = of
+        .get("allowProtected")
+        .map(|t| allowed(context.report, t))
+        .unwrap_or_default();
+    safety::protected(&mut context, &steps, &step_places, &allow_protected);
+    let matches = matches?;
+    let reads = context.reads;
+    Some(Draft {
+        rule: Rule {
+            name: "".into(),
+            description,
+            mode,
+            priority,
+            reads_namespace: reads.namespace || matches.namespace_selector.is_some(),
+            matches,
+            tests,
+            steps,
+            limits,
+            allow_protected,
+            source: ("".into(), 0),
+            hash: 0,
+            metadata_only: !reads.more_than_metadata,
+            reads_now: reads.now,
+            unchecked_paths: if deletes { reads.unchecked } else { vec![] },
+        },
+        name_at: spec.into(),
+        kinds_at,
+    })
+}
+
+fn allowed(report: &mut Report<'_>, tree: &Tree) -> Vec<Verb> {
+    let mut verbs = vec![];
+    for (item, text) in fields::texts(report, tree, "`allowProtected`") {
+        match text {
+            "patch" => verbs.push(Verb::Patch),
+            "delete" => verbs.push(Verb::Delete),
+            _ if actions::LATER.contains(&text) => {
+                report.error(item, format!("`{text}` is not supported yet"), None);
+            }
+            _ => report.error(
+                item,
+                format!("`{}` is no verb that writes", fields::shortened(text)),
+                fields::one_of_these(text, &["patch", "delete"]),
+            ),
+        }
+    }
+    verbs
+}
+
+/// FNV-1a over the canonical text of name and spec: comments, formatting and the order of keys do not count.
+fn hash(name: &str, spec: &Tree) -> u64 {
+    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    hash.bytes(name.as_bytes());
+    hash.value(&spec.to_value());
+    hash.0
+}
+
+struct Fnv(u64);
+
+impl Fnv {
+    fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        // A separator that no UTF-8 text contains.
+        self.0 = (self.0 ^ 0xff).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Array(items) => {
+                self.bytes(b"[");
+                items.iter().for_each(|item| self.value(item));
+                self.bytes(b"]");
+            }
+            Value::Object(map) => {
+                self.bytes(b"{");
+                let mut entries: Vec<_> = map.iter().collect();
+                entries.sort_by_key(|(key, _)| *key);
+                for (key, value) in entries {
+                    self.bytes(key.as_bytes());
+                    self.value(value);
+                }
+                self.bytes(b"}");
+            }
+            Value::String(text) => {
+                self.bytes(b"\"");
+                self.bytes(text.as_bytes());
+            }
+            other => self.bytes(other.to_string().as_bytes()),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Paths, checked against the schema of every matched kind.
+
+use super::document::Context;
+use super::fields;
+use crate::rule::path::{Path, Root};
+use crate::rule::yaml::Tree;
+use crate::schema::{KindSchema, Type};
+
+/// Most kinds that one message lists.
+const MOST_NAMES: usize = 4;
+
+/// Reads a path and checks it. `item`: the path of the edit in whose `where` it stands, if that has an `item`: `$` is then that.
+pub(super) fn compile(
+    context: &mut Context<'_, '_>,
+    tree: &Tree,
+    item: Option<&Path>,
+) -> Option<Path> {
+    let text = fields::text(context.report, tree, "a path")?;
+    match Path::parse(text) {
+        Ok(path) => {
+            check(context, tree, &path, item);
+            Some(path)
+        }
+        Err(problem) => {
+            let at = context.report.within(tree, problem.at, problem.length);
+            context.report.error(at, problem.message, problem.mend);
+            None
+        }
+    }
+}
+
+fn check(context: &mut Context<'_, '_>, tree: &Tree, path: &Path, item: Option<&Path>) {
+    if path.root() != Root::Object && without_pod(context, tree, path) {
+        return;
+    }
+    let (mut known, mut failed) = (0usize, vec![]);
+    let (mut first, mut unchecked) = (None, false);
+    for kind in &context.kinds {
+        let Some((schema, _)) = kind.fields() else {
+            unchecked = true;
+            continue;
+        };
+        let from = item.and_then(|item| item.item_types(schema));
+        match path.check_from(schema, from.as_deref()) {
+            Ok(()) => known += 1,
+            Err(problem) => {
+                failed.push(kind.name().to_owned());
+                first.get_or_insert(problem);
+            }
+        }
+    }
+    if known == 0 && !context.kinds.is_empty() {
+        context.reads.unchecked.push(path.clone());
+    }
+    let Some(problem) = first else { return };
+    let at = context.report.within(tree, problem.at, problem.length);
+    if known == 0 && !unchecked {
+        context.report.error(at, problem.message, problem.mend);
+    } else {
+        let mut message = problem.message;
+        if failed.len() > 1 {
+            message = format!("{message}, nor have {}", listed(&failed[1..]));
+        }
+        let mend = problem.mend.or(Some(
+            "fine if you mean the other kinds only: there it is known".into(),
+        ));
+        context.report.warning(at, message, mend);
+    }
+}
+
+/// `$pod` and `$containers` need a Pod in every matched kind.
+fn without_pod(context: &mut Context<'_, '_>, tree: &Tree, path: &Path) -> bool {
+    let (word, length) = match path.root() {
+        Root::Pod => ("$pod", 4),
+        _ => ("$containers", 11),
+    };
+    let none: Vec<String> = context
+        .kinds
+        .iter()
+        .filter(|kind| {
+            let schema = kind.schema.as_deref();
+            schema.is_some_and(|s| s.pod_prefix().is_none())
+        })
+        .map(|kind| kind.name().to_owned())
+        .collect();
+    if none.is_empty() {
+        return false;
+    }
+    let all = none.len() == context.kinds.len();
+    let at = context.report.within(tree, 0, length);
+    context.report.error(
+        at,
+        format!(
+            "`{word}` needs a Pod or a Pod template, and {} {} none",
+            listed(&none),
+            if none.len() == 1 { "has" } else { "have" }
+        ),
+        (!all).then(|| "match these kinds in a rule of their own".into()),
+    );
+    true
+}
+
+/// `A, B and 3 more`.
+pub(super) fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        names if names.len() > MOST_NAMES => format!(
+            "{} and {} more",
+            names[..MOST_NAMES].join(", "),
+            names.len() - MOST_NAMES
+        ),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// The types a path leads to, over all kinds whose schema knows it; empty if none does.
+pub(super) fn types<'s>(
+    kinds: impl Iterator<Item = &'s KindSchema>,
+    path: &Path,
+    item: Option<&Path>,
+) -> Vec<Type<'s>> {
+    kinds
+        .flat_map(|schema| {
+            let from = item.and_then(|item| item.item_types(schema));
+            path.types_from(schema, from.as_deref())
+        })
+        .collect()
+}
