@@ -1,6 +1,6 @@
 //! The places an edit at a path means: existing ones, and for a trailing run of plain names also those that are not there yet.
 
-use super::walk::{element, slice};
+use super::walk::{children, element, pod as pod_of, slice};
 use super::{CONTAINER_LISTS, Hop, Location, Path, Place, PodPrefix, Root, Segment, Selector};
 use crate::object::{Node, NodeKind};
 use ahash::AHashSet;
@@ -36,6 +36,70 @@ impl Path {
         }
         places
     }
+}
+
+/// Answers whether to go on; told the item and what stands at the place.
+type Target<'f, 'a> = &'f mut dyn FnMut(Option<Node<'a>>, Option<Node<'a>>) -> bool;
+
+impl Path {
+    /// As [`Path::places`], but tells only the item of each place and what stands there (null counts as absent), mostly without allocating.
+    /// A place that overlapping selectors mean twice is told twice. Stops when `found` answers false, and then answers false itself.
+    pub fn targets<'a>(&self, root: Node<'a>, pod: PodPrefix, found: Target<'_, 'a>) -> bool {
+        let start = match (self.root, pod) {
+            (Root::Object, _) => Some(root),
+            (_, None) => return true,
+            _ => pod_of(root, pod).filter(|n| !n.is_null()),
+        };
+        let containers = self.root == Root::Containers;
+        target(start, None, &self.segments, (root, containers), found)
+    }
+}
+
+fn target<'a>(
+    node: Option<Node<'a>>,
+    item: Option<Node<'a>>,
+    segments: &[Segment],
+    (root, containers): (Node<'a>, bool),
+    found: Target<'_, 'a>,
+) -> bool {
+    let Some((segment, rest)) = segments.split_first() else {
+        return found(item, node);
+    };
+    if segment.descendant {
+        return true;
+    }
+    let only_names = segment.is_names();
+    let may_be_absent = only_names && rest.iter().all(Segment::is_names);
+    let leaves_out = containers && only_names && segment.selectors.len() > 1;
+    for selector in &segment.selectors {
+        let mut below = |child: Node<'a>| {
+            child.is_null()
+                || target(Some(child), Some(child), rest, (root, containers), &mut *found)
+        };
+        let go_on = match (selector, node) {
+            (Selector::Name(name, _), _) if leaves_out && name.as_str() == NOT_EDITED => true,
+            (Selector::Name(name, _), _) => {
+                let member = node.and_then(|n| n.get(name)).filter(|n| !n.is_null());
+                !(member.is_some() || may_be_absent)
+                    || target(member, item, rest, (root, containers), &mut *found)
+            }
+            (_, None) => true,
+            (Selector::Wildcard, Some(node)) => children(node, &mut below),
+            (Selector::Filter(filter), Some(node)) => children(node, &mut |child| {
+                !filter.holds(root, child) || below(child)
+            }),
+            (Selector::Index(index), Some(node)) => {
+                element(node, *index).is_none_or(|(_, child)| below(child))
+            }
+            (Selector::Slice(start, end, step), Some(node)) => slice(node, *start, *end, *step)
+                .into_iter()
+                .all(|(_, child)| below(child)),
+        };
+        if !go_on {
+            return false;
+        }
+    }
+    true
 }
 
 struct Walk<'a> {

@@ -1,0 +1,310 @@
+//! What an edit would change, place by place.
+
+use super::same::{keep_spelling, misfit, same};
+use super::site::{NoSite, Site};
+use super::value::{self, Claims, Desired, Wrong};
+use super::{Action, Change, Edit, EditChange, EditContext, Endpoint, Planned};
+use crate::decide::Reason;
+use crate::object::Node;
+use crate::object::difference::json_patch;
+use crate::rule::expr::{ExprFault, Scope};
+use crate::rule::path::{Hop, Place};
+use crate::rule::test::{self, TestRun, Verdict};
+use crate::schema::{KindSchema, Type};
+use serde_json::Value;
+
+/// Plans an edit on the object of `scope`. Where there is nothing to change, nothing of the object is copied.
+///
+/// # Errors
+/// An expression of the edit failed, or read something that is not known: then nothing of the edit counts.
+pub fn plan(
+    edit: &Edit,
+    scope: &Scope<'_>,
+    context: &EditContext<'_>,
+) -> Result<Planned, ExprFault> {
+    let mut places = edit.path.places(scope.object, scope.pod);
+    // Unions and slices may name a place twice, or in another order.
+    places.sort_by(|a, b| a.location.cmp(&b.location));
+    places.dedup_by(|a, b| a.location == b.location);
+    let reads_current = edit.reads_current();
+    let mut planned = Planned::default();
+    for place in &places {
+        if left_out(place, scope, context) || (reads_current && !place.present) {
+            continue;
+        }
+        let item = place
+            .item
+            .and_then(|hops| follow(scope.object, &place.location[..hops]));
+        let site = match Site::find(scope.object, &place.location, context.schema) {
+            Ok(site) => site,
+            Err(NoSite::NotInSchema) => continue,
+            // Nothing can stand below what is no map: there is nothing to remove.
+            Err(NoSite::WrongType(..)) if matches!(edit.change, EditChange::Remove) => continue,
+            Err(NoSite::WrongType(pointer, needed)) => {
+                planned.wrong_type(&pointer, needed);
+                continue;
+            }
+        };
+        let scope = Scope {
+            item: item.or(scope.item),
+            current: site.node,
+            ..*scope
+        };
+        if passes(edit, &scope, &mut planned)? {
+            at_site(edit, &scope, context, (place, &site), &mut planned)?;
+        }
+    }
+    Ok(planned)
+}
+
+impl Planned {
+    fn wrong_type(&mut self, pointer: &str, needed: &str) {
+        let place = if pointer.is_empty() {
+            "the object"
+        } else {
+            pointer
+        };
+        self.finding(Reason::WrongType, format!("{place} is not {needed}"));
+    }
+
+    fn finding(&mut self, reason: Reason, message: String) {
+        // One per edit and reason: the places of a list would say the same again and again.
+        if !self.findings.iter().any(|(r, _)| *r == reason) {
+            self.findings.push((reason, message));
+        }
+    }
+}
+
+/// Places that this endpoint does not write, and the Pods of Jobs that are over.
+fn left_out(place: &Place, scope: &Scope<'_>, context: &EditContext<'_>) -> bool {
+    let in_status = matches!(place.location.first(), Some(Hop::Name(n)) if &**n == "status");
+    let has_status = context.schema.is_none_or(|s| s.status);
+    match context.endpoint {
+        Endpoint::Status if !in_status => return true,
+        Endpoint::Main if in_status && context.schema.is_some() && has_status => return true,
+        _ => {}
+    }
+    below_pod(place, scope) && is_finished_job(scope.object)
+}
+
+fn below_pod(place: &Place, scope: &Scope<'_>) -> bool {
+    scope.pod.is_some_and(|prefix| {
+        place.location.len() >= prefix.len()
+            && prefix
+                .iter()
+                .zip(&place.location)
+                .all(|(name, hop)| matches!(hop, Hop::Name(n) if &**n == *name))
+    })
+}
+
+fn text<'a>(object: Node<'a>, name: &str) -> Option<&'a str> {
+    object.get_str(name).and_then(Node::as_str)
+}
+
+fn is_finished_job(object: Node<'_>) -> bool {
+    text(object, "kind") == Some("Job")
+        && text(object, "apiVersion").is_some_and(|v| v.starts_with("batch/"))
+        && object.path(&["status", "conditions"]).is_some_and(|list| {
+            list.items().any(|condition| {
+                matches!(text(condition, "type"), Some("Complete" | "Failed"))
+                    && text(condition, "status") == Some("True")
+            })
+        })
+}
+
+fn follow<'a>(root: Node<'a>, hops: &[Hop]) -> Option<Node<'a>> {
+    hops.iter().try_fold(root, |node, hop| match hop {
+        Hop::Name(name) => node.get_str(name),
+        Hop::Index(index) => node.at(*index),
+    })
+}
+
+fn passes(edit: &Edit, scope: &Scope<'_>, planned: &mut Planned) -> Result<bool, ExprFault> {
+    if edit.tests.is_empty() {
+        return Ok(true);
+    }
+    let mut run = TestRun {
+        scope,
+        recheck_at: planned.recheck_at,
+        trace: None,
+    };
+    let verdict = test::all(&edit.tests, &mut run);
+    planned.recheck_at = run.recheck_at;
+    match verdict {
+        Verdict::Pass => Ok(true),
+        Verdict::Fail => Ok(false),
+        Verdict::WrongType(reason) => {
+            planned.wrong_types.push(reason);
+            Ok(false)
+        }
+        Verdict::Unknown(reason) => Err(ExprFault::Unknown(reason)),
+    }
+}
+
+fn at_site(
+    edit: &Edit,
+    scope: &Scope<'_>,
+    context: &EditContext<'_>,
+    (place, site): (&Place, &Site<'_, '_>),
+    planned: &mut Planned,
+) -> Result<(), ExprFault> {
+    let value = match edit.change.template() {
+        None => Value::Null,
+        Some(template) => match template.literal() {
+            Some(literal) => literal.clone(),
+            None => match template.render(scope)? {
+                Some(value) => value,
+                // `optional.none()` drops the edit as it would drop a key.
+                None => return Ok(()),
+            },
+        },
+    };
+    let mut claims = Claims {
+        barred: context.barred,
+        from_current: edit.value_reads_current(),
+        made: Vec::new(),
+    };
+    let desired = desired(edit, value, site, &mut claims);
+    let desired = match desired {
+        Ok(desired) => desired,
+        Err(Wrong(pointer, needed)) => {
+            planned.wrong_type(&pointer, needed);
+            return Ok(());
+        }
+    };
+    let action = match desired {
+        Desired::Unchanged => None,
+        Desired::Removed => Some(Action::Remove {
+            with_parent: site.parent_may_go(&place.location),
+        }),
+        Desired::Put(mut new) => match site.node {
+            Some(node) if same(node, &new, site.ty) => None,
+            node => {
+                if let Some(node) = node {
+                    keep_spelling(node, &mut new, site.ty);
+                }
+                let mut below = site.pointer.clone();
+                if let Some(words) = site.ty.and_then(|ty| misfit(&new, ty, &mut below)) {
+                    planned.wrong_type(&below, words);
+                    return Ok(());
+                }
+                Some(Action::Put(new))
+            }
+        },
+    };
+    if let Some(action) = action {
+        if let Some(fixed) = fixed(context.schema, scope.object, place, site.node, &action) {
+            planned.finding(
+                Reason::ImmutableField,
+                format!("{} cannot be changed: {fixed}", site.pointer),
+            );
+            return Ok(());
+        }
+        planned.changes.push(Change {
+            location: place.location.clone(),
+            action,
+        });
+    }
+    planned.claims.append(&mut claims.made);
+    Ok(())
+}
+
+fn desired(
+    edit: &Edit,
+    mut value: Value,
+    site: &Site<'_, '_>,
+    claims: &mut Claims<'_>,
+) -> Result<Desired, Wrong> {
+    let current = site.node;
+    let mut pointer = site.pointer.clone();
+    if !matches!(edit.change, EditChange::Merge(_) | EditChange::Upsert { .. }) {
+        value::without_nulls(&mut value);
+    }
+    match &edit.change {
+        EditChange::Set(_) => Ok(value::set(current, value, &pointer, claims)),
+        EditChange::Remove => Ok(value::remove(current, &pointer, claims)),
+        EditChange::Default(_) => value::default(current, &value, &mut pointer, claims),
+        EditChange::Merge(_) => value::merge(current, &value, &mut pointer, claims),
+        EditChange::Add { at, .. } => value::add(current, &value, *at, &mut pointer, claims),
+        EditChange::Upsert { key, at, .. } => {
+            let keys = upsert_keys(key.as_deref(), site.ty);
+            if keys.is_empty() {
+                return Err(Wrong(pointer, "a list with a key"));
+            }
+            let element = site.ty.and_then(Type::element);
+            value::upsert(current, &value, (&keys, *at), element, &mut pointer, claims)
+        }
+    }
+}
+
+/// The key as given, else the schema's.
+pub(super) fn upsert_keys<'k>(given: Option<&'k [Box<str>]>, list: Option<Type<'k>>) -> Vec<&'k str> {
+    match given {
+        Some(keys) => keys.iter().map(|k| &**k).collect(),
+        None => list.map(Type::list_keys).unwrap_or_default(),
+    }
+}
+
+/// Why a change is one that the server never takes.
+fn fixed(
+    schema: Option<&KindSchema>,
+    object: Node<'_>,
+    place: &Place,
+    current: Option<Node<'_>>,
+    action: &Action,
+) -> Option<String> {
+    let here: Vec<Option<&str>> = place
+        .location
+        .iter()
+        .map(|hop| match hop {
+            Hop::Name(name) => Some(&**name),
+            Hop::Index(_) => None,
+        })
+        .collect();
+    let check = |path: &[Option<&str>]| -> Option<String> {
+        if is_immutable(object, path) {
+            return Some("the object is marked `immutable`".into());
+        }
+        let fixed = schema?.fixed(path)?;
+        Some(match fixed.instead {
+            Some(instead) => format!("{} is fixed at creation; patch {instead}", fixed.what),
+            None => format!("{} is fixed at creation", fixed.what),
+        })
+    };
+    let (Some(node), Action::Put(new)) = (current, action) else {
+        return check(&here);
+    };
+    let old = node.to_value();
+    json_patch(&old, new).iter().find_map(|operation| {
+        let tokens: Vec<String> = operation
+            .path()
+            .tokens()
+            .map(|t| t.decoded().into_owned())
+            .collect();
+        let mut path = here.clone();
+        let mut at = Some(&old);
+        for token in &tokens {
+            match at {
+                Some(Value::Array(list)) => {
+                    path.push(None);
+                    at = token.parse::<usize>().ok().and_then(|i| list.get(i));
+                }
+                other => {
+                    path.push(Some(token));
+                    at = other.and_then(|v| v.get(token));
+                }
+            }
+        }
+        check(&path)
+    })
+}
+
+/// ConfigMaps and Secrets with `immutable: true` keep their data, and stay so.
+fn is_immutable(object: Node<'_>, path: &[Option<&str>]) -> bool {
+    matches!(
+        path.first(),
+        Some(Some("data" | "binaryData" | "stringData" | "immutable"))
+    ) && matches!(text(object, "kind"), Some("ConfigMap" | "Secret"))
+        && text(object, "apiVersion") == Some("v1")
+        && object.get_str("immutable").and_then(Node::as_bool) == Some(true)
+}
