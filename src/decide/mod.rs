@@ -1,11 +1,18 @@
 //! The heart: (rules, one object, its namespace, now) → [`Decision`].
 //!
 //! PURE. Rules run in priority order on one working copy; the sequence repeats until a round changes nothing; only the end result is compared with the stored object.
+//!
+//! `pass` the rounds · `turn` one rule's turn on the copy · `working` the copy · `conflict` rules that want different things ·
+//! `writes` the end result as requests · `protect` what is left alone · `limits`, `breaker` how much is let through.
 
 pub mod breaker;
+mod conflict;
 pub mod limits;
 pub mod pass;
 pub mod protect;
+mod turn;
+mod working;
+mod writes;
 
 use crate::object::{ObjectKey, Record};
 use crate::rule::{Mode, Propagation, Verb};

@@ -1,1 +1,195 @@
-//! (protect)
+//! What no rule writes unless it says so: protection by verb. And what its owner has taken out of Ordain's hands: the ignore annotations.
+
+use crate::object::{Meta, ObjectKey, Record};
+use crate::rule::path::{PodPrefix, Root};
+use crate::rule::{Action, Rule, Verb};
+use jiff::Timestamp;
+
+/// Namespaces of the cluster itself.
+const SYSTEM_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+
+/// Ordain's own objects outside its namespace (roles, bindings) carry this label with this value.
+const OWN: (&str, &str) = ("app.kubernetes.io/name", "ordain");
+
+/// Kinds that decide what the API server takes: a mistake in them reaches everything.
+const GUARDED_KINDS: [(&str, &str); 4] = [
+    ("apiextensions.k8s.io", "CustomResourceDefinition"),
+    ("apiregistration.k8s.io", "APIService"),
+    (
+        "admissionregistration.k8s.io",
+        "ValidatingWebhookConfiguration",
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "MutatingWebhookConfiguration",
+    ),
+];
+
+/// Why the object is protected from this step of this rule; `None` if it is not, or the rule's `allowProtected` has the verb.
+/// Reading and warning are always free.
+pub fn protected(
+    rule: &Rule,
+    action: &Action,
+    key: &ObjectKey,
+    meta: Meta<'_>,
+    state_namespace: &str,
+) -> Option<&'static str> {
+    let verb = action.verb();
+    if verb == Verb::Warn || rule.allow_protected.contains(&verb) {
+        return None;
+    }
+    let (group, kind) = (&*key.kind.group, &*key.kind.kind);
+    let is_namespace = group.is_empty() && kind == "Namespace";
+    if is_namespace && SYSTEM_NAMESPACES.contains(&&*key.name) {
+        return Some("the namespace belongs to the cluster itself");
+    }
+    if is_namespace {
+        return match action {
+            Action::Delete { .. } => Some("deleting a Namespace deletes everything in it"),
+            _ if *key.name == *state_namespace && !only_labels(action) => {
+                Some("the namespace is Ordain's own")
+            }
+            _ => None,
+        };
+    }
+    if let Some(namespace) = key.namespace.as_deref() {
+        if SYSTEM_NAMESPACES.contains(&namespace) {
+            return Some("its namespace belongs to the cluster itself");
+        }
+        if namespace == state_namespace {
+            return Some("its namespace is Ordain's own");
+        }
+    }
+    if GUARDED_KINDS.contains(&(group, kind)) {
+        return Some("its kind decides what the API server takes");
+    }
+    if verb == Verb::Delete && group.is_empty() && kind == "Node" {
+        return Some("deleting a Node takes its Pods with it");
+    }
+    if key.namespace.is_none() && meta.label(OWN.0) == Some(OWN.1) {
+        return Some("it is Ordain's own");
+    }
+    None
+}
+
+/// Whether every edit stays in labels and annotations.
+fn only_labels(action: &Action) -> bool {
+    let Action::Patch { edits, .. } = action else {
+        return false;
+    };
+    edits.iter().all(|edit| {
+        edit.path.root() == Root::Object
+            && edit
+                .path
+                .plain_names(PodPrefix::None)
+                .is_some_and(|names| {
+                    matches!(names.as_slice(), [metadata, field, ..]
+                        if metadata.as_str() == "metadata" && ["labels", "annotations"].contains(&field.as_str()))
+                })
+    })
+}
+
+/// `ordain.dev/ignore…` of one object and its Namespace.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ignored<'a> {
+    /// No rule looks at the object.
+    pub entirely: bool,
+    /// The moment at which that ends by itself.
+    pub until: Option<Timestamp>,
+    /// An `ignore-until` that is no time; the object is ignored, which is what its owner meant.
+    pub unreadable: bool,
+    /// `ignore-rules`, as written.
+    rules: [Option<&'a str>; 2],
+}
+
+impl<'a> Ignored<'a> {
+    /// Reads the annotations. A Namespace that is not known has none.
+    pub fn of(object: &'a Record, namespace: Option<&'a Record>, now: Timestamp) -> Self {
+        let mut ignored = Ignored::default();
+        for (slot, record) in [Some(object), namespace].into_iter().enumerate() {
+            let Some(annotations) = record.and_then(|r| r.meta().annotations()) else {
+                continue;
+            };
+            let text = |name| annotations.get_str(name).and_then(|n| n.as_str());
+            ignored.entirely |= text("ordain.dev/ignore") == Some("true");
+            ignored.rules[slot] = text("ordain.dev/ignore-rules");
+            if let Some(until) = text("ordain.dev/ignore-until") {
+                match until.trim().parse::<Timestamp>() {
+                    Ok(moment) if moment > now => {
+                        ignored.entirely = true;
+                        ignored.until = ignored.until.max(Some(moment));
+                    }
+                    Ok(_) => {}
+                    Err(_) => {
+                        ignored.entirely = true;
+                        ignored.unreadable = true;
+                    }
+                }
+            }
+        }
+        ignored
+    }
+
+    /// Whether this rule leaves the object alone.
+    pub fn rule(&self, name: &str) -> bool {
+        self.rules
+            .iter()
+            .flatten()
+            .any(|names| names.split(',').any(|n| n.trim() == name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn record(annotations: serde_json::Value) -> Record {
+        Record::from_value(&json!({"metadata": {"annotations": annotations}}))
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn reads_the_annotations_of_the_object_and_of_its_namespace() {
+        let now = at("2026-01-01T00:00:00Z");
+        let plain = record(json!({}));
+        let all = record(json!({"ordain.dev/ignore": "true"}));
+        let some = record(json!({"ordain.dev/ignore-rules": "a, b"}));
+        let other = record(json!({"ordain.dev/ignore-rules": "c", "ordain.dev/ignore": "false"}));
+        assert!(!Ignored::of(&plain, Some(&plain), now).entirely);
+        assert!(Ignored::of(&all, None, now).entirely);
+        assert!(Ignored::of(&plain, Some(&all), now).entirely);
+        let both = Ignored::of(&some, Some(&other), now);
+        assert!(!both.entirely);
+        for (name, ignored) in [
+            ("a", true),
+            ("b", true),
+            ("c", true),
+            ("d", false),
+            ("", false),
+        ] {
+            assert_eq!(both.rule(name), ignored, "{name}");
+        }
+    }
+
+    #[test]
+    fn ignores_until_the_later_moment_and_where_it_cannot_be_read() {
+        let until = |text: &str| record(json!({ "ordain.dev/ignore-until": text }));
+        let (early, late) = (
+            until("2026-01-02T00:00:00Z"),
+            until("2026-01-03T00:00:00+01:00"),
+        );
+        let ignored = Ignored::of(&early, Some(&late), at("2026-01-01T00:00:00Z"));
+        assert_eq!(ignored.until, Some(at("2026-01-02T23:00:00Z")));
+        assert!(ignored.entirely);
+        let past = Ignored::of(&early, None, at("2026-01-02T00:00:00Z"));
+        assert_eq!(past, Ignored::default());
+        let unreadable = until("tomorrow");
+        let broken = Ignored::of(&unreadable, None, at("2026-01-02T00:00:00Z"));
+        assert!(broken.entirely && broken.unreadable);
+    }
+}

@@ -76,6 +76,11 @@ impl<'a> Meta<'a> {
         self.labels()?.get_str(name)?.as_str()
     }
 
+    /// `metadata.annotations`
+    pub fn annotations(self) -> Option<Node<'a>> {
+        self.metadata?.get_str("annotations")
+    }
+
     /// One annotation's value.
     pub fn annotation(self, name: &str) -> Option<&'a str> {
         self.metadata?

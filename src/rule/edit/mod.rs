@@ -13,6 +13,7 @@ mod write;
 
 pub use noop::is_noop;
 pub use plan::plan;
+pub(crate) use value::meets;
 
 use super::expr::{Expr, ExprFault, Scope, Template};
 use super::path::{Location, Path};

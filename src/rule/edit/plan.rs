@@ -217,7 +217,10 @@ fn desired(
 ) -> Result<Desired, Wrong> {
     let current = site.node;
     let mut pointer = site.pointer.clone();
-    if !matches!(edit.change, EditChange::Merge(_) | EditChange::Upsert { .. }) {
+    if !matches!(
+        edit.change,
+        EditChange::Merge(_) | EditChange::Upsert { .. }
+    ) {
         value::without_nulls(&mut value);
     }
     match &edit.change {
@@ -238,7 +241,10 @@ fn desired(
 }
 
 /// The key as given, else the schema's.
-pub(super) fn upsert_keys<'k>(given: Option<&'k [Box<str>]>, list: Option<Type<'k>>) -> Vec<&'k str> {
+pub(super) fn upsert_keys<'k>(
+    given: Option<&'k [Box<str>]>,
+    list: Option<Type<'k>>,
+) -> Vec<&'k str> {
     match given {
         Some(keys) => keys.iter().map(|k| &**k).collect(),
         None => list.map(Type::list_keys).unwrap_or_default(),

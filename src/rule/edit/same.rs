@@ -11,13 +11,13 @@ pub(super) fn same(node: Node<'_>, value: &Value, ty: Option<Type<'_>>) -> bool 
     match (node.kind(), value) {
         (NodeKind::Map, Value::Object(map)) => {
             let field = |name: &str| ty.and_then(|t| t.field(name));
-            let there = node
-                .entries()
-                .filter(|(_, n)| !n.is_null())
-                .try_fold(0, |count, (name, n)| {
-                    let wanted = map.get(name)?;
-                    same(n, wanted, field(name)).then_some(count + 1)
-                });
+            let there =
+                node.entries()
+                    .filter(|(_, n)| !n.is_null())
+                    .try_fold(0, |count, (name, n)| {
+                        let wanted = map.get(name)?;
+                        same(n, wanted, field(name)).then_some(count + 1)
+                    });
             there.is_some_and(|count| count == map.values().filter(|v| !v.is_null()).count())
         }
         (NodeKind::List, Value::Array(list)) => {

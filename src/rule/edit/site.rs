@@ -131,10 +131,7 @@ fn name_element(element: Node<'_>, list: Option<Type<'_>>) -> Option<String> {
         return None;
     }
     let ty = list.and_then(Type::element);
-    let values: Option<Vec<Value>> = keys
-        .iter()
-        .map(|key| key_of(element, key, ty))
-        .collect();
+    let values: Option<Vec<Value>> = keys.iter().map(|key| key_of(element, key, ty)).collect();
     Some(element_token(&keys, &values?))
 }
 

@@ -74,11 +74,7 @@ pub(super) fn set(
     Desired::Put(value)
 }
 
-pub(super) fn remove(
-    current: Option<Node<'_>>,
-    pointer: &str,
-    claims: &mut Claims<'_>,
-) -> Desired {
+pub(super) fn remove(current: Option<Node<'_>>, pointer: &str, claims: &mut Claims<'_>) -> Desired {
     if claims.claim(pointer, None, false) && current.is_some() {
         Desired::Removed
     } else {
@@ -159,9 +155,8 @@ pub(super) fn merge(
     }
     let mut target = current.map_or_else(|| Value::Object(Map::new()), Node::to_value);
     merge_into(&mut target, patch, pointer, claims);
-    let created_nothing = current.is_none()
-        && !patch.is_empty()
-        && target.as_object().is_none_or(Map::is_empty);
+    let created_nothing =
+        current.is_none() && !patch.is_empty() && target.as_object().is_none_or(Map::is_empty);
     Ok(if created_nothing {
         Desired::Unchanged
     } else {

@@ -74,7 +74,13 @@ fn target<'a>(
     for selector in &segment.selectors {
         let mut below = |child: Node<'a>| {
             child.is_null()
-                || target(Some(child), Some(child), rest, (root, containers), &mut *found)
+                || target(
+                    Some(child),
+                    Some(child),
+                    rest,
+                    (root, containers),
+                    &mut *found,
+                )
         };
         let go_on = match (selector, node) {
             (Selector::Name(name, _), _) if leaves_out && name.as_str() == NOT_EDITED => true,

@@ -1,0 +1,269 @@
+//! Rules that want different things at one place of one object.
+
+use super::turn::{Manner, Turn, World, act, look};
+use super::working::Working;
+use super::{Reason, Standing};
+use crate::object::Record;
+use crate::rule::edit::{Claim, meets};
+use crate::rule::{Rule, set::RuleIndex};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// After so many conflicts settled place by place, the lower rule of the next one stops as a whole: an end to any tangle.
+const MOST_PLACES: usize = 32;
+
+/// What was settled so far in a pass. Every settlement begins the pass again, under it.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// Places at which a rule writes nothing.
+    barred: Vec<(RuleIndex, Vec<Box<str>>)>,
+    /// Rules that do nothing to this object.
+    stopped: Vec<RuleIndex>,
+    pub findings: Vec<(RuleIndex, Reason, String)>,
+    places: usize,
+}
+
+impl Settled {
+    pub fn barred(&self, rule: RuleIndex) -> &[Box<str>] {
+        self.barred
+            .iter()
+            .find(|(index, _)| *index == rule)
+            .map_or(&[], |(_, pointers)| pointers)
+    }
+
+    pub fn is_stopped(&self, rule: RuleIndex) -> bool {
+        self.stopped.contains(&rule)
+    }
+
+    fn bar(&mut self, rule: RuleIndex, pointer: &str) {
+        self.places += 1;
+        if self.places > MOST_PLACES {
+            self.stop(rule);
+            return;
+        }
+        match self.barred.iter_mut().find(|(index, _)| *index == rule) {
+            Some((_, pointers)) => pointers.push(pointer.into()),
+            None => self.barred.push((rule, vec![pointer.into()])),
+        }
+    }
+
+    fn stop(&mut self, rule: RuleIndex) {
+        if !self.stopped.contains(&rule) {
+            self.stopped.push(rule);
+        }
+    }
+
+    fn find(&mut self, rule: RuleIndex, message: String) {
+        let finding = (rule, Reason::Conflict, message);
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+
+    /// Compares a turn with those before it in the same round. True: something was settled, the pass begins again.
+    /// `start` is the state at the round's start.
+    pub fn settle(
+        &mut self,
+        world: &World<'_>,
+        (index, turn): (RuleIndex, &Turn),
+        earlier: &[(RuleIndex, Claim)],
+        start: &Record,
+    ) -> bool {
+        let rules = world.context.rules.rules();
+        let mut own: Option<Vec<Claim>> = None;
+        let mut settled = false;
+        for claim in turn.claims.iter().filter(|c| !c.from_current) {
+            let Some((other, _)) = earlier
+                .iter()
+                .find(|(other, theirs)| *other != index && contradict(claim, theirs))
+            else {
+                continue;
+            };
+            // Would the rule want this also without the others? Only then do the two disagree; else it starts from their result.
+            let own =
+                own.get_or_insert_with(|| wants(world, &rules[index], start, self.barred(index)));
+            if !own.iter().any(|c| c.pointer == claim.pointer) {
+                continue;
+            }
+            settled = true;
+            let (mine, theirs) = (&rules[index], &rules[*other]);
+            let place = &claim.pointer;
+            if theirs.priority > mine.priority {
+                self.find(
+                    index,
+                    format!(
+                        "{place}: rule `{}` of higher priority wants another value there; this rule leaves it alone",
+                        theirs.name
+                    ),
+                );
+                self.bar(index, place);
+            } else {
+                for (rule, with) in [(index, theirs), (*other, mine)] {
+                    self.find(
+                        rule,
+                        format!(
+                            "{place}: rule `{}` of the same priority wants another value there; both leave the object alone until one has a higher `priority`",
+                            with.name
+                        ),
+                    );
+                    self.stop(rule);
+                }
+                return true;
+            }
+        }
+        settled
+    }
+}
+
+/// What a rule wants of a state, also where that is so already.
+fn wants(world: &World<'_>, rule: &Arc<Rule>, state: &Record, barred: &[Box<str>]) -> Vec<Claim> {
+    let mut alone = Working::new(state);
+    let mut turn = look(world, rule, &alone);
+    if turn.standing == (Standing::Matched { acts: false }) {
+        let manner = Manner {
+            barred,
+            claim_all: true,
+        };
+        act(world, rule, &mut alone, manner, &mut turn);
+    }
+    turn.claims
+}
+
+/// Whether two claims cannot both hold: one place is the other or lies above it, and the values there differ.
+fn contradict(a: &Claim, b: &Claim) -> bool {
+    if !meets(&a.pointer, &b.pointer) {
+        return false;
+    }
+    let (above, below) = if a.pointer.len() <= b.pointer.len() {
+        (a, b)
+    } else {
+        (b, a)
+    };
+    let rest = &below.pointer[above.pointer.len()..];
+    let there = above.value.as_ref().and_then(|v| resolve(v, rest));
+    match (there, below.value.as_ref()) {
+        // What a partial value does not name, it does not care about.
+        (None, _) if above.partial && !rest.is_empty() => false,
+        (there, wanted) => there != wanted,
+    }
+}
+
+/// Follows a claim's pointer into a value.
+fn resolve<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
+    pointer.split('/').skip(1).try_fold(value, |value, token| {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        match value {
+            Value::Object(map) => map.get(&token),
+            Value::Array(list) => match token.parse::<usize>() {
+                Ok(index) => list.get(index),
+                Err(_) => list.iter().find(|element| is_named(element, &token)),
+            },
+            _ => None,
+        }
+    })
+}
+
+/// Whether a token (`name=app`, `containerPort=80,protocol=TCP`, `=scalar`) names this element.
+fn is_named(element: &Value, token: &str) -> bool {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if let Some(scalar) = token.strip_prefix('=') {
+        return text(element) == scalar;
+    }
+    token.split(',').all(|pair| {
+        pair.split_once('=')
+            .is_some_and(|(key, value)| element.get(key).is_some_and(|v| text(v) == value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn claim(pointer: &str, value: Value, partial: bool) -> Claim {
+        Claim {
+            pointer: pointer.into(),
+            value: (!value.is_null()).then_some(value),
+            partial,
+            from_current: false,
+        }
+    }
+
+    #[test]
+    fn claims_contradict_where_they_meet_and_differ() {
+        let app = "/spec/containers/name=app";
+        let cases = [
+            (("/a", json!(1), false), ("/a", json!(2), false), true),
+            (("/a", json!(1), false), ("/a", json!(1), false), false),
+            (("/a", json!(1), false), ("/ab", json!(2), false), false),
+            (
+                ("/a", json!({"b": 1}), false),
+                ("/a/b", json!(1), false),
+                false,
+            ),
+            (
+                ("/a", json!({"b": 1}), false),
+                ("/a/b", json!(2), false),
+                true,
+            ),
+            (
+                ("/a", json!({"b": 1}), false),
+                ("/a/c", json!(2), false),
+                true,
+            ),
+            (("/a", json!(null), false), ("/a/c", json!(2), false), true),
+            (
+                ("/a", json!(null), false),
+                ("/a/c", json!(null), false),
+                false,
+            ),
+            (
+                (app, json!({"name": "app"}), true),
+                ("/spec/containers/name=app/image", json!("x"), false),
+                false,
+            ),
+            (
+                (app, json!({"image": "y"}), true),
+                ("/spec/containers/name=app/image", json!("x"), false),
+                true,
+            ),
+            (
+                (app, json!({"image": "y"}), true),
+                (app, json!({"image": "x"}), true),
+                true,
+            ),
+            (
+                (app, json!({"image": "y"}), true),
+                ("/spec/containers/name=b/image", json!("x"), false),
+                false,
+            ),
+            (
+                (
+                    "/spec/containers",
+                    json!([{"name": "app", "image": "x"}]),
+                    false,
+                ),
+                ("/spec/containers/name=app/image", json!("x"), false),
+                false,
+            ),
+            (
+                ("/f", json!(["a/b"]), false),
+                ("/f/=a~1b", json!("a/b"), false),
+                false,
+            ),
+            (
+                ("/f", json!(["c"]), false),
+                ("/f/=a~1b", json!("a/b"), false),
+                true,
+            ),
+        ];
+        for ((ap, av, apart), (bp, bv, bpart), expected) in cases {
+            let (a, b) = (claim(ap, av, apart), claim(bp, bv, bpart));
+            assert_eq!(contradict(&a, &b), expected, "{a:?} {b:?}");
+            assert_eq!(contradict(&b, &a), expected, "{b:?} {a:?}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! One rule's turn: its tests and steps on the working copy as it finds it.
+
+use super::pass::PassContext;
+use super::protect::{Ignored, protected};
+use super::working::Working;
+use super::{Reason, Standing, Subject};
+use crate::object::Record;
+use crate::rule::edit::{Claim, Edit, EditContext, Endpoint, is_noop, plan};
+use crate::rule::expr::{ExprFault, NamespaceObject, Scope};
+use crate::rule::path::PodPrefix;
+use crate::rule::selector::InScope;
+use crate::rule::test::{self, TestRun, Verdict};
+use crate::rule::{Action, Propagation, Rule};
+use crate::schema::KindSchema;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// What stays the same for every turn of a pass.
+pub(super) struct World<'a> {
+    pub subject: &'a Subject<'a>,
+    pub context: &'a PassContext<'a>,
+    pub ignored: Ignored<'a>,
+    pub schema: Option<Arc<KindSchema>>,
+    pod: PodPrefix,
+    is_namespace: bool,
+}
+
+impl<'a> World<'a> {
+    pub fn new(subject: &'a Subject<'a>, context: &'a PassContext<'a>) -> Self {
+        let kind = &subject.key.kind;
+        let schema = schema_of(subject, context);
+        let namespace = context.namespace.ok().flatten();
+        World {
+            subject,
+            context,
+            ignored: Ignored::of(subject.record, namespace, context.now),
+            pod: schema.as_ref().and_then(|s| s.pod_prefix()),
+            schema,
+            is_namespace: kind.group.is_empty() && &*kind.kind == "Namespace",
+        }
+    }
+
+    fn scope<'r>(&'r self, record: &'r Record) -> Scope<'r> {
+        Scope {
+            object: record.root(),
+            pod: self.pod,
+            namespace_object: self.namespace_object(record),
+            now: self.context.now,
+            item: None,
+            current: None,
+        }
+    }
+
+    fn namespace_object<'r>(&'r self, record: &'r Record) -> NamespaceObject<'r> {
+        if self.is_namespace {
+            return NamespaceObject::Known(record.root());
+        }
+        match self.context.namespace {
+            Ok(Some(namespace)) => NamespaceObject::Known(namespace.root()),
+            Ok(None) => NamespaceObject::None,
+            Err(_) => NamespaceObject::Unknown,
+        }
+    }
+}
+
+/// The schema at the version of the record.
+fn schema_of(subject: &Subject<'_>, context: &PassContext<'_>) -> Option<Arc<KindSchema>> {
+    let all = context.rules.schema();
+    let preferred = all.kind(&subject.key.kind)?;
+    let api_version = subject.record.meta().api_version();
+    let version = api_version.rsplit('/').next().unwrap_or(api_version);
+    if *preferred.gvk.version == *version || api_version.is_empty() {
+        return Some(preferred);
+    }
+    let gvk = crate::object::Gvk {
+        group: subject.key.kind.group.clone(),
+        version: version.into(),
+        kind: subject.key.kind.kind.clone(),
+    };
+    all.kind_at(&gvk)
+}
+
+/// A `delete` step that was reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deletion {
+    pub propagation: Option<Propagation>,
+    pub grace_period_seconds: Option<i64>,
+}
+
+/// What came of a turn.
+pub(super) struct Turn {
+    pub standing: Standing,
+    pub changed: bool,
+    pub deletion: Option<Deletion>,
+    pub claims: Vec<Claim>,
+    pub findings: Vec<(Reason, String)>,
+    pub wrong_types: Vec<String>,
+    pub recheck_at: Option<Timestamp>,
+}
+
+impl Turn {
+    fn new() -> Self {
+        Turn {
+            standing: Standing::OutOfScope,
+            changed: false,
+            deletion: None,
+            claims: vec![],
+            findings: vec![],
+            wrong_types: vec![],
+            recheck_at: None,
+        }
+    }
+
+    fn recheck(&mut self, at: Option<Timestamp>) {
+        self.recheck_at = earlier(self.recheck_at, at);
+    }
+
+    fn find(&mut self, reason: Reason, message: String) {
+        let finding = (reason, message);
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// The earlier of two moments.
+pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, None) | (None, one) => one,
+    }
+}
+
+/// How a turn is taken.
+#[derive(Clone, Copy)]
+pub(super) struct Manner<'b> {
+    /// Pointers at which the rule has lost a conflict.
+    pub barred: &'b [Box<str>],
+    /// Note what the rule wants also where it is so already.
+    pub claim_all: bool,
+}
+
+/// Whether the rule matches the copy: the turn so far has the standing `Matched { acts: false }` exactly if it does.
+pub(super) fn look(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> Turn {
+    let mut turn = Turn::new();
+    let record = working.record();
+    match rule
+        .matches
+        .covers(record.meta(), world.namespace_object(record))
+    {
+        InScope::No => return turn,
+        InScope::Unknown => {
+            turn.standing = Standing::Waiting;
+            let why = world.context.namespace.err().unwrap_or_default();
+            turn.find(
+                Reason::Waiting,
+                format!("its Namespace is not known: {why}"),
+            );
+            return turn;
+        }
+        InScope::Yes => {}
+    }
+    if world.ignored.entirely || world.ignored.rule(&rule.name) {
+        turn.standing = Standing::Ignored;
+        if world.ignored.entirely {
+            turn.recheck(world.ignored.until);
+        }
+        return turn;
+    }
+    let scope = world.scope(record);
+    let mut run = TestRun {
+        scope: &scope,
+        recheck_at: None,
+        trace: None,
+    };
+    let verdict = test::all(&rule.tests, &mut run);
+    turn.recheck_at = run.recheck_at;
+    match verdict {
+        Verdict::Pass => turn.standing = Standing::Matched { acts: false },
+        Verdict::Fail => turn.standing = Standing::Unmatched,
+        Verdict::WrongType(reason) => {
+            turn.standing = Standing::Unmatched;
+            turn.wrong_types.push(reason);
+        }
+        Verdict::Unknown(reason) => {
+            turn.standing = Standing::Waiting;
+            turn.find(Reason::Waiting, reason);
+        }
+    }
+    turn
+}
+
+/// The steps of a rule that matched. A fault undoes what the rule has done this turn.
+pub(super) fn act(
+    world: &World<'_>,
+    rule: &Rule,
+    working: &mut Working<'_>,
+    manner: Manner<'_>,
+    turn: &mut Turn,
+) {
+    let before = working.snapshot();
+    match steps(world, rule, working, manner, turn) {
+        Ok(()) => {
+            turn.standing = Standing::Matched {
+                acts: turn.changed || turn.deletion.is_some(),
+            };
+            return;
+        }
+        Err(ExprFault::Unknown(reason)) => {
+            turn.standing = Standing::Waiting;
+            turn.find(Reason::Waiting, reason);
+        }
+        Err(ExprFault::Absent(reason) | ExprFault::Failed(reason)) => {
+            turn.standing = Standing::Failed;
+            turn.find(Reason::ExpressionFailed, reason);
+        }
+    }
+    if turn.changed {
+        working.restore(before);
+    }
+    turn.changed = false;
+    turn.deletion = None;
+    turn.claims.clear();
+}
+
+fn steps(
+    world: &World<'_>,
+    rule: &Rule,
+    working: &mut Working<'_>,
+    manner: Manner<'_>,
+    turn: &mut Turn,
+) -> Result<(), ExprFault> {
+    for step in &rule.steps {
+        let shield = protected(
+            rule,
+            &step.action,
+            world.subject.key,
+            working.record().meta(),
+            world.context.state_namespace,
+        );
+        if let Some(why) = shield {
+            let verb = step.action.verb().as_str();
+            turn.find(Reason::Protected, format!("protected from {verb}: {why}"));
+            continue;
+        }
+        match &step.action {
+            Action::Patch { edits, status } => {
+                let endpoint = if *status {
+                    Endpoint::Status
+                } else {
+                    Endpoint::Main
+                };
+                for edit in edits {
+                    patch(world, edit, endpoint, working, manner, turn)?;
+                }
+            }
+            Action::Delete {
+                propagation,
+                grace_period_seconds,
+            } => {
+                turn.deletion = Some(Deletion {
+                    propagation: *propagation,
+                    grace_period_seconds: *grace_period_seconds,
+                });
+                return Ok(());
+            }
+            Action::Warn { message } => {
+                let text = match message.literal() {
+                    Some(literal) => Some(literal.clone()),
+                    None => message.render(&world.scope(working.record()))?,
+                };
+                if let Some(text) = text {
+                    let text = text
+                        .as_str()
+                        .map_or_else(|| text.to_string(), str::to_owned);
+                    turn.find(Reason::Warning, text);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn patch(
+    world: &World<'_>,
+    edit: &Edit,
+    endpoint: Endpoint,
+    working: &mut Working<'_>,
+    manner: Manner<'_>,
+    turn: &mut Turn,
+) -> Result<(), ExprFault> {
+    let schema = world.schema.as_deref();
+    let scope = world.scope(working.record());
+    if !manner.claim_all && is_noop(edit, &scope, schema, &mut turn.recheck_at) {
+        return Ok(());
+    }
+    let context = EditContext {
+        schema,
+        endpoint,
+        barred: manner.barred,
+    };
+    let mut planned = plan(edit, &scope, &context)?;
+    turn.recheck(planned.recheck_at);
+    turn.claims.append(&mut planned.claims);
+    turn.wrong_types.append(&mut planned.wrong_types);
+    for (reason, message) in std::mem::take(&mut planned.findings) {
+        turn.find(reason, message);
+    }
+    if planned.changes() {
+        working.write(&planned);
+        turn.changed = true;
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The working copy of a pass: the stored record until something changes it.
+
+use crate::object::Record;
+use crate::rule::edit::Planned;
+use serde_json::Value;
+
+/// A copy that is a reference until its first change.
+pub(super) struct Working<'p> {
+    original: &'p Record,
+    /// What it is now, if that is not the original.
+    current: Option<Record>,
+    /// The tree of the current state, kept from one change to the next.
+    tree: Option<Value>,
+}
+
+/// A state to go back to, or to compare with.
+#[derive(Clone)]
+pub(super) struct Snapshot(Option<Record>);
+
+impl<'p> Working<'p> {
+    pub fn new(original: &'p Record) -> Self {
+        Self {
+            original,
+            current: None,
+            tree: None,
+        }
+    }
+
+    pub fn record(&self) -> &Record {
+        self.current.as_ref().unwrap_or(self.original)
+    }
+
+    /// Writes a plan made on the current record.
+    pub fn write(&mut self, planned: &Planned) {
+        let mut tree = self.tree.take().unwrap_or_else(|| self.record().to_value());
+        planned.write(&mut tree);
+        self.current = Some(Record::from_value(&tree));
+        self.tree = Some(tree);
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.current.clone())
+    }
+
+    pub fn restore(&mut self, snapshot: Snapshot) {
+        self.current = snapshot.0;
+        self.tree = None;
+    }
+
+    /// Whether the state is the one of the snapshot.
+    pub fn is(&self, snapshot: &Snapshot) -> bool {
+        match (&self.current, &snapshot.0) {
+            (None, None) => true,
+            (_, then) => self.record() == then.as_ref().unwrap_or(self.original),
+        }
+    }
+
+    /// The record of a snapshot of this copy.
+    pub fn record_of(&self, snapshot: &Snapshot) -> Record {
+        snapshot.0.clone().unwrap_or_else(|| self.original.clone())
+    }
+}

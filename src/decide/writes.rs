@@ -1,0 +1,105 @@
+//! The end result of a pass as requests: at most one for each endpoint.
+
+use super::turn::{Deletion, World};
+use super::{Operation, Write};
+use crate::object::Record;
+use crate::object::difference::json_patch;
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{PatchOperation, ReplaceOperation};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The rules that a write is made of.
+#[derive(Default)]
+pub(super) struct Authors {
+    pub main: Vec<Arc<str>>,
+    pub status: Vec<Arc<str>>,
+}
+
+pub(super) fn delete(world: &World<'_>, rule: Arc<str>, deletion: Deletion) -> Write {
+    let operation = Operation::Delete {
+        propagation: deletion.propagation,
+        grace_period_seconds: deletion.grace_period_seconds,
+    };
+    write(world, operation, vec![rule], None)
+}
+
+/// What leads from the stored object to `after`; the main endpoint first. Empty if nothing does.
+pub(super) fn patches(world: &World<'_>, after: &Record, authors: Authors) -> Vec<Write> {
+    let (before, after) = (world.subject.record.to_value(), after.to_value());
+    let own_endpoint = match &world.schema {
+        Some(schema) => schema.status,
+        None => !authors.status.is_empty(),
+    };
+    let mut writes = vec![];
+    if !own_endpoint {
+        let mut rules = authors.main;
+        rules.extend(authors.status);
+        rules.dedup();
+        writes.extend(patch(world, &before, after, false, rules));
+        return writes;
+    }
+    let main = with_status_of(&after, &before);
+    let status = with_status_of(&before, &after);
+    writes.extend(patch(world, &before, main, false, authors.main));
+    writes.extend(patch(world, &before, status, true, authors.status));
+    writes
+}
+
+/// One object with another's status.
+fn with_status_of(object: &Value, other: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(map) = object.as_object_mut() {
+        match other.get("status") {
+            Some(status) => {
+                map.insert("status".into(), status.clone());
+            }
+            None => {
+                map.shift_remove("status");
+            }
+        }
+    }
+    object
+}
+
+fn patch(
+    world: &World<'_>,
+    before: &Value,
+    after: Value,
+    status: bool,
+    rules: Vec<Arc<str>>,
+) -> Option<Write> {
+    let changes = json_patch(before, &after);
+    if changes.is_empty() {
+        return None;
+    }
+    let mut operations = Vec::with_capacity(changes.len() + 1);
+    let version = world.subject.record.meta().resource_version();
+    if !version.is_empty() {
+        operations.push(PatchOperation::Replace(ReplaceOperation {
+            path: PointerBuf::from_tokens(["metadata", "resourceVersion"]),
+            value: Value::from(version),
+        }));
+    }
+    operations.extend(changes);
+    let operation = Operation::Patch { status, operations };
+    Some(write(world, operation, rules, Some(after)))
+}
+
+fn write(
+    world: &World<'_>,
+    operation: Operation,
+    rules: Vec<Arc<str>>,
+    expected: Option<Value>,
+) -> Write {
+    let meta = world.subject.record.meta();
+    Write {
+        object: world.subject.key.clone(),
+        api_version: meta.api_version().to_owned(),
+        operation,
+        rules,
+        expected,
+        uid: meta.uid().to_owned(),
+        resource_version: meta.resource_version().to_owned(),
+    }
+}
