@@ -4,6 +4,9 @@
 pub mod cluster;
 pub mod decide;
 pub mod engine;
+pub mod manifests;
 pub mod object;
 pub mod rule;
+pub mod rule_test;
+pub mod rules_dir;
 pub mod schema;

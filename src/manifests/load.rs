@@ -1,0 +1,295 @@
+//! Reading manifests: YAML of several documents and JSON, `List`s taken apart. What is broken is said with file and line and does not sink the rest.
+
+use crate::rule::compile::SourceFile;
+use crate::rule::problem::{Place, Problem, Severity};
+use crate::rule::yaml::{self, Data, Tree};
+use crate::rules_dir::{FileSet, Unreadable, files};
+use crate::schema::Schema;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Longest JSON file, in bytes. YAML is bounded by [`yaml::LONGEST`] for each part between two `---` lines, and by this for a file.
+pub const LONGEST: usize = 256 << 20;
+
+/// One object as it stands in a file.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// As given, with `apiVersion` and `kind`.
+    pub value: Value,
+    /// The file's name.
+    pub file: Arc<str>,
+    /// 1-based line of the document; 1 for JSON.
+    pub line: usize,
+}
+
+/// What was read.
+#[derive(Default)]
+pub struct Manifests {
+    /// In file order.
+    pub objects: Vec<Manifest>,
+    /// Everything that was left out, and why.
+    pub problems: Vec<Problem>,
+}
+
+impl Manifests {
+    /// Reads all files below `paths`.
+    pub fn read(paths: &[PathBuf]) -> Manifests {
+        Self::from_files(&files::read(paths, LONGEST))
+    }
+
+    /// From files read before.
+    pub fn from_files(set: &FileSet) -> Manifests {
+        let mut manifests = Manifests::default();
+        for Unreadable { path, reason, .. } in &set.unreadable {
+            manifests.problem(path, (1, 1, 1), "", format!("cannot be read: {reason}"));
+        }
+        for file in &set.files {
+            manifests.add(file);
+        }
+        manifests
+    }
+
+    /// A schema that knows the kinds of the CustomResourceDefinitions among the objects too.
+    pub fn schema(&self, base: &Schema) -> (Schema, Vec<String>) {
+        let definitions: Vec<&Value> = self
+            .objects
+            .iter()
+            .map(|m| &m.value)
+            .filter(|v| {
+                v["kind"] == "CustomResourceDefinition"
+                    && v["apiVersion"]
+                        .as_str()
+                        .is_some_and(|a| a.starts_with("apiextensions.k8s.io/"))
+            })
+            .collect();
+        if definitions.is_empty() {
+            (base.clone(), vec![])
+        } else {
+            base.with_crds(definitions)
+        }
+    }
+
+    fn add(&mut self, file: &SourceFile) {
+        let Ok(text) = std::str::from_utf8(&file.bytes) else {
+            return self.problem(&file.name, (1, 1, 1), "", "not UTF-8");
+        };
+        if file.bytes.len() > LONGEST {
+            let message = format!("more than {} MiB", LONGEST >> 20);
+            return self.problem(&file.name, (1, 1, 1), "", message);
+        }
+        // JSON is YAML, but for tabs between its tokens, and its own parser is many times faster.
+        if text.trim_start().starts_with('{')
+            && let Ok(value) = serde_json::from_str::<Value>(text)
+        {
+            return self.object(value, &file.name, 1, text);
+        }
+        for (lines_before, part) in parts(text) {
+            let (trees, problems) = yaml::read(part);
+            for p in problems {
+                let line = part.lines().nth(p.line.saturating_sub(1)).unwrap_or("");
+                let place = Place {
+                    file: file.name.clone(),
+                    line: p.line + lines_before,
+                    column: p.column,
+                    length: p.length,
+                };
+                let mut problem = Problem::new(Severity::Error, place, line, p.message);
+                problem.mend = p.mend;
+                self.problems.push(problem);
+            }
+            for tree in trees {
+                self.tree(&tree, &file.name, lines_before, part);
+            }
+        }
+    }
+
+    fn tree(&mut self, tree: &Tree, file: &Arc<str>, lines_before: usize, text: &str) {
+        let line_text = text
+            .lines()
+            .nth(tree.line.saturating_sub(1))
+            .unwrap_or("")
+            .to_owned();
+        // The items of a List keep their own lines.
+        let is_list = tree
+            .get("kind")
+            .and_then(Tree::text)
+            .is_some_and(|kind| kind.ends_with("List"));
+        if is_list
+            && let Some(Tree {
+                data: Data::List(items),
+                ..
+            }) = tree.get("items")
+        {
+            for item in items {
+                self.tree(item, file, lines_before, text);
+            }
+            return;
+        }
+        self.object(tree.to_value(), file, tree.line + lines_before, &line_text);
+    }
+
+    fn object(&mut self, value: Value, file: &Arc<str>, line: usize, line_text: &str) {
+        if value.is_null() {
+            return;
+        }
+        let is_list = value["kind"].as_str().is_some_and(|k| k.ends_with("List"));
+        if is_list && let Some(items) = value["items"].as_array() {
+            for item in items {
+                self.object(item.clone(), file, line, line_text);
+            }
+            return;
+        }
+        let line_text = line_text.lines().next().unwrap_or("");
+        let text = |value: &Value| value.as_str().is_some_and(|s| !s.is_empty());
+        let missing = if !value.is_object() {
+            "not an object".to_owned()
+        } else if !text(&value["apiVersion"]) || !text(&value["kind"]) {
+            "no apiVersion or no kind: not a manifest".to_owned()
+        } else if !text(&value["metadata"]["name"]) {
+            format!(
+                "{} without metadata.name",
+                value["kind"].as_str().unwrap_or("")
+            )
+        } else {
+            self.objects.push(Manifest {
+                value,
+                file: file.clone(),
+                line,
+            });
+            return;
+        };
+        self.problem(file, (line, 1, 1), line_text, missing);
+    }
+
+    fn problem(
+        &mut self,
+        file: &str,
+        (line, column, length): (usize, usize, usize),
+        line_text: &str,
+        message: impl Into<String>,
+    ) {
+        let place = Place {
+            file: file.into(),
+            line,
+            column,
+            length,
+        };
+        let problem = Problem::new(Severity::Error, place, line_text, message);
+        self.problems.push(problem);
+    }
+}
+
+/// A text cut at `---` lines into parts that the YAML reader takes, each with the number of lines before it. A small text is one part.
+fn parts(text: &str) -> Vec<(usize, &str)> {
+    if text.len() <= yaml::LONGEST {
+        return vec![(0, text)];
+    }
+    let mut parts = vec![];
+    let (mut start, mut start_line, mut at) = (0, 0, 0);
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let opens = line.trim_end() == "---" || line.starts_with("--- ");
+        if opens && at > start {
+            parts.push((start_line, &text[start..at]));
+            (start, start_line) = (at, number);
+        }
+        at += line.len();
+    }
+    parts.push((start_line, &text[start..]));
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn read(name: &str, text: &str) -> Manifests {
+        Manifests::from_files(&FileSet {
+            files: vec![SourceFile {
+                name: name.into(),
+                bytes: text.as_bytes().to_vec(),
+            }],
+            unreadable: vec![],
+        })
+    }
+
+    fn names(manifests: &Manifests) -> Vec<(&str, usize)> {
+        manifests
+            .objects
+            .iter()
+            .map(|m| (m.value["metadata"]["name"].as_str().unwrap(), m.line))
+            .collect()
+    }
+
+    #[test]
+    fn reads_documents_and_takes_lists_apart() {
+        let text = "# a comment\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  \
+                    kind: ConfigMap\n  metadata: {name: b}\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: c}\n---\n---\n";
+        let manifests = read("f.yaml", text);
+        assert_eq!(names(&manifests), [("a", 3), ("b", 10), ("c", 13)]);
+        assert!(manifests.problems.is_empty());
+        let json = json!({"apiVersion": "v1", "kind": "PodList", "items": [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}]});
+        assert_eq!(names(&read("f.json", &json.to_string())), [("p", 1)]);
+    }
+
+    #[test]
+    fn what_is_broken_is_said_and_does_not_sink_the_rest() {
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\nkind: [\n---\nkind: ConfigMap\nmetadata: {name: b}\n---\napiVersion: v1\nkind: ConfigMap\n\
+                    ---\n- 1\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n";
+        let manifests = read("f.yaml", text);
+        assert_eq!(names(&manifests), [("a", 1), ("c", 15)]);
+        let said: Vec<(usize, &str)> = manifests
+            .problems
+            .iter()
+            .map(|p| (p.place.line, p.message.as_str()))
+            .collect();
+        assert_eq!(said.len(), 4, "{said:?}");
+        assert!(said[0].0 >= 5 && said[0].0 <= 6, "{said:?}");
+        assert_eq!(
+            said[1..],
+            [
+                (7, "no apiVersion or no kind: not a manifest"),
+                (10, "ConfigMap without metadata.name"),
+                (13, "not an object")
+            ]
+        );
+    }
+
+    #[test]
+    fn numbers_are_read_as_kubernetes_reads_them() {
+        let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {octal: 0644, no: \"0644\", yes: yes, truth: true}\n";
+        let spec = &read("f.yaml", text).objects[0].value["spec"];
+        assert_eq!(
+            *spec,
+            json!({"octal": 420, "no": "0644", "yes": "yes", "truth": true})
+        );
+    }
+
+    #[test]
+    fn a_text_of_many_documents_may_be_longer_than_one() {
+        let filler = "x".repeat(1 << 20);
+        let text: String = (0..6)
+            .map(|n| {
+                format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: n{n}}}\ndata: {{a: {filler}}}\n")
+            })
+            .collect();
+        let manifests = read("f.yaml", &text);
+        assert_eq!(manifests.objects.len(), 6, "{:?}", manifests.problems);
+        assert_eq!(manifests.objects[5].line, 27);
+    }
+
+    #[test]
+    fn custom_kinds_come_from_their_definitions() {
+        let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "boats.example.com"}, "spec": {
+            "group": "example.com", "scope": "Cluster", "names": {"kind": "Boat", "plural": "boats"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object"}}}}}]}});
+        let (schema, problems) = read("f.json", &crd.to_string()).schema(&Schema::empty());
+        assert_eq!(problems, Vec::<String>::new());
+        let kind = schema
+            .kind(&crate::object::GroupKind::new("example.com", "Boat"))
+            .unwrap();
+        assert!(!kind.namespaced);
+    }
+}

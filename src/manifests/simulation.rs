@@ -1,0 +1,188 @@
+//! An engine and a world, driven in simulated time until nothing is left to do. Knows no clock: `plan`, `test` and `run --once` give the time.
+
+use super::World;
+use super::world::seen;
+use crate::engine::{Effect, Engine, EngineOptions, Fault, Observation, Report, WatchedKind};
+use crate::rule::set::RuleSet;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// Objects evaluated between two looks at what came of it.
+const BUDGET: usize = 1024;
+/// Most turns in a row of which nothing comes before a simulation is called stuck. An engine that is sound never comes near.
+const MOST_IDLE_TURNS: usize = 10_000;
+/// Most moments that are visited on the way to a later time.
+const MOST_MOMENTS: usize = 1_000_000;
+
+/// The simulation itself.
+pub struct Simulation {
+    engine: Engine,
+    world: World,
+    followed: Vec<WatchedKind>,
+    now: Timestamp,
+    writes: u64,
+    wake: Option<Timestamp>,
+}
+
+/// A simulation that did not come to rest.
+#[derive(Debug, thiserror::Error)]
+#[error("no rest was reached at {0}: the rules keep each other busy")]
+pub struct Restless(pub Timestamp);
+
+impl Simulation {
+    /// Loads the rules and lists what they need; nothing is evaluated yet.
+    pub fn new(
+        options: EngineOptions,
+        rules: Arc<RuleSet>,
+        mut world: World,
+        now: Timestamp,
+    ) -> Simulation {
+        // What happened before anybody watched is in the lists.
+        world.take_events();
+        let mut simulation = Simulation {
+            engine: Engine::new(options),
+            world,
+            followed: vec![],
+            now,
+            writes: 0,
+            wake: None,
+        };
+        simulation.load(rules);
+        simulation
+    }
+
+    /// Puts another rule set in force.
+    pub fn load(&mut self, rules: Arc<RuleSet>) {
+        self.engine.load(rules, self.now);
+        let wanted = self.engine.wanted();
+        for kind in &wanted {
+            if !self.followed.contains(kind) {
+                for observation in self.world.list(kind) {
+                    self.engine.observe(observation, self.now);
+                }
+            }
+        }
+        self.followed = wanted;
+    }
+
+    /// The cluster.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The cluster, to change it as a person would; [`settle`](Self::settle) shows the engine what happened.
+    pub fn world_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    /// The simulated time.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Requests to the server so far, those it refused included.
+    pub fn writes(&self) -> u64 {
+        self.writes
+    }
+
+    /// The next moment at which something may come out differently.
+    pub fn wake(&self) -> Option<Timestamp> {
+        self.wake
+    }
+
+    /// Goes on without moving the time until nothing is left to do now.
+    ///
+    /// # Errors
+    /// When that does not end.
+    pub fn settle(&mut self, report: &mut dyn FnMut(Report)) -> Result<(), Restless> {
+        let mut idle_turns = 0;
+        let mut effects = vec![];
+        loop {
+            let delivered = self.deliver();
+            self.wake = self.engine.poll(self.now, BUDGET, &mut effects);
+            let busy = delivered > 0 || !effects.is_empty();
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Write(id, write) => {
+                        self.writes += 1;
+                        let outcome = self.world.write(&write, self.now);
+                        // The watch shows a change before its answer arrives, as often as not; both orders are sound.
+                        self.engine.complete(id, outcome, self.now);
+                    }
+                    Effect::Read(id, key) => {
+                        let outcome = self.world.read(&key);
+                        self.engine.complete(id, outcome, self.now);
+                    }
+                    Effect::Report(r) => report(r),
+                }
+            }
+            if busy {
+                idle_turns = 0;
+                continue;
+            }
+            match self.wake {
+                Some(at) if at <= self.now => {
+                    idle_turns += 1;
+                    if idle_turns > MOST_IDLE_TURNS {
+                        return Err(Restless(self.now));
+                    }
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Moves the time to `later`, stopping at each moment at which something becomes due on the way.
+    ///
+    /// # Errors
+    /// When some moment does not come to rest.
+    pub fn advance(
+        &mut self,
+        later: Timestamp,
+        report: &mut dyn FnMut(Report),
+    ) -> Result<(), Restless> {
+        self.settle(report)?;
+        for _ in 0..MOST_MOMENTS {
+            match self.wake {
+                Some(at) if at <= later && at > self.now => {
+                    self.now = at;
+                    self.settle(report)?;
+                }
+                _ => {
+                    self.now = self.now.max(later);
+                    return self.settle(report);
+                }
+            }
+        }
+        Err(Restless(self.now))
+    }
+
+    fn deliver(&mut self) -> usize {
+        let mut delivered = 0;
+        for event in self.world.take_events() {
+            let observation = match event {
+                Observation::Applied { kind, record } => self
+                    .followed
+                    .iter()
+                    .find(|w| w.kind == kind)
+                    .map(|watched| seen(watched, &record)),
+                Observation::Deleted { ref key, .. } => self
+                    .followed
+                    .iter()
+                    .any(|w| w.kind == key.kind)
+                    .then_some(event),
+                other => Some(other),
+            };
+            if let Some(observation) = observation {
+                delivered += 1;
+                self.engine.observe(observation, self.now);
+            }
+        }
+        delivered
+    }
+}
+
+/// Whether a failed request means that a person should look: everything but what mends itself.
+pub fn is_refusal(fault: &Fault) -> bool {
+    !matches!(fault, Fault::Stale)
+}
