@@ -51,7 +51,10 @@ fn step(context: &mut Context<'_, '_>, tree: &Tree) -> Option<(Step, Spot)> {
             Some(word) if VERBS.contains(&word) => Some(format!("write `{word}: {{}}`")),
             _ => Some("write for example `- delete: {}`".into()),
         };
-        let message = format!("a step is a map with a verb, and here is {}", fields::found(tree));
+        let message = format!(
+            "a step is a map with a verb, and here is {}",
+            fields::found(tree)
+        );
         context.report.error(tree, message, mend);
         return None;
     };
@@ -138,7 +141,10 @@ fn patch(context: &mut Context<'_, '_>, of: Fields<'_>, tree: &Tree) -> Option<A
             .map(|k| k.name().to_owned())
             .collect();
         if !without.is_empty() {
-            let message = format!("{} has no status subresource", super::paths::listed(&without));
+            let message = format!(
+                "{} has no status subresource",
+                super::paths::listed(&without)
+            );
             context.report.error(tree, message, None);
         }
     }
@@ -163,7 +169,12 @@ fn delete(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Action> {
             .get("propagation")
             .and_then(|t| fields::word(context.report, t, "`propagation`", &PROPAGATION));
         action.1 = of.get("gracePeriodSeconds").and_then(|t| {
-            fields::whole(context.report, t, "`gracePeriodSeconds`", 0..=i64::from(i32::MAX))
+            fields::whole(
+                context.report,
+                t,
+                "`gracePeriodSeconds`",
+                0..=i64::from(i32::MAX),
+            )
         });
     }
     Some(Action::Delete {
@@ -175,7 +186,9 @@ fn delete(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Action> {
 fn warn(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Action> {
     if tree.text().is_some() {
         let mend = Some("write `warn: {message: …}`".into());
-        context.report.error(tree, "`warn` is a map with a `message`", mend);
+        context
+            .report
+            .error(tree, "`warn` is a map with a `message`", mend);
         return None;
     }
     let of = fields::fields(context.report, tree, "`warn`", &["message"], &[])?;

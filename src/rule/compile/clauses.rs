@@ -39,10 +39,20 @@ fn test(
             continue;
         };
         let what = format!("`{word}`");
-        fields::fields(context.report, tree, &format!("a test with {what}"), &[word], &[])?;
+        fields::fields(
+            context.report,
+            tree,
+            &format!("a test with {what}"),
+            &[word],
+            &[],
+        )?;
         let tests = list(context, inner, &what, item, names);
         if matches!(&inner.data, Data::List(items) if items.is_empty()) {
-            let effect = if word == "any" { "never passes" } else { "always passes" };
+            let effect = if word == "any" {
+                "never passes"
+            } else {
+                "always passes"
+            };
             context
                 .report
                 .error(key, format!("{what} without tests {effect}"), None);
@@ -148,9 +158,11 @@ fn subject<'t>(
         (Some(_), Some(second)) => {
             let key = of.key("expression").unwrap_or(second);
             let message = "a test has a `path` or an `expression`, not both";
-            context
-                .report
-                .error(key, message, Some("write two tests: all of them must pass".into()));
+            context.report.error(
+                key,
+                message,
+                Some("write two tests: all of them must pass".into()),
+            );
             None
         }
         (None, None) => {
@@ -171,12 +183,10 @@ fn right(context: &mut Context<'_, '_>, of: Fields<'_>, names: Names) -> Option<
             context.report.error(key, message, None);
             None
         }
-        (Some((_, value)), None) => {
-            match expressions::single(context, value, "a value", names)? {
-                Single::Literal(literal) => Some(Right::Value(literal)),
-                Single::Expr(expr) => Some(Right::Expr(expr)),
-            }
-        }
+        (Some((_, value)), None) => match expressions::single(context, value, "a value", names)? {
+            Single::Literal(literal) => Some(Right::Value(literal)),
+            Single::Expr(expr) => Some(Right::Expr(expr)),
+        },
         (None, Some((_, values))) => match &values.data {
             Data::List(items) => {
                 let mut literals = vec![];
@@ -184,7 +194,8 @@ fn right(context: &mut Context<'_, '_>, of: Fields<'_>, names: Names) -> Option<
                     match expressions::single(context, item, "a value", names)? {
                         Single::Literal(literal) => literals.push(literal),
                         Single::Expr(_) => {
-                            let message = "`values` is a list of literals, or one `${ }` that gives a list";
+                            let message =
+                                "`values` is a list of literals, or one `${ }` that gives a list";
                             let mend = "write `values: ${[…]}`";
                             context.report.error(item, message, Some(mend.into()));
                             return None;
@@ -223,8 +234,12 @@ fn type_fits(
     let mut warnings: Vec<(Option<&Tree>, String, Option<String>)> = vec![];
     if let Some(read_as) = read_as {
         if all(&|t| !reads(read_as, t.shape())) {
-            let mend = (shape == Shape::List).then(|| "write `[*]` to look into each element".into());
-            let message = format!("this is {is}, which cannot be read `as: {}`", read_as.as_str());
+            let mend =
+                (shape == Shape::List).then(|| "write `[*]` to look into each element".into());
+            let message = format!(
+                "this is {is}, which cannot be read `as: {}`",
+                read_as.as_str()
+            );
             warnings.push((of.get("as"), message, mend));
         }
     } else if operator.is_ordering() && all(&|t| !orders(t.shape())) {
@@ -279,7 +294,11 @@ fn mismatch<'t>(
         (Shape::List, _) => Some("write `[*]` behind the path to look into each element".into()),
         _ => None,
     };
-    let message = format!("this is {}, which never equals {}", described(shape), told(value));
+    let message = format!(
+        "this is {}, which never equals {}",
+        described(shape),
+        told(value)
+    );
     (tree, message, mend)
 }
 

@@ -142,7 +142,10 @@ fn name(tree: &Tree, top: Fields<'_>, report: &mut Report<'_>) -> Option<(Arc<st
         return Some((text.into(), name.into()));
     }
     let mend = if text.chars().count() > LONGEST_NAME {
-        Some(format!("it has {} characters: shorten it", text.chars().count()))
+        Some(format!(
+            "it has {} characters: shorten it",
+            text.chars().count()
+        ))
     } else {
         let made: String = text
             .to_lowercase()
@@ -189,7 +192,9 @@ fn spec_of(spec: &Tree, report: &mut Report<'_>, schema: &Schema) -> Option<Draf
             report.error(
                 of.key("match").unwrap_or(spec),
                 "a rule needs `match`, which says what it is about",
-                Some("write `match: {resources: [{apiVersion: apps/v1, kind: Deployment}]}`".into()),
+                Some(
+                    "write `match: {resources: [{apiVersion: apps/v1, kind: Deployment}]}`".into(),
+                ),
             );
             None
         }

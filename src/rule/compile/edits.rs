@@ -24,7 +24,9 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, status: bool) 
     let Some(path_tree) = of.get("path") else {
         let mend = "write for example `{path: $.metadata.labels.team, set: shop}`";
         let at = of.key("path").unwrap_or(tree);
-        context.report.error(at, "an edit needs a `path`", Some(mend.into()));
+        context
+            .report
+            .error(at, "an edit needs a `path`", Some(mend.into()));
         return None;
     };
     let verb = verb(context, tree, of);
@@ -136,14 +138,18 @@ fn verb<'t>(
     }
     if value.is_null() {
         let mend = Some("to take a field away, write `remove: true`".into());
-        context.report.error(key, format!("`{verb}` has no value"), mend);
+        context
+            .report
+            .error(key, format!("`{verb}` has no value"), mend);
         return None;
     }
     if verb == "remove" && fields::boolean(context.report, value, "`remove`") != Some(true) {
         if matches!(value.data, Data::Scalar { .. }) && value.text().is_none() {
-            context
-                .report
-                .error(value, "`remove: false` does nothing", Some("leave the edit out".into()));
+            context.report.error(
+                value,
+                "`remove: false` does nothing",
+                Some("leave the edit out".into()),
+            );
         }
         return None;
     }
@@ -185,14 +191,20 @@ fn template(
         ("merge", Data::Map(_)) | ("set" | "default", _) => {}
         ("merge", _) => {
             let message = format!("{what} takes a map, and here is {}", fields::found(value));
-            context.report.error(value, message, Some("`set` takes anything".into()));
+            context
+                .report
+                .error(value, message, Some("`set` takes anything".into()));
             return None;
         }
         ("upsert", _) => {
             for item in fields::list(context.report, value, &what)? {
-                if !matches!(item.data, Data::Map(_)) && !item.text().is_some_and(|t| t.contains("${")) {
+                if !matches!(item.data, Data::Map(_))
+                    && !item.text().is_some_and(|t| t.contains("${"))
+                {
                     let message = format!("{what} takes maps, and here is {}", fields::found(item));
-                    context.report.error(item, message, Some("`add` takes scalars".into()));
+                    context
+                        .report
+                        .error(item, message, Some("`add` takes scalars".into()));
                     return None;
                 }
             }
@@ -200,8 +212,11 @@ fn template(
         _ => {
             for item in fields::list(context.report, value, &what)? {
                 if !matches!(item.data, Data::Scalar { .. }) || item.is_null() {
-                    let message = format!("{what} takes scalars, and here is {}", fields::found(item));
-                    context.report.error(item, message, Some("`upsert` takes maps".into()));
+                    let message =
+                        format!("{what} takes scalars, and here is {}", fields::found(item));
+                    context
+                        .report
+                        .error(item, message, Some("`upsert` takes maps".into()));
                     return None;
                 }
             }
@@ -259,9 +274,8 @@ fn upsert_keys(
     if let Some(keys) = &given {
         let tree = of.get("key");
         for key in keys {
-            let known = elements.is_empty()
-                || unchecked
-                || elements.iter().any(|e| e.field(key).is_some());
+            let known =
+                elements.is_empty() || unchecked || elements.iter().any(|e| e.field(key).is_some());
             if let (false, Some(tree)) = (known, tree) {
                 let names = elements.iter().flat_map(|e| e.field_names());
                 let mend = fields::did_you_mean(key, names);
@@ -285,7 +299,10 @@ fn upsert_keys(
                     "write `add`",
                 ),
                 Some(t) => (
-                    format!("the schema of {} does not say which field tells the elements of this list apart", t.kind),
+                    format!(
+                        "the schema of {} does not say which field tells the elements of this list apart",
+                        t.kind
+                    ),
                     "add for example `key: name`",
                 ),
                 None => (
@@ -307,7 +324,9 @@ fn upsert_keys(
     };
     if let Data::List(items) = &value.data {
         for item in items {
-            let Data::Map(entries) = &item.data else { continue };
+            let Data::Map(entries) = &item.data else {
+                continue;
+            };
             let computed = entries
                 .iter()
                 .any(|(key, _)| key.text().is_some_and(|t| t.contains("${")));

@@ -48,7 +48,9 @@ pub(super) fn single(
         return Some(Single::Literal(literal.clone()));
     }
     // A template that is one `${ }` begins and ends with it.
-    let inner = tree.text().and_then(|t| t.strip_prefix("${")?.strip_suffix('}'));
+    let inner = tree
+        .text()
+        .and_then(|t| t.strip_prefix("${")?.strip_suffix('}'));
     if let (Some(_), Some(inner)) = (compiled.whole(), inner) {
         return expr(context, tree, inner, names).map(Single::Expr);
     }

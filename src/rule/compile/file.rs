@@ -136,7 +136,10 @@ impl<'f> File<'f> {
         if let (false, Some((at, what))) = (quiet, others.first()) {
             let message = match others.len() {
                 1 => format!("{what} is no rule: it is passed over"),
-                n => format!("{what} and {} more in this file are no rules: they are passed over", n - 1),
+                n => format!(
+                    "{what} and {} more in this file are no rules: they are passed over",
+                    n - 1
+                ),
             };
             let mend = "keep manifests out of the folders of rules, or name them in a RuleTest";
             report.warning(*at, message, Some(mend.into()));
@@ -178,7 +181,10 @@ fn not_text(bytes: &[u8], at: usize) -> YamlProblem {
         line: good.matches('\n').count() + 1,
         column: good.rsplit('\n').next().unwrap_or("").chars().count() + 1,
         length: 1,
-        message: format!("the file is not UTF-8: byte {:#04x} at offset {at}", bytes[at]),
+        message: format!(
+            "the file is not UTF-8: byte {:#04x} at offset {at}",
+            bytes[at]
+        ),
         mend: Some(mend.into()),
     }
 }
@@ -220,7 +226,10 @@ fn wrong_kind(tree: &Tree, report: &mut Report<'_>) {
         Some(API_VERSION) => {}
         written => {
             let message = match written {
-                Some(text) => format!("there is no apiVersion `{}`", super::fields::shortened(text)),
+                Some(text) => format!(
+                    "there is no apiVersion `{}`",
+                    super::fields::shortened(text)
+                ),
                 None => "an apiVersion is missing".into(),
             };
             let mend = Some(format!("write `apiVersion: {API_VERSION}`"));
@@ -236,7 +245,10 @@ fn wrong_kind(tree: &Tree, report: &mut Report<'_>) {
         Some(kind) => {
             let text = kind.text().unwrap_or_default();
             let mend = super::fields::one_of_these(text, &KINDS);
-            let message = format!("{API_VERSION} has no kind `{}`", super::fields::shortened(text));
+            let message = format!(
+                "{API_VERSION} has no kind `{}`",
+                super::fields::shortened(text)
+            );
             (kind, message, mend)
         }
     };
@@ -260,12 +272,17 @@ fn collect(tree: &Tree, folder: &str, depth: usize, named: &mut AHashSet<String>
     match &tree.data {
         Data::Scalar { .. } => {
             let text = tree.text().unwrap_or("");
-            if [".yaml", ".yml", ".json"].iter().any(|end| text.ends_with(end)) {
+            if [".yaml", ".yml", ".json"]
+                .iter()
+                .any(|end| text.ends_with(end))
+            {
                 named.insert(joined(folder, text));
             }
         }
         _ if depth >= yaml::DEEPEST => {}
-        Data::List(items) => items.iter().for_each(|i| collect(i, folder, depth + 1, named)),
+        Data::List(items) => items
+            .iter()
+            .for_each(|i| collect(i, folder, depth + 1, named)),
         Data::Map(entries) => entries
             .iter()
             .for_each(|(_, value)| collect(value, folder, depth + 1, named)),

@@ -47,9 +47,7 @@ pub(super) struct Kinds {
 impl Kinds {
     fn add(&mut self, gvk: &Gvk, schema: Option<Arc<KindSchema>>, at: Spot, named: bool) {
         let kind = gvk.group_kind();
-        let same = |m: &Matched| {
-            m.resolved.kind == kind && m.resolved.version == gvk.version
-        };
+        let same = |m: &Matched| m.resolved.kind == kind && m.resolved.version == gvk.version;
         if self.matched.iter().any(same) {
             return;
         }
@@ -254,7 +252,11 @@ fn named(
         } else {
             format!("nothing is known of `{api_version}` `{kind}`: its fields are not checked")
         };
-        (kind_tree, message, near.or_else(elsewhere).or_else(misspelt))
+        (
+            kind_tree,
+            message,
+            near.or_else(elsewhere).or_else(misspelt),
+        )
     };
     if builtin {
         report.error(at, message, mend);

@@ -71,7 +71,10 @@ fn percent(report: &mut Report<'_>, tree: &Tree) -> Option<f64> {
         .map(|text| format!("write `{text}`"));
     report.error(
         tree,
-        format!("`percent` is a number between 0 and 100, and here is {}", fields::found(tree)),
+        format!(
+            "`percent` is a number between 0 and 100, and here is {}",
+            fields::found(tree)
+        ),
         mend,
     );
     None
@@ -95,7 +98,11 @@ fn period(report: &mut Report<'_>, tree: &Tree) -> Option<Duration> {
         && value.is_number()
     {
         let mend = Some(format!("write for example `{value}s`"));
-        report.error(tree, format!("`per` is a duration, and {value} has no unit"), mend);
+        report.error(
+            tree,
+            format!("`per` is a duration, and {value} has no unit"),
+            mend,
+        );
         return None;
     }
     let text = fields::text(report, tree, "`per`")?;

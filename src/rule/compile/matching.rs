@@ -18,8 +18,7 @@ const FIELDS: [&str; 6] = [
     "namespaceSelector",
     "deleting",
 ];
-const DELETING: [(&str, Deleting); 2] =
-    [("Exclude", Deleting::Exclude), ("Only", Deleting::Only)];
+const DELETING: [(&str, Deleting); 2] = [("Exclude", Deleting::Exclude), ("Only", Deleting::Only)];
 
 /// `None` if no kind could be made out; problems are reported.
 pub(super) fn compile(
@@ -96,8 +95,15 @@ fn labels(report: &mut Report<'_>, tree: &Tree, name: &str) -> LabelSelector {
                 }
             }
         } else {
-            let message = format!("`matchLabels` is a map, and here is {}", fields::found(tree));
-            report.error(tree, message, Some("write `matchLabels: {app: shop}`".into()));
+            let message = format!(
+                "`matchLabels` is a map, and here is {}",
+                fields::found(tree)
+            );
+            report.error(
+                tree,
+                message,
+                Some("write `matchLabels: {app: shop}`".into()),
+            );
         }
     }
     if let Some(tree) = of.get("matchExpressions") {

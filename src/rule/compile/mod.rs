@@ -97,14 +97,19 @@ pub fn compile(files: &[SourceFile], schema: &Schema) -> Compiled {
     for (index, draft) in versions_agree(drafts, &read, &mut reports, &mut compiled.broken) {
         let name = &draft.rule.name;
         if names.twice.contains(name) {
-            compiled.broken.push((name.clone(), read[index].name.clone()));
+            compiled
+                .broken
+                .push((name.clone(), read[index].name.clone()));
         } else {
             compiled.rules.push(Arc::new(draft.rule));
         }
     }
     compiled.broken.sort();
     compiled.broken.dedup();
-    compiled.problems = reports.into_iter().flat_map(report::Report::finish).collect();
+    compiled.problems = reports
+        .into_iter()
+        .flat_map(report::Report::finish)
+        .collect();
     compiled.problems.sort_by(|a, b| {
         let place = |p: &Problem| (p.place.line, p.place.column);
         (&a.place.file, place(a)).cmp(&(&b.place.file, place(b)))
@@ -160,9 +165,15 @@ fn versions_agree(
     for (index, draft) in drafts {
         let mut agrees = true;
         for (resolved, at) in draft.rule.matches.kinds.iter().zip(&draft.kinds_at) {
-            let (version, rule, file, line) = versions.entry(resolved.kind.clone()).or_insert_with(
-                || (resolved.version.clone(), draft.rule.name.clone(), index, at.line),
-            );
+            let (version, rule, file, line) =
+                versions.entry(resolved.kind.clone()).or_insert_with(|| {
+                    (
+                        resolved.version.clone(),
+                        draft.rule.name.clone(),
+                        index,
+                        at.line,
+                    )
+                });
             if *version == resolved.version {
                 continue;
             }

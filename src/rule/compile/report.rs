@@ -162,7 +162,12 @@ impl<'f> Report<'f> {
     /// All problems, and a last one if some were left out.
     pub fn finish(mut self) -> Vec<Problem> {
         if self.more > 0 {
-            let line = self.problems.iter().map(|p| p.place.line).max().unwrap_or(1);
+            let line = self
+                .problems
+                .iter()
+                .map(|p| p.place.line)
+                .max()
+                .unwrap_or(1);
             let more = self.more;
             let (problems, file) = (&mut self.problems, self.file);
             let place = Place {

@@ -18,8 +18,14 @@ use serde_json::{Value, json};
 const PROTECTED: [(&str, &str); 4] = [
     ("apiextensions.k8s.io", "CustomResourceDefinition"),
     ("apiregistration.k8s.io", "APIService"),
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
+    (
+        "admissionregistration.k8s.io",
+        "ValidatingWebhookConfiguration",
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "MutatingWebhookConfiguration",
+    ),
 ];
 /// Kinds of which none is deleted without `allowProtected`.
 const NOT_DELETED: [(&str, &str); 2] = [("", "Namespace"), ("", "Node")];
@@ -53,9 +59,15 @@ pub(super) fn protected(
         let message = format!(
             "every {} is protected from `{word}`: this step would always be skipped{}",
             listed(&names),
-            if names.len() == context.kinds.len() { "" } else { " for it" }
+            if names.len() == context.kinds.len() {
+                ""
+            } else {
+                " for it"
+            }
         );
-        let mend = Some(format!("if you mean it, add `allowProtected: [{word}]` to the rule"));
+        let mend = Some(format!(
+            "if you mean it, add `allowProtected: [{word}]` to the rule"
+        ));
         if names.len() == context.kinds.len() {
             context.report.error(*at, message, mend);
         } else {
@@ -125,7 +137,10 @@ fn endpoint(context: &mut Context<'_, '_>, path_tree: &Tree, path: &Path, status
     }
     let (message, mend) = if !status && schemas.iter().all(|s| of_status(s).0) {
         (
-            format!("the server ignores changes of `status` of {} here", schemas[0].gvk.kind),
+            format!(
+                "the server ignores changes of `status` of {} here",
+                schemas[0].gvk.kind
+            ),
             "add `subresource: status` to the step, beside `patch`",
         )
     } else if status && schemas.iter().all(|s| of_status(s).1) {

@@ -116,7 +116,9 @@ fn narrowed<'s, 't>(
 }
 
 fn wrong<'t>(tree: &'t Tree, targets: &[Target<'_>], mend: Option<String>) -> Found<'t> {
-    let is = targets.first().map_or("anything", |t| described(t.of.shape()));
+    let is = targets
+        .first()
+        .map_or("anything", |t| described(t.of.shape()));
     Found {
         tree,
         message: format!("this field is {is}, and here is {}", self::found(tree)),
@@ -145,7 +147,9 @@ fn scalar<'t>(tree: &'t Tree, value: &Value, targets: &[Target<'_>], found: &mut
             Some(format!("write it without quotes: `{text}`"))
         }
         (Shape::List, _) => {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
             Some(format!("write `[{}]`", fields::shortened(&text)))
         }
         _ => None,
@@ -186,7 +190,10 @@ pub(super) fn written(tree: &Tree) -> Vec<Vec<Option<&str>>> {
 }
 
 /// As [`written`] for the elements of an `upsert`; the key fields only say which element is meant.
-pub(super) fn written_by_elements<'t>(tree: &'t Tree, keys: &[String]) -> Vec<Vec<Option<&'t str>>> {
+pub(super) fn written_by_elements<'t>(
+    tree: &'t Tree,
+    keys: &[String],
+) -> Vec<Vec<Option<&'t str>>> {
     let Data::List(items) = &tree.data else {
         return vec![vec![]];
     };

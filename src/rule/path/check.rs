@@ -75,11 +75,7 @@ impl Path {
     }
 
     /// The types of what the path selects, each once; empty where the schema does not know. `item` as in [`Path::check_from`].
-    pub fn types_from<'s>(
-        &self,
-        kind: &'s KindSchema,
-        item: Option<&[Type<'s>]>,
-    ) -> Vec<Type<'s>> {
+    pub fn types_from<'s>(&self, kind: &'s KindSchema, item: Option<&[Type<'s>]>) -> Vec<Type<'s>> {
         let types = kind.root().and_then(|root| {
             let start = match (self.root, item) {
                 (Root::Object, Some(item)) => item.to_vec(),

@@ -1,0 +1,48 @@
+//! The commands, one file each. What they print on standard output is the result; everything else goes to standard error.
+
+mod check;
+mod output;
+mod plan;
+mod run;
+mod tally;
+mod test;
+
+use crate::settings::{Arguments, Command};
+use clap::CommandFactory;
+
+/// Exit codes; scripts rely on them.
+pub mod exit {
+    /// Done, or good, or nothing to do.
+    pub const DONE: u8 = 0;
+    /// `check`: problems; `plan`: changes; `test`: some fail.
+    pub const FOUND: u8 = 1;
+    /// Wrong usage.
+    pub const USAGE: u8 = 2;
+    /// `plan`: could not tell; `run --once`: something was refused, stopped or undecided.
+    pub const COULD_NOT_TELL: u8 = 3;
+}
+
+/// Runs a command; the answer is the exit code.
+///
+/// # Errors
+/// What kept the command from doing its work: [`exit::COULD_NOT_TELL`].
+pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
+    match arguments.command {
+        Command::Check(settings) => check::run(&settings),
+        Command::Plan(settings) => plan::run(&settings),
+        Command::Test(settings) => test::run(&settings),
+        Command::Run(settings) => run::run(&settings),
+        Command::Completions { shell } => {
+            let mut script = vec![];
+            clap_complete::generate(shell, &mut Arguments::command(), "ordain", &mut script);
+            output::print(&String::from_utf8_lossy(&script))?;
+            Ok(exit::DONE)
+        }
+    }
+}
+
+/// Wrong usage that the command line's own parser cannot see: says it as the parser would.
+fn usage(message: &str) -> u8 {
+    eprintln!("error: {message}\n\nFor more information, try '--help'.");
+    exit::USAGE
+}

@@ -1,0 +1,107 @@
+//! `ordain plan`: what Enforce would do now.
+
+use super::run::once_on_cluster;
+use super::tally::{Tally, Tense};
+use super::{output, usage};
+use crate::engine::EngineOptions;
+use crate::manifests::{Manifests, Simulation, World};
+use crate::rule::problem::Severity;
+use crate::rule::set::RuleSet;
+use crate::rules_dir;
+use crate::schema::Schema;
+use crate::settings::PlanSettings;
+use std::sync::Arc;
+
+pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
+    crate::observe::log::start(&settings.log, "warn")?;
+    let paint = output::Paint::new(settings.output);
+    let options = EngineOptions {
+        frozen: false,
+        assume_enforce: true,
+        dry: true,
+        workers: 32,
+        state_namespace: settings.state_namespace.clone(),
+        namespaces: settings.cluster.namespaces.clone(),
+    };
+    let mut tally = if settings.cluster.manifests.is_empty() {
+        if settings.time.now.is_some() {
+            return Ok(usage(
+                "--now needs --manifests: a real cluster has its own time",
+            ));
+        }
+        once_on_cluster(
+            &settings.rules,
+            &settings.cluster,
+            options,
+            0,
+            Tense::Future,
+        )?
+    } else {
+        let now = settings.time.now();
+        let (mut simulation, mut tally) =
+            prepare(&settings.rules, &settings.cluster, options, now)?;
+        simulation.settle(&mut |report| tally.take(report, Tense::Future))?;
+        tally
+    };
+    tally.finish();
+    if !output::print_document(settings.output, &tally.json(Tense::Future))? {
+        output::print(&tally.text(Tense::Future, paint))?;
+    }
+    Ok(tally.plan_code())
+}
+
+/// Rules and manifests, loaded into a simulation. What is wrong with either is printed to standard error and counted as undecided.
+pub fn prepare(
+    rules: &crate::settings::RuleOptions,
+    cluster: &crate::settings::ClusterOptions,
+    options: EngineOptions,
+    now: jiff::Timestamp,
+) -> anyhow::Result<(Simulation, Tally)> {
+    let mut tally = Tally::default();
+    let manifests = Manifests::read(&cluster.manifests);
+    let (schema, left_out) = manifests.schema(&Schema::bundled());
+    for problem in &manifests.problems {
+        eprintln!("{problem}\n");
+        tally.undecided.push(format!(
+            "{}:{}: {}",
+            problem.place.file, problem.place.line, problem.message
+        ));
+    }
+    for message in left_out {
+        eprintln!("warning: {message}");
+    }
+    let rule_set = load(rules, &schema, &mut tally);
+    let mut world = World::new(schema);
+    for manifest in &manifests.objects {
+        world.put(&manifest.value, now);
+    }
+    Ok((Simulation::new(options, rule_set, world, now), tally))
+}
+
+/// The rules of a single pass: problems are printed, and a broken rule is an answer that nobody has.
+pub fn load(
+    rules: &crate::settings::RuleOptions,
+    schema: &Schema,
+    tally: &mut Tally,
+) -> Arc<RuleSet> {
+    let set = rules_dir::load(&rules.rules);
+    for u in &set.unreadable {
+        tally
+            .undecided
+            .push(format!("{} cannot be read: {}", u.path, u.reason));
+    }
+    let compiled = rules_dir::compile_only(&set.files, schema, &rules.only);
+    for problem in &compiled.problems {
+        eprintln!("{problem}\n");
+        if problem.severity == Severity::Error {
+            tally.undecided.push(format!(
+                "{}:{}: {}",
+                problem.place.file, problem.place.line, problem.message
+            ));
+        }
+    }
+    if compiled.rules.is_empty() && tally.undecided.is_empty() {
+        tally.undecided.push("no rule is there".into());
+    }
+    Arc::new(RuleSet::new(compiled.rules, schema.clone()))
+}

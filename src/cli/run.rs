@@ -1,0 +1,279 @@
+//! `ordain run`: the daemon, and with `--once` a single pass.
+
+use super::output::{self, Paint};
+use super::tally::{self, Tally, Tense};
+use super::{exit, plan, usage};
+use crate::cluster::api::Api;
+use crate::cluster::connection::ConnectOptions;
+use crate::daemon::{self, Options, Surroundings};
+use crate::engine::{EngineOptions, Report};
+use crate::manifests::folder::Folder;
+use crate::manifests::{Manifests, export};
+use crate::observe::{Metrics, Status, http, log};
+use crate::schema::Schema;
+use crate::settings::{ClusterOptions, OutputFormat, OutputOptions, RuleOptions, RunSettings};
+use anyhow::Context;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde_json::json;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Messages that may wait before a watch waits for the engine.
+const INBOX: usize = 256;
+
+pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
+    let offline = !settings.cluster.manifests.is_empty();
+    if settings.time.now.is_some() && !(settings.once && offline) {
+        return Ok(usage(
+            "--now needs --once and --manifests: anything else has its own time",
+        ));
+    }
+    if let Some(missing) = settings
+        .rules
+        .rules
+        .iter()
+        .find(|path| path.as_os_str() != "-" && !path.exists())
+    {
+        return Ok(usage(&format!(
+            "--rules {}: no such file or folder",
+            missing.display()
+        )));
+    }
+    log::start(&settings.log, if settings.once { "warn" } else { "info" })?;
+    let options = EngineOptions {
+        frozen: settings.audit_only,
+        assume_enforce: false,
+        dry: false,
+        workers: settings.workers.into(),
+        state_namespace: settings.state_namespace.clone(),
+        namespaces: settings.cluster.namespaces.clone(),
+    };
+    match (settings.once, offline) {
+        (true, true) => once_on_manifests(settings, options),
+        (true, false) => {
+            let mut tally = once_on_cluster(
+                &settings.rules,
+                &settings.cluster,
+                options,
+                settings.write_rate,
+                Tense::Past,
+            )?;
+            finish(&mut tally, settings.output)
+        }
+        (false, _) => follow(settings, options),
+    }
+}
+
+/// Prints each change as it is made.
+fn print_changes(report: &Report, options: OutputOptions, paint: Paint) {
+    let Report::Changed {
+        changes,
+        outcome: Ok(()),
+        ..
+    } = report
+    else {
+        return;
+    };
+    let mut text = String::new();
+    for group in changes.chunk_by(|a, b| a.object == b.object && a.verb == b.verb) {
+        if options.output == OutputFormat::Text {
+            text.push_str(&tally::change_text(group, |_| None, paint));
+            text.push('\n');
+        } else {
+            // One document a line: the daemon's output has no end.
+            for change in group {
+                let document = json!({
+                    "rule": *change.rule,
+                    "verb": change.verb.as_str(),
+                    "object": change.object.to_string(),
+                    "diff": crate::object::difference::text(&change.object.kind, Some(&change.before), change.after.as_ref()),
+                });
+                text.push_str(&format!("{document}\n"));
+            }
+        }
+    }
+    if let Err(error) = output::print(&text) {
+        tracing::error!(%error, "standard output cannot be written");
+    }
+}
+
+fn finish(tally: &mut Tally, options: OutputOptions) -> anyhow::Result<u8> {
+    tally.finish();
+    if !output::print_document(options, &tally.json(Tense::Past))? {
+        output::print(&tally.text(Tense::Past, Paint::new(options)))?;
+    }
+    Ok(tally.once_code())
+}
+
+fn once_on_manifests(settings: &RunSettings, options: EngineOptions) -> anyhow::Result<u8> {
+    let now = settings.time.now();
+    let paint = Paint::new(settings.output);
+    let (mut simulation, mut tally) =
+        plan::prepare(&settings.rules, &settings.cluster, options, now)?;
+    let text = settings.output.output == OutputFormat::Text;
+    simulation.settle(&mut |report| {
+        if text {
+            print_changes(&report, settings.output, paint);
+        }
+        tally.take(report, Tense::Past);
+    })?;
+    if let Some(folder) = &settings.write_manifests {
+        let input = Manifests::read(&settings.cluster.manifests).objects;
+        export::write(folder, simulation.world(), &input)
+            .with_context(|| format!("--write-manifests {}", folder.display()))?;
+    }
+    finish(&mut tally, settings.output)
+}
+
+/// One pass over a real cluster: `run --once`, and `plan` with options that write nothing.
+pub fn once_on_cluster(
+    rules: &RuleOptions,
+    cluster: &ClusterOptions,
+    engine: EngineOptions,
+    write_rate: u32,
+    tense: Tense,
+) -> anyhow::Result<Tally> {
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    let hearing = tally.clone();
+    let (sender, messages) = mpsc::channel(INBOX);
+    let (_control, asked) = mpsc::channel(1);
+    let status = Arc::new(Mutex::new(Status::new(Timestamp::now())));
+    runtime()?.block_on(async {
+        let api = Api::connect(&connect(cluster, write_rate), sender)
+            .await
+            .context("the cluster")?;
+        let surroundings = Surroundings {
+            cluster: Arc::new(api),
+            messages,
+            control: asked,
+            metrics: Metrics::new()?,
+            status: status.clone(),
+            audience: Box::new(move |report| hearing.lock().take(report, tense)),
+        };
+        let options = Options {
+            engine,
+            rules: rules.rules.clone(),
+            only: rules.only.clone(),
+            once: true,
+        };
+        daemon::run(options, surroundings, stop_signal()?).await
+    })?;
+    let mut tally = std::mem::take(&mut *tally.lock());
+    tally.undecided = daemon::undecided(&status);
+    tally.undecided.extend(status.lock().errors.iter().cloned());
+    Ok(tally)
+}
+
+fn connect(cluster: &ClusterOptions, write_rate: u32) -> ConnectOptions {
+    ConnectOptions {
+        kubeconfig: cluster.kubeconfig.clone(),
+        context: cluster.context.clone(),
+        namespaces: cluster.namespaces.clone(),
+        write_rate,
+    }
+}
+
+fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
+    let paint = Paint::new(settings.output);
+    let output = settings.output;
+    runtime()?.block_on(async {
+        let stop = stop_signal()?;
+        let listener = tokio::net::TcpListener::bind(settings.listen)
+            .await
+            .with_context(|| format!("--listen {}", settings.listen))?;
+        tracing::info!(address = %listener.local_addr()?, "listening");
+        let metrics = Metrics::new()?;
+        let status = Arc::new(Mutex::new(Status::new(Timestamp::now())));
+        let (control, asked) = mpsc::channel(16);
+        let server = tokio::spawn(http::serve(
+            listener,
+            metrics.clone(),
+            status.clone(),
+            control,
+        ));
+        let (sender, messages) = mpsc::channel(INBOX);
+        let manifests = &settings.cluster.manifests;
+        let mut stop = Box::pin(stop);
+        let mut folder = None;
+        let cluster: Arc<dyn crate::cluster::Cluster> = if manifests.is_empty() {
+            let options = connect(&settings.cluster, settings.write_rate);
+            tokio::select! {
+                api = connected(&options, &sender, &status) => Arc::new(api),
+                () = &mut stop => return Ok(exit::DONE),
+            }
+        } else {
+            let (read, known, problems) = Folder::read(manifests, &Schema::bundled(), sender);
+            for problem in problems {
+                eprintln!("{problem}\n");
+            }
+            tokio::spawn(read.clone().follow_files(manifests.clone(), known));
+            folder = Some(read.clone());
+            Arc::new(read)
+        };
+        let surroundings = Surroundings {
+            cluster,
+            messages,
+            control: asked,
+            metrics,
+            status,
+            audience: Box::new(move |report| print_changes(&report, output, paint)),
+        };
+        let options = Options {
+            engine,
+            rules: settings.rules.rules.clone(),
+            only: settings.rules.only.clone(),
+            once: false,
+        };
+        daemon::run(options, surroundings, stop).await?;
+        server.abort();
+        if let (Some(folder), Some(target)) = (folder, &settings.write_manifests) {
+            folder
+                .export(target)
+                .with_context(|| format!("--write-manifests {}", target.display()))?;
+        }
+        Ok(exit::DONE)
+    })
+}
+
+/// A server that cannot be reached yet is waited for: a daemon may well be started before its API server.
+async fn connected(
+    options: &ConnectOptions,
+    sender: &crate::cluster::Sender,
+    status: &crate::observe::Shared,
+) -> Api {
+    let mut pause = std::time::Duration::from_secs(1);
+    loop {
+        match Api::connect(options, sender.clone()).await {
+            Ok(api) => return api,
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the cluster cannot be reached; trying again"
+                );
+            }
+        }
+        status.lock().turned = Timestamp::now();
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(std::time::Duration::from_secs(30));
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
+}
+
+/// Ready at SIGTERM or SIGINT.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,383 @@
+//! The wiring: rules and a cluster into one engine, what it wants done to the cluster, what it reports to people. Start order and shutdown.
+//!
+//! One task owns the engine and turns: it evaluates what is due, sends requests as tasks of their own, and waits for whatever comes first:
+//! an answer, an observation, an edit of a rule, a switch, the next moment, a signal.
+
+mod report;
+mod rules;
+
+pub use report::Teller;
+
+use crate::cluster::{Cluster, Message};
+use crate::engine::{
+    Effect, Engine, EngineOptions, Fault, Lost, Observation, Outcome, Report, RequestId,
+};
+use crate::observe::http::Control;
+use crate::observe::status::Following;
+use crate::observe::{Metrics, Shared};
+use crate::rules_dir::{self, FileSet, watch};
+use crate::schema::Schema;
+use jiff::Timestamp;
+use rules::Rules;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinSet};
+
+/// Objects evaluated between two looks at what else has come.
+const BUDGET: usize = 256;
+/// Messages taken in one turn, so that a flood of events does not keep answers waiting.
+const MESSAGES: usize = 64;
+/// The loop turns at least this often: `/healthz` reads when it did.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Time for requests in flight to be answered after a signal.
+const GRACE: Duration = Duration::from_secs(10);
+/// A schema that could not be read is asked for again after this time.
+const SCHEMA_RETRY: Duration = Duration::from_secs(15);
+/// With `once`: a kind that cannot be reached is given up after this time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How to run.
+pub struct Options {
+    /// The engine's own.
+    pub engine: EngineOptions,
+    /// Rule files and folders.
+    pub rules: Vec<PathBuf>,
+    /// Only rules of these names; empty: all.
+    pub only: Vec<String>,
+    /// Stop when nothing is left to do now. Rule files are then not followed.
+    pub once: bool,
+}
+
+/// What the daemon talks to.
+pub struct Surroundings {
+    /// The cluster.
+    pub cluster: Arc<dyn Cluster>,
+    /// What the cluster sends.
+    pub messages: mpsc::Receiver<Message>,
+    /// Switches that people press.
+    pub control: mpsc::Receiver<Control>,
+    /// Counted here.
+    pub metrics: Metrics,
+    /// Written here for `/status`.
+    pub status: Shared,
+    /// Hears every report, after it was counted and logged.
+    pub audience: Box<dyn FnMut(Report) + Send>,
+}
+
+/// Runs until `stop` is ready, or with `once` until nothing is left to do. Requests in flight are answered before it returns, or given up after ten seconds.
+///
+/// # Errors
+/// When the kinds of the cluster cannot be read at the start.
+pub async fn run(
+    options: Options,
+    surroundings: Surroundings,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let mut stop = std::pin::pin!(stop);
+    let files = rules_dir::load(&options.rules);
+    let schema = tokio::select! {
+        schema = surroundings.cluster.schema() => schema?,
+        () = &mut stop => return Ok(()),
+    };
+    let (changes, mut edits) = mpsc::channel(1);
+    let mut following = JoinSet::new();
+    // Held, so that a channel without a sender does not spin the loop.
+    let _changes = changes.clone();
+    if !options.once {
+        // Held by the task: what it compares with is what was loaded here.
+        let known = FileSet {
+            files: rules::copies(&files),
+            unreadable: files.unreadable.clone(),
+        };
+        let paths = options.rules.clone();
+        following.spawn(async move {
+            watch::follow(paths, crate::rule::yaml::LONGEST, &known, changes).await;
+        });
+    }
+    let (schemas, mut new_schemas) = mpsc::channel::<Schema>(1);
+    let mut daemon = Daemon {
+        engine: Engine::new(options.engine.clone()),
+        rules: Rules::new(options.only),
+        cluster: surroundings.cluster,
+        teller: Teller::new(
+            surroundings.metrics,
+            surroundings.status,
+            surroundings.audience,
+        ),
+        requests: JoinSet::new(),
+        ids: HashMap::new(),
+        started: Instant::now(),
+        schemas,
+    };
+    let status = daemon.teller.status.clone();
+    status.lock().frozen = options.engine.frozen;
+    daemon
+        .teller
+        .metrics
+        .frozen
+        .set(options.engine.frozen.into());
+    daemon.reload(Some(files), schema);
+    let mut messages = surroundings.messages;
+    let mut control = surroundings.control;
+    let mut control_open = true;
+    loop {
+        let wake = daemon.turn();
+        if options.once && messages.is_empty() && daemon.is_done(wake) {
+            break;
+        }
+        tokio::select! {
+            biased;
+            () = &mut stop => {
+                tracing::info!(in_flight = daemon.requests.len(), "stopping: no new work, requests in flight are finished");
+                break;
+            }
+            Some(answer) = daemon.requests.join_next_with_id() => daemon.answered(answer),
+            asked = control.recv(), if control_open => match asked {
+                Some(asked) => daemon.control(asked),
+                None => control_open = false,
+            },
+            Some(files) = edits.recv() => {
+                let schema = daemon.rules.schema();
+                daemon.reload(Some(files), schema);
+            }
+            Some(schema) = new_schemas.recv() => daemon.reload(None, schema),
+            message = messages.recv() => match message {
+                Some(message) => {
+                    daemon.hear(message);
+                    for _ in 1..MESSAGES {
+                        match messages.try_recv() {
+                            Ok(message) => daemon.hear(message),
+                            Err(_) => break,
+                        }
+                    }
+                }
+                None => anyhow::bail!("the cluster's watches have ended"),
+            },
+            () = tokio::time::sleep(until(wake)) => {}
+        }
+    }
+    following.shutdown().await;
+    daemon.finish().await;
+    Ok(())
+}
+
+/// How long to sleep. A turn that left work comes back at once, after a look at what else has come.
+fn until(wake: Option<Timestamp>) -> Duration {
+    let left = wake.map(|at| at.duration_since(Timestamp::now()));
+    match left {
+        Some(left) => Duration::try_from(left)
+            .unwrap_or(Duration::ZERO)
+            .min(HEARTBEAT),
+        None => HEARTBEAT,
+    }
+}
+
+struct Daemon {
+    engine: Engine,
+    rules: Rules,
+    cluster: Arc<dyn Cluster>,
+    teller: Teller,
+    requests: JoinSet<(RequestId, Outcome)>,
+    /// So that a request whose task died is answered too.
+    ids: HashMap<Id, RequestId>,
+    started: Instant,
+    schemas: mpsc::Sender<Schema>,
+}
+
+impl Daemon {
+    fn turn(&mut self) -> Option<Timestamp> {
+        let now = Timestamp::now();
+        let mut effects = vec![];
+        let wake = self.engine.poll(now, BUDGET, &mut effects);
+        for effect in effects {
+            match effect {
+                Effect::Write(id, write) => {
+                    let request = self.cluster.write(*write);
+                    self.send(id, request);
+                }
+                Effect::Read(id, key) => {
+                    let request = self.cluster.read(key);
+                    self.send(id, request);
+                }
+                Effect::Report(report) => self.teller.tell(report),
+            }
+        }
+        self.teller.turned(now, self.requests.len());
+        wake
+    }
+
+    fn send(&mut self, id: RequestId, request: futures::future::BoxFuture<'static, Outcome>) {
+        let task = self.requests.spawn(async move { (id, request.await) });
+        self.ids.insert(task.id(), id);
+    }
+
+    fn answered(&mut self, answer: Result<(Id, (RequestId, Outcome)), tokio::task::JoinError>) {
+        let (id, outcome) = match answer {
+            Ok((task, answer)) => {
+                self.ids.remove(&task);
+                answer
+            }
+            Err(error) => {
+                tracing::error!(%error, "a request died: its outcome is unknown");
+                match self.ids.remove(&error.id()) {
+                    Some(id) => (id, Outcome::Failed(Fault::Timeout)),
+                    None => return,
+                }
+            }
+        };
+        self.engine.complete(id, outcome, Timestamp::now());
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Observed(observations) => {
+                let now = Timestamp::now();
+                for observation in observations {
+                    self.teller.observed(&observation);
+                    self.engine.observe(observation, now);
+                }
+            }
+            Message::KindsChanged => {
+                let cluster = self.cluster.clone();
+                let schemas = self.schemas.clone();
+                tokio::spawn(async move {
+                    loop {
+                        match cluster.schema().await {
+                            Ok(schema) => {
+                                // Closed only when the daemon stops.
+                                let _ = schemas.send(schema).await;
+                                return;
+                            }
+                            Err(error) => {
+                                tracing::warn!(%error, "the cluster's kinds cannot be read; asking again");
+                                tokio::time::sleep(SCHEMA_RETRY).await;
+                            }
+                        }
+                        if schemas.is_closed() {
+                            return;
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    /// Compiles files (the last ones, if there are no new ones) against a schema, and puts what is good of them in force.
+    fn reload(&mut self, files: Option<FileSet>, schema: Schema) {
+        let began = Instant::now();
+        let loaded = self.rules.load(files, schema);
+        self.teller.reloaded(&loaded, began);
+        if let Some(set) = loaded.set {
+            self.engine.load(set, Timestamp::now());
+            self.follow();
+        }
+    }
+
+    fn follow(&mut self) {
+        let wanted = self.engine.wanted();
+        self.teller.following(&wanted);
+        self.cluster.follow(wanted);
+    }
+
+    fn control(&mut self, asked: Control) {
+        let now = Timestamp::now();
+        match asked {
+            Control::Freeze(frozen) => {
+                tracing::warn!(frozen, "the freeze switch was pressed");
+                self.engine.set_frozen(frozen, now);
+                self.teller.metrics.frozen.set(frozen.into());
+                self.teller.status.lock().frozen = frozen;
+            }
+            Control::Acknowledge(Some(rule), answer) => {
+                let known = self.engine.acknowledge(&rule, now);
+                tracing::warn!(rule, known, "a stopped rule was acknowledged");
+                if known {
+                    self.teller.acknowledged(&rule);
+                }
+                let _ = answer.send(known);
+            }
+            Control::Acknowledge(None, answer) => {
+                let set = self.rules.acknowledge();
+                let _ = answer.send(set.is_some());
+                if let Some(set) = set {
+                    tracing::warn!(
+                        rules = set.rules().len(),
+                        "the loss of rules was acknowledged"
+                    );
+                    self.teller.in_force(&set, &[], None);
+                    self.engine.load(set, now);
+                    self.follow();
+                }
+            }
+        }
+    }
+
+    /// With `once`: everything has been listed, and nothing is left to do now.
+    fn is_done(&self, wake: Option<Timestamp>) -> bool {
+        let listed = {
+            let status = self.teller.status.lock();
+            status.kinds.values().all(|(_, following)| match following {
+                Following::Synced => true,
+                Following::Listing => false,
+                // A connection that fails at once may come back in a moment.
+                Following::Lost(Lost::Unreachable(_)) => self.started.elapsed() > PATIENCE,
+                Following::Lost(_) => true,
+            })
+        };
+        listed
+            && self.requests.is_empty()
+            && self.engine.is_idle()
+            && wake.is_none_or(|at| at > Timestamp::now())
+    }
+
+    /// Waits for what is in flight.
+    async fn finish(&mut self) {
+        let end = tokio::time::Instant::now() + GRACE;
+        while let Ok(Some(answer)) =
+            tokio::time::timeout_at(end, self.requests.join_next_with_id()).await
+        {
+            self.answered(answer);
+            // Only to hear what became of it: what else the engine wants is not done any more.
+            let mut effects = vec![];
+            self.engine.poll(Timestamp::now(), 0, &mut effects);
+            for effect in effects {
+                if let Effect::Report(report) = effect {
+                    self.teller.tell(report);
+                }
+            }
+        }
+        if !self.requests.is_empty() {
+            tracing::warn!(
+                requests = self.requests.len(),
+                "requests were not answered in time and are given up"
+            );
+        }
+    }
+}
+
+/// The kinds that could not be looked at, for the exit code of a single pass.
+pub fn undecided(status: &Shared) -> Vec<String> {
+    status
+        .lock()
+        .kinds
+        .iter()
+        .filter_map(|(kind, (_, following))| match following {
+            Following::Lost(Lost::Forbidden(why)) => Some(format!("{kind}: forbidden: {why}")),
+            Following::Lost(Lost::Unreachable(why)) => Some(format!("{kind}: {why}")),
+            Following::Listing => Some(format!("{kind}: not listed")),
+            Following::Synced | Following::Lost(Lost::NoSuchKind) => None,
+        })
+        .collect()
+}
+
+/// What an observation says about how its kind is followed.
+fn following(observation: &Observation) -> Option<(&crate::object::GroupKind, Following)> {
+    match observation {
+        Observation::ListDone { kind } => Some((kind, Following::Synced)),
+        Observation::Lost { kind, why } => Some((kind, Following::Lost(why.clone()))),
+        _ => None,
+    }
+}

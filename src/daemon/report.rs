@@ -1,0 +1,251 @@
+//! What the daemon says: each report is counted, logged, written to the status, and handed on.
+
+use super::following;
+use super::rules::Loaded;
+use crate::engine::{Fault, Lost, Observation, Report, WatchedKind};
+use crate::observe::status::Following;
+use crate::observe::{Metrics, Shared};
+use crate::rule::Mode;
+use crate::rule::problem::Severity;
+use crate::rule::set::RuleSet;
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Says it.
+pub struct Teller {
+    pub(super) metrics: Metrics,
+    pub(super) status: Shared,
+    audience: Box<dyn FnMut(Report) + Send>,
+}
+
+impl Teller {
+    /// Counts into `metrics`, writes into `status`, hands on to `audience`.
+    pub fn new(
+        metrics: Metrics,
+        status: Shared,
+        audience: Box<dyn FnMut(Report) + Send>,
+    ) -> Teller {
+        Teller {
+            metrics,
+            status,
+            audience,
+        }
+    }
+
+    /// The loop has turned.
+    pub(super) fn turned(&mut self, now: Timestamp, in_flight: usize) {
+        self.metrics.in_flight.set(in_flight as i64);
+        let mut status = self.status.lock();
+        status.turned = now;
+        status.in_flight = in_flight;
+    }
+
+    pub(super) fn observed(&mut self, observation: &Observation) {
+        self.metrics.observed(observation);
+        if let Observation::Undecodable { kind, reason } = observation {
+            tracing::warn!(%kind, error = %reason, "an object was left out");
+        }
+        let Some((kind, following)) = following(observation) else {
+            return;
+        };
+        let mut status = self.status.lock();
+        let Some((_, known)) = status.kinds.get_mut(kind) else {
+            return;
+        };
+        if *known != following {
+            match &following {
+                Following::Lost(Lost::NoSuchKind) => {
+                    tracing::warn!(%kind, "the cluster has no such kind: its rules wait until it has")
+                }
+                Following::Lost(Lost::Forbidden(why)) => {
+                    tracing::error!(%kind, error = %why, "RBAC forbids to follow this kind: its rules wait")
+                }
+                Following::Lost(Lost::Unreachable(why)) => {
+                    tracing::warn!(%kind, error = %why, "this kind cannot be followed now: its rules wait")
+                }
+                _ => tracing::info!(%kind, "followed"),
+            }
+            *known = following;
+        }
+        if !status.ready && status.is_settled() {
+            status.ready = true;
+            self.metrics.ready.set(1);
+            tracing::info!(
+                kinds = status.kinds.len(),
+                "ready: every kind has been listed"
+            );
+        }
+    }
+
+    /// These kinds are followed from now on.
+    pub(super) fn following(&mut self, wanted: &[WatchedKind]) {
+        let mut status = self.status.lock();
+        let mut kinds = std::mem::take(&mut status.kinds);
+        for watched in wanted {
+            let former = kinds.remove(&watched.kind);
+            let entry = former.filter(|(version, _)| *version == watched.version);
+            status.kinds.insert(
+                watched.kind.clone(),
+                entry.unwrap_or((watched.version.clone(), Following::Listing)),
+            );
+        }
+        // No rule, no kind: there is nothing to wait for.
+        if status.kinds.is_empty() {
+            status.ready = true;
+            self.metrics.ready.set(1);
+        }
+    }
+
+    pub(super) fn reloaded(&mut self, loaded: &Loaded, began: Instant) {
+        for problem in &loaded.problems {
+            let place = &problem.place;
+            match problem.severity {
+                Severity::Error => tracing::error!(
+                    file = %place.file, line = place.line, column = place.column, rule = problem.rule.as_deref(),
+                    mend = problem.mend, "{}", problem.message
+                ),
+                Severity::Warning => tracing::warn!(
+                    file = %place.file, line = place.line, column = place.column, rule = problem.rule.as_deref(),
+                    mend = problem.mend, "{}", problem.message
+                ),
+            }
+        }
+        {
+            let mut status = self.status.lock();
+            status.problems = loaded.problems.iter().map(ToString::to_string).collect();
+            status.errors = loaded
+                .problems
+                .iter()
+                .filter(|p| p.severity == Severity::Error)
+                .map(|p| format!("{}:{}: {}", p.place.file, p.place.line, p.message))
+                .collect();
+        }
+        let took = began.elapsed();
+        let (added, changed, removed) = loaded.difference;
+        let millis = took.as_secs_f64() * 1000.0;
+        match (&loaded.set, &loaded.fault) {
+            (None, fault) => {
+                let fault = fault.as_deref().unwrap_or("");
+                self.metrics.reloaded("fault", took);
+                self.status.lock().fault = loaded.fault.clone();
+                tracing::error!(
+                    error = fault,
+                    "this is taken for a fault: the rules stay as they are until POST /acknowledge"
+                );
+            }
+            (Some(set), _) => {
+                let result = if loaded.kept.is_empty() { "ok" } else { "kept" };
+                self.metrics.reloaded(result, took);
+                self.in_force(set, &loaded.kept, loaded.fault.clone());
+                tracing::info!(
+                    rules = set.rules().len(),
+                    added,
+                    changed,
+                    removed,
+                    millis,
+                    "rules are in force"
+                );
+                for rule in &loaded.kept {
+                    tracing::warn!(%rule, "this rule stays in its last good version");
+                }
+                if set.rules().is_empty() {
+                    tracing::warn!("there is no rule: nothing will be done");
+                }
+            }
+        }
+    }
+
+    /// These rules are in force now.
+    pub(super) fn in_force(&mut self, set: &RuleSet, kept: &[Arc<str>], fault: Option<String>) {
+        let count = |mode| set.rules().iter().filter(|r| r.mode == mode).count() as i64;
+        for (state, n) in [
+            ("enforce", count(Mode::Enforce)),
+            ("audit", count(Mode::Audit)),
+            ("off", count(Mode::Off)),
+            ("last_good", kept.len() as i64),
+        ] {
+            self.metrics.rules.with_label_values(&[state]).set(n);
+        }
+        let mut status = self.status.lock();
+        status.rules = set.rules().to_vec();
+        status.kept = kept.to_vec();
+        status.fault = fault;
+        // A rule that changed or went starts afresh.
+        let names: Vec<Arc<str>> = status.rules.iter().map(|r| r.name.clone()).collect();
+        status.aborted.retain(|rule, _| names.contains(rule));
+    }
+
+    pub(super) fn acknowledged(&mut self, rule: &str) {
+        self.status.lock().aborted.remove(rule);
+    }
+
+    /// Counts, logs, hands on.
+    pub fn tell(&mut self, report: Report) {
+        match &report {
+            Report::Changed {
+                changes,
+                outcome,
+                took,
+            } => {
+                for change in changes {
+                    self.metrics.changed(change, outcome, *took);
+                    let object = &change.object;
+                    let (rule, verb, millis) = (
+                        &*change.rule,
+                        change.verb.as_str(),
+                        took.as_secs_f64() * 1000.0,
+                    );
+                    match outcome {
+                        Ok(()) => tracing::info!(rule, %object, verb, millis, "changed"),
+                        Err(Fault::Stale) => {
+                            tracing::debug!(rule, %object, verb, millis, "changed by somebody meanwhile: decided again")
+                        }
+                        Err(fault) => {
+                            tracing::warn!(rule, %object, verb, millis, error = ?fault, "not changed")
+                        }
+                    }
+                }
+                let mut status = self.status.lock();
+                match outcome {
+                    Ok(()) => status.made += 1,
+                    Err(Fault::Stale) => {}
+                    Err(_) => status.failed += 1,
+                }
+            }
+            Report::WouldChange(change) => {
+                self.metrics.would_change(change);
+                tracing::info!(rule = %change.rule, object = %change.object, verb = change.verb.as_str(), "would change");
+            }
+            Report::Finding(finding) => {
+                if self.status.lock().add_finding(finding) {
+                    self.metrics.finding(finding, true);
+                }
+                tracing::warn!(
+                    rule = %finding.rule, object = %finding.object, reason = %finding.reason, "{}", finding.message
+                );
+            }
+            Report::FindingEnded(finding) => {
+                if self.status.lock().end_finding(finding) {
+                    self.metrics.finding(finding, false);
+                }
+                tracing::info!(rule = %finding.rule, object = %finding.object, reason = %finding.reason, "no longer so");
+            }
+            Report::Aborted {
+                rule,
+                due,
+                acted,
+                limit,
+            } => {
+                self.status
+                    .lock()
+                    .aborted
+                    .insert(rule.clone(), limit.clone());
+                tracing::error!(
+                    %rule, due, acted, limit, "this rule was stopped: it does nothing more until it is changed or acknowledged"
+                );
+            }
+        }
+        (self.audience)(report);
+    }
+}

@@ -1,0 +1,185 @@
+//! `--listen`: `/metrics`, `/healthz`, `/readyz`, `/status`; and the switches `POST /freeze`, `/unfreeze`, `/acknowledge?rule=NAME`.
+//!
+//! The switches are accepted from loopback addresses only, whatever the daemon listens on: in a cluster one reaches them through
+//! `kubectl port-forward`, which arrives as loopback, so that the cluster's own rights decide who may. A browser is refused (any request with an
+//! `Origin`), so that no web page can press them.
+
+use super::{Metrics, Shared};
+use axum::Router;
+use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use jiff::{SignedDuration, Timestamp};
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+/// A loop that has not turned for this long is stuck: `/healthz` says so, and the kubelet restarts the daemon.
+const STUCK: SignedDuration = SignedDuration::from_secs(60);
+
+/// What a person asks of the daemon.
+#[derive(Debug)]
+pub enum Control {
+    /// Every rule behaves as in Audit (`true`), or as its mode says again.
+    Freeze(bool),
+    /// Let a stopped rule go on, or without a name take a reload into force that lost many rules; the answer says whether there was something to acknowledge.
+    Acknowledge(Option<String>, oneshot::Sender<bool>),
+}
+
+#[derive(Clone)]
+struct Served {
+    metrics: Metrics,
+    status: Shared,
+    control: mpsc::Sender<Control>,
+}
+
+/// Serves until the future is dropped.
+///
+/// # Errors
+/// When accepting connections fails for good.
+pub async fn serve(
+    listener: TcpListener,
+    metrics: Metrics,
+    status: Shared,
+    control: mpsc::Sender<Control>,
+) -> std::io::Result<()> {
+    let served = Served {
+        metrics,
+        status,
+        control,
+    };
+    let router = Router::new()
+        .route("/metrics", get(metrics_page))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/status", get(status_page))
+        .route("/freeze", post(freeze))
+        .route("/unfreeze", post(unfreeze))
+        .route("/acknowledge", post(acknowledge))
+        .with_state(served);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).await
+}
+
+async fn metrics_page(State(served): State<Served>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (kind, served.metrics.text()).into_response()
+}
+
+async fn healthz(State(served): State<Served>) -> Response {
+    let still = Timestamp::now().duration_since(served.status.lock().turned);
+    if still > STUCK {
+        let text = format!("the loop has not turned for {} s\n", still.as_secs());
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    }
+    "ok\n".into_response()
+}
+
+async fn readyz(State(served): State<Served>) -> Response {
+    let status = served.status.lock();
+    if status.ready {
+        return "ok\n".into_response();
+    }
+    let waiting: Vec<String> = status
+        .kinds
+        .iter()
+        .filter(|(_, (_, following))| *following != super::status::Following::Synced)
+        .map(|(kind, _)| kind.to_string())
+        .collect();
+    let text = if waiting.is_empty() {
+        "starting\n".to_owned()
+    } else {
+        format!("not listed yet: {}\n", waiting.join(", "))
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+async fn status_page(State(served): State<Served>) -> Response {
+    let status = served.status.lock().json();
+    axum::Json(status).into_response()
+}
+
+/// Why a switch is not pressed for this peer.
+fn refuse(peer: SocketAddr, headers: &HeaderMap) -> Option<Response> {
+    let loopback = match peer.ip() {
+        std::net::IpAddr::V4(ip) => ip.is_loopback(),
+        std::net::IpAddr::V6(ip) => {
+            ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
+        }
+    };
+    if loopback && !headers.contains_key(header::ORIGIN) {
+        return None;
+    }
+    let text = "only from the loopback address (kubectl port-forward), and not from a browser\n";
+    Some((StatusCode::FORBIDDEN, text).into_response())
+}
+
+async fn freeze(
+    State(served): State<Served>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    set_frozen(served, peer, &headers, true).await
+}
+
+async fn unfreeze(
+    State(served): State<Served>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    set_frozen(served, peer, &headers, false).await
+}
+
+async fn set_frozen(
+    served: Served,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    frozen: bool,
+) -> Response {
+    if let Some(refused) = refuse(peer, headers) {
+        return refused;
+    }
+    match served.control.send(Control::Freeze(frozen)).await {
+        Ok(()) if frozen => "frozen: every rule behaves as in Audit\n".into_response(),
+        Ok(()) => "rules act as their mode says\n".into_response(),
+        Err(_) => stopping(),
+    }
+}
+
+async fn acknowledge(
+    State(served): State<Served>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if let Some(refused) = refuse(peer, &headers) {
+        return refused;
+    }
+    let query = query.unwrap_or_default();
+    let rule = url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "rule")
+        .map(|(_, rule)| rule.into_owned());
+    let (answer, answered) = oneshot::channel();
+    let control = Control::Acknowledge(rule.clone(), answer);
+    if served.control.send(control).await.is_err() {
+        return stopping();
+    }
+    match (answered.await, rule) {
+        (Ok(true), Some(rule)) => format!("rule {rule} goes on\n").into_response(),
+        (Ok(true), None) => "the rules as they are on disk are in force\n".into_response(),
+        (Ok(false), Some(rule)) => {
+            let text = format!("rule {rule} was not stopped\n");
+            (StatusCode::NOT_FOUND, text).into_response()
+        }
+        (Ok(false), None) => {
+            let text = "no reload waits; for a rule that was stopped: /acknowledge?rule=NAME\n";
+            (StatusCode::NOT_FOUND, text).into_response()
+        }
+        (Err(_), _) => stopping(),
+    }
+}
+
+fn stopping() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response()
+}

@@ -1,0 +1,175 @@
+//! What the daemon is doing, shared with the HTTP server and shown as `/status`.
+
+use crate::decide::{Finding, Reason};
+use crate::engine::Lost;
+use crate::object::{GroupKind, ObjectKey};
+use crate::rule::{Mode, Rule};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Findings that `/status` lists; all of them are counted.
+const MOST_LISTED: usize = 500;
+/// Problems of rule files that `/status` lists.
+const MOST_PROBLEMS: usize = 100;
+
+/// How a kind is followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Following {
+    /// Its list has not ended yet.
+    Listing,
+    /// Its objects are known.
+    Synced,
+    /// They are not.
+    Lost(Lost),
+}
+
+/// The state itself.
+pub struct Status {
+    /// When the daemon began.
+    pub started: Timestamp,
+    /// The loop's last turn, for `/healthz`.
+    pub turned: Timestamp,
+    /// Whether every kind has been listed once, or is known not to be there.
+    pub ready: bool,
+    /// Every rule behaves as in Audit.
+    pub frozen: bool,
+    /// In force.
+    pub rules: Vec<Arc<Rule>>,
+    /// Of these, in their last good version.
+    pub kept: Vec<Arc<str>>,
+    /// A reload that was taken for a fault.
+    pub fault: Option<String>,
+    /// Problems of rule files, as `check` prints them.
+    pub problems: Vec<String>,
+    /// Of these, the errors, each in one line.
+    pub errors: Vec<String>,
+    /// Kinds that are followed: version and state.
+    pub kinds: BTreeMap<GroupKind, (Arc<str>, Following)>,
+    /// Changes made and failed since the start.
+    pub made: u64,
+    /// See `made`.
+    pub failed: u64,
+    /// Rules that were stopped, and the limit.
+    pub aborted: BTreeMap<Arc<str>, String>,
+    /// Requests not answered yet.
+    pub in_flight: usize,
+    findings: HashMap<(Arc<str>, ObjectKey, Reason), String>,
+}
+
+/// Shared by the daemon, which writes, and the HTTP server, which reads.
+pub type Shared = Arc<Mutex<Status>>;
+
+impl Status {
+    /// At the start.
+    pub fn new(now: Timestamp) -> Status {
+        Status {
+            started: now,
+            turned: now,
+            ready: false,
+            frozen: false,
+            rules: vec![],
+            kept: vec![],
+            fault: None,
+            problems: vec![],
+            errors: vec![],
+            kinds: BTreeMap::new(),
+            made: 0,
+            failed: 0,
+            aborted: BTreeMap::new(),
+            in_flight: 0,
+            findings: HashMap::new(),
+        }
+    }
+
+    /// Whether all that can be known is known: nothing is still being listed.
+    pub fn is_settled(&self) -> bool {
+        self.kinds
+            .values()
+            .all(|(_, following)| *following != Following::Listing)
+    }
+
+    /// A finding stands. False if it did already, with another message.
+    pub fn add_finding(&mut self, finding: &Finding) -> bool {
+        self.findings
+            .insert(finding_key(finding), finding.message.clone())
+            .is_none()
+    }
+
+    /// A finding ended. False if it was not known.
+    pub fn end_finding(&mut self, finding: &Finding) -> bool {
+        self.findings.remove(&finding_key(finding)).is_some()
+    }
+
+    /// As `/status` shows it.
+    pub fn json(&self) -> Value {
+        let rules: Vec<Value> = self
+            .rules
+            .iter()
+            .map(|rule| {
+                json!({
+                    "name": *rule.name,
+                    "mode": mode(rule.mode),
+                    "description": rule.description,
+                    "file": *rule.source.0,
+                    "line": rule.source.1,
+                    "lastGood": self.kept.contains(&rule.name),
+                    "aborted": self.aborted.get(&rule.name),
+                })
+            })
+            .collect();
+        let kinds: Vec<Value> = self
+            .kinds
+            .iter()
+            .map(|(kind, (version, following))| {
+                let (state, reason) = match following {
+                    Following::Listing => ("Listing", None),
+                    Following::Synced => ("Synced", None),
+                    Following::Lost(Lost::NoSuchKind) => ("NoSuchKind", None),
+                    Following::Lost(Lost::Forbidden(why)) => ("Forbidden", Some(why)),
+                    Following::Lost(Lost::Unreachable(why)) => ("Unreachable", Some(why)),
+                };
+                json!({"kind": kind.to_string(), "version": **version, "state": state, "reason": reason})
+            })
+            .collect();
+        let mut by_reason: BTreeMap<String, usize> = BTreeMap::new();
+        for (_, _, reason) in self.findings.keys() {
+            *by_reason.entry(reason.to_string()).or_default() += 1;
+        }
+        let mut listed: Vec<_> = self.findings.iter().collect();
+        listed.sort_by(|a, b| a.0.cmp(b.0));
+        listed.truncate(MOST_LISTED);
+        json!({
+            "startedAt": self.started.to_string(),
+            "ready": self.ready,
+            "frozen": self.frozen,
+            "rules": rules,
+            "fault": self.fault,
+            "problems": self.problems.iter().take(MOST_PROBLEMS).collect::<Vec<_>>(),
+            "kinds": kinds,
+            "changes": {"made": self.made, "failed": self.failed},
+            "requestsInFlight": self.in_flight,
+            "findings": {
+                "total": self.findings.len(),
+                "byReason": by_reason,
+                "listed": listed.iter().map(|((rule, object, reason), message)| json!({
+                    "rule": **rule, "object": object.to_string(), "reason": reason.to_string(), "message": message,
+                })).collect::<Vec<_>>(),
+            },
+        })
+    }
+}
+
+fn finding_key(finding: &Finding) -> (Arc<str>, ObjectKey, Reason) {
+    (finding.rule.clone(), finding.object.clone(), finding.reason)
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Audit => "Audit",
+        Mode::Enforce => "Enforce",
+        Mode::Off => "Off",
+    }
+}

@@ -1,0 +1,426 @@
+//! Every option of every command, with its environment variable, default, unit and bound.
+//!
+//! An option given on the command line wins over its variable. A variable of a repeatable option takes several values separated by commas.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ordain",
+    version,
+    about = "Keeps Kubernetes objects the way your rules say.",
+    long_about = "Keeps Kubernetes objects the way your rules say. A rule is a YAML file: which objects it is about, and what must be \
+                  true of them or be done with them.",
+    after_help = "Examples:\n  \
+        ordain run --manifests examples/shop/cluster --rules examples/shop/rules   see it work, without a cluster\n  \
+        ordain check rules                                                         is every rule file well-formed?\n  \
+        ordain plan --rules rules                                                  what would be changed now?\n  \
+        ordain test rules                                                          run the rules' tests\n  \
+        ordain run --rules rules                                                   the daemon\n\n\
+        Every option has an environment variable of the same name: ORDAIN_RULES, ORDAIN_LOG_LEVEL, …",
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = false
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Follow rules and cluster, and reconcile until told to stop
+    #[command(after_help = "Examples:\n  \
+        ordain run --rules rules                              the daemon on the cluster of the current kubeconfig\n  \
+        ordain run --rules rules --audit-only                 the same, but nothing is changed\n  \
+        ordain run --once --rules rules                       one full pass, for cron jobs and pipelines\n  \
+        ordain run --manifests cluster --rules rules          the cluster is a folder of YAML files; edits of them are followed\n  \
+        ordain run --once --manifests cluster --rules rules --write-manifests result\n\n\
+        Exit code: 0 after a clean stop or when all is done; with --once 3 if a request was refused, a limit or breaker stopped \
+        something, or an error kept a test undecided; 2 wrong usage.")]
+    Run(Box<RunSettings>),
+    /// Compile rule files without any cluster
+    #[command(after_help = "Examples:\n  \
+        ordain check rules\n  \
+        ordain check rules --manifests crds        kinds of the CustomResourceDefinitions there are known too\n  \
+        cat rule.yaml | ordain check -\n\n\
+        Exit code: 0 good, 1 problems, 2 wrong usage.")]
+    Check(CheckSettings),
+    /// Show what Enforce would do now; write nothing
+    #[command(after_help = "Examples:\n  \
+        ordain plan --rules rules                                on the cluster of the current kubeconfig\n  \
+        ordain plan --rules rules --manifests cluster            on a folder of YAML files\n  \
+        ordain plan --rules rules --rule 'replicas-*' -o json\n  \
+        ordain plan --manifests cluster --now 2026-03-01T00:00:00Z\n\n\
+        Exit code: 0 nothing to change, 1 changes, 3 could not tell, 2 wrong usage.")]
+    Plan(PlanSettings),
+    /// Run every RuleTest found
+    #[command(after_help = "Examples:\n  \
+        ordain test rules\n  \
+        ordain test rules/jobs/tests/finished-jobs.yaml -o json\n\n\
+        Exit code: 0 all pass, 1 some fail, 2 wrong usage.")]
+    Test(TestSettings),
+    /// Print the completion script of a shell
+    #[command(after_help = "Examples:\n  \
+        ordain completions bash > /etc/bash_completion.d/ordain\n  \
+        ordain completions zsh > ~/.zfunc/_ordain")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which rules.
+#[derive(Args, Clone, Debug)]
+pub struct RuleOptions {
+    /// A rule file, or a folder read recursively; `-` is standard input. Repeatable
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "ORDAIN_RULES",
+        default_value = "rules",
+        value_delimiter = ','
+    )]
+    pub rules: Vec<PathBuf>,
+    /// Only rules of these names; globs, `!` excludes. Repeatable [default: all]
+    #[arg(
+        long = "rule",
+        value_name = "NAME",
+        env = "ORDAIN_RULE",
+        value_delimiter = ','
+    )]
+    pub only: Vec<String>,
+}
+
+/// Which cluster.
+#[derive(Args, Clone, Debug)]
+pub struct ClusterOptions {
+    /// The cluster is these YAML and JSON files, in memory; they are never changed. Repeatable [default: a real cluster]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "ORDAIN_MANIFESTS",
+        value_delimiter = ',',
+        conflicts_with_all = ["kubeconfig", "context"]
+    )]
+    pub manifests: Vec<PathBuf>,
+    /// Kubeconfig file [default: $KUBECONFIG, else in-cluster]
+    #[arg(long, value_name = "FILE", env = "ORDAIN_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig [default: its current one]
+    #[arg(long, value_name = "NAME", env = "ORDAIN_CONTEXT")]
+    pub context: Option<String>,
+    /// Only look into this namespace; rights in it alone are enough. Repeatable [default: all]
+    #[arg(
+        long = "namespace",
+        short = 'n',
+        value_name = "NS",
+        env = "ORDAIN_NAMESPACE",
+        value_delimiter = ','
+    )]
+    pub namespaces: Vec<String>,
+}
+
+/// The time to evaluate at.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct TimeOptions {
+    /// The time to evaluate at, RFC 3339 (`2026-01-31T12:00:00Z`) [default: the clock]
+    #[arg(long, value_name = "TIME", env = "ORDAIN_NOW")]
+    pub now: Option<Timestamp>,
+}
+
+impl TimeOptions {
+    /// The time given, else the clock's.
+    pub fn now(self) -> Timestamp {
+        self.now.unwrap_or_else(Timestamp::now)
+    }
+}
+
+/// How results are printed.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct OutputOptions {
+    /// How the result is printed; `json` is one document with stable field names
+    #[arg(
+        long,
+        short = 'o',
+        value_enum,
+        value_name = "FORMAT",
+        env = "ORDAIN_OUTPUT",
+        default_value_t
+    )]
+    pub output: OutputFormat,
+    /// Colour; `auto` is on a terminal where NO_COLOR is not set
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        env = "ORDAIN_COLOR",
+        default_value_t
+    )]
+    pub color: ColorChoice,
+}
+
+/// `--output`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// `--color`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Also into files and pipes.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// The log, on standard error.
+#[derive(Args, Clone, Debug)]
+pub struct LogOptions {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or filters such as `info,ordain::engine=debug`
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "ORDAIN_LOG_LEVEL",
+        default_value = "info"
+    )]
+    pub log_level: String,
+    /// [default: text on a terminal, else json]
+    #[arg(long, value_enum, value_name = "FORMAT", env = "ORDAIN_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// `--log-format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `ordain check`
+#[derive(Args, Clone, Debug)]
+pub struct CheckSettings {
+    /// Rule files, or folders read recursively; `-` is standard input
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Kinds of CustomResourceDefinitions among these YAML files are known too. Repeatable
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "ORDAIN_MANIFESTS",
+        value_delimiter = ','
+    )]
+    pub manifests: Vec<PathBuf>,
+    /// Only rules of these names; globs, `!` excludes. Repeatable [default: all]
+    #[arg(
+        long = "rule",
+        value_name = "NAME",
+        env = "ORDAIN_RULE",
+        value_delimiter = ','
+    )]
+    pub only: Vec<String>,
+    /// How the result is printed.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// `ordain plan`
+#[derive(Args, Clone, Debug)]
+pub struct PlanSettings {
+    /// Which rules.
+    #[command(flatten)]
+    pub rules: RuleOptions,
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterOptions,
+    /// When.
+    #[command(flatten)]
+    pub time: TimeOptions,
+    /// The daemon's own namespace, protected with everything in it
+    #[arg(
+        long,
+        value_name = "NS",
+        env = "ORDAIN_STATE_NAMESPACE",
+        default_value = "ordain-system"
+    )]
+    pub state_namespace: String,
+    /// How the result is printed.
+    #[command(flatten)]
+    pub output: OutputOptions,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// `ordain test`
+#[derive(Args, Clone, Debug)]
+pub struct TestSettings {
+    /// Test files, or folders read recursively
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Kinds of CustomResourceDefinitions among these YAML files are known too. Repeatable
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "ORDAIN_MANIFESTS",
+        value_delimiter = ','
+    )]
+    pub manifests: Vec<PathBuf>,
+    /// Only rules of these names; globs, `!` excludes. Repeatable [default: all]
+    #[arg(
+        long = "rule",
+        value_name = "NAME",
+        env = "ORDAIN_RULE",
+        value_delimiter = ','
+    )]
+    pub only: Vec<String>,
+    /// The time of steps that name none.
+    #[command(flatten)]
+    pub time: TimeOptions,
+    /// How the result is printed.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// `ordain run`
+#[derive(Args, Clone, Debug)]
+pub struct RunSettings {
+    /// One full pass over everything, until nothing is left to do now, then stop
+    #[arg(long, env = "ORDAIN_ONCE", value_parser = clap::builder::BoolishValueParser::new())]
+    pub once: bool,
+    /// Which rules.
+    #[command(flatten)]
+    pub rules: RuleOptions,
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterOptions,
+    /// Where /metrics, /healthz, /readyz and /status are served. POST /freeze, /unfreeze and /acknowledge?rule=NAME are accepted from
+    /// the loopback address only, which is where a `kubectl port-forward` arrives from
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "ORDAIN_LISTEN",
+        default_value = "127.0.0.1:9464"
+    )]
+    pub listen: SocketAddr,
+    /// Frozen: every rule behaves as in Audit until POST /unfreeze
+    #[arg(long, env = "ORDAIN_AUDIT_ONLY", value_parser = clap::builder::BoolishValueParser::new())]
+    pub audit_only: bool,
+    /// With --manifests: the resulting objects go here, one file per namespace
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "ORDAIN_WRITE_MANIFESTS",
+        requires = "manifests"
+    )]
+    pub write_manifests: Option<PathBuf>,
+    /// The daemon's own namespace, protected with everything in it
+    #[arg(
+        long,
+        value_name = "NS",
+        env = "ORDAIN_STATE_NAMESPACE",
+        default_value = "ordain-system"
+    )]
+    pub state_namespace: String,
+    /// Requests in flight at once, 1 to 1024
+    #[arg(long, value_name = "N", env = "ORDAIN_WORKERS", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: u16,
+    /// Writes a second, with a burst of as many; 0 is no limit
+    #[arg(long, value_name = "N", env = "ORDAIN_WRITE_RATE", default_value_t = 200, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub write_rate: u32,
+    /// With --once --manifests: the time to evaluate at.
+    #[command(flatten)]
+    pub time: TimeOptions,
+    /// How the result is printed.
+    #[command(flatten)]
+    pub output: OutputOptions,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_a_variable_of_its_name() {
+        for command in Arguments::command().get_subcommands() {
+            for option in command.get_opts() {
+                let long = option.get_long().unwrap();
+                let variable = option.get_env().map(|v| v.to_string_lossy().into_owned());
+                let expected = format!("ORDAIN_{}", long.replace('-', "_").to_uppercase());
+                assert_eq!(
+                    variable,
+                    Some(expected),
+                    "--{long} of {}",
+                    command.get_name()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.get_after_help().unwrap().to_string();
+            assert!(
+                help.contains(&format!("ordain {}", command.get_name())),
+                "{help}"
+            );
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_documentation() {
+        let Command::Run(run) = Arguments::parse_from(["ordain", "run"]).command else {
+            unreachable!()
+        };
+        assert_eq!(run.listen.to_string(), "127.0.0.1:9464");
+        assert_eq!(run.rules.rules, [PathBuf::from("rules")]);
+        assert_eq!(run.workers, 32);
+        assert_eq!(run.write_rate, 200);
+        assert_eq!(run.log.log_level, "info");
+    }
+
+    #[test]
+    fn out_of_bounds_is_wrong_usage() {
+        for wrong in [
+            &["ordain", "run", "--workers", "0"][..],
+            &["ordain", "run", "--workers", "2000"],
+            &["ordain", "run", "--write-manifests", "x"],
+            &["ordain", "run", "--manifests", "x", "--context", "y"],
+            &["ordain", "check"],
+            &["ordain"],
+            &["ordain", "plan", "--now", "tomorrow"],
+        ] {
+            let error = Arguments::try_parse_from(wrong).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{wrong:?}: {error}");
+        }
+    }
+}
