@@ -4,8 +4,11 @@
 //! no bound on work, quotes values in its errors, has no loops over two variables and looks names up as text; so the syntax tree is
 //! compiled to [`code`] and run by [`eval`], on records as they are: reading a field allocates nothing.
 //!
-//! * [`guard`] bounds the text before any parser sees it; [`code`] resolves names, functions and argument counts, evaluates literals and
-//!   collects all problems; [`value`] is what expressions compute with; [`functions`] are the libraries; [`template`] is YAML with `${ }`.
+//! * Text to code: [`guard`] bounds the text before any parser sees it, [`syntax`] words what the parser refuses, [`compile`] with
+//!   [`calls`] and [`macros`] resolves names, functions and argument counts, evaluates literals and collects all problems.
+//! * Code to value: [`eval`] with [`access`], [`operators`] and [`loops`]; [`value`] is what expressions compute with, [`compare`] orders
+//!   it, [`output`] turns it into text and JSON; [`functions`] are the libraries, one file each.
+//! * [`template`] is YAML with `${ }`.
 //! * A null of an object counts as absent, as everywhere in the language: `has(x)` is false, `?.` gives no value.
 //! * Unlike upstream CEL there is no type checker: a call is resolved by name and number of arguments at load, and by the kinds of its
 //!   arguments when it runs (literals: at load). `duration()` also takes `d` and `w`. `base64.encode` takes text and `base64.decode`
@@ -13,10 +16,18 @@
 //! * Bounds: 16 KiB of text, 32 levels of brackets, 160 operators in a row, a million steps an evaluation, 1 MiB of text or result.
 //! * Errors name fields and kinds of values, never the values: those may come from a Secret.
 
+mod access;
+mod calls;
 mod code;
+mod compare;
+mod compile;
 mod eval;
 mod functions;
 mod guard;
+mod loops;
+mod macros;
+mod operators;
+mod output;
 mod syntax;
 mod template;
 #[cfg(test)]
@@ -127,7 +138,7 @@ impl Expr {
         let program = cel::Env::default()
             .compile(text)
             .map_err(|errors| vec![syntax::problem(text, &errors)])?;
-        let compiled = code::compile(text, program.expression(), program.source_info(), names)?;
+        let compiled = compile::compile(text, program.expression(), program.source_info(), names)?;
         Ok(Expr {
             text: text.into(),
             code: compiled.code,
@@ -148,7 +159,7 @@ impl Expr {
     pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Option<Value>, ExprFault> {
         let mut frame = eval::Frame::new(Some(scope));
         let value = frame.eval(&self.code)?;
-        Ok(value::to_json(&mut frame, &value)?)
+        Ok(output::to_json(&mut frame, &value)?)
     }
 
     /// The value if it is a bool, without making a JSON tree. `None` is `optional.none()`.
@@ -188,7 +199,7 @@ impl Expr {
             ))),
             value::Val::Int(n) => Ok(n.to_string()),
             value::Val::Double(d) => Ok(d.to_string()),
-            other => Ok(match value::to_json(&mut frame, &other)? {
+            other => Ok(match output::to_json(&mut frame, &other)? {
                 Some(Value::String(text)) => text,
                 Some(tree) => tree.to_string(),
                 None => String::new(),

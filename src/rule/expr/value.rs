@@ -1,15 +1,12 @@
 //! The values an expression works on. Objects stay records: a map or list of one is a [`Node`], read only where the expression touches it.
 
-use super::eval::{Fault, Frame};
 use crate::object::image::Image;
 use crate::object::quantity::{Format, Quantity};
 use crate::object::{Node, NodeKind};
 use crate::rule::path::Path;
-use base64::Engine;
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Number, Value};
-use std::cmp::Ordering;
+use serde_json::Value;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -304,7 +301,7 @@ impl<'a> Val<'a> {
             (_, Val::Text(name)) => self.member(name),
             (Val::Map(map), _) => map
                 .iter()
-                .find(|(stored, _)| same_scalar(stored, key))
+                .find(|(stored, _)| super::compare::same_scalar(stored, key))
                 .map(|(_, value)| value.clone()),
             _ => None,
         }
@@ -361,259 +358,16 @@ impl<'a> Iterator for MembersOf<'_, 'a> {
     }
 }
 
-/// An int and a double, compared exactly.
-fn compare_int_double(int: i128, double: f64) -> Option<Ordering> {
-    if double.is_nan() {
-        return None;
-    }
-    // Beyond ±2^65 the double is larger than any integer here.
-    if double >= 36_893_488_147_419_103_232.0 {
-        return Some(Ordering::Less);
-    }
-    if double <= -36_893_488_147_419_103_232.0 {
-        return Some(Ordering::Greater);
-    }
-    let whole = double.trunc();
-    Some(int.cmp(&(whole as i128)).then_with(|| {
-        0.0f64
-            .partial_cmp(&(double - whole))
-            .unwrap_or(Ordering::Equal)
-    }))
-}
-
-fn integer(value: &Val<'_>) -> Option<i128> {
-    match value {
-        Val::Int(n) => Some((*n).into()),
-        Val::UInt(n) => Some((*n).into()),
-        _ => None,
-    }
-}
-
-/// Compares numbers of any kind; `None` for NaN and for what is no number.
-fn compare_numbers(a: &Val<'_>, b: &Val<'_>) -> Option<Ordering> {
-    match (a, b) {
-        (Val::Double(a), Val::Double(b)) => a.partial_cmp(b),
-        (Val::Double(a), b) => compare_int_double(integer(b)?, *a).map(Ordering::reverse),
-        (a, Val::Double(b)) => compare_int_double(integer(a)?, *b),
-        (a, b) => Some(integer(a)?.cmp(&integer(b)?)),
-    }
-}
-
-/// Orders two values of comparable kinds; `None` where CEL knows no order.
-pub(super) fn compare(a: &Val<'_>, b: &Val<'_>) -> Option<Ordering> {
-    match (a, b) {
-        (Val::Bool(a), Val::Bool(b)) => Some(a.cmp(b)),
-        (Val::Text(a), Val::Text(b)) => Some((**a).cmp(&**b)),
-        (Val::Bytes(a), Val::Bytes(b)) => Some(a.cmp(b)),
-        (Val::Timestamp(a), Val::Timestamp(b)) => Some(a.cmp(b)),
-        (Val::Duration(a), Val::Duration(b)) => Some(a.cmp(b)),
-        _ => compare_numbers(a, b),
-    }
-}
-
-/// Equality of everything that is no list, map or optional.
-fn same_scalar(a: &Val<'_>, b: &Val<'_>) -> bool {
-    match (a, b) {
-        (Val::Null, Val::Null) => true,
-        (Val::Quantity(a), Val::Quantity(b)) => a.amount == b.amount,
-        (Val::Semver(a), Val::Semver(b)) => a.cmp_precedence(b).is_eq(),
-        (Val::Ip(a), Val::Ip(b)) => a == b,
-        (Val::Cidr(a), Val::Cidr(b)) => a == b,
-        (Val::Url(a), Val::Url(b)) => a.text == b.text,
-        (Val::Image(a), Val::Image(b)) => a == b,
-        (Val::Type(a), Val::Type(b)) => a == b,
-        _ => compare(a, b).is_some_and(Ordering::is_eq),
-    }
-}
-
-/// CEL's `==`: by value, deep, maps in any order; values of different kinds are not equal.
-pub(super) fn equal<'a>(
-    frame: &mut Frame<'_, 'a>,
-    a: &Val<'a>,
-    b: &Val<'a>,
-) -> Result<bool, Fault> {
-    match (a, b) {
-        (Val::Optional(a), Val::Optional(b)) => match (a, b) {
-            (Some(a), Some(b)) => equal(frame, a, b),
-            (None, None) => Ok(true),
-            _ => Ok(false),
-        },
-        (Val::NodeList(a), Val::NodeList(b)) | (Val::NodeMap(a), Val::NodeMap(b)) => {
-            frame.charge(a.len().unwrap_or_default())?;
-            Ok(a.same(*b))
+/// A text value for functions that answer with a part of what they were given.
+pub(super) fn part<'a>(whole: &Text<'a>, part: &str) -> Val<'a> {
+    if let Text::Borrowed(text) = whole {
+        // Stays a borrow of the record where the part lies in it.
+        let start = (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+        if let Some(found) = text.get(start..start.saturating_add(part.len()))
+            && std::ptr::eq(found, part)
+        {
+            return Val::Text(Text::Borrowed(found));
         }
-        _ if a.kind() == LIST && b.kind() == LIST => {
-            if a.count() != b.count() {
-                return Ok(false);
-            }
-            let mut others = b.items();
-            for item in a.items() {
-                frame.charge(1)?;
-                match others.next() {
-                    Some(other) if equal(frame, &item, &other)? => {}
-                    _ => return Ok(false),
-                }
-            }
-            Ok(true)
-        }
-        _ if a.kind() == MAP && b.kind() == MAP => {
-            if a.count() != b.count() {
-                return Ok(false);
-            }
-            let cost = 1 + b.count().unwrap_or_default() / 16;
-            for (key, value) in a.members() {
-                frame.charge(cost)?;
-                match b.member_at(&key) {
-                    Some(other) if equal(frame, &value, &other)? => {}
-                    _ => return Ok(false),
-                }
-            }
-            Ok(true)
-        }
-        _ => Ok(same_scalar(a, b)),
     }
-}
-
-/// Go's `strconv.FormatFloat(d, 'g', -1, 64)`, which is what CEL's `string()` writes: with an exponent from a million on.
-pub(super) fn go_double_text(d: f64) -> String {
-    if d.is_nan() {
-        return "NaN".into();
-    }
-    if d.is_infinite() {
-        return if d > 0.0 { "+Inf" } else { "-Inf" }.into();
-    }
-    let scientific = format!("{d:e}");
-    if let Some((mantissa, exponent)) = scientific.split_once('e')
-        && let Ok(exponent) = exponent.parse::<i32>()
-        && !(-4..6).contains(&exponent)
-    {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{mantissa}e{sign}{:02}", exponent.abs());
-    }
-    format!("{d}")
-}
-
-/// A duration as CEL's `string()` writes it: seconds with a fraction, `5400s`.
-pub(super) fn duration_text(duration: SignedDuration) -> String {
-    let sign = if duration.is_negative() { "-" } else { "" };
-    let nanos = duration.subsec_nanos().unsigned_abs();
-    let seconds = duration.as_secs().unsigned_abs();
-    if nanos == 0 {
-        return format!("{sign}{seconds}s");
-    }
-    let fraction = format!("{nanos:09}");
-    format!("{sign}{seconds}.{}s", fraction.trim_end_matches('0'))
-}
-
-/// The text of a scalar, as text around a `${ }` has it; `None` for lists, maps, null, types and optionals.
-pub(super) fn scalar_text(value: &Val<'_>) -> Option<String> {
-    Some(match value {
-        Val::Text(text) => text.to_string(),
-        Val::Bool(b) => b.to_string(),
-        Val::Int(n) => n.to_string(),
-        Val::UInt(n) => n.to_string(),
-        Val::Double(d) => d.to_string(),
-        Val::Timestamp(moment) => moment.to_string(),
-        Val::Duration(duration) => duration_text(*duration),
-        Val::Quantity(quantity) => quantity.text(),
-        Val::Semver(version) => version.to_string(),
-        Val::Ip(ip) => ip.to_string(),
-        Val::Cidr(cidr) => cidr.to_string(),
-        Val::Url(url) => url.text.to_string(),
-        Val::Image(image) => image.to_string(),
-        _ => return None,
-    })
-}
-
-/// The name of a map's key in JSON.
-fn key_text(key: &Val<'_>) -> Result<String, Fault> {
-    match key {
-        Val::Text(_) | Val::Bool(_) | Val::Int(_) | Val::UInt(_) => scalar_text(key),
-        _ => None,
-    }
-    .ok_or_else(|| Fault::failed("a map's key is neither text nor a number"))
-}
-
-/// The JSON tree of a value, at most [`LARGEST`] bytes of text. `None` is `optional.none()`; inside a map it leaves its key out, inside a
-/// list its element. Bytes become base64; an optional becomes its value.
-pub(super) fn to_json<'a>(
-    frame: &mut Frame<'_, 'a>,
-    value: &Val<'a>,
-) -> Result<Option<Value>, Fault> {
-    let mut room = LARGEST;
-    json(frame, value, &mut room)
-}
-
-fn take(room: &mut usize, bytes: usize) -> Result<(), Fault> {
-    *room = room
-        .checked_sub(bytes + 1)
-        .ok_or_else(|| Fault::spent("the result is larger than 1 MiB"))?;
-    Ok(())
-}
-
-fn json<'a>(
-    frame: &mut Frame<'_, 'a>,
-    value: &Val<'a>,
-    room: &mut usize,
-) -> Result<Option<Value>, Fault> {
-    Ok(Some(match value {
-        Val::Null => Value::Null,
-        Val::Bool(b) => Value::Bool(*b),
-        Val::Int(n) => Value::from(*n),
-        Val::UInt(n) => Value::from(*n),
-        Val::Double(d) => Value::Number(
-            Number::from_f64(*d)
-                .ok_or_else(|| Fault::failed("the result is infinite or not a number"))?,
-        ),
-        Val::Text(text) => {
-            take(room, text.len())?;
-            Value::from(&**text)
-        }
-        Val::Bytes(bytes) => {
-            take(room, bytes.len() * 4 / 3)?;
-            Value::from(base64::engine::general_purpose::STANDARD.encode(bytes))
-        }
-        Val::Duration(duration) => Value::from(duration_result(*duration)),
-        Val::Type(name) => Value::from(*name),
-        Val::Optional(None) => return Ok(None),
-        Val::Optional(Some(value)) => return json(frame, value, room),
-        Val::Pattern(pattern) => Value::from(pattern.as_str()),
-        Val::Path(path) => Value::from(path.text()),
-        Val::NodeList(node) | Val::NodeMap(node) => {
-            take(room, node.size())?;
-            node.to_value()
-        }
-        Val::List(list) => {
-            let mut out = Vec::with_capacity(list.len());
-            for item in list.iter() {
-                take(room, 1)?;
-                frame.charge(1)?;
-                out.extend(json(frame, item, room)?);
-            }
-            Value::Array(out)
-        }
-        Val::Map(map) => {
-            let mut out = Map::with_capacity(map.len());
-            for (key, value) in map.iter() {
-                frame.charge(1)?;
-                let key = key_text(key)?;
-                take(room, key.len())?;
-                if let Some(value) = json(frame, value, room)? {
-                    out.insert(key, value);
-                }
-            }
-            Value::Object(out)
-        }
-        other => Value::from(scalar_text(other).unwrap_or_default()),
-    }))
-}
-
-/// A duration as a result: as rules write it, `1h30m`, so that it can stand in a field and be read back.
-fn duration_result(duration: SignedDuration) -> String {
-    let text = crate::object::duration::format(duration.unsigned_abs());
-    if duration.is_negative() {
-        format!("-{text}")
-    } else {
-        text
-    }
+    Val::text(part)
 }

@@ -2,8 +2,9 @@
 
 use super::{Function, global, member, mismatch};
 use crate::rule::expr::code::Arithmetic;
+use crate::rule::expr::compare::{compare, equal};
 use crate::rule::expr::eval::{Fault, Frame, article};
-use crate::rule::expr::value::{INT, LIST, Val, compare, equal};
+use crate::rule::expr::value::{INT, LIST, Val};
 use std::cmp::Ordering;
 
 pub(super) static TABLE: &[Function] = &[

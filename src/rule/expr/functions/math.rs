@@ -1,8 +1,10 @@
 //! The math extension, without its bit operations.
 
 use super::{Function, global, mismatch};
-use crate::rule::expr::eval::{Fault, Frame, article, overflow};
-use crate::rule::expr::value::{DOUBLE, LIST, NUMBER, Val, compare};
+use crate::rule::expr::compare::compare;
+use crate::rule::expr::eval::{Fault, Frame, article};
+use crate::rule::expr::operators::overflow;
+use crate::rule::expr::value::{DOUBLE, LIST, NUMBER, Val};
 use std::cmp::Ordering;
 
 pub(super) static TABLE: &[Function] = &[

@@ -3,8 +3,10 @@
 use super::{Function, global, member, mismatch, unreadable};
 use crate::object::Record;
 use crate::object::image::Image;
-use crate::rule::expr::eval::{Fault, Frame, image_part};
-use crate::rule::expr::value::{ANY, BYTES, IMAGE, LIST, MAP, PATH, STRING, Val, to_json};
+use crate::rule::expr::access::image_part;
+use crate::rule::expr::eval::{Fault, Frame};
+use crate::rule::expr::output::to_json;
+use crate::rule::expr::value::{ANY, BYTES, IMAGE, LIST, MAP, PATH, STRING, Val};
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};

@@ -2,7 +2,8 @@
 
 use super::{Function, global, member, mismatch, unreadable};
 use crate::object::quantity::{Format, Quantity};
-use crate::rule::expr::eval::{Fault, overflow};
+use crate::rule::expr::eval::Fault;
+use crate::rule::expr::operators::overflow;
 use crate::rule::expr::value::{INT, QUANTITY, QuantityVal, STRING, Val};
 use std::sync::Arc;
 

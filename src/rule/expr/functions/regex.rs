@@ -2,8 +2,8 @@
 //! Linear in time; a literal pattern is compiled at load, a computed one is kept in a cache.
 
 use super::{Function, global, member, mismatch};
-use crate::rule::expr::eval::{Fault, Frame, part};
-use crate::rule::expr::value::{INT, PATTERN, STRING, Val};
+use crate::rule::expr::eval::{Fault, Frame};
+use crate::rule::expr::value::{INT, PATTERN, STRING, Val, part};
 use ahash::AHashMap;
 use parking_lot::Mutex;
 use regex::{Regex, RegexBuilder};
@@ -60,18 +60,17 @@ pub(super) static TABLE: &[Function] = &[
             let pattern = pattern(frame, wanted, text.len())?;
             let mut out = String::new();
             let mut last = 0;
+            let references = to.matches('$').count();
             for captures in pattern.captures_iter(text) {
                 frame.charge(1)?;
                 let Some(whole) = captures.get(0) else {
                     continue;
                 };
+                // No group is longer than the whole match.
+                frame.grow(&out, to.len() + references * whole.len())?;
                 out.push_str(&text[last..whole.start()]);
                 captures.expand(to, &mut out);
                 last = whole.end();
-                frame.room(out.len() / 64)?;
-                if out.len() > crate::rule::expr::value::LARGEST {
-                    frame.room(out.len())?;
-                }
             }
             out.push_str(&text[last..]);
             frame.made(out)

@@ -1,8 +1,9 @@
 //! The sets extension: lists compared without regard to order and repetition.
 
 use super::{Function, global};
+use crate::rule::expr::compare::equal;
 use crate::rule::expr::eval::{Fault, Frame};
-use crate::rule::expr::value::{LIST, Val, equal};
+use crate::rule::expr::value::{LIST, Val};
 
 pub(super) static TABLE: &[Function] = &[
     global("sets.contains", &[LIST, LIST], |frame, args| {

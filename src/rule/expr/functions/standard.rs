@@ -1,10 +1,12 @@
 //! The standard library of CEL: sizes, conversions, types, tests on text.
 
 use super::{Function, global, member, mismatch, unreadable};
-use crate::rule::expr::eval::{Fault, Frame, overflow};
+use crate::rule::expr::eval::{Fault, Frame};
+use crate::rule::expr::operators::overflow;
+use crate::rule::expr::output::{duration_text, go_double_text, scalar_text};
 use crate::rule::expr::value::{
     ANY, BOOL, BYTES, CIDR, DURATION, IMAGE, IP, LIST, MAP, NUMBER, QUANTITY, SEMVER, STRING,
-    TIMESTAMP, URL, Val, go_double_text, scalar_text,
+    TIMESTAMP, URL, Val,
 };
 
 const TEXTUAL: u32 = NUMBER
@@ -78,7 +80,7 @@ fn string<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, Fa
     match &args[0] {
         text @ Val::Text(_) => Ok(text.clone()),
         Val::Double(d) => frame.made(go_double_text(*d)),
-        Val::Duration(duration) => frame.made(crate::rule::expr::value::duration_text(*duration)),
+        Val::Duration(duration) => frame.made(duration_text(*duration)),
         Val::Bytes(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => frame.made(text.to_owned()),
             Err(_) => Err(Fault::failed("`string`: the bytes are not UTF-8")),

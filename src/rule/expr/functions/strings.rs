@@ -1,10 +1,9 @@
 //! The strings extension of cel-go, which Kubernetes has too: positions count characters (code points), not bytes.
 
 use super::{Function, global, lists, member, mismatch};
-use crate::rule::expr::eval::{Fault, Frame, article, part};
-use crate::rule::expr::value::{
-    ANY, INT, LIST, STRING, Val, duration_text, go_double_text, scalar_text,
-};
+use crate::rule::expr::eval::{Fault, Frame, article};
+use crate::rule::expr::output::{duration_text, go_double_text, scalar_text};
+use crate::rule::expr::value::{ANY, INT, LIST, STRING, Val, part};
 use std::fmt::Write;
 
 pub(super) static TABLE: &[Function] = &[
@@ -130,14 +129,11 @@ fn join<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, Faul
             )));
         };
         frame.charge(1)?;
-        frame.room(out.len() / 64 + text.len() + separator.len())?;
+        frame.grow(&out, text.len() + separator.len())?;
         if position > 0 {
             out.push_str(separator);
         }
         out.push_str(text);
-        if out.len() > crate::rule::expr::value::LARGEST {
-            frame.room(out.len())?;
-        }
     }
     frame.made(out)
 }
@@ -297,10 +293,7 @@ fn format<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, Fa
             .next()
             .ok_or_else(|| wrong("there are fewer values than clauses"))?;
         one(frame, &mut out, clause, precision, &value)?;
-        frame.room(out.len() / 64)?;
-        if out.len() > crate::rule::expr::value::LARGEST {
-            frame.room(out.len())?;
-        }
+        frame.grow(&out, 0)?;
     }
     out.push_str(rest);
     frame.made(out)
@@ -397,9 +390,7 @@ fn special(d: f64) -> Option<&'static str> {
 /// `%s`: lists as `[a, b]`, maps as `{k: v}` with sorted keys.
 fn readable<'a>(frame: &mut Frame<'_, 'a>, out: &mut String, value: &Val<'a>) -> Result<(), Fault> {
     frame.charge(1)?;
-    if out.len() > crate::rule::expr::value::LARGEST {
-        frame.room(out.len())?;
-    }
+    frame.grow(out, 0)?;
     match value {
         Val::Null => out.push_str("null"),
         Val::Type(name) => out.push_str(name),

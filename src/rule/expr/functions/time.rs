@@ -2,7 +2,8 @@
 
 use super::{Function, global, member, mismatch, unreadable};
 use crate::object::duration;
-use crate::rule::expr::eval::{Fault, Frame, as_signed};
+use crate::rule::expr::eval::{Fault, Frame};
+use crate::rule::expr::operators::overflow;
 use crate::rule::expr::value::{DURATION, INT, STRING, TIMESTAMP, Text, Val};
 use chrono::{Datelike, NaiveDateTime, Offset, TimeZone, Timelike};
 use jiff::{SignedDuration, Timestamp};
@@ -207,4 +208,9 @@ fn of_either<'a>(
         [Val::Duration(_), ..] => mismatch(),
         _ => of_moment(frame, args, of),
     }
+}
+
+/// Nanoseconds as a duration.
+fn as_signed(duration: std::time::Duration) -> Result<SignedDuration, Fault> {
+    SignedDuration::try_from(duration).map_err(|_| overflow())
 }
