@@ -9,6 +9,8 @@ use crate::schema::{KindSchema, Shape, Type, nearest};
 const MOST_TYPES: usize = 4096;
 /// Most fields that one path with unions is taken to mean.
 pub const MOST_FIELDS: usize = 64;
+/// Names shorter than this are nearly some field's by chance (`app`, `env`).
+const SHORT: usize = 5;
 
 impl Path {
     /// Checks the path, its filters included, against a kind's type. Below [`Shape::Any`] everything is fine.
@@ -223,22 +225,15 @@ impl<'s> Check<'s> {
         place: Span,
         below: bool,
     ) -> Result<Vec<Type<'s>>, PathProblem> {
+        if below {
+            return self.name_below(types, name, place);
+        }
         let found: Vec<Type<'s>> = types.iter().filter_map(|t| field(*t, name)).collect();
         let Some(of) = types.first() else {
             return Ok(found);
         };
         if !found.is_empty() {
             return Ok(found);
-        }
-        if below {
-            let mut candidates: Vec<&str> = types.iter().flat_map(|t| t.field_names()).collect();
-            candidates.sort_unstable();
-            candidates.dedup();
-            let problem = place.problem(format!(
-                "nothing below this is called `{name}` in {}",
-                self.kind
-            ));
-            return Err(meant(problem, &nearest(name, candidates)));
         }
         if types.iter().all(|t| t.shape() == Shape::List) {
             return Err(place
@@ -261,6 +256,37 @@ impl<'s> Check<'s> {
         } else {
             meant(problem, &near)
         })
+    }
+
+    /// Behind `..`. A map of free keys (labels) takes every name and is nearly everywhere, so that it vouches only for a name that is not
+    /// nearly one of a field.
+    fn name_below(
+        &self,
+        types: &[Type<'s>],
+        name: &str,
+        place: Span,
+    ) -> Result<Vec<Type<'s>>, PathProblem> {
+        let of = |shapes: &[Shape]| -> Vec<Type<'s>> {
+            let of_shape = types.iter().filter(|t| shapes.contains(&t.shape()));
+            of_shape.filter_map(|t| field(*t, name)).collect()
+        };
+        let named = of(&[Shape::Object, Shape::Any]);
+        if !named.is_empty() || types.is_empty() {
+            return Ok(named);
+        }
+        let mut candidates: Vec<&str> = types.iter().flat_map(|t| t.field_names()).collect();
+        candidates.sort_unstable();
+        candidates.dedup();
+        let near = nearest(name, candidates);
+        let free = of(&[Shape::Map]);
+        if !free.is_empty() && (near.is_empty() || name.len() < SHORT) {
+            return Ok(free);
+        }
+        let problem = place.problem(format!(
+            "nothing below this is called `{name}` in {}",
+            self.kind
+        ));
+        Err(meant(problem, &near))
     }
 
     fn filter(&self, types: &[Type<'s>], filter: &Filter) -> Result<(), PathProblem> {
@@ -318,6 +344,8 @@ fn all_children(of: Type<'_>) -> Vec<Type<'_>> {
         Shape::Object => of
             .field_names()
             .iter()
+            // Never in a record, and below it everything is allowed.
+            .filter(|name| **name != "managedFields")
             .filter_map(|n| of.field(n))
             .collect(),
         Shape::Map => of.field("").into_iter().collect(),
