@@ -61,10 +61,10 @@ impl Path {
         .map(|_| ())
     }
 
-    /// The types of what an edit at this path calls `item`: what the last wildcard, filter, index, slice or union selects.
-    /// `None` for a path of plain names; empty where the schema does not know.
+    /// The types of what an edit at this path calls `item`: what the last wildcard, filter, index or slice selects.
+    /// `None` for a path of names; empty where the schema does not know.
     pub fn item_types<'s>(&self, kind: &'s KindSchema) -> Option<Vec<Type<'s>>> {
-        let last = self.segments.iter().rposition(|s| s.name().is_none())?;
+        let last = self.segments.iter().rposition(|s| !s.is_names())?;
         let types = kind.root().and_then(|root| {
             let start = self.start(kind, root)?;
             let check = Check {
