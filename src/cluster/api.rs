@@ -2,11 +2,11 @@
 
 use super::connection::{ConnectOptions, Connection};
 use super::discovery::Discovery;
-use super::watch::Follower;
+use super::watch::{Follower, WATCH_SECONDS};
 use super::{Cluster, Message, Sender, fault, requests};
 use crate::decide::{Operation, Write};
 use crate::engine::{Fault, Lost, Observation, Outcome, WatchedKind};
-use crate::object::{Gvk, ObjectKey, Record};
+use crate::object::{GroupKind, Gvk, ObjectKey, Record};
 use crate::rule::Propagation;
 use crate::schema::Schema;
 use arc_swap::ArcSwap;
@@ -14,11 +14,12 @@ use futures::future::BoxFuture;
 use http::{Request, header};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 
 /// The field manager of composed patches.
 pub const FIELD_MANAGER: &str = "ordain";
@@ -26,19 +27,30 @@ pub const FIELD_MANAGER: &str = "ordain";
 /// A write that is not answered within this time has an unknown outcome.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// CRDs come in several writes; kinds are asked for again when they have been quiet for this long.
+/// CRDs come in several writes; kinds are asked for again when they have been quiet for this long,
 const KINDS_SETTLE: Duration = Duration::from_secs(1);
+/// but no later than this after the first,
+const KINDS_LATEST: Duration = Duration::from_secs(10);
+/// and once more after this: the server's discovery and OpenAPI lag behind its CRDs.
+const KINDS_LAG: Duration = Duration::from_secs(5);
+
+/// What changes when kinds come and go. An APIService is there for every group and version, those of CRDs included.
+const KINDS_OF_KINDS: [(&str, &str); 2] = [
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    ("apiregistration.k8s.io/v1", "APIService"),
+];
 
 /// A connected API server.
 pub struct Api {
     connection: Connection,
     namespaces: Vec<String>,
+    watch_seconds: u64,
     discovery: Arc<ArcSwap<Discovery>>,
     discovered: Arc<Notify>,
     followers: Mutex<HashMap<String, (WatchedKind, JoinHandle<()>)>>,
     rate: Arc<Rate>,
     out: Sender,
-    kinds: JoinHandle<()>,
+    kinds: Vec<JoinHandle<()>>,
 }
 
 impl Api {
@@ -52,14 +64,31 @@ impl Api {
             Discovery::run(&connection.watches).await?,
         ));
         let discovered = Arc::new(Notify::new());
-        let kinds = tokio::spawn(follow_kinds(
-            connection.watches.clone(),
-            Arc::clone(&discovery),
-            out.clone(),
-        ));
+        let watch_seconds = options.watch_seconds.unwrap_or(WATCH_SECONDS).max(1);
+        let (sender, changes) = mpsc::channel(16);
+        let of_kinds = KINDS_OF_KINDS.map(|(api_version, kind)| {
+            let gvk = Gvk::from_api_version(api_version, kind);
+            let follower = Follower {
+                client: connection.watches.clone(),
+                discovery: Arc::clone(&discovery),
+                discovered: Arc::clone(&discovered),
+                kind: WatchedKind {
+                    kind: gvk.group_kind(),
+                    version: gvk.version,
+                    metadata_only: true,
+                },
+                namespaces: vec![],
+                watch_seconds,
+                out: sender.clone(),
+            };
+            tokio::spawn(follower.run())
+        });
+        let mut kinds = vec![tokio::spawn(announce_kinds(changes, out.clone()))];
+        kinds.extend(of_kinds);
         Ok(Self {
             connection,
             namespaces: options.namespaces.clone(),
+            watch_seconds,
             discovery,
             discovered,
             followers: Mutex::new(HashMap::new()),
@@ -72,53 +101,56 @@ impl Api {
 
 impl Drop for Api {
     fn drop(&mut self) {
-        self.kinds.abort();
+        self.kinds.iter().for_each(JoinHandle::abort);
         for (_, (_, follower)) in self.followers.lock().drain() {
             follower.abort();
         }
     }
 }
 
-/// Says when the set of kinds changes: CRDs are watched as metadata; where that is forbidden nothing is said, and kinds are only asked for at start.
-async fn follow_kinds(client: kube::Client, discovery: Arc<ArcSwap<Discovery>>, out: Sender) {
-    let (sender, mut changes) = mpsc::channel(16);
-    let kind = Gvk::from_api_version("apiextensions.k8s.io/v1", "CustomResourceDefinition");
-    let follower = Follower {
-        client,
-        discovery,
-        discovered: Arc::new(Notify::new()),
-        kind: WatchedKind {
-            kind: kind.group_kind(),
-            version: kind.version.clone(),
-            metadata_only: true,
-        },
-        namespaces: vec![],
-        out: sender,
-    };
-    let watch = tokio::spawn(follower.run());
-    let mut listed = false;
-    while let Some(message) = changes.recv().await {
-        let Message::Observed(observations) = message else {
-            continue;
+/// Says when the set of kinds changes. Where following CRDs and APIServices is forbidden nothing is said, and kinds are only asked for at start.
+async fn announce_kinds(mut changes: mpsc::Receiver<Message>, out: Sender) {
+    let mut listed: HashSet<GroupKind> = HashSet::new();
+    let mut announcements = 0;
+    let mut first = Instant::now();
+    let mut due = Instant::now();
+    loop {
+        let message = tokio::select! {
+            message = changes.recv() => message,
+            () = sleep_until(due), if announcements > 0 => {
+                if out.send(Message::KindsChanged).await.is_err() {
+                    return;
+                }
+                announcements -= 1;
+                due = Instant::now() + KINDS_LAG;
+                continue;
+            }
         };
-        let changed = listed
-            && observations
-                .iter()
-                .any(|o| !matches!(o, Observation::Lost { .. }));
-        listed |= observations
-            .iter()
-            .any(|o| matches!(o, Observation::ListDone { .. }));
-        if changed {
-            while tokio::time::timeout(KINDS_SETTLE, changes.recv())
-                .await
-                .is_ok_and(|m| m.is_some())
-            {}
-            if out.send(Message::KindsChanged).await.is_err() {
-                break;
+        let observations = match message {
+            Some(Message::Observed(observations)) => observations,
+            Some(Message::KindsChanged) => continue,
+            None => return,
+        };
+        let mut changed = false;
+        for observation in observations {
+            match observation {
+                Observation::ListDone { kind } => {
+                    changed |= !listed.insert(kind);
+                }
+                Observation::Applied { kind, .. } => changed |= listed.contains(&kind),
+                Observation::Deleted { key, .. } => changed |= listed.contains(&key.kind),
+                _ => {}
             }
         }
+        if changed {
+            let now = Instant::now();
+            if announcements < 2 {
+                first = now;
+            }
+            announcements = 2;
+            due = (now + KINDS_SETTLE).min(first + KINDS_LATEST);
+        }
     }
-    watch.abort();
 }
 
 impl Cluster for Api {
@@ -152,6 +184,7 @@ impl Cluster for Api {
                     discovered: Arc::clone(&self.discovered),
                     kind: kind.clone(),
                     namespaces: self.namespaces.clone(),
+                    watch_seconds: self.watch_seconds,
                     out: self.out.clone(),
                 };
                 (kind, tokio::spawn(follower.run()))
@@ -308,14 +341,14 @@ async fn ask(
 struct Rate {
     per_second: u32,
     /// When the next token is due if none is saved.
-    next: tokio::sync::Mutex<tokio::time::Instant>,
+    next: tokio::sync::Mutex<Instant>,
 }
 
 impl Rate {
     fn new(per_second: u32) -> Self {
         Self {
             per_second,
-            next: tokio::sync::Mutex::new(tokio::time::Instant::now()),
+            next: tokio::sync::Mutex::new(Instant::now()),
         }
     }
 
@@ -325,14 +358,14 @@ impl Rate {
         }
         let due = {
             let mut next = self.next.lock().await;
-            let now = tokio::time::Instant::now();
+            let now = Instant::now();
             // Up to a second's worth of tokens is saved.
             let earliest = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
             let due = (*next).max(earliest);
             *next = due + Duration::from_secs(1) / self.per_second;
             due
         };
-        tokio::time::sleep_until(due).await;
+        sleep_until(due).await;
     }
 }
 

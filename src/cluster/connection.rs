@@ -22,6 +22,8 @@ pub struct ConnectOptions {
     pub namespaces: Vec<String>,
     /// Writes a second, with a burst of as many; 0: no limit.
     pub write_rate: u32,
+    /// Seconds after which the server is asked to end a watch, up to a third more by chance. `None`: 90.
+    pub watch_seconds: Option<u64>,
 }
 
 /// Two clients: watches have connections of their own, because a server may end a streaming list of a client that writes meanwhile.

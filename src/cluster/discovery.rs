@@ -125,8 +125,15 @@ impl Discovery {
         let mut wanted: Vec<String> = self
             .resources
             .values()
-            .filter(|r| !bundled.is_builtin_group(&r.gvk.group))
-            .map(|r| format!("/openapi/v3/apis/{}/{}", r.gvk.group, r.gvk.version))
+            .filter(|r| {
+                // Of the built-in groups only what a newer server has beyond what is bundled.
+                !bundled.is_builtin_group(&r.gvk.group)
+                    || (r.listable && bundled.kind_at(&r.gvk).is_none())
+            })
+            .map(|r| match &*r.gvk.group {
+                "" => format!("/openapi/v3/api/{}", r.gvk.version),
+                group => format!("/openapi/v3/apis/{group}/{}", r.gvk.version),
+            })
             .collect();
         wanted.sort();
         wanted.dedup();

@@ -75,18 +75,26 @@ pub enum Line {
     Undecodable(String),
 }
 
+/// Longest line that is kept, in bytes. etcd takes objects of 1.5 MiB unless told otherwise, and their JSON may be a few times that.
+const LONGEST_LINE: usize = 32 << 20;
+
 /// Cuts a stream of bytes into lines; keeps what has no end yet.
 #[derive(Default)]
 pub struct Lines {
     rest: Vec<u8>,
+    /// In the middle of a line that is too long: the rest of it is passed over.
+    skipping: bool,
 }
 
 impl Lines {
-    /// Calls `each` for every line that is complete now.
-    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) {
+    /// Calls `each` for every line that is complete now. Answers how many lines were found to be too long, which are left out.
+    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) -> usize {
         let mut start = 0;
+        let mut too_long = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
-            if self.rest.is_empty() {
+            if std::mem::take(&mut self.skipping) {
+                // Its end.
+            } else if self.rest.is_empty() {
                 each(&bytes[start..end]);
             } else {
                 self.rest.extend_from_slice(&bytes[start..end]);
@@ -95,7 +103,16 @@ impl Lines {
             }
             start = end + 1;
         }
-        self.rest.extend_from_slice(&bytes[start..]);
+        let rest = &bytes[start..];
+        if !self.skipping && self.rest.len() + rest.len() > LONGEST_LINE {
+            self.skipping = true;
+            self.rest = vec![];
+            too_long += 1;
+        }
+        if !self.skipping {
+            self.rest.extend_from_slice(rest);
+        }
+        too_long
     }
 }
 
@@ -255,6 +272,31 @@ mod tests {
         ] {
             assert!(matches!(read(odd), Line::Undecodable(_)), "{odd}");
         }
+    }
+
+    #[test]
+    fn a_line_without_end_is_left_out_and_the_next_one_is_read() {
+        let mut lines = Lines::default();
+        let piece = vec![b'x'; LONGEST_LINE / 4];
+        let mut found = vec![];
+        let too_long: usize = (0..9)
+            .map(|_| lines.push(&piece, |_| panic!("no line ends here")))
+            .sum();
+        assert_eq!(too_long, 1);
+        lines.push(b"end\nnext\n", |l| found.push(l.to_vec()));
+        assert_eq!(found, [b"next".to_vec()]);
+    }
+
+    #[test]
+    fn an_object_nested_without_measure_is_left_out() {
+        let deep = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
+        let text = format!(r#"{{"type":"ADDED","object":{{"metadata":{{"name":"a"}},"spec":{deep}}}}}"#);
+        assert!(matches!(read(&text), Line::Undecodable(_)));
+        let list = format!(
+            r#"{{"metadata":{{"resourceVersion":"1"}},"items":[{{"metadata":{{"name":"a"}},"spec":{deep}}},{{"metadata":{{"name":"b"}}}}]}}"#
+        );
+        let page = page(list.as_bytes(), &gvk(), &mut Encoder::default()).unwrap();
+        assert_eq!((page.records.len(), page.undecodable.len()), (1, 1));
     }
 
     proptest! {

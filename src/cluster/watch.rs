@@ -3,27 +3,34 @@
 use super::discovery::{Discovery, Resource};
 use super::frames::{Line, Lines, line, page};
 use super::{Message, Sender, fault, requests};
-use crate::engine::{Lost, Observation, WatchedKind};
+use crate::engine::{Fault, Lost, Observation, WatchedKind};
+use crate::object::Gvk;
 use crate::object::record::Encoder;
 use arc_swap::ArcSwap;
 use futures::StreamExt;
-use futures::stream::SelectAll;
+use futures::stream::FuturesUnordered;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Objects in a page of a list.
 const PAGE: usize = 500;
-/// The server ends a watch after this many seconds, and up to half as many more.
-const WATCH_SECONDS: u64 = 90;
+/// The server ends a watch after this many seconds, and up to a third as many more, unless told otherwise.
+pub const WATCH_SECONDS: u64 = 90;
 /// A watch that shows no sign of life, bookmarks included, for this long past its end is cut.
 const SILENCE: Duration = Duration::from_secs(15);
 /// First and longest pause after a failure.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// A watch, or a list and its watch, that lasts no longer than this did not work.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// A watch that cannot be opened again this often in a row gives way to a new list; with the pauses, after about half a minute.
+const REOPENED: u32 = 6;
 /// Pause before a kind that is forbidden, or not there, is tried again.
 const SLOW_RETRY: Duration = Duration::from_secs(30);
 
@@ -40,6 +47,8 @@ pub struct Follower {
     pub kind: WatchedKind,
     /// Empty: all.
     pub namespaces: Vec<String>,
+    /// See [`WATCH_SECONDS`].
+    pub watch_seconds: u64,
     pub out: Sender,
 }
 
@@ -57,7 +66,7 @@ enum Stop {
 impl Follower {
     /// Runs until the engine no longer listens or the task is aborted.
     pub async fn run(self) {
-        let mut pause = BACKOFF.0;
+        let mut failures = 0;
         let mut lost: Option<Lost> = None;
         loop {
             let started = Instant::now();
@@ -68,12 +77,16 @@ impl Follower {
                 lost = None;
             }
             if listed && started.elapsed() > BACKOFF.1 {
-                pause = BACKOFF.0;
+                failures = 0;
             }
             let why = match stop {
                 Stop::Closed => return,
                 Stop::Gone => {
                     tracing::info!(kind = %self.kind.kind, "the watch is too old to go on: listing again");
+                    if started.elapsed() < AT_ONCE {
+                        failures += 1;
+                        sleep(paused(failures)).await;
+                    }
                     continue;
                 }
                 Stop::Lost(why) => why,
@@ -100,8 +113,8 @@ impl Follower {
                 // A kind that appears is announced; rights that are granted are not.
                 let _ = timeout(SLOW_RETRY, self.discovered.notified()).await;
             } else {
-                sleep(pause).await;
-                pause = (pause * 2).min(BACKOFF.1);
+                failures += 1;
+                sleep(paused(failures)).await;
             }
         }
     }
@@ -151,8 +164,7 @@ impl Follower {
             return Stop::Closed;
         }
         *listed = true;
-        self.watch_all(resource, &scopes, versions, &mut encoder)
-            .await
+        self.watch_all(resource, &scopes, versions).await
     }
 
     async fn send(&self, observations: Vec<Observation>) -> bool {
@@ -229,13 +241,12 @@ impl Follower {
         ) {
             (404, _) => Stop::Lost(Lost::NoSuchKind),
             (410, _) => Stop::Gone,
+            (401 | 403, Fault::Forbidden(message) | Fault::Rejected(message)) => {
+                Stop::Lost(Lost::Forbidden(message))
+            }
             (
                 _,
-                crate::engine::Fault::Forbidden(message) | crate::engine::Fault::Rejected(message),
-            ) if status.as_u16() == 403 => Stop::Lost(Lost::Forbidden(message)),
-            (
-                _,
-                crate::engine::Fault::Busy {
+                Fault::Busy {
                     retry_after,
                     message,
                 },
@@ -245,79 +256,119 @@ impl Follower {
                 }
                 Stop::Failed(message)
             }
-            (_, other) => Stop::Failed(format!("{other:?}")),
+            (_, Fault::Refused(message) | Fault::Rejected(message)) => Stop::Failed(message),
+            _ => Stop::Failed(format!("the server answered {status}")),
         }
     }
 
-    /// Watches all scopes; one that ends is opened again from its last version.
+    /// Watches all scopes at once, until one of them needs a new list.
     async fn watch_all(
         &self,
         resource: &Resource,
         scopes: &[Option<&str>],
-        mut versions: Vec<String>,
-        encoder: &mut Encoder,
+        versions: Vec<String>,
     ) -> Stop {
-        let kind = &self.kind.kind;
-        let mut streams = SelectAll::new();
-        for at in 0..scopes.len() {
-            match self.open(resource, scopes[at], &versions[at]).await {
-                Ok(body) => streams.push(numbered(at, body)),
-                Err(stop) => return stop,
-            }
+        let mut watches: FuturesUnordered<_> = scopes
+            .iter()
+            .zip(versions)
+            .map(|(scope, version)| self.watch(resource, *scope, version))
+            .collect();
+        match watches.next().await {
+            Some(stop) => stop,
+            None => Stop::Failed("there is nothing to watch".into()),
         }
-        let mut lines: Vec<Lines> = scopes.iter().map(|_| Lines::default()).collect();
-        let mut failures = 0u32;
+    }
+
+    /// Watches one scope; a watch that ends is opened again from its last version.
+    async fn watch(&self, resource: &Resource, scope: Option<&str>, mut version: String) -> Stop {
+        let mut encoder = Encoder::default();
+        let mut failures = 0;
         loop {
-            let silent = Duration::from_secs(WATCH_SECONDS * 3 / 2) + SILENCE;
-            let (at, frame) = match timeout(silent, streams.next()).await {
-                Ok(Some(next)) => next,
-                Ok(None) => return Stop::Failed("all watches ended".into()),
-                Err(_) => return Stop::Failed("the watch shows no sign of life".into()),
-            };
-            if let Some(bytes) = frame {
-                let mut batch = vec![];
-                let mut stop = None;
-                lines[at].push(&bytes, |text| {
-                    match line(text, &resource.gvk, kind, encoder) {
-                        Line::Event(observation, version) => {
-                            batch.push(observation);
-                            versions[at] = version;
-                        }
-                        Line::Bookmark(version) => versions[at] = version,
-                        Line::Error { code: 410, .. } => stop = Some(Stop::Gone),
-                        Line::Error { code, message } => {
-                            stop = Some(Stop::Failed(format!(
-                                "the watch ended with {code}: {message}"
-                            )))
-                        }
-                        Line::Undecodable(reason) => batch.push(Observation::Undecodable {
-                            kind: kind.clone(),
-                            reason,
-                        }),
+            let opened = Instant::now();
+            // Spread, so that a thousand watches do not end together.
+            let seconds = self.watch_seconds + random() % (self.watch_seconds / 3).max(1);
+            let failure = match self.open(resource, scope, &version, seconds).await {
+                Ok(body) => {
+                    let ends = opened + Duration::from_secs(seconds);
+                    match self
+                        .read(body, &resource.gvk, &mut version, &mut encoder, ends)
+                        .await
+                    {
+                        Ok(()) => None,
+                        Err(stop) => return stop,
                     }
-                });
-                failures = 0;
-                if !self.send(batch).await {
-                    return Stop::Closed;
                 }
-                if let Some(stop) = stop {
-                    return stop;
-                }
-                continue;
-            }
-            // The stream ended: go on from where it was. A server that ends watches at once is not asked in a tight loop.
-            lines[at] = Lines::default();
-            if failures > 0 {
-                sleep((BACKOFF.0 * 2u32.pow(failures.min(6))).min(BACKOFF.1)).await;
-            }
-            failures += 1;
-            match self.open(resource, scopes[at], &versions[at]).await {
-                Ok(body) => streams.push(numbered(at, body)),
-                Err(Stop::Failed(message)) => {
-                    tracing::info!(%kind, message, "a watch cannot be opened again yet");
-                    streams.push(numbered(at, None));
-                }
+                Err(Stop::Failed(message)) => Some(message),
                 Err(stop) => return stop,
+            };
+            // A server that ends watches at once is not asked in a tight loop, and one that goes on refusing is asked for a list.
+            let failure = match failure {
+                None if opened.elapsed() > AT_ONCE => {
+                    failures = 0;
+                    continue;
+                }
+                None => "the watch ended at once".to_owned(),
+                Some(message) => message,
+            };
+            failures += 1;
+            if failures > REOPENED {
+                return Stop::Failed(failure);
+            }
+            tracing::info!(kind = %self.kind.kind, failure, "a watch cannot be opened again yet");
+            sleep(paused(failures)).await;
+        }
+    }
+
+    /// Passes on what a watch says until it ends, however it ends.
+    async fn read(
+        &self,
+        body: Body,
+        gvk: &Gvk,
+        version: &mut String,
+        encoder: &mut Encoder,
+        ends: Instant,
+    ) -> Result<(), Stop> {
+        let kind = &self.kind.kind;
+        let mut frames = body.into_data_stream();
+        let mut lines = Lines::default();
+        loop {
+            let cut = ends.max(Instant::now()) + SILENCE;
+            let frame = match timeout_at(cut, frames.next()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(_) => return Ok(()),
+                Err(_) => {
+                    tracing::warn!(%kind, "a watch shows no sign of life: cut");
+                    return Ok(());
+                }
+            };
+            let mut batch = vec![];
+            let mut stop = None;
+            let undecodable = |reason| Observation::Undecodable {
+                kind: kind.clone(),
+                reason,
+            };
+            let too_long = lines.push(&frame, |text| match line(text, gvk, kind, encoder) {
+                Line::Event(observation, at) => {
+                    batch.push(observation);
+                    *version = at;
+                }
+                Line::Bookmark(at) => *version = at,
+                Line::Error { code: 410, .. } => stop = Some(Stop::Gone),
+                Line::Error { code, message } => {
+                    stop = Some(Stop::Failed(format!(
+                        "the watch ended with {code}: {message}"
+                    )));
+                }
+                Line::Undecodable(reason) => batch.push(undecodable(reason)),
+            });
+            if too_long > 0 {
+                batch.push(undecodable("a watch event is too long".into()));
+            }
+            if !self.send(batch).await {
+                return Err(Stop::Closed);
+            }
+            if let Some(stop) = stop {
+                return Err(stop);
             }
         }
     }
@@ -327,14 +378,12 @@ impl Follower {
         resource: &Resource,
         scope: Option<&str>,
         version: &str,
-    ) -> Result<Option<Body>, Stop> {
-        // Spread, so that a thousand watches do not end together; the address of this follower is as good as a random number.
-        let jitter = (std::ptr::from_ref(self) as usize as u64 >> 6) % (WATCH_SECONDS / 2);
+        seconds: u64,
+    ) -> Result<Body, Stop> {
         let path = format!(
-            "{}?watch=1&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={}",
+            "{}?watch=1&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={seconds}",
             resource.path(scope),
             encoded(version),
-            WATCH_SECONDS + jitter
         );
         let accept = if self.kind.metadata_only {
             METADATA
@@ -352,7 +401,7 @@ impl Follower {
             .map_err(|e| Stop::Failed(fault::transport_message(&e)))?;
         let (parts, body) = response.into_parts();
         if parts.status.is_success() {
-            return Ok(Some(body));
+            return Ok(body);
         }
         let body = match timeout(requests::READ_TIMEOUT, body.collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
@@ -362,20 +411,15 @@ impl Follower {
     }
 }
 
-/// The data of a body, each with the number of its scope; `None` when it ends, however it ends.
-fn numbered(
-    at: usize,
-    body: Option<Body>,
-) -> futures::stream::BoxStream<'static, (usize, Option<bytes::Bytes>)> {
-    let Some(body) = body else {
-        return futures::stream::once(async move { (at, None) }).boxed();
-    };
-    body.into_data_stream()
-        .map(|frame| frame.ok())
-        .take_while(|frame| futures::future::ready(frame.is_some()))
-        .chain(futures::stream::once(async { None }))
-        .map(move |frame| (at, frame))
-        .boxed()
+/// How long to wait after so many failures in a row: doubled each time, and up to half as long again, so that clients do not come together.
+fn paused(failures: u32) -> Duration {
+    let pause = (BACKOFF.0 * 2u32.saturating_pow(failures.saturating_sub(1).min(16))).min(BACKOFF.1);
+    pause + pause.mul_f64((random() % 1000) as f64 / 2000.0)
+}
+
+/// The standard library seeds its hashers at random; good enough for spreading.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// A value of a query.
