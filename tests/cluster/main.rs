@@ -3,4 +3,6 @@
 
 mod control_plane;
 mod plane;
+mod proxy;
 mod watch;
+mod watch_faults;

@@ -16,22 +16,32 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What has been seen, kept as the store keeps it: a new list replaces what the old one had.
-struct Seen {
+pub struct Seen {
     server: Server,
     messages: mpsc::Receiver<Message>,
     objects: BTreeMap<String, String>,
     listing: Option<BTreeMap<String, String>>,
-    lists: usize,
-    lost: Option<Lost>,
+    /// Lists that were completed.
+    pub lists: usize,
+    pub lost: Option<Lost>,
     kinds_changed: usize,
 }
 
 impl Seen {
-    async fn connect(kubeconfig: PathBuf, namespaces: &[&str]) -> Seen {
+    pub async fn connect(kubeconfig: PathBuf, namespaces: &[&str]) -> Seen {
+        Self::connect_with(kubeconfig, namespaces, None).await
+    }
+
+    pub async fn connect_with(
+        kubeconfig: PathBuf,
+        namespaces: &[&str],
+        watch_seconds: Option<u64>,
+    ) -> Seen {
         let (sender, messages) = mpsc::channel(64);
         let options = ConnectOptions {
             kubeconfig: Some(kubeconfig),
             namespaces: namespaces.iter().map(|n| (*n).to_owned()).collect(),
+            watch_seconds,
             ..ConnectOptions::default()
         };
         let server = Server::connect(&options, sender).await.unwrap();
@@ -46,7 +56,7 @@ impl Seen {
         }
     }
 
-    fn follow(&self, group: &str, version: &str, kind: &str, metadata_only: bool) {
+    pub fn follow(&self, group: &str, version: &str, kind: &str, metadata_only: bool) {
         self.server.follow(vec![WatchedKind {
             kind: GroupKind::new(group, kind),
             version: version.into(),
@@ -81,7 +91,7 @@ impl Seen {
     }
 
     /// Takes what comes until `done`.
-    async fn until(&mut self, what: &str, done: impl Fn(&Seen) -> bool) {
+    pub async fn until(&mut self, what: &str, done: impl Fn(&Seen) -> bool) {
         let waited = tokio::time::timeout(Duration::from_secs(60), async {
             while !done(self) {
                 match self.messages.recv().await.unwrap() {
@@ -103,7 +113,7 @@ impl Seen {
         }
     }
 
-    fn has(&self, namespace: &str, expected: &[(&str, &str)]) -> bool {
+    pub fn has(&self, namespace: &str, expected: &[(&str, &str)]) -> bool {
         let prefix = format!("{namespace}/");
         let there: Vec<(&str, &str)> = self
             .objects
@@ -115,7 +125,7 @@ impl Seen {
     }
 }
 
-async fn namespace(client: &kube::Client, prefix: &str) -> String {
+pub async fn namespace(client: &kube::Client, prefix: &str) -> String {
     let meta = ObjectMeta {
         generate_name: Some(format!("{prefix}-")),
         ..Default::default()
@@ -134,7 +144,7 @@ async fn namespace(client: &kube::Client, prefix: &str) -> String {
         .unwrap()
 }
 
-fn map(name: &str) -> ConfigMap {
+pub fn map(name: &str) -> ConfigMap {
     ConfigMap {
         metadata: ObjectMeta {
             name: Some(name.into()),
@@ -144,7 +154,7 @@ fn map(name: &str) -> ConfigMap {
     }
 }
 
-fn step(step: &str) -> Patch<serde_json::Value> {
+pub fn step(step: &str) -> Patch<serde_json::Value> {
     Patch::Merge(json!({"metadata": {"labels": {"step": step}}}))
 }
 
