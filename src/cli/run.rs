@@ -171,6 +171,7 @@ fn connect(cluster: &ClusterOptions, write_rate: u32) -> ConnectOptions {
         context: cluster.context.clone(),
         namespaces: cluster.namespaces.clone(),
         write_rate,
+        ..ConnectOptions::default()
     }
 }
 
