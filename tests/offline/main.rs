@@ -3,3 +3,4 @@
 
 mod documentation;
 mod layering;
+mod messages;

@@ -310,7 +310,7 @@ fn upsert_keys(
                     "add for example `key: name`",
                 ),
             };
-            if !context.kinds.is_empty() && !(targets.is_empty() && !unchecked) {
+            if (unchecked || !targets.is_empty()) && !context.kinds.is_empty() {
                 problems.push((tree, message, Some(mend.into())));
             }
         }

@@ -1,0 +1,120 @@
+//! What people read when a rule file is wrong: `messages/NAME/rule.yaml` beside `messages/NAME/expected.txt`.
+//!
+//! `ORDAIN_BLESS=1 cargo test --test offline messages` writes what came out as expected; read the difference before you commit it.
+
+use ordain::rule::compile::{Compiled, SourceFile, compile};
+use ordain::rule::problem::Severity;
+use ordain::schema::Schema;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+fn problems(name: &str, bytes: Vec<u8>) -> Compiled {
+    let name = name.into();
+    compile(&[SourceFile { name, bytes }], &Schema::bundled())
+}
+
+fn printed(compiled: &Compiled) -> String {
+    let texts: Vec<String> = compiled.problems.iter().map(ToString::to_string).collect();
+    texts.join("\n\n") + "\n"
+}
+
+#[test]
+fn every_message_is_as_expected() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/offline/messages");
+    let bless = std::env::var_os("ORDAIN_BLESS").is_some();
+    let mut failures = String::new();
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= 60, "only {} cases", cases.len());
+    for case in cases {
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let compiled = problems("rule.yaml", std::fs::read(case.join("rule.yaml")).unwrap());
+        let found = printed(&compiled);
+        let file = case.join("expected.txt");
+        if bless {
+            std::fs::write(&file, &found).unwrap();
+        }
+        let expected = std::fs::read_to_string(&file).unwrap_or_default();
+        if found != expected {
+            write!(failures, "--- {name}: expected\n{expected}--- {name}: found\n{found}\n").unwrap();
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// One error of a text, which must come within the bounds of the compiler whatever the text.
+fn error(bytes: Vec<u8>) -> String {
+    let compiled = problems("rule.yaml", bytes);
+    assert!(compiled.rules.is_empty());
+    let first = compiled.problems.iter().find(|p| p.severity == Severity::Error);
+    let text = first.expect("an error").to_string();
+    assert!(text.len() < 1_500, "{} bytes of message", text.len());
+    text
+}
+
+fn rule(spec: &str) -> Vec<u8> {
+    format!(
+        "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: large}}\nspec:\n  match: {{resources: [{{apiVersion: v1, kind: Pod}}]}}\n{spec}"
+    )
+    .into_bytes()
+}
+
+#[test]
+fn a_file_of_50_mib_is_refused_unread() {
+    let text = error(vec![b'a'; 50 << 20]);
+    assert!(text.contains("rule.yaml:1:1: error: the file has 50 MiB, and at most 4 MiB are read"), "{text}");
+}
+
+#[test]
+fn an_expression_of_1_mb_is_refused() {
+    let sum = vec!["1"; 300_000].join(" + ");
+    let text = error(rule(&format!("  actions:\n  - warn:\n      message: \"${{{sum}}}\"\n")));
+    assert!(text.starts_with("rule.yaml:8:"), "{text}");
+    assert!(text.contains("long"), "{text}");
+}
+
+#[test]
+fn ten_thousand_levels_are_refused() {
+    for text in [
+        format!("  actions: {}\n", "[".repeat(10_000)),
+        format!("  actions: {}\n", "{a: ".repeat(10_000)),
+        format!("  actions:\n  {}\n", "- ".repeat(10_000)),
+        (0..10_000).map(|i| format!("{}a:\n", " ".repeat(i % 3_000 + 2))).collect(),
+    ] {
+        let text = error(rule(&text));
+        assert!(text.contains("nested deeper than 64 levels"), "{text}");
+    }
+    let deep = format!("${{{}1{}}}", "(".repeat(10_000), ")".repeat(10_000));
+    let message = format!("  actions:\n  - warn:\n      message: \"{}\"\n", deep);
+    error(rule(&message));
+    let path = format!("  where:\n  - path: \"$.spec{}\"\n    operator: Exists\n  actions: [{{delete: {{}}}}]\n", "[?@.a".repeat(5_000));
+    error(rule(&path));
+}
+
+#[test]
+fn a_rule_that_is_good_beside_one_that_is_not_loads() {
+    let good = "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {name: good}\nspec:\n  match: {resources: [{apiVersion: v1, kind: Pod}]}\n  actions: [{delete: {}}]\n";
+    let bad = good.replace("name: good", "name: bad").replace("actions", "axtions");
+    let compiled = problems("rules.yaml", format!("{bad}---\n{good}").into_bytes());
+    assert_eq!(compiled.rules.len(), 1);
+    assert_eq!(&*compiled.rules[0].name, "good");
+    assert_eq!(compiled.rules[0].source.1, 8);
+    assert_eq!(compiled.rules[0].limits.abort_objects, Some(20));
+    assert_eq!(compiled.broken, [("bad".into(), "rules.yaml".into())]);
+    assert!(compiled.unreadable.is_empty());
+    let damaged = problems("rules.yaml", format!("a: [\n---\n{good}").into_bytes());
+    assert_eq!((damaged.rules.len(), damaged.unreadable.len()), (1, 1));
+}
+
+#[test]
+fn comments_and_formatting_do_not_change_a_rule() {
+    let hash = |text: &str| problems("a.yaml", text.as_bytes().to_vec()).rules[0].hash;
+    let one = "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {name: a}\nspec:\n  match: {resources: [{apiVersion: v1, kind: Pod}]}\n  actions: [{delete: {}}]\n";
+    let same = "# A comment\nkind: Rule\napiVersion: ordain.dev/v1alpha1\nmetadata:\n  name: a\nspec:\n  actions:\n  - delete: {}   # all\n  match:\n    resources:\n    - kind: Pod\n      apiVersion: \"v1\"\n";
+    let other = one.replace("Pod", "Secret");
+    assert_eq!(hash(one), hash(same));
+    assert_ne!(hash(one), hash(&other));
+}
