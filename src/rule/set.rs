@@ -160,3 +160,100 @@ impl RuleSet {
         difference
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::rule::compile::{SourceFile, compile};
+
+    fn set(rules: &[(&str, &str)]) -> RuleSet {
+        let schema = Schema::bundled();
+        let files: Vec<SourceFile> = rules
+            .iter()
+            .map(|(name, spec)| SourceFile {
+                name: format!("{name}.yaml").into(),
+                bytes: format!(
+                    "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+                )
+                .into_bytes(),
+            })
+            .collect();
+        let compiled = compile(&files, &schema);
+        let problems: Vec<String> = compiled.problems.iter().map(ToString::to_string).collect();
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
+        RuleSet::new(compiled.rules, schema)
+    }
+
+    const PODS: &str = "match: {resources: [{apiVersion: v1, kind: Pod}]}";
+    const JOBS: &str = "match: {resources: [{apiVersion: batch/v1, kind: Job}]}";
+    const DELETE: &str = "actions: [{delete: {}}]";
+
+    fn names(set: &RuleSet, group: &str, kind: &str) -> Vec<String> {
+        set.for_kind(&GroupKind::new(group, kind))
+            .iter()
+            .map(|index| set.rules()[*index].name.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn rules_run_by_priority_and_then_name() {
+        let set = set(&[
+            ("b", &format!("{{{PODS}, {DELETE}}}")),
+            ("a", &format!("{{{PODS}, {DELETE}}}")),
+            ("last", &format!("{{priority: -1, {PODS}, {DELETE}}}")),
+            ("first", &format!("{{priority: 5, {PODS}, {DELETE}}}")),
+            (
+                "off",
+                &format!("{{mode: Off, priority: 9, {PODS}, {DELETE}}}"),
+            ),
+            ("job", &format!("{{{JOBS}, {DELETE}}}")),
+        ]);
+        assert_eq!(names(&set, "", "Pod"), ["first", "a", "b", "last"]);
+        assert_eq!(names(&set, "batch", "Job"), ["job"]);
+        assert!(names(&set, "", "Secret").is_empty());
+        let kinds: Vec<String> = set.kinds().iter().map(|k| k.kind.to_string()).collect();
+        assert_eq!(kinds, ["Pod", "Job.batch"]);
+        assert!(set.get("off").is_some() && set.get("none").is_none());
+    }
+
+    #[test]
+    fn the_difference_names_what_changed_and_whom_it_concerns() {
+        let older = set(&[
+            ("same", &format!("{{{PODS}, {DELETE}}}")),
+            ("changed", &format!("{{{PODS}, {DELETE}}}")),
+            ("gone", &format!("{{{PODS}, {DELETE}}}")),
+        ]);
+        let newer = set(&[
+            ("same", &format!("{{{DELETE}, {PODS}}}")),
+            ("changed", &format!("{{{JOBS}, {DELETE}}}")),
+            ("off", &format!("{{mode: Off, {PODS}, {DELETE}}}")),
+        ]);
+        let difference = newer.difference(&older);
+        assert_eq!(difference.added, ["off".into()]);
+        assert_eq!(difference.changed, ["changed".into()]);
+        assert_eq!(difference.removed, ["gone".into()]);
+        assert_eq!(difference.concerned, [GroupKind::new("batch", "Job")]);
+        assert!(newer.difference(&newer).is_empty());
+    }
+
+    #[test]
+    fn what_is_read_is_known() {
+        let metadata = "where: [{path: $.metadata.labels.a, operator: Exists}]";
+        let spec = "where: [{path: $.spec.nodeName, operator: Exists}]";
+        let lean = set(&[("a", &format!("{{{PODS}, {metadata}, {DELETE}}}"))]);
+        assert!(lean.metadata_only(&GroupKind::new("", "Pod")) && !lean.needs_namespaces());
+        let full = set(&[
+            ("a", &format!("{{{PODS}, {metadata}, {DELETE}}}")),
+            ("b", &format!("{{{PODS}, {spec}, {DELETE}}}")),
+        ]);
+        assert!(!full.metadata_only(&GroupKind::new("", "Pod")));
+        let reading = "where: [{expression: '${namespaceObject.metadata.name}', value: a}]";
+        assert!(set(&[("a", &format!("{{{PODS}, {reading}, {DELETE}}}"))]).needs_namespaces());
+        let selecting = "match: {resources: [{apiVersion: v1, kind: Pod}], namespaceSelector: {matchLabels: {a: b}}}";
+        assert!(set(&[("a", &format!("{{{selecting}, {DELETE}}}"))]).needs_namespaces());
+        let writing = "actions: [{patch: [{path: $.spec.activeDeadlineSeconds, default: 60}]}]";
+        let written = set(&[("a", &format!("{{{PODS}, {writing}}}"))]);
+        assert!(!written.metadata_only(&GroupKind::new("", "Pod")));
+    }
+}

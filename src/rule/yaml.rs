@@ -331,6 +331,11 @@ impl<'t> Builder<'t> {
                 None => *key = Some(key_of(tree)?),
                 Some(name) => {
                     let text = name.text().unwrap_or_default();
+                    if text == "<<" && matches!(name.data, Data::Scalar { plain: true, .. }) {
+                        let message = "merge keys (`<<`) are not read";
+                        return Err(YamlProblem::at(name.line, name.column, 2, message)
+                            .mend("write the fields out"));
+                    }
                     match seen.get(text) {
                         None => {
                             seen.insert(text.into(), name.line);
@@ -411,6 +416,14 @@ impl<'t> Builder<'t> {
                 "a tab cannot indent YAML",
             )
             .mend("indent with blanks"),
+            ErrorKind::MissingAnchorOrAliasName
+            | ErrorKind::ExpectedFlowMappingSeparator
+            | ErrorKind::ExpectedFlowSequenceSeparator
+                if path_in_braces(shown) =>
+            {
+                at("inside `{ }` YAML takes the `[` of this path for a list".into())
+                    .mend("quote this path: `\"$containers[*]\"`")
+            }
             _ if shown.contains("${") => at(format!(
                 "YAML takes part of this `${{ }}` for its own syntax: {}",
                 error.info()
@@ -418,9 +431,25 @@ impl<'t> Builder<'t> {
             .mend("quote this value: `'${ … }'`, or write it as a block after `>-`"),
             ErrorKind::UnknownAnchor => at("there is no such anchor above this alias".into())
                 .mend("quote the value if the `*` is part of it"),
+            ErrorKind::InvalidColonPlacement
+            | ErrorKind::ExpectedFlowMappingSeparator
+            | ErrorKind::ExpectedFlowSequenceSeparator
+            | ErrorKind::UnclosedFlowCollection { .. } => at(format!("not YAML: {}", error.info()))
+                .mend("look for a `{` or `[` that is not closed"),
+            ErrorKind::MappingValueNotAllowed => at(format!("not YAML: {}", error.info()))
+                .mend("quote text with `: ` in it, and check the indentation"),
             _ => at(format!("not YAML: {}", error.info())),
         }
     }
+}
+
+/// Whether a line has an unquoted path with brackets.
+fn path_in_braces(line: &str) -> bool {
+    line.match_indices(": $").any(|(at, _)| {
+        let end = |c: char| c == ',' || c == '}' || c.is_whitespace();
+        let path = line[at + 2..].split(end).next().unwrap_or("");
+        path.contains('[') && !path.starts_with("${")
+    })
 }
 
 /// A map's key: numbers and booleans become their text, lists and maps are refused.

@@ -91,11 +91,13 @@ fn clause(
     let right = right(context, of, names)?;
     let (subject, subject_tree) = subject?;
     if matches!(right, Right::Nothing) && of.get("operator").is_none() && read_as.is_none() {
-        context.report.error(
-            subject_tree,
-            "this test has neither an operator nor a value",
-            Some("write `operator: Exists` if you ask whether it is there".into()),
-        );
+        if !of.refused {
+            context.report.error(
+                subject_tree,
+                "this test has neither an operator nor a value",
+                Some("write `operator: Exists` if you ask whether it is there".into()),
+            );
+        }
         return None;
     }
     if let Subject::Path(path) = &subject {
@@ -242,7 +244,12 @@ fn type_fits(
             );
             warnings.push((of.get("as"), message, mend));
         }
-    } else if operator.is_ordering() && all(&|t| !orders(t.shape())) {
+    } else if operator.is_ordering() {
+        // Text on the right is an error of its own.
+        let text = matches!(right, Right::Value(Value::String(_)));
+        if text || !all(&|t| !orders(t.shape())) {
+            return;
+        }
         let mend = match shape {
             Shape::Quantity => Some("add `as: quantity`".into()),
             Shape::Time => Some("add `as: age` and compare with a duration".into()),

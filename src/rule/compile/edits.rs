@@ -43,8 +43,13 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, status: bool) 
     let (verb, value) = verb?;
     modifiers(context, of, verb);
     // Without a good path the value is still worth looking at.
+    let fitting = path.as_ref().is_none_or(|path| match verb {
+        "add" => addable(context, of, path),
+        _ => true,
+    });
     let template = match verb {
         "remove" => None,
+        _ if !fitting => Some(None),
         _ => Some(template(context, value, verb, names)),
     };
     let path = path?;
@@ -63,10 +68,7 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, status: bool) 
         "upsert" => upsert_keys(context, of, &path, value),
         _ => None,
     };
-    if verb == "add" {
-        addable(context, of, &path);
-    }
-    if verb != "remove" {
+    if verb != "remove" && fitting {
         fits(context, &path, value);
     }
     safety::edit(context, path_tree, &path, of, verb, value, status);
@@ -126,8 +128,10 @@ fn verb<'t>(
         Some((verb, key, value))
     });
     let Some((verb, key, value)) = there.next() else {
-        let mend = Some(format!("add one of {}", EDITS.join(", ")));
-        context.report.error(tree, "this edit does nothing", mend);
+        if !of.refused {
+            let mend = Some(format!("add one of {}", EDITS.join(", ")));
+            context.report.error(tree, "this edit does nothing", mend);
+        }
         return None;
     };
     if let Some((other, second, _)) = there.next() {
@@ -277,8 +281,10 @@ fn upsert_keys(
             let known =
                 elements.is_empty() || unchecked || elements.iter().any(|e| e.field(key).is_some());
             if let (false, Some(tree)) = (known, tree) {
-                let names = elements.iter().flat_map(|e| e.field_names());
-                let mend = fields::did_you_mean(key, names);
+                let mut names: Vec<&str> = elements.iter().flat_map(|e| e.field_names()).collect();
+                names.sort_unstable();
+                names.dedup();
+                let mend = fields::one_of_these(key, &names);
                 problems.push((tree, format!("the elements have no field `{key}`"), mend));
             }
         }
@@ -293,25 +299,32 @@ fn upsert_keys(
                 let element = t.of.element().map(Type::shape);
                 element.is_some_and(|e| !matches!(e, Shape::Object | Shape::Map | Shape::Any))
             });
+            let names = keyless.and_then(|t| t.of.element()).map(Type::field_names);
+            let example = match names.as_deref() {
+                Some(names) if !names.is_empty() && !names.contains(&"name") => {
+                    format!("add `key: […]` with one or more of {}", names.join(", "))
+                }
+                _ => "add for example `key: name`".to_owned(),
+            };
             let (message, mend) = match keyless {
                 Some(t) if scalars => (
                     format!("the elements of this list of {} are scalars", t.kind),
-                    "write `add`",
+                    "write `add`".to_owned(),
                 ),
                 Some(t) => (
                     format!(
-                        "the schema of {} does not say which field tells the elements of this list apart",
+                        "the schema of {} does not say which fields tell the elements of this list apart",
                         t.kind
                     ),
-                    "add for example `key: name`",
+                    example,
                 ),
                 None => (
-                    "no schema says which field tells the elements of this list apart".into(),
-                    "add for example `key: name`",
+                    "no schema says which fields tell the elements of this list apart".into(),
+                    example,
                 ),
             };
             if (unchecked || !targets.is_empty()) && !context.kinds.is_empty() {
-                problems.push((tree, message, Some(mend.into())));
+                problems.push((tree, message, Some(mend)));
             }
         }
     }
@@ -322,7 +335,7 @@ fn upsert_keys(
             .map(|t| t.of.list_keys().iter().map(|k| (*k).to_owned()).collect())
             .unwrap_or_default(),
     };
-    if let Data::List(items) = &value.data {
+    if let (Data::List(items), true) = (&value.data, problems.is_empty()) {
         for item in items {
             let Data::Map(entries) = &item.data else {
                 continue;
@@ -346,16 +359,18 @@ fn upsert_keys(
 }
 
 /// `add` is for lists of scalars.
-fn addable(context: &mut Context<'_, '_>, of: Fields<'_>, path: &Path) {
+fn addable(context: &mut Context<'_, '_>, of: Fields<'_>, path: &Path) -> bool {
     let (targets, _) = targets(context, path);
     let of_maps = targets.iter().find(|t| {
         let element = t.of.element().map(Type::shape);
         t.of.shape() == Shape::List && matches!(element, Some(Shape::Object | Shape::Map))
     });
-    if let (Some(target), Some(key)) = (of_maps, of.key("add")) {
-        let message = format!("the elements of this list of {} are maps", target.kind);
-        context
-            .report
-            .error(key, message, Some("write `upsert`".into()));
-    }
+    let (Some(target), Some(key)) = (of_maps, of.key("add")) else {
+        return true;
+    };
+    let message = format!("the elements of this list of {} are maps", target.kind);
+    context
+        .report
+        .error(key, message, Some("write `upsert`".into()));
+    false
 }

@@ -27,8 +27,14 @@ pub(super) fn template(
             Some(template)
         }
         Err(problems) => {
-            for problem in problems {
+            for mut problem in problems {
                 let at = locate(tree, &problem.location, problem.in_key);
+                if names.current && !names.item && is_item(at, &problem.problem) {
+                    problem.problem.message = "`item` is what a wildcard, filter or index of the path selects, and this path has none".into();
+                    problem.problem.mend = Some(
+                        "`current` is the value at the path, `object` the whole object".into(),
+                    );
+                }
                 report(context, at, 0, problem.problem);
             }
             None
@@ -82,6 +88,15 @@ fn report(context: &mut Context<'_, '_>, tree: &Tree, offset: usize, problem: Ex
         .report
         .within(tree, problem.at + offset, problem.length);
     context.report.error(at, problem.message, problem.mend);
+}
+
+/// Whether the problem marks the name `item`.
+fn is_item(tree: &Tree, problem: &ExprProblem) -> bool {
+    let marked = tree.text().and_then(|text| {
+        let end = problem.at.checked_add(problem.length)?;
+        text.get(problem.at..end)
+    });
+    marked == Some("item")
 }
 
 /// The string that a location of a template means.

@@ -10,6 +10,8 @@ use std::ops::RangeInclusive;
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'t> {
     tree: &'t Tree,
+    /// Whether some key was refused: what is missing may be that one, misspelt.
+    pub refused: bool,
 }
 
 impl<'t> Fields<'t> {
@@ -77,22 +79,29 @@ pub(super) fn fields<'t>(
         );
         return None;
     };
+    let mut refused = false;
     for (key, _) in entries {
         let name = key.text().unwrap_or_default();
         if known.contains(&name) {
             continue;
         }
+        refused = true;
         if later.contains(&name) {
             report.error(key, format!("`{name}` is not supported yet"), None);
             continue;
         }
         let all = known.iter().chain(later).copied();
         let mend = did_you_mean(name, all).or_else(|| {
-            (known.len() <= 14).then(|| format!("the fields of {what} are {}", known.join(", ")))
+            let few = (known.len() <= 14)
+                .then(|| format!("the fields of {what} are {}", known.join(", ")));
+            match known {
+                [one] => Some(format!("only `{one}` may stand here")),
+                _ => few,
+            }
         });
         report.error(key, format!("unknown field `{name}` in {what}"), mend);
     }
-    Some(Fields { tree })
+    Some(Fields { tree, refused })
 }
 
 /// The items of a list. A single value in place of a list is an error that says so.

@@ -100,10 +100,11 @@ pub(super) fn compile(tree: &Tree, report: &mut Report<'_>, schema: &Schema) -> 
     for entry in entries.iter().filter(|e| !e.excludes()) {
         include(entry, report, schema, &mut kinds);
     }
-    for entry in entries.iter().filter(|e| e.excludes()) {
+    let includes = entries.iter().any(|e| !e.excludes());
+    for entry in entries.iter().filter(|e| includes && e.excludes()) {
         exclude(entry, report, &mut kinds);
     }
-    if entries.iter().all(Entry::excludes) && !entries.is_empty() {
+    if !includes && !entries.is_empty() {
         report.error(
             tree,
             "`resources` only excludes kinds",

@@ -16,6 +16,14 @@ pub(super) fn compile(
     item: Option<&Path>,
 ) -> Option<Path> {
     let text = fields::text(context.report, tree, "a path")?;
+    if let Some(at) = text.find("${") {
+        let at = context.report.within(tree, at, 2);
+        let mend = "paths are fixed: test what you compute with `expression`";
+        context
+            .report
+            .error(at, "`${ }` is never part of a path", Some(mend.into()));
+        return None;
+    }
     match Path::parse(text) {
         Ok(path) => {
             check(context, tree, &path, item);

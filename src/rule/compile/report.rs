@@ -127,13 +127,10 @@ impl<'f> Report<'f> {
         for _ in 1..tree.column {
             source.next()?;
         }
-        let mut quote = None;
-        if !plain {
-            match source.next()? {
-                c @ ('\'' | '"') => quote = Some(c),
-                '|' | '>' => while source.next()? != '\n' {},
-                _ => return None,
-            }
+        // A block scalar begins with its first line, behind `|` or `>`.
+        let quote = source.peek().filter(|c| !plain && matches!(c, '\'' | '"'));
+        if quote.is_some() {
+            source.next();
         }
         for c in before.chars() {
             if c == ' ' || c == '\n' {

@@ -57,12 +57,12 @@ pub(super) fn protected(
         }
         let word = verb.as_str();
         let message = format!(
-            "every {} is protected from `{word}`: this step would always be skipped{}",
+            "every {} is protected from `{word}`: {}",
             listed(&names),
             if names.len() == context.kinds.len() {
-                ""
+                "this step would never act"
             } else {
-                " for it"
+                "this step leaves them alone"
             }
         );
         let mend = Some(format!(
@@ -179,7 +179,11 @@ fn fixed(
     }
     let Some(what) = found else { return };
     let message = format!("this is fixed at creation: {}", what.what);
-    let mend = what.instead.map(|place| format!("patch {place}"));
+    let mend = match what.instead {
+        Some(place) => format!("patch {place}"),
+        None => "only a new object can have it otherwise".into(),
+    };
+    let mend = Some(mend);
     if free == 0 {
         context.report.error(path_tree, message, mend);
     } else if named {
