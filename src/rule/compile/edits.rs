@@ -31,7 +31,7 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, status: bool) 
     };
     let verb = verb(context, tree, of);
     let path = paths::compile(context, path_tree, None);
-    let item = path.as_ref().filter(|p| !p.is_plain());
+    let item = path.as_ref().filter(|p| p.has_item());
     let names = Names {
         item: item.is_some(),
         current: true,

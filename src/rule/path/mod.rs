@@ -1,13 +1,14 @@
 //! JSONPath (RFC 9535) from one of three roots. The only user of the JSONPath crate, and of it only the parser: the walk is our own, over
 //! records, because the crate hands out references and cannot walk a flat record.
 //!
-//! `scan` a first look at the text · `parse` text to a compiled path · `walk` what a path selects · `filter` the tests inside it ·
+//! `scan` a first look at the text · `parse` text to a compiled path · `dialect` other dialects and syntax errors · `walk` what a path selects · `filter` the tests inside it ·
 //! `places` where an edit goes · `check` a path against a kind's schema. null counts as absent everywhere.
 //!
 //! Narrower than the RFC, so that the cost of a path is bounded by the size of the object: inside a filter `$` takes names and indexes only,
 //! a path has at most three `..`, patterns are literals, and nothing is compared with null.
 
 mod check;
+mod dialect;
 mod filter;
 mod parse;
 mod places;
@@ -141,6 +142,11 @@ impl Path {
     /// Whether it is a path of plain names (each a single name), so that it selects at most one value.
     pub fn is_plain(&self) -> bool {
         self.plain.is_some()
+    }
+
+    /// Whether an edit at it has an `item`: what the last wildcard, filter, index or slice selected. Names have none, one or several.
+    pub fn has_item(&self) -> bool {
+        !self.segments.iter().all(Segment::is_names)
     }
 
     /// Whether there is a `..` in it, outside of filters.

@@ -184,7 +184,9 @@ fn what_a_kind_does_not_have_is_marked_with_the_nearest_name() {
             Some("did you mean `paused`?"),
         ),
     ] {
-        let Err(problem) = checked(path, kind) else { panic!("{path} is fine") };
+        let Err(problem) = checked(path, kind) else {
+            panic!("{path} is fine")
+        };
         assert_eq!(
             &path[problem.at..problem.at + problem.length],
             marked,
