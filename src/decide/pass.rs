@@ -1,7 +1,7 @@
 //! One pass over one object.
 
 use super::conflict::Settled;
-use super::turn::{Deletion, Manner, Turn, World, act, earlier, look};
+use super::turn::{Deletion, Manner, Turn, World, act, earlier, is_out_of_scope, look};
 use super::working::Working;
 use super::writes::{self, Authors};
 use super::{Decision, Finding, Reason, RuleChange, Standing, Subject};
@@ -127,6 +127,10 @@ impl<'w, 'a> Run<'w, 'a> {
                 if !self.enforces(position) {
                     continue;
                 }
+                if is_out_of_scope(self.world, self.rule(position), &self.working) {
+                    self.passed_by(position);
+                    continue;
+                }
                 let index = self.indexes[position];
                 let before = self.working.snapshot();
                 let mut turn = look(self.world, self.rule(position), &self.working);
@@ -186,6 +190,10 @@ impl<'w, 'a> Run<'w, 'a> {
             if self.enforces(position) && !self.gated.contains(&position) {
                 continue;
             }
+            if is_out_of_scope(self.world, self.rule(position), &self.working) {
+                self.passed_by(position);
+                continue;
+            }
             let mut turn = look(self.world, self.rule(position), &self.working);
             let mut effect = None;
             if matches!(turn.standing, Standing::Matched { .. }) {
@@ -199,6 +207,21 @@ impl<'w, 'a> Run<'w, 'a> {
                 effect = turn.changed.then(|| (state.clone(), own.record().clone()));
             }
             self.note(position, turn, effect, false);
+        }
+    }
+
+    /// The rule's `match` leaves the copy out now; what it did in earlier rounds stays.
+    fn passed_by(&mut self, position: usize) {
+        let standing = &mut self.standings[position].1;
+        if *standing == Standing::OutOfScope {
+            return;
+        }
+        if *standing != (Standing::Matched { acts: true }) {
+            *standing = Standing::OutOfScope;
+        }
+        if let Some(slot) = self.slots.iter_mut().find(|s| s.position == position) {
+            slot.latest.clear();
+            slot.wrong_types.clear();
         }
     }
 

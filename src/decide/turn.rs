@@ -140,6 +140,14 @@ pub(super) struct Manner<'b> {
     pub claim_all: bool,
 }
 
+/// Whether the rule's `match` leaves the copy out: what most rules of a kind do with most objects.
+pub(super) fn is_out_of_scope(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> bool {
+    let record = working.record();
+    rule.matches
+        .covers(record.meta(), world.namespace_object(record))
+        == InScope::No
+}
+
 /// Whether the rule matches the copy: the turn so far has the standing `Matched { acts: false }` exactly if it does.
 pub(super) fn look(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> Turn {
     let mut turn = Turn::new();

@@ -1,6 +1,26 @@
 //! `metadata` of a record, and the two fields beside it that say what the object is.
 
-use super::Node;
+use super::{Key, Node};
+use std::sync::LazyLock;
+
+/// The fields that every rule's `match` asks for: looked up without hashing their names.
+struct Keys {
+    metadata: Key,
+    labels: Key,
+    annotations: Key,
+    namespace: Key,
+    name: Key,
+    deletion_timestamp: Key,
+}
+
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
+    metadata: Key::new("metadata"),
+    labels: Key::new("labels"),
+    annotations: Key::new("annotations"),
+    namespace: Key::new("namespace"),
+    name: Key::new("name"),
+    deletion_timestamp: Key::new("deletionTimestamp"),
+});
 
 /// Absent or wrongly typed fields read as `None` or `""`.
 #[derive(Clone, Copy)]
@@ -14,13 +34,20 @@ impl<'a> Meta<'a> {
     pub fn of(root: Node<'a>) -> Self {
         Self {
             root,
-            metadata: root.get_str("metadata"),
+            metadata: root.get(&KEYS.metadata),
         }
     }
 
     fn text(self, name: &str) -> &'a str {
         self.metadata
             .and_then(|m| m.get_str(name))
+            .and_then(Node::as_str)
+            .unwrap_or("")
+    }
+
+    fn known(self, key: &Key) -> &'a str {
+        self.metadata
+            .and_then(|m| m.get(key))
             .and_then(Node::as_str)
             .unwrap_or("")
     }
@@ -43,7 +70,7 @@ impl<'a> Meta<'a> {
 
     /// `metadata.name`
     pub fn name(self) -> &'a str {
-        self.text("name")
+        self.known(&KEYS.name)
     }
 
     /// `metadata.generateName`
@@ -53,7 +80,7 @@ impl<'a> Meta<'a> {
 
     /// `metadata.namespace`; `None` for a cluster-scoped object.
     pub fn namespace(self) -> Option<&'a str> {
-        Some(self.text("namespace")).filter(|n| !n.is_empty())
+        Some(self.known(&KEYS.namespace)).filter(|n| !n.is_empty())
     }
 
     /// `metadata.uid`
@@ -68,7 +95,7 @@ impl<'a> Meta<'a> {
 
     /// `metadata.labels`
     pub fn labels(self) -> Option<Node<'a>> {
-        self.metadata?.get_str("labels")
+        self.metadata?.get(&KEYS.labels)
     }
 
     /// One label's value.
@@ -78,15 +105,12 @@ impl<'a> Meta<'a> {
 
     /// `metadata.annotations`
     pub fn annotations(self) -> Option<Node<'a>> {
-        self.metadata?.get_str("annotations")
+        self.metadata?.get(&KEYS.annotations)
     }
 
     /// One annotation's value.
     pub fn annotation(self, name: &str) -> Option<&'a str> {
-        self.metadata?
-            .get_str("annotations")?
-            .get_str(name)?
-            .as_str()
+        self.annotations()?.get_str(name)?.as_str()
     }
 
     /// `metadata.creationTimestamp`
@@ -97,7 +121,7 @@ impl<'a> Meta<'a> {
     /// Whether `metadata.deletionTimestamp` is set.
     pub fn is_deleting(self) -> bool {
         self.metadata
-            .and_then(|m| m.get_str("deletionTimestamp"))
+            .and_then(|m| m.get(&KEYS.deletion_timestamp))
             .is_some_and(|t| !t.is_null())
     }
 
