@@ -1,1 +1,255 @@
-//! (store)
+//! What is known of the cluster: per kind, every object's record.
+
+use super::Lost;
+use crate::object::{GroupKind, ObjectKey, Record};
+use ahash::AHashMap;
+use std::sync::Arc;
+
+/// Namespace and name within a kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name {
+    /// `None` for a cluster-scoped object.
+    pub namespace: Option<Arc<str>>,
+    /// The name.
+    pub name: Arc<str>,
+}
+
+/// One stored object.
+pub struct Entry {
+    /// As last seen.
+    pub record: Record,
+    /// Per rule of the kind, in evaluation order, two bits: see [`super::standings`].
+    pub standings: Box<[u8]>,
+    /// Which list or later event it was last seen in.
+    mark: u32,
+    /// Put in by a list or concerned by a reload, and not evaluated since.
+    pub fresh: bool,
+}
+
+/// Whether a kind's objects are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Sync {
+    /// No list was completed yet.
+    #[default]
+    Pending,
+    /// Known.
+    Synced,
+    /// Not followed.
+    Lost(Lost),
+}
+
+/// The objects of one kind.
+#[derive(Default)]
+pub struct KindStore {
+    objects: AHashMap<Name, Entry>,
+    /// Whether they are known.
+    pub sync: Sync,
+    mark: u32,
+    /// Bytes of all records.
+    pub bytes: usize,
+    /// Entries that are fresh.
+    pub fresh: usize,
+    /// Items left out because they could not be decoded.
+    pub undecodable: u64,
+}
+
+/// What an observation did to the store.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing that a rule could see.
+    None,
+    /// A new object, or a change beyond `resourceVersion`.
+    Changed,
+}
+
+impl KindStore {
+    /// Number of objects.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// One object.
+    pub fn get(&self, name: &Name) -> Option<&Entry> {
+        self.objects.get(name)
+    }
+
+    /// One object.
+    pub fn get_mut(&mut self, name: &Name) -> Option<&mut Entry> {
+        self.objects.get_mut(name)
+    }
+
+    /// All objects.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Entry)> {
+        self.objects.iter()
+    }
+
+    /// All objects.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Name, &mut Entry)> {
+        self.objects.iter_mut()
+    }
+
+    /// Begins a new list: what it does not name will be gone at its end.
+    pub fn begin_list(&mut self) {
+        self.mark = self.mark.wrapping_add(1);
+    }
+
+    /// Ends a list: answers what is gone.
+    pub fn end_list(&mut self) -> Vec<(Name, Entry)> {
+        self.sync = Sync::Synced;
+        let mark = self.mark;
+        let gone: Vec<Name> = self.objects.iter().filter(|(_, e)| e.mark != mark).map(|(n, _)| n.clone()).collect();
+        gone.into_iter().filter_map(|name| self.remove(&name).map(|entry| (name, entry))).collect()
+    }
+
+    /// Takes an object as it is now. Answers the stored name, whose text is shared, and what changed.
+    pub fn apply(&mut self, record: Record) -> (Name, Effect) {
+        let meta = record.meta();
+        let name = Name { namespace: meta.namespace().map(Into::into), name: meta.name().into() };
+        self.bytes += record.size();
+        let mark = self.mark;
+        if let Some(entry) = self.objects.get_mut(&name) {
+            self.bytes -= entry.record.size();
+            let same = same_but_for_version(&entry.record, &record);
+            entry.record = record;
+            entry.mark = mark;
+            return (name, if same { Effect::None } else { Effect::Changed });
+        }
+        self.objects.insert(name.clone(), Entry { record, standings: Box::default(), mark, fresh: false });
+        (name, Effect::Changed)
+    }
+
+    /// Forgets an object.
+    pub fn remove(&mut self, name: &Name) -> Option<Entry> {
+        let entry = self.objects.remove(name)?;
+        self.bytes -= entry.record.size();
+        self.fresh -= usize::from(entry.fresh);
+        Some(entry)
+    }
+
+    /// Marks an object as not evaluated since a list or reload.
+    pub fn set_fresh(&mut self, name: &Name, fresh: bool) {
+        if let Some(entry) = self.objects.get_mut(name)
+            && entry.fresh != fresh
+        {
+            entry.fresh = fresh;
+            if fresh { self.fresh += 1 } else { self.fresh -= 1 }
+        }
+    }
+}
+
+/// Whether two states differ in nothing but `metadata.resourceVersion`.
+fn same_but_for_version(old: &Record, new: &Record) -> bool {
+    let (old, new) = (old.root(), new.root());
+    let mut others = new.entries();
+    for (name, value) in old.entries() {
+        let Some((other_name, other)) = others.next() else { return false };
+        if name != other_name {
+            return false;
+        }
+        if name != "metadata" {
+            if !value.same(other) {
+                return false;
+            }
+            continue;
+        }
+        let mut fields = other.entries();
+        for (field, value) in value.entries() {
+            let Some((other_field, other)) = fields.next() else { return false };
+            if field != other_field || (field != "resourceVersion" && !value.same(other)) {
+                return false;
+            }
+        }
+        if fields.next().is_some() {
+            return false;
+        }
+    }
+    others.next().is_none()
+}
+
+/// Everything that is known.
+#[derive(Default)]
+pub struct Store {
+    kinds: AHashMap<GroupKind, KindStore>,
+}
+
+impl Store {
+    /// The objects of a kind, made empty if it is new.
+    pub fn kind_mut(&mut self, kind: &GroupKind) -> &mut KindStore {
+        if !self.kinds.contains_key(kind) {
+            self.kinds.insert(kind.clone(), KindStore::default());
+        }
+        self.kinds.entry(kind.clone()).or_default()
+    }
+
+    /// The objects of a kind.
+    pub fn kind(&self, kind: &GroupKind) -> Option<&KindStore> {
+        self.kinds.get(kind)
+    }
+
+    /// All kinds.
+    pub fn kinds(&self) -> impl Iterator<Item = (&GroupKind, &KindStore)> {
+        self.kinds.iter()
+    }
+
+    /// All kinds.
+    pub fn kinds_mut(&mut self) -> impl Iterator<Item = (&GroupKind, &mut KindStore)> {
+        self.kinds.iter_mut()
+    }
+
+    /// Forgets kinds that are no longer followed.
+    pub fn retain(&mut self, wanted: impl Fn(&GroupKind) -> bool) {
+        self.kinds.retain(|kind, _| wanted(kind));
+    }
+
+    /// One object.
+    pub fn get(&self, key: &ObjectKey) -> Option<&Entry> {
+        self.kinds.get(&key.kind)?.get(&name_of(key))
+    }
+}
+
+/// Namespace and name of a key.
+pub fn name_of(key: &ObjectKey) -> Name {
+    Name { namespace: key.namespace.clone(), name: key.name.clone() }
+}
+
+/// The key of a name.
+pub fn key_of(kind: &GroupKind, name: &Name) -> ObjectKey {
+    ObjectKey { kind: kind.clone(), namespace: name.namespace.clone(), name: name.name.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(name: &str, version: &str, data: &str) -> Record {
+        Record::from_value(&json!({"kind": "ConfigMap", "metadata": {"namespace": "n", "name": name, "resourceVersion": version}, "data": {"a": data}}))
+    }
+
+    #[test]
+    fn a_list_replaces_what_it_does_not_name() {
+        let mut kind = KindStore::default();
+        kind.begin_list();
+        kind.apply(map("a", "1", "x"));
+        kind.apply(map("b", "2", "x"));
+        assert!(kind.end_list().is_empty());
+        kind.begin_list();
+        kind.apply(map("b", "2", "x"));
+        let gone = kind.end_list();
+        assert_eq!(gone.iter().map(|(n, _)| &*n.name).collect::<Vec<_>>(), ["a"]);
+        assert_eq!((kind.len(), kind.bytes), (1, map("b", "2", "x").size()));
+    }
+
+    #[test]
+    fn an_event_that_changes_only_the_version_is_none() {
+        let mut kind = KindStore::default();
+        assert_eq!(kind.apply(map("a", "1", "x")).1, Effect::Changed);
+        assert_eq!(kind.apply(map("a", "2", "x")).1, Effect::None);
+        assert_eq!(kind.apply(map("a", "3", "y")).1, Effect::Changed);
+    }
+}
