@@ -24,7 +24,11 @@ impl Breaker {
     pub fn admit(&mut self, limit: Option<(u64, Duration)>, now: Timestamp) -> bool {
         let (most, period) = limit.unwrap_or(DEFAULT);
         let period = SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX);
-        while self.changes.front().is_some_and(|at| now.duration_since(*at) > period) {
+        while self
+            .changes
+            .front()
+            .is_some_and(|at| now.duration_since(*at) > period)
+        {
             self.changes.pop_front();
         }
         if self.open || self.changes.len() as u64 >= most {
@@ -35,9 +39,18 @@ impl Breaker {
         true
     }
 
+    /// Takes back the last change: it did nothing.
+    pub fn withdraw(&mut self) {
+        self.changes.pop_back();
+    }
+
     /// Whether nothing of it needs to be remembered any more.
     pub fn is_idle(&self, now: Timestamp) -> bool {
-        !self.open && self.changes.back().is_none_or(|at| now.duration_since(*at) > SignedDuration::from_hours(24))
+        !self.open
+            && self
+                .changes
+                .back()
+                .is_none_or(|at| now.duration_since(*at) > SignedDuration::from_hours(24))
     }
 }
 

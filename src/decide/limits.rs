@@ -58,32 +58,63 @@ impl LimitState {
         self.admitted.push_back(now);
     }
 
+    /// Takes back the last [`LimitState::acted`] of an object: the write did nothing.
+    pub fn withdraw(&mut self, key: &ObjectKey) {
+        if let Some(at) = self.acted.iter().rposition(|(_, k)| k == key) {
+            self.acted.remove(at);
+            self.admitted.pop_back();
+        }
+    }
+
     /// Objects acted on in the last ten minutes, each once, those approved left out.
     pub fn acted_count(&mut self, now: Timestamp) -> usize {
-        while self.acted.front().is_some_and(|(at, _)| now.duration_since(*at) > WINDOW) {
+        while self
+            .acted
+            .front()
+            .is_some_and(|(at, _)| now.duration_since(*at) > WINDOW)
+        {
             self.acted.pop_front();
         }
-        let distinct: AHashSet<&ObjectKey> = self.acted.iter().map(|(_, key)| key).filter(|k| !self.approved.contains(*k)).collect();
+        let distinct: AHashSet<&ObjectKey> = self
+            .acted
+            .iter()
+            .map(|(_, key)| key)
+            .filter(|k| !self.approved.contains(*k))
+            .collect();
         distinct.len()
     }
 
     /// Stops the rule if more objects are concerned than `abortAbove` allows. True if it stopped just now.
     pub fn check(&mut self, limits: &Limits, in_scope: usize, now: Timestamp) -> bool {
-        if self.aborted.is_some() || (limits.abort_objects.is_none() && limits.abort_percent.is_none()) {
+        if self.aborted.is_some()
+            || (limits.abort_objects.is_none() && limits.abort_percent.is_none())
+        {
             return false;
         }
         let acted = self.acted_count(now);
-        let due = self.due.iter().filter(|k| !self.approved.contains(*k)).count();
+        let due = self
+            .due
+            .iter()
+            .filter(|k| !self.approved.contains(*k))
+            .count();
         let count = acted + due;
         // Objects that were deleted are no longer in scope, yet they were part of it.
         let scope = in_scope.max(self.due.len()) + acted;
-        let percent = if scope == 0 { 0.0 } else { count as f64 * 100.0 / scope as f64 };
+        let percent = if scope == 0 {
+            0.0
+        } else {
+            count as f64 * 100.0 / scope as f64
+        };
         let why = match (limits.abort_objects, limits.abort_percent) {
             (Some(most), _) if count as u64 > most => format!("abortAbove.objects: {most}"),
-            (_, Some(most)) if count >= FEWEST_FOR_PERCENT && percent > most => format!("abortAbove.percent: {most}"),
+            (_, Some(most)) if count >= FEWEST_FOR_PERCENT && percent > most => {
+                format!("abortAbove.percent: {most}")
+            }
             _ => return false,
         };
-        self.aborted = Some(format!("{acted} acted on in the last 10 minutes and {due} due, more than {why} allows"));
+        self.aborted = Some(format!(
+            "{acted} acted on in the last 10 minutes and {due} due, more than {why} allows"
+        ));
         true
     }
 
@@ -91,18 +122,29 @@ impl LimitState {
     pub fn throttled_until(&mut self, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
         let (most, period) = limits.throttle?;
         let period = SignedDuration::try_from(period).ok()?;
-        while self.admitted.front().is_some_and(|at| now.duration_since(*at) >= period) {
+        while self
+            .admitted
+            .front()
+            .is_some_and(|at| now.duration_since(*at) >= period)
+        {
             self.admitted.pop_front();
         }
         if (self.admitted.len() as u64) < most {
             return None;
         }
-        self.admitted.front().and_then(|at| at.checked_add(period).ok())
+        self.admitted
+            .front()
+            .and_then(|at| at.checked_add(period).ok())
     }
 
     /// A person lets the rule go on with what is due now. Answers whether it had stopped.
     pub fn acknowledge(&mut self) -> bool {
-        self.approved = self.due.iter().cloned().chain(self.acted.iter().map(|(_, k)| k.clone())).collect();
+        self.approved = self
+            .due
+            .iter()
+            .cloned()
+            .chain(self.acted.iter().map(|(_, k)| k.clone()))
+            .collect();
         self.aborted.take().is_some()
     }
 
@@ -129,7 +171,10 @@ mod tests {
 
     #[test]
     fn trickling_in_one_by_one_does_not_pass_under_it() {
-        let limits = Limits { abort_objects: Some(20), ..Limits::default() };
+        let limits = Limits {
+            abort_objects: Some(20),
+            ..Limits::default()
+        };
         let mut state = LimitState::default();
         let mut acted = 0;
         for n in 0..1000 {
@@ -145,7 +190,10 @@ mod tests {
 
     #[test]
     fn what_was_done_eleven_minutes_ago_no_longer_counts() {
-        let limits = Limits { abort_objects: Some(2), ..Limits::default() };
+        let limits = Limits {
+            abort_objects: Some(2),
+            ..Limits::default()
+        };
         let mut state = LimitState::default();
         for n in 0..2 {
             state.acted(&key(n), at(0));
@@ -157,7 +205,10 @@ mod tests {
 
     #[test]
     fn a_person_lets_it_go_on_with_what_is_due_and_no_further() {
-        let limits = Limits { abort_objects: Some(1), ..Limits::default() };
+        let limits = Limits {
+            abort_objects: Some(1),
+            ..Limits::default()
+        };
         let mut state = LimitState::default();
         for n in 0..3 {
             state.set_due(&key(n), true);
@@ -173,7 +224,10 @@ mod tests {
 
     #[test]
     fn percent_waits_for_ten_objects() {
-        let limits = Limits { abort_percent: Some(10.0), ..Limits::default() };
+        let limits = Limits {
+            abort_percent: Some(10.0),
+            ..Limits::default()
+        };
         let mut state = LimitState::default();
         for n in 0..9 {
             state.set_due(&key(n), true);
@@ -186,7 +240,10 @@ mod tests {
 
     #[test]
     fn the_rest_waits_for_its_turn() {
-        let limits = Limits { throttle: Some((2, Duration::from_secs(60))), ..Limits::default() };
+        let limits = Limits {
+            throttle: Some((2, Duration::from_secs(60))),
+            ..Limits::default()
+        };
         let mut state = LimitState::default();
         state.acted(&key(0), at(0));
         assert_eq!(state.throttled_until(&limits, at(10)), None);

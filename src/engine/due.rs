@@ -37,7 +37,7 @@ impl Due {
     }
 
     /// The earliest moment.
-    pub fn next(&mut self) -> Option<Timestamp> {
+    pub fn earliest(&mut self) -> Option<Timestamp> {
         while let Some(Reverse((moment, key))) = self.heap.peek() {
             if self.moments.get(key) == Some(moment) {
                 return Some(*moment);
@@ -49,7 +49,7 @@ impl Due {
 
     /// Takes out one key whose moment has come.
     pub fn pop(&mut self, now: Timestamp) -> Option<ObjectKey> {
-        if self.next()? > now {
+        if self.earliest()? > now {
             return None;
         }
         let Reverse((_, key)) = self.heap.pop()?;
@@ -70,7 +70,11 @@ impl Due {
     /// Keeps the heap from growing with moments that were replaced.
     fn compact(&mut self) {
         if self.heap.len() > 1024 && self.heap.len() > 4 * self.moments.len() {
-            self.heap = self.moments.iter().map(|(key, moment)| Reverse((*moment, key.clone()))).collect();
+            self.heap = self
+                .moments
+                .iter()
+                .map(|(key, moment)| Reverse((*moment, key.clone())))
+                .collect();
         }
     }
 }
@@ -98,7 +102,7 @@ mod tests {
             for (k, moment, now) in steps {
                 due.set(&key(k), moment.map(at));
                 match moment { Some(m) => { model.insert(k, m); } None => { model.remove(&k); } }
-                prop_assert_eq!(due.next(), model.values().min().map(|m| at(*m)));
+                prop_assert_eq!(due.earliest(), model.values().min().map(|m| at(*m)));
                 while let Some(popped) = due.pop(at(now)) {
                     let k: u8 = popped.name.parse().unwrap_or_default();
                     prop_assert!(model.remove(&k).is_some_and(|m| m <= now));

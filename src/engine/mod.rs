@@ -4,8 +4,8 @@
 
 pub mod due;
 pub mod queue;
+pub mod standings;
 pub mod store;
-pub mod watches;
 pub mod worker;
 
 pub use worker::{Engine, EngineOptions};

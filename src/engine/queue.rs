@@ -42,7 +42,10 @@ impl Queue {
         self.queued.insert(key.clone());
         match self.lanes.iter_mut().find(|l| l.kind == key.kind) {
             Some(lane) => lane.keys.push_back((key, now)),
-            None => self.lanes.push(Lane { kind: key.kind.clone(), keys: [(key, now)].into() }),
+            None => self.lanes.push(Lane {
+                kind: key.kind.clone(),
+                keys: [(key, now)].into(),
+            }),
         }
     }
 
@@ -64,7 +67,9 @@ impl Queue {
 
     /// Whether something stands in it that could be popped.
     pub fn has_ready(&self, ready: impl Fn(&GroupKind) -> bool) -> bool {
-        self.lanes.iter().any(|l| !l.keys.is_empty() && ready(&l.kind))
+        self.lanes
+            .iter()
+            .any(|l| !l.keys.is_empty() && ready(&l.kind))
     }
 
     /// Keeps a key from being handed out until [`Queue::release`].
@@ -88,7 +93,9 @@ impl Queue {
     pub fn failed(&mut self, key: &ObjectKey) -> Duration {
         let failures = self.failures.entry(key.clone()).or_default();
         *failures = failures.saturating_add(1);
-        FIRST_PAUSE.saturating_mul(2u32.saturating_pow(*failures - 1)).min(LONGEST_PAUSE)
+        FIRST_PAUSE
+            .saturating_mul(2u32.saturating_pow(*failures - 1))
+            .min(LONGEST_PAUSE)
     }
 
     /// Notes that a key went well.
@@ -120,7 +127,10 @@ impl Queue {
 
     /// When the key that waits longest was put in.
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.lanes.iter().filter_map(|l| l.keys.front().map(|(_, since)| *since)).min()
+        self.lanes
+            .iter()
+            .filter_map(|l| l.keys.front().map(|(_, since)| *since))
+            .min()
     }
 }
 
@@ -141,7 +151,9 @@ mod tests {
             queue.push(key("A", n), Timestamp::UNIX_EPOCH);
         }
         queue.push(key("B", 0), Timestamp::UNIX_EPOCH);
-        let order: Vec<String> = std::iter::from_fn(|| queue.pop(|_| true)).map(|k| k.to_string()).collect();
+        let order: Vec<String> = std::iter::from_fn(|| queue.pop(|_| true))
+            .map(|k| k.to_string())
+            .collect();
         assert_eq!(order, ["A/0", "B/0", "A/1", "A/2"]);
     }
 
@@ -159,7 +171,9 @@ mod tests {
     fn pauses_double_up_to_a_bound_and_end_with_success() {
         let mut queue = Queue::default();
         let k = key("A", 0);
-        let pauses: Vec<u64> = (0..12).map(|_| queue.failed(&k).as_millis() as u64).collect();
+        let pauses: Vec<u64> = (0..12)
+            .map(|_| queue.failed(&k).as_millis() as u64)
+            .collect();
         assert_eq!(pauses[..4], [500, 1000, 2000, 4000]);
         assert_eq!(pauses[11], 300_000);
         queue.succeeded(&k);

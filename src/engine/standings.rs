@@ -23,7 +23,9 @@ pub fn bits(standing: &Standing) -> u8 {
 
 /// The bits of the rule at `position` among the kind's rules.
 pub fn get(standings: &[u8], position: usize) -> u8 {
-    standings.get(position / 4).map_or(OUT, |byte| byte >> (position % 4 * 2) & 3)
+    standings
+        .get(position / 4)
+        .map_or(OUT, |byte| byte >> (position % 4 * 2) & 3)
 }
 
 /// Sets them; `rules` is the number of the kind's rules.

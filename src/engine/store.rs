@@ -102,14 +102,24 @@ impl KindStore {
     pub fn end_list(&mut self) -> Vec<(Name, Entry)> {
         self.sync = Sync::Synced;
         let mark = self.mark;
-        let gone: Vec<Name> = self.objects.iter().filter(|(_, e)| e.mark != mark).map(|(n, _)| n.clone()).collect();
-        gone.into_iter().filter_map(|name| self.remove(&name).map(|entry| (name, entry))).collect()
+        let gone: Vec<Name> = self
+            .objects
+            .iter()
+            .filter(|(_, e)| e.mark != mark)
+            .map(|(n, _)| n.clone())
+            .collect();
+        gone.into_iter()
+            .filter_map(|name| self.remove(&name).map(|entry| (name, entry)))
+            .collect()
     }
 
     /// Takes an object as it is now. Answers the stored name, whose text is shared, and what changed.
     pub fn apply(&mut self, record: Record) -> (Name, Effect) {
         let meta = record.meta();
-        let name = Name { namespace: meta.namespace().map(Into::into), name: meta.name().into() };
+        let name = Name {
+            namespace: meta.namespace().map(Into::into),
+            name: meta.name().into(),
+        };
         self.bytes += record.size();
         let mark = self.mark;
         if let Some(entry) = self.objects.get_mut(&name) {
@@ -119,7 +129,15 @@ impl KindStore {
             entry.mark = mark;
             return (name, if same { Effect::None } else { Effect::Changed });
         }
-        self.objects.insert(name.clone(), Entry { record, standings: Box::default(), mark, fresh: false });
+        self.objects.insert(
+            name.clone(),
+            Entry {
+                record,
+                standings: Box::default(),
+                mark,
+                fresh: false,
+            },
+        );
         (name, Effect::Changed)
     }
 
@@ -137,7 +155,11 @@ impl KindStore {
             && entry.fresh != fresh
         {
             entry.fresh = fresh;
-            if fresh { self.fresh += 1 } else { self.fresh -= 1 }
+            if fresh {
+                self.fresh += 1
+            } else {
+                self.fresh -= 1
+            }
         }
     }
 }
@@ -147,7 +169,9 @@ fn same_but_for_version(old: &Record, new: &Record) -> bool {
     let (old, new) = (old.root(), new.root());
     let mut others = new.entries();
     for (name, value) in old.entries() {
-        let Some((other_name, other)) = others.next() else { return false };
+        let Some((other_name, other)) = others.next() else {
+            return false;
+        };
         if name != other_name {
             return false;
         }
@@ -159,7 +183,9 @@ fn same_but_for_version(old: &Record, new: &Record) -> bool {
         }
         let mut fields = other.entries();
         for (field, value) in value.entries() {
-            let Some((other_field, other)) = fields.next() else { return false };
+            let Some((other_field, other)) = fields.next() else {
+                return false;
+            };
             if field != other_field || (field != "resourceVersion" && !value.same(other)) {
                 return false;
             }
@@ -214,12 +240,19 @@ impl Store {
 
 /// Namespace and name of a key.
 pub fn name_of(key: &ObjectKey) -> Name {
-    Name { namespace: key.namespace.clone(), name: key.name.clone() }
+    Name {
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+    }
 }
 
 /// The key of a name.
 pub fn key_of(kind: &GroupKind, name: &Name) -> ObjectKey {
-    ObjectKey { kind: kind.clone(), namespace: name.namespace.clone(), name: name.name.clone() }
+    ObjectKey {
+        kind: kind.clone(),
+        namespace: name.namespace.clone(),
+        name: name.name.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -228,7 +261,9 @@ mod tests {
     use serde_json::json;
 
     fn map(name: &str, version: &str, data: &str) -> Record {
-        Record::from_value(&json!({"kind": "ConfigMap", "metadata": {"namespace": "n", "name": name, "resourceVersion": version}, "data": {"a": data}}))
+        Record::from_value(
+            &json!({"kind": "ConfigMap", "metadata": {"namespace": "n", "name": name, "resourceVersion": version}, "data": {"a": data}}),
+        )
     }
 
     #[test]
@@ -241,7 +276,10 @@ mod tests {
         kind.begin_list();
         kind.apply(map("b", "2", "x"));
         let gone = kind.end_list();
-        assert_eq!(gone.iter().map(|(n, _)| &*n.name).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(
+            gone.iter().map(|(n, _)| &*n.name).collect::<Vec<_>>(),
+            ["a"]
+        );
         assert_eq!((kind.len(), kind.bytes), (1, map("b", "2", "x").size()));
     }
 

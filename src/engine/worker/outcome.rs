@@ -1,0 +1,232 @@
+//! What became of a request, and what follows from it.
+
+use super::{Engine, InFlight};
+use crate::decide::{Finding, Reason};
+use crate::engine::{Fault, Outcome, Report, RequestId};
+use crate::object::ObjectKey;
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// Rights are not granted every second.
+const FORBIDDEN_PAUSE: Duration = Duration::from_secs(120);
+
+impl Engine {
+    /// Takes the answer to a request. An id that is not in flight is passed over.
+    pub fn complete(&mut self, id: RequestId, outcome: Outcome, now: Timestamp) {
+        let Some(request) = self.in_flight.remove(&id) else {
+            return;
+        };
+        if request.write.is_none() {
+            self.read_answered(request, outcome, now);
+            return;
+        }
+        let key = request.key.clone();
+        match outcome {
+            Outcome::Written(record) | Outcome::Read(record) => {
+                self.queue.succeeded(&key);
+                self.refused.remove(&key);
+                let version = record.meta().resource_version().to_owned();
+                let unchanged = request
+                    .write
+                    .as_ref()
+                    .is_some_and(|w| w.resource_version == version);
+                self.report_made(&request, Ok(()), now);
+                if unchanged {
+                    // Answered as it was: asking again would lead nowhere until the object or the rule changes.
+                    self.settled.insert(key.clone(), request.fingerprint);
+                    self.queue.release(&key, now);
+                } else if self.store.get(&key).is_some_and(|e| {
+                    super::at_or_past(e.record.meta().resource_version(), &version)
+                }) {
+                    self.queue.release(&key, now);
+                    self.queue.push(key, now);
+                } else if self.store.get(&key).is_none() {
+                    // Deleted meanwhile, and the watch has shown it already.
+                    self.queue.release(&key, now);
+                } else {
+                    self.wait_for(key, version, now);
+                }
+            }
+            Outcome::Gone => {
+                self.queue.succeeded(&key);
+                self.report_made(&request, Ok(()), now);
+                match self
+                    .store
+                    .get(&key)
+                    .map(|e| e.record.meta().resource_version().to_owned())
+                {
+                    // The watch will show the deletion, or the mark of one: either is past the version that was deleted.
+                    Some(version)
+                        if request
+                            .write
+                            .as_ref()
+                            .is_some_and(|w| w.resource_version == version) =>
+                    {
+                        self.wait_for(
+                            key,
+                            format!("{}", version.parse::<u128>().map_or(u128::MAX, |v| v + 1)),
+                            now,
+                        );
+                    }
+                    Some(_) => {
+                        self.queue.release(&key, now);
+                        self.queue.push(key, now);
+                    }
+                    None => self.queue.release(&key, now),
+                }
+            }
+            Outcome::Failed(fault) => self.failed(request, fault, now),
+        }
+    }
+
+    /// A direct read: what it shows is as good as an event.
+    fn read_answered(&mut self, request: InFlight, outcome: Outcome, now: Timestamp) {
+        let key = request.key;
+        match outcome {
+            Outcome::Read(record) | Outcome::Written(record) => {
+                let newer = self.store.get(&key).is_none_or(|known| {
+                    super::at_or_past(
+                        record.meta().resource_version(),
+                        known.record.meta().resource_version(),
+                    )
+                });
+                if newer {
+                    self.store.kind_mut(&key.kind).apply(record);
+                }
+                self.queue.release(&key, now);
+                self.queue.push(key, now);
+            }
+            Outcome::Gone => {
+                self.gone(&key, now);
+                self.queue.release(&key, now);
+            }
+            Outcome::Failed(_) => self.pause(&key, None, now),
+        }
+    }
+
+    fn failed(&mut self, request: InFlight, fault: Fault, now: Timestamp) {
+        let key = request.key.clone();
+        let rules = request
+            .write
+            .as_ref()
+            .map(|w| w.rules.clone())
+            .unwrap_or_default();
+        if fault != Fault::Timeout {
+            self.unacted(&request);
+        }
+        match &fault {
+            // The newer object is on its way, or here already.
+            Fault::Stale => {
+                let known = self
+                    .store
+                    .get(&key)
+                    .map(|e| e.record.meta().resource_version().to_owned());
+                match (known, &request.write) {
+                    (Some(known), Some(write)) if known == write.resource_version => {
+                        let next = known
+                            .parse::<u128>()
+                            .map_or(u128::MAX, |v| v + 1)
+                            .to_string();
+                        self.wait_for(key, next, now);
+                    }
+                    (Some(_), _) => {
+                        self.queue.release(&key, now);
+                        self.queue.push(key, now);
+                    }
+                    (None, _) => self.queue.release(&key, now),
+                }
+                return;
+            }
+            Fault::OwnershipConflict(message) | Fault::Refused(message) => {
+                self.settled.insert(key.clone(), request.fingerprint);
+                self.add_refusal(&key, &rules, Reason::Refused, message);
+                self.queue.release(&key, now);
+            }
+            Fault::Forbidden(message) => {
+                self.add_refusal(&key, &rules, Reason::Forbidden, message);
+                self.pause(&key, Some(FORBIDDEN_PAUSE), now);
+            }
+            Fault::Rejected(message) => {
+                self.add_refusal(&key, &rules, Reason::Refused, message);
+                self.pause(&key, None, now);
+            }
+            Fault::Busy { retry_after, .. } => self.pause(&key, *retry_after, now),
+            Fault::Unreachable(_) => self.pause(&key, None, now),
+            Fault::Timeout => {
+                // It may have been done: read before deciding again.
+                self.overdue.set(&key, Some(now));
+            }
+        }
+        for rule in &rules {
+            if let Some(index) = self.rules.rules().iter().position(|r| r.name == *rule) {
+                self.states[index].failures += 1;
+                self.states[index].last_error = Some(format!("{key}: {fault:?}"));
+            }
+        }
+        self.report_made(&request, Err(fault), now);
+    }
+
+    /// Holds a key for a pause: the server's own, or the next of its back-off.
+    fn pause(&mut self, key: &ObjectKey, pause: Option<Duration>, now: Timestamp) {
+        let backoff = self.queue.failed(key);
+        let pause = SignedDuration::try_from(pause.unwrap_or(backoff))
+            .unwrap_or(SignedDuration::from_secs(300));
+        self.queue.release(key, now);
+        self.due
+            .set(key, Some(now.checked_add(pause).unwrap_or(now)));
+    }
+
+    /// A write that certainly did nothing does not count for the limits' windows; its key is due again.
+    fn unacted(&mut self, request: &InFlight) {
+        let Some(write) = &request.write else { return };
+        for rule in &write.rules {
+            if let Some(index) = self.rules.rules().iter().position(|r| r.name == *rule) {
+                self.states[index].withdraw(&request.key);
+            }
+        }
+    }
+
+    fn add_refusal(
+        &mut self,
+        key: &ObjectKey,
+        rules: &[std::sync::Arc<str>],
+        reason: Reason,
+        message: &str,
+    ) {
+        let findings: Vec<Finding> = rules
+            .iter()
+            .map(|rule| Finding {
+                rule: rule.clone(),
+                object: key.clone(),
+                reason,
+                message: message.to_owned(),
+            })
+            .collect();
+        let mut all = self.findings.get(key).cloned().unwrap_or_default();
+        all.retain(|f| !findings.contains(f));
+        all.extend(findings.iter().cloned());
+        self.refused.insert(key.clone(), findings);
+        self.set_findings(key, all);
+    }
+
+    fn report_made(&mut self, request: &InFlight, outcome: Result<(), Fault>, now: Timestamp) {
+        let took = Duration::try_from(now.duration_since(request.since)).unwrap_or_default();
+        if outcome.is_ok() {
+            for change in &request.changes {
+                if let Some(index) = self
+                    .rules
+                    .rules()
+                    .iter()
+                    .position(|r| r.name == change.rule)
+                {
+                    self.states[index].changes += 1;
+                }
+            }
+        }
+        self.reports.push(Report::Changed {
+            changes: request.changes.clone(),
+            outcome,
+            took,
+        });
+    }
+}

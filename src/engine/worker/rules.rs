@@ -1,0 +1,92 @@
+//! What is remembered of each rule in force.
+
+use crate::decide::breaker::Breaker;
+use crate::decide::limits::LimitState;
+use crate::object::ObjectKey;
+use ahash::AHashMap;
+
+/// One rule's memory.
+#[derive(Default)]
+pub struct RuleState {
+    pub limits: LimitState,
+    /// Whether its whole scope was evaluated since the start, the last reload that concerned it, or the last list.
+    pub scope_known: bool,
+    pub breakers: AHashMap<ObjectKey, Breaker>,
+    /// Objects by standing: in scope (matched and waiting included), matched, waiting.
+    pub in_scope: usize,
+    pub matched: usize,
+    pub waiting: usize,
+    /// Counted since the start.
+    pub evaluations: u64,
+    pub changes: u64,
+    pub failures: u64,
+    pub wrong_types: u64,
+    pub last_error: Option<String>,
+}
+
+impl RuleState {
+    /// Of the same name, with another document: limits and breakers start afresh, counters go on.
+    pub fn changed(self) -> Self {
+        Self {
+            evaluations: self.evaluations,
+            changes: self.changes,
+            failures: self.failures,
+            wrong_types: self.wrong_types,
+            ..Self::default()
+        }
+    }
+
+    /// Adds (`1`) or takes away (`-1`) an object of this standing.
+    pub fn count(&mut self, bits: u8, by: isize) {
+        use crate::engine::standings::{IN_SCOPE, MATCHED, WAITING};
+        if bits >= IN_SCOPE {
+            self.in_scope = self.in_scope.saturating_add_signed(by);
+        }
+        if bits == MATCHED {
+            self.matched = self.matched.saturating_add_signed(by);
+        }
+        if bits == WAITING {
+            self.waiting = self.waiting.saturating_add_signed(by);
+        }
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&mut self, key: &ObjectKey) {
+        self.limits.forget(key);
+        if !self.breakers.is_empty() {
+            self.breakers.remove(key);
+        }
+    }
+
+    /// Takes back what a write that did nothing was counted for.
+    pub fn withdraw(&mut self, key: &ObjectKey) {
+        self.limits.withdraw(key);
+        if let Some(breaker) = self.breakers.get_mut(key) {
+            breaker.withdraw();
+        }
+    }
+
+    /// Whether the breaker for an object is open.
+    pub fn breaker_open(&self, key: &ObjectKey) -> bool {
+        !self.breakers.is_empty() && self.breakers.get(key).is_some_and(Breaker::is_open)
+    }
+
+    /// Closes breakers and lets an aborted rule go on: the objects to look at again, or `None` if there was nothing to acknowledge.
+    pub fn acknowledge(&mut self) -> Option<Vec<ObjectKey>> {
+        let open: Vec<ObjectKey> = self
+            .breakers
+            .iter()
+            .filter(|(_, b)| b.is_open())
+            .map(|(k, _)| k.clone())
+            .collect();
+        let due: Vec<ObjectKey> = self.limits.due().cloned().collect();
+        let aborted = self.limits.acknowledge();
+        if !aborted && open.is_empty() {
+            return None;
+        }
+        for key in &open {
+            self.breakers.remove(key);
+        }
+        Some(open.into_iter().chain(due).collect())
+    }
+}

@@ -1,0 +1,156 @@
+//! What can be seen of an engine from outside.
+
+use super::Engine;
+use crate::engine::store::Sync;
+use crate::rule::Mode;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// One moment of an engine.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Every rule behaves as in Audit.
+    pub frozen: bool,
+    /// Every kind that rules need is known, or known to be out of reach.
+    pub synced: bool,
+    /// By evaluation order.
+    pub rules: Vec<RuleStatus>,
+    /// Sorted by name.
+    pub kinds: Vec<KindStatus>,
+    /// Objects that wait to be evaluated.
+    pub queue_depth: usize,
+    /// Seconds the longest of them has waited.
+    pub queue_oldest_seconds: f64,
+    /// Requests that were not answered yet.
+    pub in_flight: usize,
+    /// Objects with a moment at which they are looked at again.
+    pub due: usize,
+    /// Objects evaluated since the start.
+    pub evaluations: u64,
+    /// Findings that last.
+    pub findings: Vec<FindingStatus>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleStatus {
+    pub name: String,
+    pub mode: &'static str,
+    /// `active`, `waiting` (a kind is not known), `aborted`, `off`.
+    pub state: &'static str,
+    pub in_scope: usize,
+    pub matched: usize,
+    pub pending: usize,
+    pub blocked: usize,
+    pub evaluations: u64,
+    pub changes: u64,
+    pub failures: u64,
+    pub wrong_types: u64,
+    pub last_error: Option<String>,
+}
+
+/// One kind.
+#[derive(Clone, Debug, Serialize)]
+pub struct KindStatus {
+    pub kind: String,
+    pub objects: usize,
+    pub bytes: usize,
+    /// `pending`, `synced`, or why it is lost.
+    pub sync: String,
+    pub undecodable: u64,
+}
+
+/// One finding.
+#[derive(Clone, Debug, Serialize)]
+pub struct FindingStatus {
+    pub rule: String,
+    pub object: String,
+    pub reason: String,
+    pub message: String,
+}
+
+/// Most findings that are shown.
+const MOST_FINDINGS: usize = 200;
+
+impl Engine {
+    /// What it looks like now.
+    pub fn status(&self, now: Timestamp) -> Status {
+        let rules = self
+            .rules
+            .rules()
+            .iter()
+            .zip(&self.states)
+            .map(|(rule, state)| {
+                let waits = rule.matches.kinds.iter().any(|k| !self.is_ready(&k.kind));
+                let aborted = state.limits.aborted().is_some();
+                RuleStatus {
+                    name: rule.name.to_string(),
+                    mode: match rule.mode {
+                        Mode::Audit => "Audit",
+                        Mode::Enforce => "Enforce",
+                        Mode::Off => "Off",
+                    },
+                    state: match (rule.mode, aborted, waits) {
+                        (Mode::Off, ..) => "off",
+                        (_, true, _) => "aborted",
+                        (_, _, true) => "waiting",
+                        _ => "active",
+                    },
+                    in_scope: state.in_scope,
+                    matched: state.matched,
+                    pending: state.waiting,
+                    blocked: if aborted {
+                        state.limits.due_count()
+                    } else {
+                        state.breakers.values().filter(|b| b.is_open()).count()
+                    },
+                    evaluations: state.evaluations,
+                    changes: state.changes,
+                    failures: state.failures,
+                    wrong_types: state.wrong_types,
+                    last_error: state.last_error.clone(),
+                }
+            });
+        let mut kinds: Vec<KindStatus> = self
+            .store
+            .kinds()
+            .map(|(kind, objects)| KindStatus {
+                kind: kind.to_string(),
+                objects: objects.len(),
+                bytes: objects.bytes,
+                sync: match &objects.sync {
+                    Sync::Pending => "pending".into(),
+                    Sync::Synced => "synced".into(),
+                    Sync::Lost(why) => format!("{why:?}"),
+                },
+                undecodable: objects.undecodable,
+            })
+            .collect();
+        kinds.sort_by(|a, b| a.kind.cmp(&b.kind));
+        let mut findings: Vec<FindingStatus> = self
+            .findings()
+            .take(MOST_FINDINGS)
+            .map(|f| FindingStatus {
+                rule: f.rule.to_string(),
+                object: f.object.to_string(),
+                reason: f.reason.to_string(),
+                message: f.message.clone(),
+            })
+            .collect();
+        findings.sort_by(|a, b| (&a.rule, &a.object).cmp(&(&b.rule, &b.object)));
+        Status {
+            frozen: self.frozen,
+            synced: self.is_synced(),
+            rules: rules.collect(),
+            kinds,
+            queue_depth: self.queue.len(),
+            queue_oldest_seconds: self.queue.oldest().map_or(0.0, |since| {
+                now.duration_since(since).as_secs_f64().max(0.0)
+            }),
+            in_flight: self.in_flight.len(),
+            due: self.due.len(),
+            evaluations: self.evaluations,
+            findings,
+        }
+    }
+}

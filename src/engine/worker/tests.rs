@@ -1,0 +1,636 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+use super::*;
+use crate::decide::Reason;
+use crate::engine::{Fault, Outcome};
+use crate::object::Record;
+use crate::rule::compile::{SourceFile, compile};
+use serde_json::{Value, json};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_767_225_600 + seconds).unwrap()
+}
+
+fn rules(bodies: &[&str]) -> Arc<RuleSet> {
+    let files: Vec<SourceFile> = bodies
+        .iter()
+        .enumerate()
+        .map(|(i, body)| SourceFile {
+            name: format!("r{i}.yaml").into(),
+            bytes: format!("apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: r{i}}}\nspec:\n  mode: Enforce\n  match:\n    resources: [{{apiVersion: v1, kind: ConfigMap}}]\n{body}").into_bytes(),
+        })
+        .collect();
+    let compiled = compile(&files, &Schema::bundled());
+    assert!(compiled.problems.is_empty(), "{}", compiled.problems[0]);
+    Arc::new(RuleSet::new(compiled.rules, Schema::bundled()))
+}
+
+const LABEL: &str = "  actions:\n  - patch:\n    - {path: $.metadata.labels.team, set: web}\n";
+const DELETE: &str = "  where:\n  - {path: $.data.old, value: 'yes'}\n  actions:\n  - delete: {}\n";
+
+fn map(name: &str, version: u64, more: Value) -> Record {
+    let mut object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": name, "uid": format!("u-{name}"), "resourceVersion": version.to_string()}});
+    for (key, value) in more.as_object().unwrap() {
+        match key.as_str() {
+            "labels" | "creationTimestamp" => object["metadata"][key] = value.clone(),
+            _ => object[key] = value.clone(),
+        }
+    }
+    Record::from_value(&object)
+}
+
+fn kind() -> GroupKind {
+    GroupKind::new("", "ConfigMap")
+}
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey::new(kind(), Some("shop"), name)
+}
+
+struct Bench {
+    engine: Engine,
+    effects: Vec<Effect>,
+    wake: Option<Timestamp>,
+}
+
+impl Bench {
+    fn new(options: EngineOptions, rules: Arc<RuleSet>, records: Vec<Record>) -> Bench {
+        let mut bench = Bench {
+            engine: Engine::new(options),
+            effects: vec![],
+            wake: None,
+        };
+        bench.engine.load(rules, at(0));
+        let namespaces = GroupKind::new("", "Namespace");
+        bench.engine.observe(
+            Observation::ListStarted {
+                kind: namespaces.clone(),
+            },
+            at(0),
+        );
+        let shop = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+        bench.engine.observe(
+            Observation::Applied {
+                kind: namespaces.clone(),
+                record: Record::from_value(&shop),
+            },
+            at(0),
+        );
+        bench
+            .engine
+            .observe(Observation::ListDone { kind: namespaces }, at(0));
+        bench.list(records, 0);
+        bench
+    }
+
+    fn list(&mut self, records: Vec<Record>, now: i64) {
+        self.engine
+            .observe(Observation::ListStarted { kind: kind() }, at(now));
+        for record in records {
+            self.see(record, now);
+        }
+        self.engine
+            .observe(Observation::ListDone { kind: kind() }, at(now));
+    }
+
+    fn see(&mut self, record: Record, now: i64) {
+        self.engine.observe(
+            Observation::Applied {
+                kind: kind(),
+                record,
+            },
+            at(now),
+        );
+    }
+
+    /// Everything there is to do now; answers the writes.
+    fn work(&mut self, now: i64) -> Vec<(RequestId, Write)> {
+        let mut effects = vec![];
+        loop {
+            self.wake = self.engine.poll(at(now), 1000, &mut effects);
+            if self.wake.is_none_or(|w| w > at(now)) {
+                break;
+            }
+        }
+        let mut writes = vec![];
+        for effect in effects {
+            match effect {
+                Effect::Write(id, write) => writes.push((id, *write)),
+                other => self.effects.push(other),
+            }
+        }
+        writes
+    }
+
+    fn answer(&mut self, id: RequestId, outcome: Outcome, now: i64) {
+        self.engine.complete(id, outcome, at(now));
+    }
+
+    fn found(&self, reason: Reason) -> usize {
+        self.engine
+            .findings()
+            .filter(|f| f.reason == reason)
+            .count()
+    }
+}
+
+fn one(writes: Vec<(RequestId, Write)>) -> (RequestId, Write) {
+    assert_eq!(writes.len(), 1, "{writes:?}");
+    writes.into_iter().next().unwrap()
+}
+
+#[test]
+fn one_write_and_none_once_the_watch_shows_it() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, write) = one(bench.work(0));
+    assert_eq!(
+        (write.object, write.resource_version.as_str()),
+        (key("a"), "1")
+    );
+    bench.answer(
+        id,
+        Outcome::Written(map("a", 5, json!({"labels": {"team": "web"}}))),
+        0,
+    );
+    // The watch is late: an older event of somebody else must not lead to a second write.
+    bench.see(map("a", 3, json!({"data": {"x": "1"}})), 0);
+    assert!(bench.work(0).is_empty());
+    bench.see(map("a", 5, json!({"labels": {"team": "web"}})), 1);
+    assert!(bench.work(1).is_empty());
+    assert!(bench.engine.is_idle());
+}
+
+#[test]
+fn nothing_is_done_before_the_kind_and_its_namespaces_are_known() {
+    let mut bench = Bench {
+        engine: Engine::new(EngineOptions::default()),
+        effects: vec![],
+        wake: None,
+    };
+    bench.engine.load(rules(&[LABEL]), at(0));
+    bench
+        .engine
+        .observe(Observation::ListStarted { kind: kind() }, at(0));
+    bench.see(map("a", 1, json!({})), 0);
+    assert!(bench.work(0).is_empty());
+    bench
+        .engine
+        .observe(Observation::ListDone { kind: kind() }, at(0));
+    assert!(bench.work(0).is_empty());
+    let namespaces = GroupKind::new("", "Namespace");
+    bench.engine.observe(
+        Observation::Lost {
+            kind: namespaces,
+            why: crate::engine::Lost::Forbidden("no".into()),
+        },
+        at(0),
+    );
+    assert_eq!(bench.work(0).len(), 1);
+}
+
+#[test]
+fn a_deletion_right_after_the_write_ends_the_waiting() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, _) = one(bench.work(0));
+    bench.engine.observe(
+        Observation::Deleted {
+            key: key("a"),
+            resource_version: Some("6".into()),
+        },
+        at(0),
+    );
+    bench.answer(
+        id,
+        Outcome::Written(map("a", 5, json!({"labels": {"team": "web"}}))),
+        0,
+    );
+    assert!(bench.work(0).is_empty());
+    assert!(bench.engine.is_idle());
+    // Created anew under the same name: it is an object of its own.
+    bench.see(map("a", 9, json!({})), 1);
+    assert_eq!(bench.work(1).len(), 1);
+}
+
+#[test]
+fn a_list_that_skips_the_version_ends_the_waiting() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, _) = one(bench.work(0));
+    bench.answer(
+        id,
+        Outcome::Written(map("a", 5, json!({"labels": {"team": "web"}}))),
+        0,
+    );
+    bench.list(
+        vec![map(
+            "a",
+            8,
+            json!({"labels": {"team": "web"}, "data": {"x": "1"}}),
+        )],
+        1,
+    );
+    assert!(bench.work(1).is_empty());
+    assert!(bench.engine.is_idle());
+}
+
+#[test]
+fn a_watch_that_never_shows_the_write_is_asked_directly() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, _) = one(bench.work(0));
+    bench.answer(
+        id,
+        Outcome::Written(map("a", 5, json!({"labels": {"team": "web"}}))),
+        0,
+    );
+    assert!(bench.work(29).is_empty());
+    assert_eq!(bench.wake, Some(at(30)));
+    assert!(bench.work(30).is_empty());
+    let read = bench.effects.iter().find_map(|e| match e {
+        Effect::Read(id, key) => Some((*id, key.clone())),
+        _ => None,
+    });
+    let (id, asked) = read.unwrap();
+    assert_eq!(asked, key("a"));
+    bench.answer(
+        id,
+        Outcome::Read(map("a", 5, json!({"labels": {"team": "web"}}))),
+        30,
+    );
+    assert!(bench.work(30).is_empty());
+    assert!(bench.engine.is_idle());
+}
+
+#[test]
+fn a_stale_decision_is_made_again_from_the_newer_object() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, _) = one(bench.work(0));
+    bench.answer(id, Outcome::Failed(Fault::Stale), 0);
+    assert!(bench.work(0).is_empty());
+    bench.see(map("a", 2, json!({"data": {"x": "1"}})), 0);
+    let (_, write) = one(bench.work(0));
+    assert_eq!(write.resource_version, "2");
+}
+
+#[test]
+fn a_refusal_is_one_finding_and_no_retry_until_the_object_changes() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, _) = one(bench.work(0));
+    bench.answer(id, Outcome::Failed(Fault::Refused("too long".into())), 0);
+    assert!(bench.work(0).is_empty());
+    bench.see(map("a", 2, json!({})), 10);
+    assert!(bench.work(1000).is_empty());
+    assert_eq!(bench.found(Reason::Refused), 1);
+    bench.see(map("a", 3, json!({"data": {"x": "1"}})), 1001);
+    assert_eq!(bench.work(1001).len(), 1);
+}
+
+#[test]
+fn an_answer_that_changed_nothing_is_not_asked_for_again() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, _) = one(bench.work(0));
+    bench.answer(id, Outcome::Written(map("a", 1, json!({}))), 0);
+    assert!(bench.work(1000).is_empty());
+    bench.engine.load(
+        rules(&["  actions:\n  - patch:\n    - {path: $.metadata.labels.team, set: other}\n"]),
+        at(1001),
+    );
+    assert_eq!(bench.work(1001).len(), 1);
+}
+
+#[test]
+fn a_lost_answer_is_followed_by_a_read() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, _) = one(bench.work(0));
+    bench.answer(id, Outcome::Failed(Fault::Timeout), 0);
+    assert!(bench.work(0).is_empty());
+    assert!(
+        bench
+            .effects
+            .iter()
+            .any(|e| matches!(e, Effect::Read(_, k) if *k == key("a")))
+    );
+}
+
+#[test]
+fn trouble_of_the_server_is_met_with_growing_pauses() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let mut now = 0;
+    for pause in [1, 1, 2, 4] {
+        let (id, _) = one(bench.work(now));
+        bench.answer(
+            id,
+            Outcome::Failed(Fault::Unreachable("refused".into())),
+            now,
+        );
+        assert!(bench.work(now).is_empty());
+        now += pause;
+    }
+    let (id, _) = one(bench.work(now));
+    bench.answer(
+        id,
+        Outcome::Failed(Fault::Busy {
+            retry_after: Some(std::time::Duration::from_secs(17)),
+            message: String::new(),
+        }),
+        now,
+    );
+    assert!(bench.work(now + 16).is_empty());
+    assert_eq!(bench.work(now + 17).len(), 1);
+}
+
+#[test]
+fn twenty_of_a_thousand_are_deleted_and_the_rest_waits_until_acknowledged() {
+    let records = (0..1000)
+        .map(|n| map(&n.to_string(), n + 1, json!({})))
+        .collect();
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[DELETE]), records);
+    assert!(bench.work(0).is_empty());
+    let mut deleted = 0;
+    for n in 0..1000i64 {
+        let now = n * 60 / 1000;
+        bench.see(
+            map(
+                &n.to_string(),
+                2000 + n as u64,
+                json!({"data": {"old": "yes"}}),
+            ),
+            now,
+        );
+        for (id, write) in bench.work(now) {
+            deleted += 1;
+            bench.answer(id, Outcome::Gone, now);
+            bench.engine.observe(
+                Observation::Deleted {
+                    key: write.object,
+                    resource_version: None,
+                },
+                at(now),
+            );
+        }
+    }
+    assert_eq!(deleted, 20);
+    assert_eq!(bench.engine.status(at(60)).rules[0].state, "aborted");
+    assert_eq!(bench.found(Reason::Aborted), 980);
+    assert_eq!(
+        bench
+            .effects
+            .iter()
+            .filter(|e| matches!(e, Effect::Report(Report::Aborted { .. })))
+            .count(),
+        1
+    );
+    assert!(bench.engine.acknowledge("r0", at(61)));
+    let mut more = 0;
+    loop {
+        let writes = bench.work(61);
+        if writes.is_empty() {
+            break;
+        }
+        for (id, write) in writes {
+            more += 1;
+            bench.answer(id, Outcome::Gone, 61);
+            bench.engine.observe(
+                Observation::Deleted {
+                    key: write.object,
+                    resource_version: None,
+                },
+                at(61),
+            );
+        }
+    }
+    assert_eq!(more, 980);
+}
+
+#[test]
+fn a_thousand_that_match_at_the_start_delete_nothing() {
+    let records = (0..1000)
+        .map(|n| map(&n.to_string(), n + 1, json!({"data": {"old": "yes"}})))
+        .collect();
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[DELETE]), records);
+    assert!(bench.work(0).is_empty());
+    assert_eq!(bench.engine.status(at(0)).rules[0].state, "aborted");
+}
+
+#[test]
+fn throttle_lets_the_rest_wait() {
+    let records = (0..5)
+        .map(|n| map(&n.to_string(), n + 1, json!({})))
+        .collect();
+    let throttled = format!("{LABEL}  limits:\n    throttle: {{objects: 2, per: 1m}}\n");
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[&throttled]), records);
+    let mut made = vec![];
+    for now in [0, 59, 60, 61, 120] {
+        let writes = bench.work(now);
+        made.push(writes.len());
+        for (id, write) in writes {
+            let version = 100 + now as u64;
+            bench.answer(
+                id,
+                Outcome::Written(map(
+                    &write.object.name,
+                    version,
+                    json!({"labels": {"team": "web"}}),
+                )),
+                now,
+            );
+            bench.see(
+                map(
+                    &write.object.name,
+                    version,
+                    json!({"labels": {"team": "web"}}),
+                ),
+                now,
+            );
+        }
+    }
+    assert_eq!(made, [2, 0, 2, 0, 1]);
+}
+
+#[test]
+fn somebody_who_fights_back_trips_the_breaker() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (mut made, mut version) = (0, 1);
+    for now in 0..20 {
+        for (id, _) in bench.work(now) {
+            made += 1;
+            bench.answer(
+                id,
+                Outcome::Written(map("a", version + 1, json!({"labels": {"team": "web"}}))),
+                now,
+            );
+            bench.see(
+                map("a", version + 1, json!({"labels": {"team": "web"}})),
+                now,
+            );
+        }
+        version += 2;
+        bench.see(map("a", version, json!({"labels": {"team": "other"}})), now);
+    }
+    assert_eq!(made, 5);
+    assert_eq!(bench.found(Reason::BreakerOpen), 1);
+    assert!(bench.engine.acknowledge("r0", at(20)));
+    assert_eq!(bench.work(20).len(), 1);
+}
+
+#[test]
+fn frozen_rules_only_tell() {
+    let mut bench = Bench::new(
+        EngineOptions {
+            frozen: true,
+            ..EngineOptions::default()
+        },
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    assert!(bench.work(0).is_empty());
+    assert_eq!(
+        bench
+            .effects
+            .iter()
+            .filter(|e| matches!(e, Effect::Report(Report::WouldChange(_))))
+            .count(),
+        1
+    );
+    bench.engine.set_frozen(false, at(1));
+    assert_eq!(bench.work(1).len(), 1);
+}
+
+#[test]
+fn a_reload_looks_only_at_what_it_can_concern() {
+    let records = (0..10)
+        .map(|n| {
+            map(
+                &n.to_string(),
+                n + 1,
+                json!({"labels": {"n": n.to_string()}}),
+            )
+        })
+        .collect();
+    let warn = |value: &str| {
+        format!(
+            "    selector: {{matchLabels: {{n: '3'}}}}\n  where:\n  - {{path: $.data.x, value: {value}}}\n  actions:\n  - warn: {{message: found}}\n"
+        )
+    };
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[&warn("a"), "  actions:\n  - warn: {message: always}\n"]),
+        records,
+    );
+    bench.work(0);
+    assert_eq!(bench.engine.evaluations(), 10);
+    assert_eq!(bench.found(Reason::Warning), 10);
+    bench.engine.load(
+        rules(&[&warn("b"), "  actions:\n  - warn: {message: always}\n"]),
+        at(1),
+    );
+    bench.work(1);
+    assert_eq!(bench.engine.evaluations(), 11);
+    assert_eq!(
+        bench
+            .engine
+            .status(at(1))
+            .rules
+            .iter()
+            .map(|r| r.in_scope)
+            .collect::<Vec<_>>(),
+        [1, 10]
+    );
+    bench.engine.load(rules(&[&warn("b")]), at(2));
+    bench.work(2);
+    assert_eq!(bench.found(Reason::Warning), 0);
+}
+
+#[test]
+fn a_hundred_thousand_ages_wake_nobody_before_the_first_is_due() {
+    let age = "  where:\n  - {path: $.metadata.creationTimestamp, as: age, operator: AtLeast, value: 1h}\n  actions:\n  - warn: {message: old}\n";
+    let created = |n: i64| at(n / 100).to_string();
+    let records = (0..100_000)
+        .map(|n| {
+            map(
+                &n.to_string(),
+                n as u64 + 1,
+                json!({"creationTimestamp": created(n)}),
+            )
+        })
+        .collect();
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[age]), records);
+    bench.work(0);
+    assert_eq!(
+        (bench.engine.evaluations(), bench.wake),
+        (100_000, Some(at(3600)))
+    );
+    bench.work(3599);
+    assert_eq!(bench.engine.evaluations(), 100_000);
+    bench.work(3600);
+    assert_eq!(
+        (bench.engine.evaluations(), bench.found(Reason::Warning)),
+        (100_100, 100)
+    );
+}
+
+#[test]
+fn what_goes_during_a_gap_is_gone_after_it() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&["  actions:\n  - warn: {message: here}\n"]),
+        vec![map("a", 1, json!({})), map("b", 2, json!({}))],
+    );
+    bench.work(0);
+    assert_eq!(bench.found(Reason::Warning), 2);
+    bench.list(vec![map("b", 2, json!({}))], 1);
+    bench.work(1);
+    assert_eq!(bench.found(Reason::Warning), 1);
+    assert_eq!(bench.engine.status(at(1)).rules[0].in_scope, 1);
+}
+
+#[test]
+fn the_clock_may_go_back() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, _) = one(bench.work(86_400));
+    bench.answer(id, Outcome::Failed(Fault::Unreachable("x".into())), 0);
+    assert!(bench.work(-86_400).is_empty());
+    bench.engine.status(at(-86_400));
+    assert_eq!(bench.work(1).len(), 1);
+}
