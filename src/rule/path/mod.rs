@@ -1,8 +1,9 @@
 //! JSONPath (RFC 9535) from one of three roots. The only user of the JSONPath crate, and of it only the parser: the walk is our own, over
 //! records, because the crate hands out references and cannot walk a flat record.
 //!
-//! `scan` a first look at the text · `parse` text to a compiled path · `dialect` other dialects and syntax errors · `walk` what a path selects · `filter` the tests inside it ·
-//! `places` where an edit goes · `check` a path against a kind's schema. null counts as absent everywhere.
+//! `scan` a first look at the text · `parse` text to a compiled path · `dialect` other dialects and syntax errors · `walk` what a path
+//! selects · `filter` the tests inside it · `places` where an edit goes · `check` a path against a kind's schema. null counts as absent
+//! everywhere.
 //!
 //! Narrower than the RFC, so that the cost of a path is bounded by the size of the object: inside a filter `$` takes names and indexes only,
 //! a path has at most three `..`, patterns are literals, and nothing is compared with null.
