@@ -621,3 +621,7 @@ pub fn parse_object(text: &str, schema: &Schema) -> Result<ObjectKey, String> {
         )),
     }
 }
+
+#[cfg(test)]
+#[path = "world_tests.rs"]
+mod tests;
