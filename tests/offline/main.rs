@@ -4,3 +4,4 @@
 mod documentation;
 mod layering;
 mod messages;
+mod program;

@@ -1,0 +1,182 @@
+//! `ordain run --once` on manifests.
+
+use super::*;
+
+fn shop() -> (String, String) {
+    let root = root();
+    let path = |p: &str| root.join(p).display().to_string();
+    (path("examples/shop/cluster"), path("examples/shop/rules"))
+}
+
+fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .map(|p| (p.clone(), std::fs::read(p).unwrap()))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn the_example_comes_to_rest_and_its_result_needs_nothing_more() {
+    let (cluster, rules) = shop();
+    let before = contents(Path::new(&cluster));
+    let dir = folder(&[]);
+    let run = |manifests: &str| {
+        ordain(
+            dir.path(),
+            &[
+                "run",
+                "--once",
+                "--manifests",
+                manifests,
+                "--rules",
+                &rules,
+                "--write-manifests",
+                "result",
+                "--now",
+                "2026-03-01T00:00:00Z",
+            ],
+        )
+    };
+    let ran = run(&cluster);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains(" patched, "), "{}", ran.out);
+    assert!(ran.out.contains("by replicas-floor\n@@ "), "{}", ran.out);
+    assert_eq!(
+        contents(Path::new(&cluster)),
+        before,
+        "manifests are never changed"
+    );
+    let first = contents(&dir.path().join("result"));
+    assert!(first.len() >= 3, "{first:?}");
+    let text: String = first
+        .iter()
+        .map(|(_, b)| String::from_utf8_lossy(b).into_owned())
+        .collect();
+    assert!(
+        !text.contains("resourceVersion"),
+        "what the server fills in is left out"
+    );
+    let again = run("result");
+    assert_eq!(again.code, 0, "{}{}", again.out, again.err);
+    assert!(again.out.contains("nothing changed"), "{}", again.out);
+    assert_eq!(contents(&dir.path().join("result")), first);
+}
+
+#[test]
+fn a_limit_that_stops_a_rule_is_3() {
+    let rule = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: sweep}
+spec:
+  mode: Enforce
+  match:
+    resources:
+    - {apiVersion: v1, kind: ConfigMap}
+  actions:
+  - delete: {}
+  limits:
+    abortAbove: {objects: 2}
+";
+    let objects: String = ["a", "b", "c"].map(config_map).concat();
+    let dir = folder(&[("r.yaml", rule), ("m.yaml", &objects)]);
+    let ran = ordain(
+        dir.path(),
+        &[
+            "run",
+            "--once",
+            "--rules",
+            "r.yaml",
+            "--manifests",
+            "m.yaml",
+            "--write-manifests",
+            "result",
+        ],
+    );
+    assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("sweep"), "{}", ran.out);
+    let left = std::fs::read_to_string(dir.path().join("result/shop.yaml")).unwrap();
+    assert_eq!(left.matches("kind: ConfigMap").count(), 3);
+    let few: String = ["a", "b"].map(config_map).concat();
+    put(dir.path(), "m.yaml", &few);
+    let ran = ordain(
+        dir.path(),
+        &[
+            "run",
+            "--once",
+            "--rules",
+            "r.yaml",
+            "--manifests",
+            "m.yaml",
+            "--write-manifests",
+            "result",
+        ],
+    );
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.ends_with("2 deleted\n"), "{}", ran.out);
+    assert!(
+        !dir.path().join("result/shop.yaml").exists(),
+        "a namespace that is empty has no file"
+    );
+}
+
+#[test]
+fn frozen_changes_nothing() {
+    let dir = folder(&[
+        ("r.yaml", &label_rule("r", "a", "b")),
+        ("m.yaml", &config_map("a")),
+    ]);
+    let ran = ordain(
+        dir.path(),
+        &[
+            "run",
+            "--once",
+            "--rules",
+            "r.yaml",
+            "--manifests",
+            "m.yaml",
+            "--audit-only",
+            "-o",
+            "json",
+        ],
+    );
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(ran.json()["summary"], "nothing changed");
+}
+
+#[test]
+fn only_the_rules_and_namespaces_asked_for() {
+    let mut objects = config_map("a");
+    objects.push_str(&config_map("b").replace("namespace: shop", "namespace: mill"));
+    let dir = folder(&[
+        ("r/one.yaml", &label_rule("one", "a", "b")),
+        ("r/two.yaml", &label_rule("two", "c", "d")),
+        ("m.yaml", &objects),
+    ]);
+    let ran = ordain(
+        dir.path(),
+        &[
+            "run",
+            "--once",
+            "--rules",
+            "r",
+            "--rule",
+            "t*",
+            "--manifests",
+            "m.yaml",
+            "--namespace",
+            "mill",
+            "-o",
+            "json",
+        ],
+    );
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let json = ran.json();
+    assert_eq!(json["changes"].as_array().unwrap().len(), 1, "{json}");
+    assert_eq!(
+        (&json["changes"][0]["rule"], &json["changes"][0]["object"]),
+        (&"two".into(), &"ConfigMap/mill/b".into())
+    );
+}

@@ -1,0 +1,217 @@
+//! `ordain plan`.
+
+use super::*;
+
+const FLOOR: &str = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: floor}
+spec:
+  match:
+    resources:
+    - {apiVersion: apps/v1, kind: Deployment}
+  where:
+  - {path: $.spec.replicas, operator: LessThan, value: 2}
+  actions:
+  - patch:
+    - {path: $.spec.replicas, set: 2}
+  - warn: {message: \"${object.metadata.name} ran alone\"}
+";
+
+const WEB: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  namespace: shop
+spec:
+  replicas: 1
+";
+
+#[test]
+fn shows_a_diff_per_object_and_a_summary_and_writes_nothing() {
+    let dir = folder(&[("r.yaml", FLOOR), ("cluster/web.yaml", WEB)]);
+    let ran = ordain(
+        dir.path(),
+        &["plan", "--rules", "r.yaml", "--manifests", "cluster"],
+    );
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    assert!(
+        ran.out
+            .contains("patch Deployment/shop/web by floor (Audit)\n@@ "),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out.contains("-  replicas: 1\n+  replicas: 2\n"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.ends_with("1 to patch, 1 finding\n"), "{}", ran.out);
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("cluster/web.yaml")).unwrap(),
+        WEB
+    );
+}
+
+#[test]
+fn json_has_stable_names() {
+    let dir = folder(&[("r.yaml", FLOOR), ("cluster/web.yaml", WEB)]);
+    let ran = ordain(
+        dir.path(),
+        &[
+            "plan",
+            "--rules",
+            "r.yaml",
+            "--manifests",
+            "cluster",
+            "-o",
+            "json",
+        ],
+    );
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let json = ran.json();
+    let change = &json["changes"][0];
+    assert_eq!(
+        (
+            &change["rule"],
+            &change["verb"],
+            &change["object"],
+            &change["mode"]
+        ),
+        (
+            &"floor".into(),
+            &"patch".into(),
+            &"Deployment/shop/web".into(),
+            &"Audit".into()
+        )
+    );
+    assert!(change["diff"].as_str().unwrap().contains("+  replicas: 2"));
+    let finding = &json["findings"][0];
+    assert_eq!(
+        (
+            &finding["rule"],
+            &finding["object"],
+            &finding["reason"],
+            &finding["message"]
+        ),
+        (
+            &"floor".into(),
+            &"Deployment/shop/web".into(),
+            &"Warning".into(),
+            &"web ran alone".into()
+        )
+    );
+    assert_eq!(json["summary"], "1 to patch, 1 finding");
+}
+
+#[test]
+fn nothing_to_change_is_0_and_what_cannot_be_told_is_3() {
+    let good = WEB.replace("replicas: 1", "replicas: 3");
+    let dir = folder(&[
+        ("r.yaml", FLOOR),
+        ("cluster/web.yaml", &good),
+        ("broken.yaml", "kind: ["),
+    ]);
+    let plan = |rules: &str, manifests: &str| {
+        ordain(
+            dir.path(),
+            &["plan", "--rules", rules, "--manifests", manifests],
+        )
+    };
+    let ran = plan("r.yaml", "cluster");
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, "nothing to change\n"),
+        "{}",
+        ran.err
+    );
+    let ran = plan("broken.yaml", "cluster");
+    assert_eq!(ran.code, 3);
+    assert!(ran.err.contains("broken.yaml:"), "{}", ran.err);
+    let ran = plan("r.yaml", "broken.yaml");
+    assert_eq!(ran.code, 3, "{}", ran.out);
+    assert_eq!(plan("missing.yaml", "cluster").code, 3);
+}
+
+#[test]
+fn the_time_can_be_given() {
+    let rule = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: old}
+spec:
+  match:
+    resources:
+    - {apiVersion: v1, kind: ConfigMap}
+  where:
+  - {path: $.metadata.creationTimestamp, as: age, operator: AtLeast, value: 7d}
+  actions:
+  - delete: {}
+";
+    let object = config_map("a").replace(
+        "  namespace: shop\n",
+        "  namespace: shop\n  creationTimestamp: 2026-01-01T00:00:00Z\n",
+    );
+    let dir = folder(&[("r.yaml", rule), ("m.yaml", &object)]);
+    let plan = |now: &str| {
+        ordain(
+            dir.path(),
+            &[
+                "plan",
+                "--rules",
+                "r.yaml",
+                "--manifests",
+                "m.yaml",
+                "--now",
+                now,
+            ],
+        )
+    };
+    assert_eq!(plan("2026-01-07T23:59:59Z").code, 0);
+    let ran = plan("2026-01-08T00:00:00Z");
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    assert!(
+        ran.out.contains("delete ConfigMap/shop/a by old (Audit)"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.ends_with("1 to delete\n"), "{}", ran.out);
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let rule = label_rule("r", "a", "b").replace("ConfigMap", "Secret").replace(
+        "    - {path: $.metadata.labels.a, set: b}",
+        "    - {path: $.metadata.labels.a, set: b}\n    - {path: $.data.password, set: bmV3cGFzcw==}",
+    );
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\ndata: {password: b2xkcGFzcw==}\n";
+    let dir = folder(&[("r.yaml", &rule), ("m.yaml", secret)]);
+    for format in ["text", "json", "yaml"] {
+        let ran = ordain(
+            dir.path(),
+            &[
+                "plan",
+                "--rules",
+                "r.yaml",
+                "--manifests",
+                "m.yaml",
+                "-o",
+                format,
+                "--log-level",
+                "trace",
+            ],
+        );
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        assert!(
+            ran.out.contains("(sensitive, 7 bytes, changed)"),
+            "{}",
+            ran.out
+        );
+        for hidden in ["b2xkcGFzcw", "bmV3cGFzcw", "oldpass", "newpass"] {
+            assert!(
+                !ran.out.contains(hidden) && !ran.err.contains(hidden),
+                "{format}: {}{}",
+                ran.out,
+                ran.err
+            );
+        }
+    }
+}

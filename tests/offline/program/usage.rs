@@ -1,0 +1,101 @@
+//! Wrong usage, help, completions, variables.
+
+use super::*;
+
+#[test]
+fn wrong_usage_exits_with_2_and_says_what_is_wrong() {
+    let dir = folder(&[
+        ("m.yaml", &config_map("a")),
+        ("r.yaml", &label_rule("r", "a", "b")),
+    ]);
+    for (arguments, said) in [
+        (&[][..], "requires a subcommand"),
+        (&["conquer"], "unrecognized subcommand 'conquer'"),
+        (&["check"], "<PATH>..."),
+        (&["test"], "<PATH>..."),
+        (&["plan", "--now", "tomorrow"], "tomorrow"),
+        (&["plan", "--output", "xml"], "xml"),
+        (
+            &["plan", "--rules", "r.yaml", "--now", "2026-01-01T00:00:00Z"],
+            "--now needs --manifests",
+        ),
+        (
+            &[
+                "run",
+                "--now",
+                "2026-01-01T00:00:00Z",
+                "--manifests",
+                "m.yaml",
+                "--rules",
+                "r.yaml",
+            ],
+            "--now needs --once",
+        ),
+        (&["run", "--write-manifests", "x"], "--manifests"),
+        (
+            &["run", "--rules", "missing", "--manifests", "m.yaml"],
+            "missing: no such file",
+        ),
+        (&["run", "--workers", "0"], "0 is not in 1..=1024"),
+    ] {
+        let ran = ordain(dir.path(), arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.err);
+        assert!(ran.err.contains(said), "{arguments:?}: {}", ran.err);
+        assert_eq!(ran.out, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_teaches_each_command_with_an_example() {
+    let dir = folder(&[]);
+    for command in ["run", "check", "plan", "test", "completions"] {
+        let ran = ordain(dir.path(), &[command, "--help"]);
+        assert_eq!(ran.code, 0);
+        assert!(ran.out.contains("Examples:\n  ordain "), "{}", ran.out);
+        if command != "completions" {
+            assert!(ran.out.contains("Exit code: 0"), "{}", ran.out);
+        }
+    }
+}
+
+#[test]
+fn completions_are_made_for_shells() {
+    let dir = folder(&[]);
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = ordain(dir.path(), &["completions", shell]);
+        assert_eq!(ran.code, 0);
+        assert!(ran.out.contains("write-manifests"), "{shell}");
+    }
+}
+
+#[test]
+fn a_variable_stands_for_an_option_and_the_option_wins() {
+    let dir = folder(&[
+        ("one.yaml", &label_rule("one", "a", "b")),
+        ("two.yaml", &label_rule("two", "a", "b")),
+        ("m.yaml", &config_map("a")),
+    ]);
+    let arguments = ["plan", "--manifests", "m.yaml", "-o", "json"];
+    let variables = [
+        ("ORDAIN_RULES", "one.yaml,two.yaml"),
+        ("ORDAIN_RULE", "one"),
+    ];
+    let rules = |ran: Ran| -> Vec<String> {
+        ran.json()["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["rule"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        rules(ordain_with(dir.path(), &arguments, &variables, "")),
+        ["one"]
+    );
+    let mut given = arguments.to_vec();
+    given.extend(["--rule", "t*"]);
+    assert_eq!(
+        rules(ordain_with(dir.path(), &given, &variables, "")),
+        ["two"]
+    );
+}
