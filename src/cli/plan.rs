@@ -58,8 +58,10 @@ pub fn prepare(
     now: jiff::Timestamp,
 ) -> anyhow::Result<(Simulation, Tally)> {
     let mut tally = Tally::default();
-    let manifests = Manifests::read(&cluster.manifests);
+    let mut manifests = Manifests::read(&cluster.manifests);
     let (schema, left_out) = manifests.schema(&Schema::bundled());
+    let mut world = World::new(schema.clone());
+    manifests.drop_duplicates(&world);
     for problem in &manifests.problems {
         eprintln!("{problem}\n");
         tally.undecided.push(format!(
@@ -71,7 +73,6 @@ pub fn prepare(
         eprintln!("warning: {message}");
     }
     let rule_set = load(rules, &schema, &mut tally);
-    let mut world = World::new(schema);
     for manifest in &manifests.objects {
         world.put(&manifest.value, now);
     }

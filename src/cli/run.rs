@@ -9,6 +9,7 @@ use crate::daemon::{self, Options, Surroundings};
 use crate::engine::{EngineOptions, Report};
 use crate::manifests::folder::Folder;
 use crate::manifests::{Manifests, export};
+use crate::observe::status::Following;
 use crate::observe::{Metrics, Status, http, log};
 use crate::schema::Schema;
 use crate::settings::{ClusterOptions, OutputFormat, OutputOptions, RuleOptions, RunSettings};
@@ -157,12 +158,38 @@ pub fn once_on_cluster(
             only: rules.only.clone(),
             once: true,
         };
-        daemon::run(options, surroundings, stop_signal()?).await
+        let telling = tokio::spawn(tell_progress(status.clone()));
+        let ended = daemon::run(options, surroundings, stop_signal()?).await;
+        telling.abort();
+        ended
     })?;
     let mut tally = std::mem::take(&mut *tally.lock());
     tally.undecided = daemon::undecided(&status);
     tally.undecided.extend(status.lock().errors.iter().cloned());
     Ok(tally)
+}
+
+/// On a terminal: how far a pass over a cluster is.
+async fn tell_progress(status: crate::observe::Shared) {
+    let mut progress = output::Progress::new();
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(200));
+    loop {
+        tick.tick().await;
+        let line = {
+            let status = status.lock();
+            let listed = status
+                .kinds
+                .values()
+                .filter(|(_, following)| *following != Following::Listing)
+                .count();
+            format!(
+                "{listed} of {} kinds listed, {} changes made",
+                status.kinds.len(),
+                status.made
+            )
+        };
+        progress.say(&line);
+    }
 }
 
 fn connect(cluster: &ClusterOptions, write_rate: u32) -> ConnectOptions {

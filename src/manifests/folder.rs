@@ -1,12 +1,12 @@
 //! The cluster of `run --manifests`: a [`World`] behind the same trait as a real cluster, which follows the edits of its files.
 
-use super::world::seen;
+use super::world::{is_namespace, seen};
 use super::{Manifest, Manifests, World, export, load};
 use crate::cluster::{Cluster, Message, Sender};
 use crate::decide::Write;
 use crate::engine::{Observation, Outcome, WatchedKind};
 use crate::object::ObjectKey;
-use crate::rule::problem::{Place, Problem, Severity};
+use crate::rule::problem::Problem;
 use crate::rules_dir::{FileSet, files, watch};
 use crate::schema::Schema;
 use futures::future::BoxFuture;
@@ -155,25 +155,9 @@ impl State {
     /// document of a file is broken, nothing of that file is deleted: it may be the broken one.
     fn replace(&mut self, manifests: &mut Manifests, now: Timestamp) -> (usize, usize) {
         let mut next: BTreeMap<ObjectKey, Manifest> = BTreeMap::new();
+        manifests.drop_duplicates(&self.world);
         for manifest in std::mem::take(&mut manifests.objects) {
-            let key = self.world.key_of(&manifest.value);
-            if let Some(first) = next.get(&key) {
-                let place = Place {
-                    file: manifest.file.clone(),
-                    line: manifest.line,
-                    column: 1,
-                    length: 1,
-                };
-                let message = format!(
-                    "{key} stands here a second time, first in {}:{}",
-                    first.file, first.line
-                );
-                manifests
-                    .problems
-                    .push(Problem::new(Severity::Error, place, "", message));
-                continue;
-            }
-            next.insert(key, manifest);
+            next.insert(self.world.key_of(&manifest.value), manifest);
         }
         let broken = |file: &str| {
             manifests
@@ -187,7 +171,11 @@ impl State {
                 if broken(&manifest.file) {
                     next.insert(key.clone(), manifest.clone());
                 } else {
-                    self.world.delete(key, now);
+                    if is_namespace(key) {
+                        self.world.undescribe(key, now);
+                    } else {
+                        self.world.delete(key, now);
+                    }
                     gone += 1;
                 }
             }

@@ -1,11 +1,14 @@
 //! Reading manifests: YAML of several documents and JSON, `List`s taken apart. What is broken is said with file and line and does not sink the rest.
 
+use super::World;
+use crate::object::ObjectKey;
 use crate::rule::compile::SourceFile;
 use crate::rule::problem::{Place, Problem, Severity};
 use crate::rule::yaml::{self, Data, Tree};
 use crate::rules_dir::{FileSet, Unreadable, files};
 use crate::schema::Schema;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -67,6 +70,25 @@ impl Manifests {
             (base.clone(), vec![])
         } else {
             base.with_crds(definitions)
+        }
+    }
+
+    /// Keeps the first of several documents that describe one object, and says so of the others. The world knows which kinds have namespaces.
+    pub fn drop_duplicates(&mut self, world: &World) {
+        let mut first: BTreeMap<ObjectKey, (Arc<str>, usize)> = BTreeMap::new();
+        for manifest in std::mem::take(&mut self.objects) {
+            let key = world.key_of(&manifest.value);
+            match first.get(&key) {
+                None => {
+                    first.insert(key, (manifest.file.clone(), manifest.line));
+                    self.objects.push(manifest);
+                }
+                Some((file, line)) => {
+                    let message =
+                        format!("{key} stands here a second time, first in {file}:{line}");
+                    self.problem(&manifest.file, (manifest.line, 1, 1), "", message);
+                }
+            }
         }
     }
 

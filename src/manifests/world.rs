@@ -190,6 +190,13 @@ impl World {
         known
     }
 
+    /// A Namespace whose manifest is gone: it exists all the same, and has only its name label.
+    pub fn undescribe(&mut self, key: &ObjectKey, now: Timestamp) {
+        if is_namespace(key) && self.objects.remove(key).is_some() {
+            self.imply_namespace(&key.name, now);
+        }
+    }
+
     /// Reads one object.
     pub fn read(&self, key: &ObjectKey) -> Outcome {
         match self.get(key) {
@@ -513,7 +520,7 @@ pub fn seen(watched: &WatchedKind, record: &Record) -> Observation {
     }
 }
 
-fn is_namespace(key: &ObjectKey) -> bool {
+pub(super) fn is_namespace(key: &ObjectKey) -> bool {
     key.kind.group.is_empty() && &*key.kind.kind == "Namespace"
 }
 

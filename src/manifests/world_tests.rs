@@ -153,6 +153,10 @@ fn namespaces_are_where_the_kind_has_them_and_exist_without_a_manifest() {
         world.get(&shop).unwrap().to_value()["metadata"]["labels"],
         json!({"env": "production", "kubernetes.io/metadata.name": "shop"})
     );
+    // And when it goes, the namespace stays, with what is in it.
+    world.undescribe(&shop, now());
+    assert!(world.is_implied(&shop));
+    assert_eq!(names(&world), ["n", "a"]);
 }
 
 #[test]
