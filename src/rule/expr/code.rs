@@ -171,6 +171,8 @@ impl Code {
                 format!("{}.{name}(…)", of.describe())
             }
             Code::Const(value) => format!("the {}", value.kind_name()),
+            Code::Map(_) => "the map".into(),
+            Code::List(_) => "the list".into(),
             _ => "the operand".into(),
         }
     }

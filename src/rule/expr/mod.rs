@@ -10,6 +10,9 @@
 //!   it, [`output`] turns it into text and JSON; [`functions`] are the libraries, one file each.
 //! * [`template`] is YAML with `${ }`.
 //! * A null of an object counts as absent, as everywhere in the language: `has(x)` is false, `?.` gives no value.
+//! * Functions answer as cel-go 0.29 and Kubernetes 1.37 do, compared on 6,800 calls. Differences: `1.5Gi` is an integer (upstream says no to
+//!   quantities it keeps as decimals), `Mi` alone is no quantity, quantities end at 1.7e29, a timestamp keeps no offset, a map with two equal
+//!   keys is an error, `min`, `max` and `isSorted` refuse elements without an order.
 //! * Unlike upstream CEL there is no type checker: a call is resolved by name and number of arguments at load, and by the kinds of its
 //!   arguments when it runs (literals: at load). `duration()` also takes `d` and `w`. `base64.encode` takes text and `base64.decode`
 //!   gives text. The bit operations of `math` are not there.

@@ -318,7 +318,8 @@ impl<'a> Val<'a> {
             Val::List(list) => list.is_empty(),
             Val::Map(map) => map.is_empty(),
             Val::Duration(duration) => duration.is_zero(),
-            Val::Timestamp(moment) => *moment == Timestamp::UNIX_EPOCH,
+            // Go's zero time: the start of year 1.
+            Val::Timestamp(moment) => moment.as_second() == -62_135_596_800,
             _ => false,
         }
     }

@@ -36,13 +36,15 @@ fn optional(value: Option<Val<'_>>) -> Val<'_> {
 
 /// The order of two elements, or why they have none.
 fn order(a: &Val<'_>, b: &Val<'_>, function: &str) -> Result<Ordering, Fault> {
-    compare(a, b).ok_or_else(|| {
-        Fault::failed(format!(
-            "`{function}` cannot order {} and {}",
-            article(a),
-            article(b)
-        ))
-    })
+    compare(a, b).ok_or_else(|| unordered(a, b, function))
+}
+
+fn unordered(a: &Val<'_>, b: &Val<'_>, function: &str) -> Fault {
+    Fault::failed(format!(
+        "`{function}` cannot order {} and {}",
+        article(a),
+        article(b)
+    ))
 }
 
 fn is_sorted<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, Fault> {
@@ -198,6 +200,9 @@ pub(in crate::rule::expr) fn sort_by<'a>(
     )?;
     if let Some(first) = keys.first() {
         for key in &keys {
+            if first.kind() != key.kind() {
+                return Err(unordered(first, key, "sort"));
+            }
             order(first, key, "sort")?;
         }
     }
@@ -212,7 +217,8 @@ fn range<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, Fau
     let [Val::Int(count)] = args else {
         return mismatch();
     };
-    let count = usize::try_from(*count).unwrap_or(0);
+    let count = usize::try_from(*count)
+        .map_err(|_| Fault::failed("`lists.range`: the number is negative"))?;
     frame.charge(count)?;
     Ok(Val::list((0..count as i64).map(Val::Int).collect()))
 }

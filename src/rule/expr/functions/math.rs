@@ -40,7 +40,8 @@ pub(super) static TABLE: &[Function] = &[
     global("math.sign", &[NUMBER], |_, args| match &args[0] {
         Val::Int(n) => Ok(Val::Int(n.signum())),
         Val::UInt(n) => Ok(Val::UInt((*n).min(1))),
-        Val::Double(d) if *d == 0.0 || d.is_nan() => Ok(Val::Double(*d)),
+        Val::Double(0.0) => Ok(Val::Double(0.0)),
+        Val::Double(d) if d.is_nan() => Ok(Val::Double(*d)),
         Val::Double(d) => Ok(Val::Double(d.signum())),
         _ => mismatch(),
     }),

@@ -1,8 +1,9 @@
 //! Optional values. `or`, `orValue`, `optMap` and `optFlatMap` are compiled, because they evaluate only what they need.
 
 use super::{Function, global, member, mismatch};
-use crate::rule::expr::eval::Fault;
+use crate::rule::expr::eval::{Fault, Frame, article};
 use crate::rule::expr::value::{ANY, LIST, OPTIONAL, Val};
+use std::sync::Arc;
 
 pub(super) static TABLE: &[Function] = &[
     global("optional.of", &[ANY], |_, args| {
@@ -29,18 +30,19 @@ pub(super) static TABLE: &[Function] = &[
 ];
 
 /// The values of those elements that have one.
-fn unwrap<'a>(
-    frame: &mut crate::rule::expr::eval::Frame<'_, 'a>,
-    args: &[Val<'a>],
-) -> Result<Val<'a>, Fault> {
-    frame.charge(args[0].count().unwrap_or_default())?;
-    Ok(Val::list(
-        args[0]
-            .items()
-            .filter_map(|item| match item {
-                Val::Optional(value) => value.map(std::sync::Arc::unwrap_or_clone),
-                other => Some(other),
-            })
-            .collect(),
-    ))
+fn unwrap<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, Fault> {
+    let mut out = Vec::new();
+    for item in args[0].items() {
+        frame.charge(1)?;
+        match item {
+            Val::Optional(value) => out.extend(value.map(Arc::unwrap_or_clone)),
+            other => {
+                return Err(Fault::failed(format!(
+                    "`unwrapOpt` needs a list of optionals, it has {}",
+                    article(&other)
+                )));
+            }
+        }
+    }
+    Ok(Val::list(out))
 }

@@ -28,7 +28,7 @@ pub(super) static TABLE: &[Function] = &[
     global("type", &[ANY], type_of),
     global("dyn", &[ANY], |_, args| Ok(args[0].clone())),
     global("string", &[TEXTUAL], string),
-    global("int", &[NUMBER | STRING | TIMESTAMP], int).at_load(),
+    global("int", &[NUMBER | STRING | TIMESTAMP | DURATION], int).at_load(),
     global("uint", &[NUMBER | STRING], uint).at_load(),
     global("double", &[NUMBER | STRING], double).at_load(),
     global("bool", &[BOOL | STRING], bool).at_load(),
@@ -111,6 +111,8 @@ fn int<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, Fault
             9_223_372_036_854_775_808.0,
         )? as i64,
         Val::Timestamp(moment) => moment.as_second(),
+        // As cel-go, nanoseconds.
+        Val::Duration(duration) => i64::try_from(duration.as_nanos()).map_err(|_| overflow())?,
         Val::Text(text) => text.parse().map_err(|_| {
             unreadable(
                 frame,

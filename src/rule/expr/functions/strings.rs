@@ -2,7 +2,7 @@
 
 use super::{Function, global, lists, member, mismatch};
 use crate::rule::expr::eval::{Fault, Frame, article};
-use crate::rule::expr::output::{duration_text, go_double_text, scalar_text};
+use crate::rule::expr::output::{duration_text, scalar_text};
 use crate::rule::expr::value::{ANY, INT, LIST, STRING, Val, part};
 use std::fmt::Write;
 
@@ -52,6 +52,14 @@ fn offset(text: &str, position: i64, function: &str) -> Result<usize, Fault> {
         .ok_or_else(|| out_of_range(function))
 }
 
+/// As [`offset`], but past the end is the end.
+fn clipped(text: &str, position: i64, function: &str) -> Result<usize, Fault> {
+    if position < 0 {
+        return Err(out_of_range(function));
+    }
+    Ok(offset(text, position, function).unwrap_or(text.len()))
+}
+
 fn char_at<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, Fault> {
     let [Val::Text(text), Val::Int(position)] = args else {
         return mismatch();
@@ -76,7 +84,7 @@ fn index_of<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, 
     };
     frame.charge_text(text.len())?;
     let start = match args.get(2) {
-        Some(Val::Int(position)) => offset(text, *position, "indexOf")?,
+        Some(Val::Int(position)) => clipped(text, *position, "indexOf")?,
         _ => 0,
     };
     Ok(Val::Int(match text[start..].find(&**wanted) {
@@ -98,17 +106,17 @@ fn last_index_of<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<
         }
     };
     frame.charge_text(text.len())?;
-    // With a position: the last occurrence that starts there or before.
+    // With a position: the last occurrence that starts there or before. As upstream, none starts past the end but the empty one.
     let end = match args.get(2) {
         Some(Val::Int(position)) => {
-            let start = offset(text, *position, "lastIndexOf")?;
-            start.saturating_add(wanted.len()).min(text.len())
+            let start = clipped(text, *position, "lastIndexOf")?;
+            if start == text.len() && !wanted.is_empty() {
+                return Ok(Val::Int(-1));
+            }
+            text.floor_char_boundary(start.saturating_add(wanted.len()))
         }
         _ => text.len(),
     };
-    let end = (end..=text.len())
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(text.len());
     Ok(Val::Int(match text[..end].rfind(&**wanted) {
         Some(at) => text[..at].chars().count() as i64,
         None => -1,
@@ -394,9 +402,7 @@ fn readable<'a>(frame: &mut Frame<'_, 'a>, out: &mut String, value: &Val<'a>) ->
     match value {
         Val::Null => out.push_str("null"),
         Val::Type(name) => out.push_str(name),
-        Val::Double(d) => {
-            out.push_str(&special(*d).map_or_else(|| go_double_text(*d), str::to_owned))
-        }
+        Val::Double(d) => out.push_str(&special(*d).map_or_else(|| d.to_string(), str::to_owned)),
         Val::Duration(duration) => out.push_str(&duration_text(*duration)),
         Val::Bytes(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
         Val::List(_) | Val::NodeList(_) => {

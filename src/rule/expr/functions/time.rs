@@ -119,7 +119,7 @@ pub(super) static TABLE: &[Function] = &[
 fn moment(frame: &Frame<'_, '_>, value: &Val<'_>, function: &str) -> Result<Timestamp, Fault> {
     match value {
         Val::Timestamp(moment) => Ok(*moment),
-        Val::Text(text) => text.parse().map_err(|_| {
+        Val::Text(text) => rfc3339(text).ok_or_else(|| {
             let reason = format!(
                 "{:?} is no timestamp; write for example `2026-01-31T12:00:00Z`",
                 &**text
@@ -129,6 +129,27 @@ fn moment(frame: &Frame<'_, '_>, value: &Val<'_>, function: &str) -> Result<Time
         _ => Err(Fault::failed("a timestamp is needed")),
     }
 }
+
+/// RFC 3339 as Go reads it: no lower case, no blank, no leap second, years 1 to 9999. The last day of 9999, which stands for "never", is
+/// beyond what the time library knows and becomes the latest moment that it does.
+fn rfc3339(text: &str) -> Option<Timestamp> {
+    let bytes = text.as_bytes();
+    let zone = text.ends_with('Z') || matches!(bytes.iter().rev().nth(5), Some(b'+' | b'-'));
+    if bytes.get(10) != Some(&b'T') || !zone || bytes.get(17..19) == Some(b"60") {
+        return None;
+    }
+    match text.parse::<Timestamp>() {
+        Ok(moment) => (moment.as_second() >= FIRST_SECOND).then_some(moment),
+        Err(_) => {
+            let earlier = format!("9998{}", text.strip_prefix("9999")?);
+            earlier.parse::<Timestamp>().ok()?;
+            Some(Timestamp::MAX)
+        }
+    }
+}
+
+/// The start of year 1.
+const FIRST_SECOND: i64 = -62_135_596_800;
 
 /// As rules write durations, also with a sign as Go does.
 fn read_duration(frame: &Frame<'_, '_>, text: &Text<'_>) -> Result<SignedDuration, Fault> {
@@ -160,6 +181,9 @@ fn clock(frame: &Frame<'_, '_>, args: &[Val<'_>]) -> Result<NaiveDateTime, Fault
     let Some(Val::Text(zone)) = args.get(1) else {
         return Ok(utc);
     };
+    if zone.is_empty() {
+        return Ok(utc);
+    }
     let seconds = match zone.parse::<chrono_tz::Tz>() {
         Ok(zone) => zone.offset_from_utc_datetime(&utc).fix().local_minus_utc(),
         Err(_) => fixed_offset(zone).ok_or_else(|| {

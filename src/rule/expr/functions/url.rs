@@ -1,5 +1,5 @@
-//! Kubernetes' URL library. Go's `url.ParseRequestURI` is followed, not the browsers' rules: nothing is made lower case but the scheme,
-//! no default port is dropped and no slash added.
+//! Kubernetes' URL library. Go's `net/url` is followed, not the browsers' rules: nothing is made lower case but the scheme, no default
+//! port is dropped and no slash added. What is a URL is decided as for a request (absolute, or a path from the root).
 
 use super::{Function, global, member, mismatch, unreadable};
 use crate::rule::expr::eval::Fault;
@@ -90,8 +90,13 @@ fn split_host(host: &str) -> (&str, &str) {
     (name, port)
 }
 
-/// `%XX` resolved, and in a query `+` as a blank; `None` if an escape is malformed or what comes out is not UTF-8.
+/// As [`unescaped`], as text.
 fn unescape(text: &str, query: bool) -> Option<String> {
+    unescaped(text, query).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// `%XX` resolved, and in a query `+` as a blank; `None` if an escape is malformed.
+fn unescaped(text: &str, query: bool) -> Option<Vec<u8>> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -115,7 +120,7 @@ fn unescape(text: &str, query: bool) -> Option<String> {
             }
         }
     }
-    Some(String::from_utf8_lossy(&out).into_owned())
+    Some(out)
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -129,9 +134,11 @@ fn parse(text: &str) -> Result<UrlVal, &'static str> {
     if text.is_empty() {
         return Err("it is empty");
     }
-    let (scheme, rest) = split_scheme(text)?;
+    let (before, fragment) = text.split_once('#').unwrap_or((text, ""));
+    unescape(fragment, false).ok_or("its fragment has a malformed escape")?;
+    let (scheme, rest) = split_scheme(before)?;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    if !rest.starts_with('/') {
+    if !rest.starts_with('/') && text != "*" {
         if scheme.is_empty() {
             return Err("it is neither absolute nor a path from the root");
         }
@@ -145,7 +152,7 @@ fn parse(text: &str) -> Result<UrlVal, &'static str> {
         });
     }
     let (host, path) = match rest.strip_prefix("//") {
-        Some(authority) if !scheme.is_empty() => {
+        Some(authority) if !scheme.is_empty() || !rest.starts_with("///") => {
             let at = authority.find('/').unwrap_or(authority.len());
             (host_of(&authority[..at])?, &authority[at..])
         }
@@ -203,14 +210,14 @@ fn host_of(authority: &str) -> Result<String, &'static str> {
 
 /// The path as it was, if it is escaped properly, else escaped.
 fn escaped_path(path: &str) -> Result<String, &'static str> {
-    unescape(path, false).ok_or("its path has a malformed escape")?;
+    let plain = unescaped(path, false).ok_or("its path has a malformed escape")?;
     let is_fine = |b: u8| is_unreserved(b) || b"!$&'()*+,;=:@[]/%".contains(&b);
     if path.bytes().all(is_fine) {
         return Ok(path.to_owned());
     }
     let mut out = String::with_capacity(path.len() + 16);
-    for byte in path.bytes() {
-        if is_unreserved(byte) || b"$&+,/:;=@%".contains(&byte) {
+    for byte in plain {
+        if is_unreserved(byte) || b"$&+,/:;=@".contains(&byte) {
             out.push(byte as char);
         } else {
             out.push_str(&format!("%{byte:02X}"));

@@ -96,6 +96,7 @@ fn url() {
         "url('https://example.com/path?key with spaces=value with spaces').getQuery() == {'key with spaces': ['value with spaces']}",
         "url('https://example.com/path?').getQuery() == {} && url('https://example.com/path').getQuery() == {}",
         "url('/a?x=1+2&y=%41&z').getQuery() == {'x': ['1 2'], 'y': ['A'], 'z': ['']}",
+        "url('https://a/p?q=1#f').getQuery() == {'q': ['1']} && url('//h/p').getHost() == 'h' && url('http://h/a%2Fb c').getEscapedPath() == '/a/b%20c' && isURL('*')",
         "url('/a') == url('/a') && url('/a') != url('/b')",
     ]);
 }
@@ -135,6 +136,9 @@ fn lists_and_sets() {
         ("[1].slice(0, 2)", "outside the list"),
         ("[1].slice(-1, 1)", "negative"),
         ("[[1]].sort()", "cannot order a list and a list"),
+        ("[1, 2.5].sort()", "cannot order an int and a double"),
+        ("lists.range(-1)", "negative"),
+        ("[1].unwrapOpt()", "a list of optionals"),
     ]);
 }
 
@@ -144,6 +148,7 @@ fn strings() {
         "'tacocat'.charAt(4) == 'c' && 'abc'.charAt(3) == ''",
         "'hello mellow'.indexOf('ello') == 1 && 'hello mellow'.indexOf('') == 0 && 'hello mellow'.indexOf('jello') == -1 && 'hello mellow'.indexOf('ello', 2) == 7",
         "'hello mellow'.lastIndexOf('ello') == 7 && 'hello mellow'.lastIndexOf('') == 12 && 'hello mellow'.lastIndexOf('ello', 6) == 1",
+        "'a'.indexOf('', 100) == 1 && 'a'.indexOf('a', 2) == -1 && 'abc'.lastIndexOf('c', 3) == -1 && ''.lastIndexOf('', 9) == 0 && 'héé'.lastIndexOf('é', 0) == -1",
         "['hello', 'mellow'].join() == 'hellomellow' && ['hello', 'mellow'].join(' ') == 'hello mellow' && [].join('/') == ''",
         "'TacoCÆt'.lowerAscii() == 'tacocÆt' && 'TacoCÆt'.upperAscii() == 'TACOCÆT'",
         "'hello hello'.replace('he', 'we') == 'wello wello' && 'hello hello'.replace('he', 'we', 1) == 'wello hello' && 'hello hello'.replace('he', 'we', 0) == 'hello hello' && 'ab'.replace('', '_') == '_a_b_'",
@@ -204,10 +209,15 @@ fn time() {
         "timestamp('2026-07-01T22:30:00Z').getHours('Europe/Berlin') == 0 && timestamp('2026-07-01T22:30:00Z').getDate('Europe/Berlin') == 2 && timestamp('2026-01-01T22:30:00Z').getHours('Europe/Berlin') == 23",
         "timestamp('2026-07-01T22:30:00Z').getHours('-02:30') == 20 && timestamp('2026-07-01T22:30:00Z').getHours('+02:00') == 0",
         "timestamp('1901-12-13T20:45:52Z').getFullYear() == 1901 && timestamp('0001-01-01T00:00:00Z').getFullYear() == 1",
+        "timestamp('9999-12-31T23:59:59Z') > now && int(duration('-90s')) == -90000000000 && now.getHours('') == 0",
         "duration('1h30m5.25s').getHours() == 1 && duration('1h30m').getMinutes() == 90 && duration('1m5s').getSeconds() == 65 && duration('1.5s').getMilliseconds() == 1500",
     ]);
     fail(&[
         ("now.getHours('Mars/Base')", "no time zone"),
+        ("timestamp('2026-01-01 00:00:00Z' + '')", "no timestamp"),
+        ("timestamp('2026-01-01T00:00:60Z' + '')", "no timestamp"),
+        ("timestamp('0000-01-01T00:00:00Z' + '')", "no timestamp"),
+        ("timestamp('2026-01-01T00:00:00' + '')", "no timestamp"),
         ("age('yesterday' + '')", "no timestamp"),
         (
             "timestamp(253402300800 + 10000000000000 * current)",
