@@ -2,7 +2,7 @@
 
 use super::conflict::Settled;
 use super::turn::{Deletion, Manner, Turn, World, act, earlier, is_out_of_scope, look};
-use super::working::Working;
+use super::working::{Snapshot, Working};
 use super::writes::{self, Authors};
 use super::{Decision, Finding, Reason, RuleChange, Standing, Subject};
 use crate::object::Record;
@@ -44,20 +44,52 @@ pub fn pass(subject: &Subject<'_>, context: &PassContext<'_>) -> Decision {
         return decision;
     }
     let world = World::new(subject, context);
-    let mut settled = Settled::default();
-    let mut run = loop {
-        let mut run = Run::new(&world, indexes);
-        if run.rounds(&mut settled) {
-            break run;
-        }
-    };
+    let (mut run, settled) = settle_and_run(&world, indexes);
     run.rules_that_only_tell();
     run.conclude(settled, &mut decision);
     decision
 }
 
+/// Runs until the end result is one that the next pass would leave alone. A conflict is settled for the state in which it was found; where
+/// that led to another state, it is looked at again from there, as the next pass would.
+fn settle_and_run<'w, 'a>(
+    world: &'w World<'a>,
+    indexes: &'w [RuleIndex],
+) -> (Run<'w, 'a>, Settled) {
+    let mut from: Option<Stage> = None;
+    let mut tries = 0;
+    loop {
+        let mut settled = Settled::default();
+        let mut thorough = false;
+        let mut run = loop {
+            let mut run = Run::new(world, indexes, thorough, from.as_ref());
+            if run.rounds(&mut settled) {
+                break run;
+            }
+            thorough = true;
+        };
+        tries += 1;
+        let moved = run.has_moved(from.as_ref());
+        let rests = !moved || settled.findings.is_empty();
+        if rests || run.deletion.is_some() || !run.no_fixpoint.is_empty() {
+            return (run, settled);
+        }
+        if tries == ROUNDS {
+            run.no_fixpoint = run.slots.iter().map(|slot| slot.position).collect();
+            return (run, settled);
+        }
+        from = Some(run.leave());
+    }
+}
+
+/// A state to go on from, and how it came about.
+struct Stage {
+    state: Snapshot,
+    slots: Vec<Slot>,
+}
+
 /// What is kept of a rule that had something to say.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Slot {
     position: usize,
     /// From turns that changed something.
@@ -76,6 +108,9 @@ struct Slot {
 /// One try at a pass, under the conflicts settled so far.
 struct Run<'w, 'a> {
     world: &'w World<'a>,
+    /// Every rule says what it wants, also where that is so already: a rule that changes something may be in conflict with one that does not.
+    /// Most passes change nothing and need none of it, so the first try goes without and ends at the first change.
+    thorough: bool,
     indexes: &'w [RuleIndex],
     working: Working<'a>,
     /// By position in `indexes`.
@@ -91,9 +126,15 @@ struct Run<'w, 'a> {
 }
 
 impl<'w, 'a> Run<'w, 'a> {
-    fn new(world: &'w World<'a>, indexes: &'w [RuleIndex]) -> Self {
-        Run {
+    fn new(
+        world: &'w World<'a>,
+        indexes: &'w [RuleIndex],
+        thorough: bool,
+        from: Option<&Stage>,
+    ) -> Self {
+        let mut run = Run {
             world,
+            thorough,
             indexes,
             working: Working::new(world.subject.record),
             standings: indexes
@@ -105,6 +146,36 @@ impl<'w, 'a> Run<'w, 'a> {
             deletion: None,
             no_fixpoint: vec![],
             recheck_at: None,
+        };
+        if let Some(from) = from {
+            run.working.restore(from.state.clone());
+            run.slots.clone_from(&from.slots);
+            for slot in &run.slots {
+                run.standings[slot.position].1 = Standing::Matched { acts: true };
+            }
+        }
+        run
+    }
+
+    fn has_moved(&self, from: Option<&Stage>) -> bool {
+        match from {
+            Some(from) => !self.working.is(&from.state),
+            None => !self.working.is(&Snapshot::default()),
+        }
+    }
+
+    /// What of this run stays true for one that goes on from its end.
+    fn leave(self) -> Stage {
+        let acted = self.slots.into_iter().filter(|s| !s.effects.is_empty());
+        Stage {
+            state: self.working.snapshot(),
+            slots: acted
+                .map(|slot| Slot {
+                    latest: vec![],
+                    wrong_types: vec![],
+                    ..slot
+                })
+                .collect(),
         }
     }
 
@@ -116,7 +187,7 @@ impl<'w, 'a> Run<'w, 'a> {
         self.world.context.assume_enforce || self.rule(position).mode == Mode::Enforce
     }
 
-    /// Rounds of the rules that enforce, until one changes nothing. False: a conflict was settled, begin again.
+    /// Rounds of the rules that enforce, until one changes nothing. False: begin again, thoroughly, under what was settled meanwhile.
     fn rounds(&mut self, settled: &mut Settled) -> bool {
         for _ in 0..ROUNDS {
             let start = self.working.snapshot();
@@ -142,7 +213,7 @@ impl<'w, 'a> Run<'w, 'a> {
                     }
                     let manner = Manner {
                         barred: settled.barred(index),
-                        claim_all: false,
+                        claim_all: self.thorough,
                     };
                     act(
                         self.world,
@@ -151,6 +222,9 @@ impl<'w, 'a> Run<'w, 'a> {
                         manner,
                         &mut turn,
                     );
+                }
+                if turn.changed && !self.thorough {
+                    return false;
                 }
                 if !turn.claims.is_empty() {
                     if !claims.is_empty() {
@@ -268,9 +342,7 @@ impl<'w, 'a> Run<'w, 'a> {
 
     fn conclude(mut self, settled: Settled, decision: &mut Decision) {
         self.slots.sort_by_key(|slot| slot.position);
-        let stays = self
-            .working
-            .is(&Working::new(self.world.subject.record).snapshot());
+        let stays = !self.has_moved(None);
         let fixpoint = self.no_fixpoint.is_empty();
         decision.recheck_at = self.recheck_at;
         for slot in &mut self.slots {

@@ -1,9 +1,10 @@
 //! What no rule writes unless it says so: protection by verb. And what its owner has taken out of Ordain's hands: the ignore annotations.
 
-use crate::object::{Meta, ObjectKey, Record};
+use crate::object::{Key, Meta, ObjectKey, Record};
 use crate::rule::path::{PodPrefix, Root};
 use crate::rule::{Action, Rule, Verb};
 use jiff::Timestamp;
+use std::sync::LazyLock;
 
 /// Namespaces of the cluster itself.
 const SYSTEM_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
@@ -89,6 +90,15 @@ fn only_labels(action: &Action) -> bool {
     })
 }
 
+/// The annotations, ready for look-ups: every pass asks for them.
+static IGNORE: LazyLock<[Key; 3]> = LazyLock::new(|| {
+    [
+        Key::new("ordain.dev/ignore"),
+        Key::new("ordain.dev/ignore-rules"),
+        Key::new("ordain.dev/ignore-until"),
+    ]
+});
+
 /// `ordain.dev/ignore…` of one object and its Namespace.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ignored<'a> {
@@ -106,14 +116,15 @@ impl<'a> Ignored<'a> {
     /// Reads the annotations. A Namespace that is not known has none.
     pub fn of(object: &'a Record, namespace: Option<&'a Record>, now: Timestamp) -> Self {
         let mut ignored = Ignored::default();
+        let [all, rules, until] = &*IGNORE;
         for (slot, record) in [Some(object), namespace].into_iter().enumerate() {
             let Some(annotations) = record.and_then(|r| r.meta().annotations()) else {
                 continue;
             };
-            let text = |name| annotations.get_str(name).and_then(|n| n.as_str());
-            ignored.entirely |= text("ordain.dev/ignore") == Some("true");
-            ignored.rules[slot] = text("ordain.dev/ignore-rules");
-            if let Some(until) = text("ordain.dev/ignore-until") {
+            let text = |key| annotations.get(key).and_then(|n| n.as_str());
+            ignored.entirely |= text(all) == Some("true");
+            ignored.rules[slot] = text(rules);
+            if let Some(until) = text(until) {
                 match until.trim().parse::<Timestamp>() {
                     Ok(moment) if moment > now => {
                         ignored.entirely = true;

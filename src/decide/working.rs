@@ -13,8 +13,8 @@ pub(super) struct Working<'p> {
     tree: Option<Value>,
 }
 
-/// A state to go back to, or to compare with.
-#[derive(Clone)]
+/// A state to go back to, or to compare with; by default the original.
+#[derive(Clone, Default)]
 pub(super) struct Snapshot(Option<Record>);
 
 impl<'p> Working<'p> {

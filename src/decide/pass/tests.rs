@@ -878,3 +878,94 @@ fn the_patch_is_as_small_as_the_change() {
     };
     assert_eq!(remove.path.as_str(), "/data/b");
 }
+
+/// Rules over three keys that meet, follow and undo each other in every way.
+const TANGLE: [(&str, &str, &str); 14] = [
+    ("r0", "priority: 2, ", "{patch: [{path: $.data.a, set: x}]}"),
+    ("r1", "priority: 1, ", "{patch: [{path: $.data.a, set: y}]}"),
+    ("r2", "", "{patch: [{path: $.data.a, set: y}]}"),
+    ("r3", "", "{patch: [{path: $.data.a, set: z}]}"),
+    (
+        "r4",
+        "priority: 1, where: [{path: $.data.a, value: x}], ",
+        "{patch: [{path: $.data.a, set: y}]}",
+    ),
+    (
+        "r5",
+        "where: [{path: $.data.a, value: y}], ",
+        "{patch: [{path: $.data.b, set: x}]}",
+    ),
+    (
+        "r6",
+        "where: [{path: $.data.b, value: x}], ",
+        "{patch: [{path: $.data.a, set: x}]}",
+    ),
+    (
+        "r7",
+        "priority: 3, where: [{path: $.data.b, operator: Exists}], ",
+        "{patch: [{path: $.data.b, remove: true}]}",
+    ),
+    (
+        "r8",
+        "where: [{path: $.data.b, operator: DoesNotExist}], ",
+        "{patch: [{path: $.data.b, set: y}, {path: $.data.c, default: x}]}",
+    ),
+    (
+        "r9",
+        "",
+        "{patch: [{path: $.data, merge: {c: y, b: null}}]}",
+    ),
+    (
+        "r10",
+        "priority: 1, ",
+        "{patch: [{path: $.data, set: {a: x, c: y}}]}",
+    ),
+    (
+        "r11",
+        "where: [{path: $.data.c, value: x}], ",
+        "{patch: [{path: $.data.c, set: y}]}",
+    ),
+    (
+        "r12",
+        "where: [{path: $.data.c, value: y}], ",
+        "{patch: [{path: $.data.c, set: x}]}",
+    ),
+    (
+        "r13",
+        "",
+        "{patch: [{path: $.data.c, set: \"${object.data.?a.orValue('n')}\"}]}",
+    ),
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(500))]
+    #[test]
+    fn what_a_pass_has_written_it_leaves_alone(
+        chosen in proptest::collection::btree_set(0..TANGLE.len(), 1..6),
+        values in proptest::collection::vec(0..4usize, 3),
+    ) {
+        thread_local! {
+            static RULES: Vec<Arc<Rule>> = compiled(CONFIG_MAP, &TANGLE);
+        }
+        let rule = |i: usize| RULES.with(|all| {
+            let name = format!("r{i}");
+            all.iter().find(|r| *r.name == *name).unwrap().clone()
+        });
+        let set = RuleSet::new(chosen.iter().map(|i| rule(*i)).collect(), Schema::bundled());
+        let mut start = serde_json::Map::new();
+        for (name, value) in ["a", "b", "c"].iter().zip(&values) {
+            if *value > 0 {
+                start.insert((*name).into(), ["", "x", "y", "z"][*value].into());
+            }
+        }
+        let before = config_map(Value::Object(start));
+        let first = Given::new(&set).pass(&before);
+        proptest::prop_assert!(first.writes.len() <= 1);
+        let after = match first.writes.first() {
+            Some(write) => write.expected.clone().unwrap(),
+            None => before,
+        };
+        let second = Given::new(&set).pass(&after);
+        proptest::prop_assert!(second.writes.is_empty(), "{:?}\n{:?}\n{:?}", after["data"], second.writes, second.findings);
+    }
+}
