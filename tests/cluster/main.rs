@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod control_plane;
+mod daemon;
 mod plane;
 mod proxy;
 mod watch;
 mod watch_faults;
+mod writes;

@@ -197,9 +197,6 @@ async fn pass(
     };
     let path = request.uri().path().to_owned();
     faults.seen.lock().unwrap().push((purpose, path.clone()));
-    if let Some(refused) = refusal(&faults, purpose, &path) {
-        return Ok(refused);
-    }
     let mut stalled = faults.stalled.subscribe();
     let mut cut = faults.cut.subscribe();
     if purpose == Purpose::Watch {
@@ -208,6 +205,9 @@ async fn pass(
             _ = held.wait_for(|held| !held) => {}
             _ = cut.changed() => return Err(lost()),
         }
+    }
+    if let Some(refused) = refusal(&faults, purpose, &path) {
+        return Ok(refused);
     }
     let (mut parts, body) = request.into_parts();
     parts.headers.remove(header::HOST);

@@ -234,7 +234,7 @@ async fn only_the_namespaces_asked_for_are_listed_under_rights_in_those() {
 }
 
 /// A token of a ServiceAccount that may read and patch ConfigMaps in these namespaces.
-async fn token_for(admin: &kube::Client, home: &str, namespaces: &[&str]) -> String {
+pub async fn token_for(admin: &kube::Client, home: &str, namespaces: &[&str]) -> String {
     use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
     use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
     let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), home);

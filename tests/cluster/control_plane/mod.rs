@@ -45,7 +45,8 @@ pub fn shared() -> &'static Plane {
     })
 }
 
-fn free_port() -> u16 {
+/// A port of the loopback address that nobody uses now.
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
