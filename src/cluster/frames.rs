@@ -290,7 +290,8 @@ mod tests {
     #[test]
     fn an_object_nested_without_measure_is_left_out() {
         let deep = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
-        let text = format!(r#"{{"type":"ADDED","object":{{"metadata":{{"name":"a"}},"spec":{deep}}}}}"#);
+        let text =
+            format!(r#"{{"type":"ADDED","object":{{"metadata":{{"name":"a"}},"spec":{deep}}}}}"#);
         assert!(matches!(read(&text), Line::Undecodable(_)));
         let list = format!(
             r#"{{"metadata":{{"resourceVersion":"1"}},"items":[{{"metadata":{{"name":"a"}},"spec":{deep}}},{{"metadata":{{"name":"b"}}}}]}}"#

@@ -413,7 +413,8 @@ impl Follower {
 
 /// How long to wait after so many failures in a row: doubled each time, and up to half as long again, so that clients do not come together.
 fn paused(failures: u32) -> Duration {
-    let pause = (BACKOFF.0 * 2u32.saturating_pow(failures.saturating_sub(1).min(16))).min(BACKOFF.1);
+    let pause =
+        (BACKOFF.0 * 2u32.saturating_pow(failures.saturating_sub(1).min(16))).min(BACKOFF.1);
     pause + pause.mul_f64((random() % 1000) as f64 / 2000.0)
 }
 

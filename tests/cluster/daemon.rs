@@ -115,10 +115,7 @@ impl Daemon {
                 return status.clone();
             }
             if let Some(exit) = self.child.try_wait().unwrap() {
-                panic!(
-                    "it ended ({exit}) while waiting for {what}\n{}",
-                    self.log()
-                );
+                panic!("it ended ({exit}) while waiting for {what}\n{}", self.log());
             }
             assert!(
                 started.elapsed() < PATIENCE,

@@ -191,7 +191,13 @@ async fn pass(
 ) -> Result<Response<Body>, std::io::Error> {
     let query = request.uri().query().unwrap_or("");
     let purpose = match request.method().as_str() {
-        "GET" if query.split('&').any(|p| p == "watch=1" || p == "watch=true") => Purpose::Watch,
+        "GET"
+            if query
+                .split('&')
+                .any(|p| p == "watch=1" || p == "watch=true") =>
+        {
+            Purpose::Watch
+        }
         "GET" => Purpose::Read,
         _ => Purpose::Write,
     };

@@ -200,7 +200,12 @@ async fn no_update_of_another_client_is_lost() {
     create_all(&client, &maps).await;
     let rules = [
         both(&prefix),
-        setting("copy", &prefix, "$.data.copy", "${object.data.?n.orValue(\"none\")}"),
+        setting(
+            "copy",
+            &prefix,
+            "$.data.copy",
+            "${object.data.?n.orValue(\"none\")}",
+        ),
     ]
     .join("---\n");
     let mut daemon = Daemon::start(&plane.kubeconfig(), &rules, &["--write-rate=0"]);
@@ -259,13 +264,13 @@ async fn a_daemon_that_was_killed_writes_only_what_is_left() {
     .await;
     settled(&mut daemon, &client, &namespaces[0], "map-z1").await;
     let requests = written(plane, &prefix);
-    assert_eq!(
-        per_object(&requests).values().sum::<usize>(),
-        500,
+    // A write that was in flight may have been made without anybody to answer to: it is in the log without a 200.
+    assert!(
+        per_object(&requests).values().all(|writes| *writes == 1),
         "no object was changed twice"
     );
     assert!(
-        requests.len() <= 500 + 32,
+        (500..=500 + 32).contains(&requests.len()),
         "at most one more request for each in flight: {}",
         requests.len()
     );
@@ -312,7 +317,9 @@ async fn at_most_twenty_of_a_thousand_are_deleted_until_a_person_agrees() {
             .unwrap();
     }
     let status = daemon
-        .until("that the rule stopped", |s| s["rules"][0]["aborted"] != Value::Null)
+        .until("that the rule stopped", |s| {
+            s["rules"][0]["aborted"] != Value::Null
+        })
         .await;
     assert_eq!(status["rules"][0]["name"], "doomed-maps");
     // The daemon has seen the last of them when it reports all that wait.
