@@ -3,6 +3,7 @@
 
 mod control_plane;
 mod daemon;
+mod daemon_faults;
 mod plane;
 mod proxy;
 mod watch;

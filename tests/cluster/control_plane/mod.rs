@@ -34,16 +34,50 @@ pub struct Plane {
     port: u16,
 }
 
+static SHARED: OnceLock<Plane> = OnceLock::new();
+
 /// The plane that the whole test run shares, with a controller manager. Tests keep to namespaces of their own.
 pub fn shared() -> &'static Plane {
-    static SHARED: OnceLock<Plane> = OnceLock::new();
     SHARED.get_or_init(|| {
-        Plane::start(Options {
+        let plane = Plane::start(Options {
             controller_manager: true,
             ..Options::default()
-        })
+        });
+        // SAFETY: registers a function without arguments; what is static is never dropped otherwise.
+        unsafe { libc::atexit(end_shared) };
+        plane
     })
 }
+
+/// The processes would end with this one by themselves; their folder would stay.
+extern "C" fn end_shared() {
+    let Some(plane) = SHARED.get() else { return };
+    for (_, child) in &plane.processes {
+        // SAFETY: plain system calls on a child that nobody has waited for.
+        unsafe {
+            libc::kill(child.id() as i32, libc::SIGKILL);
+            libc::waitpid(child.id() as i32, std::ptr::null_mut(), 0);
+        }
+    }
+    let _ = fs::remove_dir_all(plane.folder.path());
+}
+
+/// Removes the folders of planes whose test run was killed.
+fn sweep() {
+    let folders = fs::read_dir(std::env::temp_dir()).into_iter().flatten();
+    for folder in folders.flatten() {
+        let name = folder.file_name();
+        let name = name.to_string_lossy();
+        let owner = name.strip_prefix(FOLDER).and_then(|n| n.split('-').next());
+        let owner = owner.and_then(|pid| pid.parse::<u32>().ok());
+        if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
+/// Folders of planes are called so, and then after the process that made them.
+const FOLDER: &str = "ordain-plane-";
 
 /// A port of the loopback address that nobody uses now.
 pub fn free_port() -> u16 {
@@ -108,9 +142,10 @@ impl Plane {
             .controller_manager
             .then(|| program("kube-controller-manager"));
         let folder = tempfile::Builder::new()
-            .prefix("ordain-plane-")
+            .prefix(&format!("{FOLDER}{}-", std::process::id()))
             .tempdir()
             .unwrap();
+        sweep();
         certificates::write(folder.path());
         let (client, peer, port) = (free_port(), free_port(), free_port());
         let file = |name: &str| folder.path().join(name).display().to_string();
