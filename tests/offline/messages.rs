@@ -5,6 +5,7 @@
 use ordain::rule::compile::{Compiled, SourceFile, compile};
 use ordain::rule::problem::Severity;
 use ordain::schema::Schema;
+use proptest::prelude::*;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -86,6 +87,101 @@ fn an_expression_of_1_mb_is_refused() {
     )));
     assert!(text.starts_with("rule.yaml:8:"), "{text}");
     assert!(text.contains("at most 16384 are read"), "{text}");
+}
+
+#[test]
+fn of_many_problems_a_few_are_shown_and_the_rest_is_counted() {
+    let text = error(rule(&format!(
+        "  actions:\n  - warn:\n      message: \"{}\"\n",
+        "${x}".repeat(900_000)
+    )));
+    assert!(
+        text.contains("more than 1000 `${ }` in one value"),
+        "{text}"
+    );
+    let steps = "  - warn: {message: \"${x}\"}\n".repeat(5_000);
+    let compiled = problems("rule.yaml", rule(&format!("  actions:\n{steps}")));
+    assert!(compiled.rules.is_empty());
+    assert_eq!(compiled.problems.len(), 101);
+    let printed = printed(&compiled);
+    assert!(
+        printed.contains("error: 4900 more problems in this file"),
+        "{printed}"
+    );
+}
+
+proptest! {
+    /// A good rule with a piece of it replaced by something else is good or refused, and every place is in the file.
+    #[test]
+    fn damaged_rules_are_refused_without_harm(
+        from in 0usize..GOOD.len(),
+        length in 0usize..40,
+        piece in "[\\[\\]{}:,\\-?&*!|>'\"%@`# \\n$a-z0-9.()=]{0,12}|\\$\\{[a-z.()+ ]{0,12}\\}|[a-z]{1,8}: |\\PC{0,8}",
+    ) {
+        let boundary = |mut at: usize| {
+            while !GOOD.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        };
+        let (from, to) = (boundary(from), boundary((from + length).min(GOOD.len())));
+        let text = format!("{}{piece}{}", &GOOD[..from], &GOOD[to..]);
+        let lines = text.split('\n').count();
+        let compiled = problems("rule.yaml", text.clone().into_bytes());
+        for problem in &compiled.problems {
+            let place = &problem.place;
+            prop_assert!(place.line >= 1 && place.line <= lines + 1, "{problem}\n{text}");
+            prop_assert!(place.column >= 1 && place.length >= 1, "{problem}\n{text}");
+        }
+    }
+}
+
+/// Some of everything.
+const GOOD: &str = r#"apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: good}
+spec:
+  description: Some of everything — äöü.
+  mode: Enforce
+  priority: 3
+  match:
+    resources:
+    - {kind: Workload}
+    - {apiVersion: v1, kind: Pod}
+    names: ["web-*", "!*-canary"]
+    namespaceSelector:
+      matchExpressions:
+      - {key: env, operator: In, values: [production]}
+  where:
+  - {path: "$containers[?@.name == 'app'].image", as: image.tag, value: latest}
+  - any:
+    - {path: $.metadata.creationTimestamp, as: age, operator: AtLeast, value: 7d}
+    - expression: ${object.metadata.name.startsWith('a')}
+      value: true
+  - none:
+    - {path: $.metadata.labels.team, operator: In, values: [a, b]}
+  actions:
+  - patch:
+    - path: $containers[*].image
+      where:
+      - {path: $.image, as: image.registry, value: docker.io}
+      set: ${image(current).with('registry', 'mirror.example')}
+    - path: $.metadata.annotations
+      merge: {a: "x ${object.kind}", b: null}
+  - warn:
+      message: >-
+        ${object.metadata.name} is
+        ${object.kind}
+  limits:
+    abortAbove: {objects: 50, percent: 10}
+    throttle: {objects: 5, per: 1m}
+"#;
+
+#[test]
+fn the_rule_that_is_damaged_was_good() {
+    let compiled = problems("rule.yaml", GOOD.into());
+    let errors: Vec<String> = compiled.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(compiled.rules.len(), 1, "{errors:?}");
 }
 
 #[test]

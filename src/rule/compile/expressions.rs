@@ -7,6 +7,9 @@ use crate::rule::path::{Hop, Location};
 use crate::rule::yaml::{Data, Tree};
 use serde_json::Value;
 
+/// Most `${ }` in one value.
+const MOST: usize = 1_000;
+
 /// A value that is a literal or one `${ }`.
 pub(super) enum Single {
     Literal(Value),
@@ -19,6 +22,11 @@ pub(super) fn template(
     tree: &Tree,
     names: Names,
 ) -> Option<Template> {
+    if expressions_in(tree) > MOST {
+        let message = format!("more than {MOST} `${{ }}` in one value");
+        context.report.error(tree, message, None);
+        return None;
+    }
     match Template::compile(&tree.to_value(), names) {
         Ok(template) => {
             for expr in template.expressions() {
@@ -88,6 +96,18 @@ fn report(context: &mut Context<'_, '_>, tree: &Tree, offset: usize, problem: Ex
         .report
         .within(tree, problem.at + offset, problem.length);
     context.report.error(at, problem.message, problem.mend);
+}
+
+fn expressions_in(tree: &Tree) -> usize {
+    let of = |text: Option<&str>| text.map_or(0, |t| t.matches("${").count());
+    match &tree.data {
+        Data::Scalar { .. } => of(tree.text()),
+        Data::List(items) => items.iter().map(expressions_in).sum(),
+        Data::Map(entries) => entries
+            .iter()
+            .map(|(key, value)| of(key.text()) + expressions_in(value))
+            .sum(),
+    }
 }
 
 /// Whether the problem marks the name `item`.

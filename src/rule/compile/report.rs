@@ -6,7 +6,9 @@ use crate::rule::yaml::{Data, Tree, YamlProblem};
 use std::sync::Arc;
 
 /// Most problems of one file that are shown; a file of noise would drown the others.
-const MOST: usize = 200;
+const MOST: usize = 100;
+/// Longest text, in bytes, that is followed in the source to find a place in it.
+const LONGEST: usize = 64 << 10;
 
 /// A place in the file at hand. 1-based, in characters.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +105,10 @@ impl<'f> Report<'f> {
             return whole;
         };
         let at = floor(text, at);
+        // What is not shown, or too far into a text, need not be found.
+        if self.problems.len() >= MOST || at > LONGEST {
+            return whole;
+        }
         let marked = &text[at..floor(text, at.saturating_add(length).max(at))];
         match self.follow(tree, &text[..at], text[at..].chars().next()) {
             Some((line, column)) => Spot {
