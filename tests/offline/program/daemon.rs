@@ -62,7 +62,7 @@ fn a_broken_rule_file_keeps_the_last_good_version_and_is_reported() {
         status["problems"][0]
             .as_str()
             .unwrap()
-            .contains("rules/r.yaml:10:"),
+            .contains("rules/r.yaml:11:"),
         "{status}"
     );
     let kept: Vec<bool> = status["rules"]

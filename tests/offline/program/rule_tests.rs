@@ -147,7 +147,7 @@ fn a_test_that_cannot_be_run_fails_with_the_place() {
     let ran = ordain(dir.path(), &["test", "tests"]);
     assert_eq!(ran.code, 1);
     assert!(
-        ran.out.contains("r.yaml:10:") && ran.out.contains("did you mean `metadata`?"),
+        ran.out.contains("r.yaml:11:") && ran.out.contains("did you mean `metadata`?"),
         "{}",
         ran.out
     );
