@@ -327,12 +327,26 @@ impl Compiler<'_> {
                 .copied()
                 .chain(self.locals.iter().map(|local| &**local)),
         );
-        let mend = nearest.map(|name| format!("did you mean `{name}`?"));
+        let mend = match nearest {
+            Some(name) => Some(format!("did you mean `{name}`?")),
+            None => self.is_torn_name(id).then(|| {
+                "a name with `-` or `/` in it stands in brackets: `labels['app.kubernetes.io/name']`".into()
+            }),
+        };
         self.problem(
             id,
             format!("there is no `{name}`; there are {}", listed(&known)),
             mend,
         )
+    }
+
+    /// Whether a `-` or `/` without blanks ties the name to one before it, as in `labels.my-label`.
+    fn is_torn_name(&self, id: u64) -> bool {
+        let (start, _) = self.source.offset_for(id).unwrap_or((0, 0));
+        let before = &self.text[..self.text.floor_char_boundary(start as usize)];
+        before
+            .strip_suffix(['-', '/'])
+            .is_some_and(|before| before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
     }
 
     pub(super) fn operator(&mut self, id: u64, name: &str, args: &[IdedExpr]) -> Option<Code> {

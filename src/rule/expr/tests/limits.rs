@@ -124,6 +124,15 @@ proptest! {
     }
 
     #[test]
+    fn literals_of_any_shape_are_compiled_or_refused(
+        text in r#"([rRbB]{0,2}('|"|'''|""")[\\xXuU0-9a-fn'"?é]{0,12}('|"|'''|""")|-?[0-9xXuUeE.+a-f]{0,24})"#,
+    ) {
+        if let Ok(expr) = Expr::compile(&text, EDIT) {
+            let _ = with_scope(|scope| expr.evaluate(scope));
+        }
+    }
+
+    #[test]
     fn tokens_in_any_order_are_compiled_or_refused_and_run(
         tokens in proptest::collection::vec(
             prop::sample::select(vec![

@@ -18,6 +18,16 @@ fn names() {
         ("params.x", "params", "not supported yet"),
         ("'é' + objekt", "objekt", "did you mean `object`?"),
         ("[1].map(x.y, 1)", ".", "a name must stand here"),
+        (
+            "object.metadata.labels.my-label",
+            "label",
+            "stands in brackets",
+        ),
+        (
+            "object.metadata.labels.app.kubernetes.io/part == 'x'",
+            "part",
+            "stands in brackets",
+        ),
         ("Foo{a: 1}", "{", "there are only maps"),
     ]);
 }
