@@ -31,7 +31,9 @@ const BUDGET: usize = 256;
 /// Messages taken in one turn, so that a flood of events does not keep answers waiting.
 const MESSAGES: usize = 64;
 /// The loop turns at least this often: `/healthz` reads when it did.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How often the engine is asked for its figures at most.
+const MEASURE: Duration = Duration::from_secs(1);
 /// Time for requests in flight to be answered after a signal.
 const GRACE: Duration = Duration::from_secs(10);
 /// A schema that could not be read is asked for again after this time.
@@ -110,6 +112,7 @@ pub async fn run(
         requests: JoinSet::new(),
         ids: HashMap::new(),
         started: Instant::now(),
+        measured: None,
         schemas,
     };
     let status = daemon.teller.status.clone();
@@ -184,6 +187,7 @@ struct Daemon {
     /// So that a request whose task died is answered too.
     ids: HashMap<Id, RequestId>,
     started: Instant,
+    measured: Option<Instant>,
     schemas: mpsc::Sender<Schema>,
 }
 
@@ -206,6 +210,10 @@ impl Daemon {
             }
         }
         self.teller.turned(now, self.requests.len());
+        if self.measured.is_none_or(|at| at.elapsed() >= MEASURE) {
+            self.measured = Some(Instant::now());
+            self.teller.measured(self.engine.status(now));
+        }
         wake
     }
 

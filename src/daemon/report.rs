@@ -41,6 +41,12 @@ impl Teller {
         status.in_flight = in_flight;
     }
 
+    /// The engine's figures.
+    pub(super) fn measured(&mut self, engine: crate::engine::worker::status::Status) {
+        self.metrics.measured(&engine);
+        self.status.lock().engine = Some(engine);
+    }
+
     pub(super) fn observed(&mut self, observation: &Observation) {
         self.metrics.observed(observation);
         if let Observation::Undecodable { kind, reason } = observation {

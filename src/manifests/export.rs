@@ -57,7 +57,10 @@ pub fn write(folder: &Path, world: &World, input: &[Manifest]) -> std::io::Resul
             .map(|(_, _, value)| format!("---\n{}", difference::yaml(value)))
             .collect();
         written += objects.len();
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        // As any file is made, not private as a temporary one: the umask says who may read it.
+        let mut file = tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
+            .tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.persist(folder.join(name))?;
     }

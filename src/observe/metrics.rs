@@ -1,11 +1,11 @@
 //! Metrics: one struct, handed to whoever counts. Labels come from closed sets, rule names and kinds; never object names, namespaces or error texts.
 
 use crate::decide::{Finding, RuleChange};
-use crate::engine::{Fault, Observation};
+use crate::engine::{self, Fault, Observation};
 use crate::object::GroupKind;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 use std::time::Duration;
 
@@ -22,16 +22,15 @@ pub struct Metrics {
     reload_seconds: Histogram,
     /// `ordain_rules{state}`
     pub rules: IntGaugeVec,
-    /// `ordain_rule_evaluations_total{rule,result}`
-    pub evaluations: IntCounterVec,
-    /// `ordain_queue_depth`
-    pub queue_depth: IntGauge,
+    evaluations: IntCounterVec,
+    wrong_types: IntCounterVec,
+    rule_objects: IntGaugeVec,
+    queue_depth: IntGauge,
+    queue_oldest: Gauge,
     /// `ordain_requests_in_flight`
     pub in_flight: IntGauge,
-    /// `ordain_store_objects{kind}`
-    pub store_objects: IntGaugeVec,
-    /// `ordain_store_bytes{kind}`
-    pub store_bytes: IntGaugeVec,
+    store_objects: IntGaugeVec,
+    store_bytes: IntGaugeVec,
     /// `ordain_frozen`
     pub frozen: IntGauge,
     /// `ordain_ready`
@@ -74,6 +73,11 @@ impl Metrics {
             .buckets(prometheus::exponential_buckets(0.001, 2.0, 15)?),
         )?;
         registry.register(Box::new(reload_seconds.clone()))?;
+        let queue_oldest = Gauge::new(
+            "ordain_queue_oldest_seconds",
+            "How long the first of the waiting objects has waited",
+        )?;
+        registry.register(Box::new(queue_oldest.clone()))?;
         Ok(Metrics {
             changes: counter(
                 "ordain_changes_total",
@@ -110,7 +114,18 @@ impl Metrics {
                 "Evaluations of a rule on an object",
                 &["rule"],
             )?,
+            wrong_types: counter(
+                "ordain_rule_wrong_types_total",
+                "Tests that failed because a value could not be read as its type",
+                &["rule"],
+            )?,
+            rule_objects: gauges(
+                "ordain_rule_objects",
+                "Objects of a rule: in its scope, matched, waiting for something that is not known, blocked",
+                &["rule", "state"],
+            )?,
             queue_depth: gauge("ordain_queue_depth", "Objects waiting to be evaluated")?,
+            queue_oldest,
             in_flight: gauge("ordain_requests_in_flight", "Requests not answered yet")?,
             store_objects: gauges("ordain_store_objects", "Objects in the store", &["kind"])?,
             store_bytes: gauges("ordain_store_bytes", "Bytes of their records", &["kind"])?,
@@ -179,6 +194,46 @@ impl Metrics {
         self.watch_events
             .with_label_values(&[&kind.to_string(), what])
             .inc();
+    }
+
+    /// What the engine says of itself. Series of rules and kinds that are gone go too.
+    pub fn measured(&self, engine: &engine::worker::status::Status) {
+        self.queue_depth.set(engine.queue_depth as i64);
+        self.queue_oldest.set(engine.queue_oldest_seconds);
+        self.rule_objects.reset();
+        for rule in &engine.rules {
+            for (state, n) in [
+                ("in_scope", rule.in_scope),
+                ("matched", rule.matched),
+                ("waiting", rule.pending),
+                ("blocked", rule.blocked),
+            ] {
+                self.rule_objects
+                    .with_label_values(&[rule.name.as_str(), state])
+                    .set(n as i64);
+            }
+            for (counter, total) in [
+                (&self.evaluations, rule.evaluations),
+                (&self.wrong_types, rule.wrong_types),
+            ] {
+                let counter = counter.with_label_values(&[rule.name.as_str()]);
+                // A rule that changed counts from nothing again, and so does its series.
+                if total < counter.get() {
+                    counter.reset();
+                }
+                counter.inc_by(total - counter.get());
+            }
+        }
+        self.store_objects.reset();
+        self.store_bytes.reset();
+        for kind in &engine.kinds {
+            self.store_objects
+                .with_label_values(&[kind.kind.as_str()])
+                .set(kind.objects as i64);
+            self.store_bytes
+                .with_label_values(&[kind.kind.as_str()])
+                .set(kind.bytes as i64);
+        }
     }
 
     /// Rules were read again. `result` is `ok`, `kept` or `fault`.

@@ -1,7 +1,7 @@
 //! What the daemon is doing, shared with the HTTP server and shown as `/status`.
 
 use crate::decide::{Finding, Reason};
-use crate::engine::Lost;
+use crate::engine::{self, Lost};
 use crate::object::{GroupKind, ObjectKey};
 use crate::rule::{Mode, Rule};
 use jiff::Timestamp;
@@ -56,6 +56,8 @@ pub struct Status {
     pub aborted: BTreeMap<Arc<str>, String>,
     /// Requests not answered yet.
     pub in_flight: usize,
+    /// What the engine last said of itself.
+    pub engine: Option<engine::worker::status::Status>,
     findings: HashMap<(Arc<str>, ObjectKey, Reason), String>,
 }
 
@@ -80,6 +82,7 @@ impl Status {
             failed: 0,
             aborted: BTreeMap::new(),
             in_flight: 0,
+            engine: None,
             findings: HashMap::new(),
         }
     }
@@ -109,6 +112,8 @@ impl Status {
             .rules
             .iter()
             .map(|rule| {
+                let engine = self.engine.as_ref();
+                let counted = engine.and_then(|e| e.rules.iter().find(|r| *r.name == *rule.name));
                 json!({
                     "name": *rule.name,
                     "mode": mode(rule.mode),
@@ -117,6 +122,11 @@ impl Status {
                     "line": rule.source.1,
                     "lastGood": self.kept.contains(&rule.name),
                     "aborted": self.aborted.get(&rule.name),
+                    "state": counted.map(|c| c.state),
+                    "objects": counted.map(|c| json!({
+                        "inScope": c.in_scope, "matched": c.matched, "waiting": c.pending, "blocked": c.blocked,
+                    })),
+                    "lastError": counted.and_then(|c| c.last_error.as_deref()),
                 })
             })
             .collect();
@@ -131,7 +141,13 @@ impl Status {
                     Following::Lost(Lost::Forbidden(why)) => ("Forbidden", Some(why)),
                     Following::Lost(Lost::Unreachable(why)) => ("Unreachable", Some(why)),
                 };
-                json!({"kind": kind.to_string(), "version": **version, "state": state, "reason": reason})
+                let name = kind.to_string();
+                let engine = self.engine.as_ref();
+                let counted = engine.and_then(|e| e.kinds.iter().find(|k| k.kind == name));
+                json!({
+                    "kind": name, "version": **version, "state": state, "reason": reason,
+                    "objects": counted.map(|c| c.objects), "bytes": counted.map(|c| c.bytes),
+                })
             })
             .collect();
         let mut by_reason: BTreeMap<String, usize> = BTreeMap::new();
@@ -151,6 +167,7 @@ impl Status {
             "kinds": kinds,
             "changes": {"made": self.made, "failed": self.failed},
             "requestsInFlight": self.in_flight,
+            "queueDepth": self.engine.as_ref().map(|e| e.queue_depth),
             "findings": {
                 "total": self.findings.len(),
                 "byReason": by_reason,

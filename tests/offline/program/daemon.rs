@@ -115,6 +115,12 @@ fn shows_itself_and_takes_switches_from_loopback_without_a_browser() {
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
+    running.page("/metrics", |m| {
+        m.contains("ordain_rule_objects{rule=\"r\",state=\"in_scope\"} 2")
+            && m.contains("ordain_store_objects{kind=\"ConfigMap\"} 2")
+            && m.contains("ordain_queue_depth 0")
+            && m.contains("ordain_rule_evaluations_total{rule=\"r\"}")
+    });
     let status = running.status(|s| s["ready"] == true);
     assert_eq!(status["changes"]["made"], 2, "{status}");
     assert!(

@@ -215,3 +215,31 @@ fn secrets_are_never_printed() {
         }
     }
 }
+
+#[test]
+fn what_a_limit_holds_back_is_counted_apart() {
+    let rule = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: sweep}
+spec:
+  match:
+    resources:
+    - {apiVersion: v1, kind: ConfigMap}
+  actions:
+  - delete: {}
+  limits:
+    throttle: {objects: 2, per: 1m}
+";
+    let objects: String = ["a", "b", "c"].map(config_map).concat();
+    let dir = folder(&[("r.yaml", rule), ("m.yaml", &objects)]);
+    let ran = ordain(
+        dir.path(),
+        &["plan", "--rules", "r.yaml", "--manifests", "m.yaml"],
+    );
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    assert!(
+        ran.out.ends_with("2 to delete, 1 blocked (throttle)\n"),
+        "{}",
+        ran.out
+    );
+}
