@@ -237,7 +237,16 @@ impl Engine {
             Some(write) if !self.options.dry => {
                 self.emit(write, made, &record, now, effects, &mut findings)
             }
-            _ => self.queue.succeeded(&key),
+            Some(write) => {
+                // A plan counts what a run would do, so that it shows what the limits hold back.
+                for index in indexes {
+                    if write.rules.contains(&rules.rules()[*index].name) {
+                        self.states[*index].limits.acted(&key, now);
+                    }
+                }
+                self.queue.succeeded(&key);
+            }
+            None => self.queue.succeeded(&key),
         }
         self.set_findings(&key, findings);
     }
