@@ -198,3 +198,6 @@ fn versions_agree(
     }
     good
 }
+
+#[cfg(test)]
+mod tests;
