@@ -1,17 +1,16 @@
 //! One pass over one object.
 
+mod conclude;
+
 use super::conflict::Settled;
 use super::turn::{Deletion, Manner, Turn, World, act, earlier, is_out_of_scope, look};
 use super::working::{Snapshot, Working};
-use super::writes::{self, Authors};
-use super::{Decision, Finding, Reason, RuleChange, Standing, Subject};
+use super::{Decision, Reason, Standing, Subject};
 use crate::object::Record;
-use crate::object::difference::json_patch;
 use crate::rule::edit::Claim;
 use crate::rule::set::{RuleIndex, RuleSet};
-use crate::rule::{Action, Mode, Rule, Verb};
+use crate::rule::{Mode, Rule};
 use jiff::Timestamp;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Rounds after which rules that still change something are given up on.
@@ -338,149 +337,6 @@ impl<'w, 'a> Run<'w, 'a> {
             slot.latest = turn.findings;
         }
         slot.effects.extend(effect);
-    }
-
-    fn conclude(mut self, settled: Settled, decision: &mut Decision) {
-        self.slots.sort_by_key(|slot| slot.position);
-        let stays = !self.has_moved(None);
-        let fixpoint = self.no_fixpoint.is_empty();
-        decision.recheck_at = self.recheck_at;
-        for slot in &mut self.slots {
-            let rule = &self.world.context.rules.rules()[self.indexes[slot.position]];
-            let mut findings: Vec<(Reason, String)> = std::mem::take(&mut slot.kept);
-            for finding in std::mem::take(&mut slot.latest) {
-                if !findings.contains(&finding) {
-                    findings.push(finding);
-                }
-            }
-            decision
-                .findings
-                .extend(findings.into_iter().map(|f| self.world.finding(rule, f)));
-            decision.wrong_types.extend(
-                std::mem::take(&mut slot.wrong_types)
-                    .into_iter()
-                    .map(|reason| (self.indexes[slot.position], reason)),
-            );
-            // What came before a deletion is not written: the object goes.
-            let void =
-                slot.deletes || (slot.enforces && (!fixpoint || stays || self.deletion.is_some()));
-            if !void && let Some(change) = self.world.patched(rule, &slot.effects) {
-                decision.changes.push(change);
-            }
-            if slot.deletes {
-                let before = self.world.subject.record.to_value();
-                decision
-                    .changes
-                    .push(self.world.change(rule, Verb::Delete, before, None));
-            }
-        }
-        for (index, reason, message) in settled.findings {
-            let rule = &self.world.context.rules.rules()[index];
-            decision
-                .findings
-                .push(self.world.finding(rule, (reason, message)));
-        }
-        if !fixpoint {
-            let names: Vec<String> = self
-                .no_fixpoint
-                .iter()
-                .map(|p| format!("`{}`", self.rule(*p).name))
-                .collect();
-            let message = format!(
-                "after {ROUNDS} rounds {} still change the object; nothing is written",
-                names.join(", ")
-            );
-            for position in &self.no_fixpoint {
-                decision.findings.push(
-                    self.world
-                        .finding(self.rule(*position), (Reason::NoFixpoint, message.clone())),
-                );
-            }
-        }
-        if self.world.ignored.unreadable
-            && let Some((position, _)) = self
-                .standings
-                .iter()
-                .enumerate()
-                .find(|(_, (_, standing))| *standing == Standing::Ignored)
-        {
-            let message = "the annotation ordain.dev/ignore-until is not a time (such as 2026-01-31T12:00:00Z): ignored until it is mended".to_owned();
-            decision.findings.push(
-                self.world
-                    .finding(self.rule(position), (Reason::WrongType, message)),
-            );
-        }
-        if let Some((position, deletion)) = self.deletion {
-            let name = self.rule(position).name.clone();
-            decision
-                .writes
-                .push(writes::delete(self.world, name, deletion));
-        } else if fixpoint && !stays {
-            decision.writes = writes::patches(self.world, self.working.record(), self.authors());
-        }
-        decision.standings = self.standings;
-    }
-
-    /// The rules whose effects are in the working copy, by endpoint.
-    fn authors(&self) -> Authors {
-        let mut authors = Authors::default();
-        for slot in self
-            .slots
-            .iter()
-            .filter(|s| s.enforces && !s.effects.is_empty())
-        {
-            let rule = self.rule(slot.position);
-            let patches = |wanted: bool| {
-                rule.steps.iter().any(
-                    |step| matches!(step.action, Action::Patch { status, .. } if status == wanted),
-                )
-            };
-            if patches(false) {
-                authors.main.push(rule.name.clone());
-            }
-            if patches(true) {
-                authors.status.push(rule.name.clone());
-            }
-        }
-        authors
-    }
-}
-
-impl World<'_> {
-    fn finding(&self, rule: &Rule, (reason, message): (Reason, String)) -> Finding {
-        Finding {
-            rule: rule.name.clone(),
-            object: self.subject.key.clone(),
-            reason,
-            message,
-        }
-    }
-
-    fn change(&self, rule: &Rule, verb: Verb, before: Value, after: Option<Value>) -> RuleChange {
-        RuleChange {
-            rule: rule.name.clone(),
-            mode: rule.mode,
-            verb,
-            object: self.subject.key.clone(),
-            before,
-            after,
-        }
-    }
-
-    /// All a rule did in all rounds, as one change; `None` if it came to nothing.
-    fn patched(&self, rule: &Rule, effects: &[(Record, Record)]) -> Option<RuleChange> {
-        let ((first, then), later) = effects.split_first()?;
-        let before = first.to_value();
-        let mut after = then.to_value();
-        for (from, to) in later {
-            let to = to.to_value();
-            let patch = json_patch(&from.to_value(), &to);
-            if json_patch::patch(&mut after, &patch).is_err() {
-                // Others have changed what this turn built on: then its whole state is the nearest to what it did.
-                after = to;
-            }
-        }
-        (before != after).then(|| self.change(rule, Verb::Patch, before, Some(after)))
     }
 }
 

@@ -3,10 +3,11 @@
 use super::*;
 use crate::decide::Operation;
 use crate::object::{GroupKind, ObjectKey};
+use crate::rule::Verb;
 use crate::rule::compile::{SourceFile, compile};
 use crate::schema::Schema;
 use json_patch::PatchOperation;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::cell::Cell;
 
 /// Rules for one kind: name, mode or priority and the like, and actions, in flow style.
