@@ -96,8 +96,7 @@ async fn a_kind_that_comes_and_goes_stops_only_its_own_rules() {
         &GroupVersionKind::gvk("daemon.example", "v1", "Gadget"),
         "gadgets",
     );
-    let gadgets: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), &namespace, &resource);
+    let gadgets: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
     let gadget = DynamicObject::new("one", &resource).data(json!({}));
     gadgets
         .create(&PostParams::default(), &gadget)

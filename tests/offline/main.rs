@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod documentation;
+mod hostile;
 mod layering;
 mod messages;
 mod program;

@@ -71,12 +71,14 @@ fn follow_order(value: &mut Value, model: &Value) {
             let mut rest = std::mem::take(map);
             let mut ordered = Map::with_capacity(rest.len());
             for (name, former) in model {
-                if let Some(mut member) = rest.shift_remove(name) {
+                // Taken in place: removing one by one costs the square of the size.
+                if let Some(member) = rest.get_mut(name) {
+                    let mut member = member.take();
                     follow_order(&mut member, former);
                     ordered.insert(name.clone(), member);
                 }
             }
-            ordered.extend(rest);
+            ordered.extend(rest.into_iter().filter(|(name, _)| !model.contains_key(name)));
             *map = ordered;
         }
         (Value::Array(list), Value::Array(model)) => {

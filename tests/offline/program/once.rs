@@ -43,7 +43,12 @@ fn the_example_comes_to_rest_and_its_result_needs_nothing_more() {
     let ran = run(&cluster);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     assert!(ran.out.contains(" patched, "), "{}", ran.out);
-    assert!(ran.out.contains("patch Deployment/storefront/catalog by replicas-floor"), "{}", ran.out);
+    assert!(
+        ran.out
+            .contains("patch Deployment/storefront/catalog by replicas-floor"),
+        "{}",
+        ran.out
+    );
     assert_eq!(
         contents(Path::new(&cluster)),
         before,
