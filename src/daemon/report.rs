@@ -10,7 +10,7 @@ use crate::rule::problem::Severity;
 use crate::rule::set::RuleSet;
 use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Says it.
 pub struct Teller {
@@ -129,7 +129,7 @@ impl Teller {
         }
         let took = began.elapsed();
         let (added, changed, removed) = loaded.difference;
-        let millis = took.as_secs_f64() * 1000.0;
+        let millis = millis(took);
         match (&loaded.set, &loaded.fault) {
             (None, fault) => {
                 let fault = fault.as_deref().unwrap_or("");
@@ -197,11 +197,7 @@ impl Teller {
                 for change in changes {
                     self.metrics.changed(change, outcome, *took);
                     let object = &change.object;
-                    let (rule, verb, millis) = (
-                        &*change.rule,
-                        change.verb.as_str(),
-                        took.as_secs_f64() * 1000.0,
-                    );
+                    let (rule, verb, millis) = (&*change.rule, change.verb.as_str(), millis(*took));
                     match outcome {
                         Ok(()) => tracing::info!(rule, %object, verb, millis, "changed"),
                         Err(Fault::Stale) => {
@@ -254,4 +250,9 @@ impl Teller {
         }
         (self.audience)(report);
     }
+}
+
+/// For the log: tenths of a millisecond are enough.
+fn millis(took: Duration) -> f64 {
+    (took.as_secs_f64() * 10_000.0).round() / 10.0
 }

@@ -181,8 +181,3 @@ impl Simulation {
         delivered
     }
 }
-
-/// Whether a failed request means that a person should look: everything but what mends itself.
-pub fn is_refusal(fault: &Fault) -> bool {
-    !matches!(fault, Fault::Stale)
-}
