@@ -204,31 +204,31 @@ async fn a_refusal_of_the_server_is_reported_and_not_repeated() {
     let client = plane.client().await;
     let namespace = namespace(&client, "refusal").await;
     let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
-    for name in ["fixed", "bystander"] {
+    for name in ["refused", "bystander"] {
         maps.create(&PostParams::default(), &map(name))
             .await
             .unwrap();
     }
-    let fix = Patch::Merge(json!({"immutable": true, "data": {"a": "b"}}));
-    maps.patch("fixed", &PatchParams::default(), &fix)
+    let words = Patch::Merge(json!({"data": {"words": "not the value of a label"}}));
+    maps.patch("refused", &PatchParams::default(), &words)
         .await
         .unwrap();
-    let data = format!(
+    let words = format!(
         "apiVersion: ordain.dev/v1alpha1
 kind: Rule
-metadata: {{name: data}}
+metadata: {{name: words}}
 spec:
   mode: Enforce
   match:
     resources: [{{apiVersion: v1, kind: ConfigMap}}]
     namespaces: ['{namespace}']
-    names: [fixed]
+    names: [refused]
   actions:
   - patch:
-    - {{path: $.data.a, set: c}}
+    - {{path: $.metadata.labels.words, set: '${{object.data.words}}'}}
 "
     );
-    let rules = [seeing("maps", "v1", "ConfigMap", &namespace), data];
+    let rules = [seeing("maps", "v1", "ConfigMap", &namespace), words];
     let mut daemon = daemon_on(&plane.kubeconfig(), &rules, &[]);
     daemon
         .until("the finding", |s| {
@@ -241,7 +241,7 @@ spec:
     let refused = plane.audit().of_ordain(&namespace);
     let refused: Vec<u64> = refused
         .iter()
-        .filter(|r| r.name == "fixed")
+        .filter(|r| r.name == "refused")
         .map(|r| r.code)
         .collect();
     assert_eq!(refused, [422]);
