@@ -246,3 +246,36 @@ spec:
         .collect();
     assert_eq!(refused, [422]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_of_a_list_that_cannot_be_read_is_left_out_and_counted() {
+    let plane = shared();
+    let client = plane.client().await;
+    let namespace = namespace(&client, "odd").await;
+    let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
+    for name in ["first", "odd-one", "last"] {
+        maps.create(&PostParams::default(), &map(name))
+            .await
+            .unwrap();
+        take_step(&maps, name, "1").await;
+    }
+    let proxy = Proxy::start(plane.kubeconfig()).await;
+    proxy.replace(
+        r#""metadata":{"name":"odd-one""#,
+        r#""metadata":[],"x":{"name":"odd-one""#,
+    );
+    let rules = [seeing("maps", "v1", "ConfigMap", &namespace)];
+    let daemon = daemon_on(&proxy.kubeconfig(), &rules, &["--namespace", &namespace]);
+    for name in ["first", "last"] {
+        until(name, &daemon, || seen(&maps, name, "1")).await;
+    }
+    let (_, metrics) = daemon.http("GET", "/metrics").await.unwrap();
+    assert!(
+        metrics
+            .lines()
+            .any(|l| l.contains("undecodable") && l.contains("ConfigMap") && l.ends_with(" 1")),
+        "{metrics}"
+    );
+    // The watch shows it as it is.
+    follows(&daemon, &maps, "odd-one", "2").await;
+}

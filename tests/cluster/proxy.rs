@@ -49,6 +49,8 @@ struct Faults {
     refusals: Mutex<Vec<Refusal>>,
     /// Answers of so many writes are lost: the server acts, the client is cut.
     lose: AtomicU64,
+    /// In what is read, each text is replaced by another.
+    replaced: Mutex<Vec<(String, String)>>,
     seen: Mutex<Vec<(Purpose, String)>>,
 }
 
@@ -72,6 +74,7 @@ impl Proxy {
             held: watch::Sender::new(false),
             refusals: Mutex::default(),
             lose: AtomicU64::new(0),
+            replaced: Mutex::default(),
             seen: Mutex::default(),
         });
         let shared = Arc::clone(&faults);
@@ -157,6 +160,12 @@ impl Proxy {
         self.faults.lose.store(writes, Ordering::SeqCst);
     }
 
+    /// From now on, in what is listed or read, this text is replaced by another.
+    pub fn replace(&self, text: &str, with: &str) {
+        let mut replaced = self.faults.replaced.lock().unwrap();
+        replaced.push((text.to_owned(), with.to_owned()));
+    }
+
     /// How many requests of a purpose have come for a path that ends so.
     pub fn count(&self, purpose: Purpose, path_ends_with: &str) -> usize {
         let seen = self.faults.seen.lock().unwrap();
@@ -224,6 +233,17 @@ async fn pass(
     parts.headers.remove(header::TRANSFER_ENCODING);
     if purpose == Purpose::Write && take_one(&faults.lose) {
         return Err(lost());
+    }
+    let replaced = faults.replaced.lock().unwrap().clone();
+    if purpose == Purpose::Read && !replaced.is_empty() {
+        parts.headers.remove(header::CONTENT_LENGTH);
+        let body = body.collect().await.map_err(|_| lost())?.to_bytes();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let text = replaced
+            .iter()
+            .fold(text, |text, (from, to)| text.replace(from, to));
+        let body = Full::new(Bytes::from(text)).map_err(|never| match never {});
+        return Ok(Response::from_parts(parts, body.boxed_unsync()));
     }
     if purpose != Purpose::Watch || !parts.status.is_success() {
         let body = body.map_err(|_| lost()).boxed_unsync();
