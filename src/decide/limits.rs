@@ -2,7 +2,7 @@
 
 use crate::object::ObjectKey;
 use crate::rule::Limits;
-use ahash::AHashSet;
+use ahash::AHashMap;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::VecDeque;
 
@@ -11,80 +11,139 @@ pub const WINDOW: SignedDuration = SignedDuration::from_mins(10);
 /// `abortAbove.percent` is not looked at while fewer objects are concerned.
 pub const FEWEST_FOR_PERCENT: usize = 10;
 
-/// What a limited rule remembers.
+/// What one rule did lately and has to do. Every question is answered from counts, however many objects there are.
 #[derive(Default)]
 pub struct LimitState {
-    /// Objects that match now and on which some step would act.
-    due: AHashSet<ObjectKey>,
-    /// Objects acted on, oldest first.
-    acted: VecDeque<(Timestamp, ObjectKey)>,
-    /// When objects were let through for `throttle`, oldest first.
-    admitted: VecDeque<Timestamp>,
-    /// What a person acknowledged: these do not count.
-    approved: AHashSet<ObjectKey>,
-    /// Why it stopped.
+    /// Objects that are due or were acted on lately.
+    objects: AHashMap<ObjectKey, Object>,
+    /// Every act of the last 10 minutes, in order.
+    acts: VecDeque<(Timestamp, ObjectKey)>,
+    /// Objects let through within `throttle.per`, in order, each once.
+    admitted: VecDeque<(Timestamp, ObjectKey)>,
+    due: usize,
+    acted: usize,
+    counted: usize,
+    gone: usize,
     aborted: Option<String>,
 }
 
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Object {
+    /// It matches now, and a step is to be made.
+    due: bool,
+    /// A person said that this one is meant.
+    approved: bool,
+    /// When it was last acted on; forgotten after 10 minutes.
+    acted: Option<Timestamp>,
+    /// It no longer exists.
+    gone: bool,
+}
+
+impl Object {
+    fn counts(&self) -> bool {
+        !self.approved && (self.due || self.acted.is_some())
+    }
+
+    fn is_gone(&self) -> bool {
+        self.gone && self.acted.is_some()
+    }
+}
+
 impl LimitState {
-    /// Whether `abortAbove` stopped the rule, and why.
+    /// Why the rule stopped, if it did.
     pub fn aborted(&self) -> Option<&str> {
         self.aborted.as_deref()
     }
 
-    /// Objects that wait to be acted on.
+    /// Objects that match now and are due, in no order.
     pub fn due(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.due.iter()
-    }
-
-    /// Number of objects that wait to be acted on.
-    pub fn due_count(&self) -> usize {
-        self.due.len()
-    }
-
-    /// Notes whether an object is due.
-    pub fn set_due(&mut self, key: &ObjectKey, due: bool) {
-        if due {
-            self.due.insert(key.clone());
-        } else if !self.due.is_empty() {
-            self.due.remove(key);
-        }
-    }
-
-    /// Notes that the rule acts on an object now.
-    pub fn acted(&mut self, key: &ObjectKey, now: Timestamp) {
-        self.due.remove(key);
-        self.acted.push_back((now, key.clone()));
-        self.admitted.push_back(now);
-    }
-
-    /// Takes back the last [`LimitState::acted`] of an object: the write did nothing.
-    pub fn withdraw(&mut self, key: &ObjectKey) {
-        if let Some(at) = self.acted.iter().rposition(|(_, k)| k == key) {
-            self.acted.remove(at);
-            self.admitted.pop_back();
-        }
-    }
-
-    /// Objects acted on in the last ten minutes, each once, those approved left out.
-    pub fn acted_count(&mut self, now: Timestamp) -> usize {
-        while self
-            .acted
-            .front()
-            .is_some_and(|(at, _)| now.duration_since(*at) > WINDOW)
-        {
-            self.acted.pop_front();
-        }
-        let distinct: AHashSet<&ObjectKey> = self
-            .acted
+        self.objects
             .iter()
-            .map(|(_, key)| key)
-            .filter(|k| !self.approved.contains(*k))
-            .collect();
-        distinct.len()
+            .filter(|(_, object)| object.due)
+            .map(|(key, _)| key)
     }
 
-    /// Stops the rule if more objects are concerned than `abortAbove` allows. True if it stopped just now.
+    /// How many they are.
+    pub fn due_count(&self) -> usize {
+        self.due
+    }
+
+    /// Changes what is known of an object, and the counts with it.
+    fn change(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Object)) {
+        let known = self.objects.get_mut(key);
+        let old = known.as_ref().map_or(Object::default(), |object| **object);
+        let mut new = old;
+        change(&mut new);
+        if old == new {
+            return;
+        }
+        let step = |count: &mut usize, before: bool, after: bool| {
+            *count = (*count + usize::from(after)).saturating_sub(usize::from(before));
+        };
+        step(&mut self.due, old.due, new.due);
+        step(&mut self.acted, old.acted.is_some(), new.acted.is_some());
+        step(&mut self.counted, old.counts(), new.counts());
+        step(&mut self.gone, old.is_gone(), new.is_gone());
+        match known {
+            Some(_) if !new.due && new.acted.is_none() => {
+                self.objects.remove(key);
+            }
+            Some(object) => *object = new,
+            None => {
+                self.objects.insert(key.clone(), new);
+            }
+        }
+    }
+
+    /// Whether an object matches and is due, as the last evaluation found it.
+    pub fn set_due(&mut self, key: &ObjectKey, due: bool) {
+        if due || !self.objects.is_empty() {
+            self.change(key, |object| {
+                object.due = due;
+                object.gone = false;
+            });
+        }
+    }
+
+    /// A step is being made on the object.
+    pub fn acted(&mut self, key: &ObjectKey, now: Timestamp) {
+        self.change(key, |object| {
+            object.due = false;
+            object.acted = Some(now);
+        });
+        self.acts.push_back((now, key.clone()));
+        if !self.is_admitted(key) {
+            self.admitted.push_back((now, key.clone()));
+        }
+    }
+
+    /// The step certainly did nothing.
+    pub fn withdraw(&mut self, key: &ObjectKey) {
+        self.change(key, |object| object.acted = None);
+        self.admitted.retain(|(_, admitted)| admitted != key);
+    }
+
+    fn is_admitted(&self, key: &ObjectKey) -> bool {
+        self.admitted.iter().any(|(_, admitted)| admitted == key)
+    }
+
+    /// Objects acted on in the last 10 minutes.
+    pub fn acted_count(&mut self, now: Timestamp) -> usize {
+        while let Some((at, _)) = self.acts.front()
+            && now.duration_since(*at) > WINDOW
+        {
+            if let Some((at, key)) = self.acts.pop_front() {
+                self.change(&key, |object| {
+                    if object.acted == Some(at) {
+                        object.acted = None;
+                    }
+                });
+            }
+        }
+        self.acted
+    }
+
+    /// Looks whether `abortAbove` is exceeded, with `in_scope` objects in scope; true if the rule stops now.
     pub fn check(&mut self, limits: &Limits, in_scope: usize, now: Timestamp) -> bool {
         if self.aborted.is_some()
             || (limits.abort_objects.is_none() && limits.abort_percent.is_none())
@@ -92,14 +151,9 @@ impl LimitState {
             return false;
         }
         let acted = self.acted_count(now);
-        let due = self
-            .due
-            .iter()
-            .filter(|k| !self.approved.contains(*k))
-            .count();
-        let count = acted + due;
+        let (count, due) = (self.counted, self.due);
         // Objects that were deleted are no longer in scope, yet they were part of it.
-        let scope = in_scope.max(self.due.len()) + acted;
+        let scope = (in_scope + self.gone).max(count);
         let percent = if scope == 0 {
             0.0
         } else {
@@ -118,39 +172,63 @@ impl LimitState {
         true
     }
 
-    /// When the next object may be acted on, by `throttle`; `None`: now.
-    pub fn throttled_until(&mut self, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+    /// Until when `throttle` lets an object wait; `None`: it may go.
+    pub fn throttled_until(
+        &mut self,
+        key: &ObjectKey,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let (most, period) = limits.throttle?;
         let period = SignedDuration::try_from(period).ok()?;
         while self
             .admitted
             .front()
-            .is_some_and(|at| now.duration_since(*at) >= period)
+            .is_some_and(|(at, _)| now.duration_since(*at) >= period)
         {
             self.admitted.pop_front();
         }
-        if (self.admitted.len() as u64) < most {
+        if (self.admitted.len() as u64) < most || self.is_admitted(key) {
             return None;
         }
-        self.admitted
-            .front()
-            .and_then(|at| at.checked_add(period).ok())
+        let oldest = self.admitted.front().map_or(now, |(at, _)| *at);
+        oldest.checked_add(period).ok()
     }
 
-    /// A person lets the rule go on with what is due now. Answers whether it had stopped.
+    /// A person says that what is due now is meant, and lets the rule go on: neither that nor what was done counts any more. False if it had not stopped.
     pub fn acknowledge(&mut self) -> bool {
-        self.approved = self
-            .due
-            .iter()
-            .cloned()
-            .chain(self.acted.iter().map(|(_, k)| k.clone()))
-            .collect();
+        let all: Vec<ObjectKey> = self.objects.keys().cloned().collect();
+        for key in all {
+            self.change(&key, |object| object.approved = true);
+        }
         self.aborted.take().is_some()
     }
 
-    /// Forgets an object that is gone; what was done to it still counts.
+    /// The object is gone; what was done to it still counts.
     pub fn forget(&mut self, key: &ObjectKey) {
-        self.set_due(key, false);
+        if !self.objects.is_empty() {
+            self.change(key, |object| {
+                object.due = false;
+                object.gone = true;
+            });
+        }
+    }
+
+    /// The clock was set back: what happened later than now happened now.
+    pub fn clock_set_back(&mut self, now: Timestamp) {
+        for (at, key) in &mut self.acts {
+            if *at > now {
+                if let Some(object) = self.objects.get_mut(key)
+                    && object.acted == Some(*at)
+                {
+                    object.acted = Some(now);
+                }
+                *at = now;
+            }
+        }
+        for (at, _) in &mut self.admitted {
+            *at = (*at).min(now);
+        }
     }
 }
 
@@ -159,6 +237,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::object::GroupKind;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
     fn key(n: usize) -> ObjectKey {
@@ -239,6 +319,63 @@ mod tests {
     }
 
     #[test]
+    fn what_was_deleted_is_still_part_of_the_scope() {
+        let limits = Limits {
+            abort_percent: Some(10.0),
+            ..Limits::default()
+        };
+        let mut state = LimitState::default();
+        for n in 0..10 {
+            state.set_due(&key(n), true);
+        }
+        for n in 0..10 {
+            assert!(!state.check(&limits, 100 - n, at(0)), "{n} deleted");
+            state.acted(&key(n), at(0));
+            state.forget(&key(n));
+        }
+        state.set_due(&key(10), true);
+        assert!(state.check(&limits, 90, at(1)), "11 of 100");
+    }
+
+    #[test]
+    fn a_question_costs_the_same_with_many_objects() {
+        // Counting them one by one at each step would be 10^10 steps here.
+        let limits = Limits {
+            abort_objects: Some(1_000_000),
+            ..Limits::default()
+        };
+        let mut state = LimitState::default();
+        for n in 0..100_000 {
+            state.set_due(&key(n), true);
+            assert!(!state.check(&limits, n, at(0)));
+        }
+        assert_eq!(state.due_count(), 100_000);
+    }
+
+    proptest! {
+        /// The counts agree with a recount.
+        #[test]
+        fn counts_what_is_there(steps in prop::collection::vec((0..6_u8, 0..8_usize, 0..200_i64), 0..80)) {
+            let mut state = LimitState::default();
+            let (mut due, mut acted) = (BTreeSet::new(), BTreeMap::new());
+            let mut now = 0;
+            for (what, n, pause) in steps {
+                now += pause;
+                match what {
+                    0 | 1 => { state.set_due(&key(n), true); due.insert(n); }
+                    2 => { state.forget(&key(n)); due.remove(&n); }
+                    3 | 4 => { state.acted(&key(n), at(now)); due.remove(&n); acted.insert(n, now); }
+                    _ => { state.withdraw(&key(n)); acted.remove(&n); }
+                }
+                acted.retain(|_, at| now - *at <= 600);
+                let all: BTreeSet<usize> = due.iter().chain(acted.keys()).copied().collect();
+                prop_assert_eq!(state.acted_count(at(now)), acted.len());
+                prop_assert_eq!((state.due_count(), state.counted), (due.len(), all.len()));
+            }
+        }
+    }
+
+    #[test]
     fn the_rest_waits_for_its_turn() {
         let limits = Limits {
             throttle: Some((2, Duration::from_secs(60))),
@@ -246,9 +383,12 @@ mod tests {
         };
         let mut state = LimitState::default();
         state.acted(&key(0), at(0));
-        assert_eq!(state.throttled_until(&limits, at(10)), None);
+        assert_eq!(state.throttled_until(&key(9), &limits, at(10)), None);
         state.acted(&key(1), at(10));
-        assert_eq!(state.throttled_until(&limits, at(20)), Some(at(60)));
-        assert_eq!(state.throttled_until(&limits, at(60)), None);
+        assert_eq!(
+            state.throttled_until(&key(9), &limits, at(20)),
+            Some(at(60))
+        );
+        assert_eq!(state.throttled_until(&key(9), &limits, at(60)), None);
     }
 }

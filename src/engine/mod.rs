@@ -3,6 +3,7 @@
 //! The daemon, `plan`, `test` and `run --once` drive the same [`Engine`].
 
 pub mod due;
+mod fingerprint;
 pub mod queue;
 pub mod standings;
 pub mod store;

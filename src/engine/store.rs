@@ -42,6 +42,7 @@ pub enum Sync {
 #[derive(Default)]
 pub struct KindStore {
     objects: AHashMap<Name, Entry>,
+    listing: bool,
     /// Whether they are known.
     pub sync: Sync,
     mark: u32,
@@ -56,6 +57,10 @@ pub struct KindStore {
 /// What an observation did to the store.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// Older than what is known: left out.
+    Older,
+    /// Another object of the same name took its place.
+    Replaced,
     /// Nothing that a rule could see.
     None,
     /// A new object, or a change beyond `resourceVersion`.
@@ -93,13 +98,33 @@ impl KindStore {
         self.objects.iter_mut()
     }
 
-    /// Begins a new list: what it does not name will be gone at its end.
+    /// A list begins.
     pub fn begin_list(&mut self) {
         self.mark = self.mark.wrapping_add(1);
+        self.listing = true;
+    }
+
+    /// The list that began will not be completed, and what is known may be out of date.
+    pub fn lose(&mut self, why: Lost) {
+        self.listing = false;
+        self.sync = Sync::Lost(why);
+    }
+
+    /// Whether a list is under way.
+    pub fn is_listing(&self) -> bool {
+        self.listing
+    }
+
+    /// How often a list began.
+    pub fn lists(&self) -> u32 {
+        self.mark
     }
 
     /// Ends a list: answers what is gone.
     pub fn end_list(&mut self) -> Vec<(Name, Entry)> {
+        if !std::mem::take(&mut self.listing) {
+            return vec![];
+        }
         self.sync = Sync::Synced;
         let mark = self.mark;
         let gone: Vec<Name> = self
@@ -120,15 +145,25 @@ impl KindStore {
             namespace: meta.namespace().map(Into::into),
             name: meta.name().into(),
         };
-        self.bytes += record.size();
         let mark = self.mark;
         if let Some(entry) = self.objects.get_mut(&name) {
-            self.bytes -= entry.record.size();
-            let same = same_but_for_version(&entry.record, &record);
-            entry.record = record;
             entry.mark = mark;
-            return (name, if same { Effect::None } else { Effect::Changed });
+            let known = entry.record.meta();
+            let effect = if known.uid() != meta.uid() {
+                Effect::Replaced
+            } else if !self.listing && is_older(meta.resource_version(), known.resource_version()) {
+                // A late event, after a direct read. A list is never late: versions can go back with a restored backup.
+                return (name, Effect::Older);
+            } else if same_but_for_version(&entry.record, &record) {
+                Effect::None
+            } else {
+                Effect::Changed
+            };
+            self.bytes = self.bytes + record.size() - entry.record.size();
+            entry.record = record;
+            return (name, effect);
         }
+        self.bytes += record.size();
         self.objects.insert(
             name.clone(),
             Entry {
@@ -161,6 +196,14 @@ impl KindStore {
                 self.fresh -= 1
             }
         }
+    }
+}
+
+/// Whether a version is certainly the older one; those that are no numbers cannot be told.
+fn is_older(version: &str, than: &str) -> bool {
+    match (version.parse::<u128>(), than.parse::<u128>()) {
+        (Ok(version), Ok(than)) => version < than,
+        _ => false,
     }
 }
 
@@ -281,6 +324,22 @@ mod tests {
             ["a"]
         );
         assert_eq!((kind.len(), kind.bytes), (1, map("b", "2", "x").size()));
+    }
+
+    #[test]
+    fn a_late_event_is_left_out_and_a_list_never_is_late() {
+        let mut kind = KindStore::default();
+        kind.begin_list();
+        kind.apply(map("a", "5", "x"));
+        kind.end_list();
+        assert_eq!(kind.apply(map("a", "4", "w")).1, Effect::Older);
+        assert_eq!(kind.bytes, map("a", "5", "x").size());
+        kind.begin_list();
+        assert_eq!(kind.apply(map("a", "3", "v")).1, Effect::Changed);
+        assert!(kind.end_list().is_empty());
+        let other = json!({"kind": "ConfigMap", "metadata": {"namespace": "n", "name": "a", "uid": "other", "resourceVersion": "1"}});
+        assert_eq!(kind.apply(Record::from_value(&other)).1, Effect::Replaced);
+        assert_eq!(kind.len(), 1);
     }
 
     #[test]

@@ -2,66 +2,13 @@
 
 use super::{Awaited, Effect, Engine, InFlight, PATIENCE};
 use crate::decide::pass::{PassContext, pass};
-use crate::decide::{Decision, Finding, Operation, Reason, RuleChange, Standing, Subject, Write};
-use crate::engine::standings;
+use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Subject, Write};
 use crate::engine::store::{Sync, name_of};
+use crate::engine::{fingerprint, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::{Mode, Rule};
 use jiff::Timestamp;
-use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
-
-/// Fixed keys: fingerprints are compared only within a process, but the same must give the same.
-fn hasher() -> ahash::AHasher {
-    ahash::RandomState::with_seeds(1, 2, 3, 4).build_hasher()
-}
-
-/// Of an object's state without its version, for remembering what was answered unchanged.
-fn state_fingerprint(record: &Record) -> u64 {
-    let mut hash = hasher();
-    let mut value = record.to_value();
-    if let Some(metadata) = value
-        .get_mut("metadata")
-        .and_then(serde_json::Value::as_object_mut)
-    {
-        metadata.remove("resourceVersion");
-    }
-    value.to_string().hash(&mut hash);
-    hash.finish()
-}
-
-/// Of what is asked for, without the version it was decided on.
-fn operation_fingerprint(write: &Write) -> u64 {
-    let mut hash = hasher();
-    match &write.operation {
-        Operation::Patch { status, operations } => {
-            status.hash(&mut hash);
-            for operation in operations
-                .iter()
-                .filter(|o| o.path().as_str() != "/metadata/resourceVersion")
-            {
-                serde_json::to_string(operation)
-                    .unwrap_or_default()
-                    .hash(&mut hash);
-            }
-        }
-        Operation::Delete { .. } => "delete".hash(&mut hash),
-    }
-    hash.finish()
-}
-
-/// Of a change, for telling it once.
-fn change_fingerprint(change: &RuleChange) -> u64 {
-    let mut hash = hasher();
-    change.verb.as_str().hash(&mut hash);
-    change.before.to_string().hash(&mut hash);
-    change
-        .after
-        .as_ref()
-        .map(ToString::to_string)
-        .hash(&mut hash);
-    hash.finish()
-}
 
 impl Engine {
     /// Whether a rule's `abortAbove` or `throttle` needs to be asked.
@@ -71,7 +18,7 @@ impl Engine {
             || rule.limits.throttle.is_some()
     }
 
-    fn enforces(&self, rule: &Rule) -> bool {
+    pub(super) fn enforces(&self, rule: &Rule) -> bool {
         (self.options.assume_enforce || rule.mode == Mode::Enforce) && !self.frozen
     }
 
@@ -102,7 +49,14 @@ impl Engine {
                 None,
             ));
         }
-        if let Some(until) = state.limits.throttled_until(&rule.limits, now) {
+        let place = (rule.name.clone(), key.kind.clone(), key.namespace.clone());
+        if let Some(forbidden) = self.forbidden.get(&place)
+            && forbidden.until > now
+        {
+            let until = Some(forbidden.until);
+            return Some((Reason::Forbidden, forbidden.message.clone(), until));
+        }
+        if let Some(until) = state.limits.throttled_until(key, &rule.limits, now) {
             return Some((
                 Reason::Throttled,
                 "throttle: waits for its turn".to_owned(),
@@ -125,15 +79,10 @@ impl Engine {
                 continue;
             }
             let complete = rule.matches.kinds.iter().all(|k| {
-                self.store
-                    .kind(&k.kind)
-                    .is_some_and(|kind| match kind.sync {
-                        Sync::Synced => kind.fresh == 0,
-                        Sync::Lost(_) => true,
-                        Sync::Pending => false,
-                    })
+                let kind = self.store.kind(&k.kind);
+                kind.is_some_and(|kind| kind.fresh == 0 && !kind.is_listing())
             });
-            if !complete || !rule.matches.kinds.iter().any(|k| self.is_ready(&k.kind)) {
+            if !complete || !self.states[index].ready {
                 continue;
             }
             self.states[index].scope_known = true;
@@ -193,11 +142,14 @@ impl Engine {
         if stopped {
             decision = self.decide(&key, &record, now);
         }
+        self.keep_to_the_ready(&mut decision);
         let mut recheck = decision.recheck_at;
         let mut findings = std::mem::take(&mut decision.findings);
         for index in indexes {
             self.states[*index].evaluations += 1;
         }
+        let unready = |index: usize| !self.states[index].ready;
+        decision.standings.retain(|(index, _)| !unready(*index));
         for (index, reason) in &decision.wrong_types {
             self.states[*index].wrong_types += 1;
             self.states[*index].last_error = Some(reason.clone());
@@ -223,8 +175,11 @@ impl Engine {
             }
         }
         self.due.set(&key, recheck);
-        let write = decision.writes.into_iter().next();
-        let asked = write.as_ref().map(|w| w.rules.clone()).unwrap_or_default();
+        let write = self.choose(&key, &record, &mut decision, now, &mut findings);
+        let asked = write
+            .as_ref()
+            .map(|(w, _)| w.rules.clone())
+            .unwrap_or_default();
         if let Some(refused) = self.refused.get(&key) {
             findings.extend(refused.iter().cloned());
         }
@@ -235,9 +190,9 @@ impl Engine {
         self.tell(&key, told);
         match write {
             Some(write) if !self.options.dry => {
-                self.emit(write, made, &record, now, effects, &mut findings)
+                self.emit(write, made, &record, now, effects, &mut findings);
             }
-            Some(write) => {
+            Some((write, _)) => {
                 // A plan counts what a run would do, so that it shows what the limits hold back.
                 for index in indexes {
                     if write.rules.contains(&rules.rules()[*index].name) {
@@ -251,14 +206,131 @@ impl Engine {
         self.set_findings(&key, findings);
     }
 
+    /// Leaves out what rules say that do not know enough yet, and what those would do whose scope is still being counted.
+    fn keep_to_the_ready(&self, decision: &mut Decision) {
+        let rules = self.rules.rules();
+        let state_of = |name: &Arc<str>| {
+            let at = rules.iter().position(|rule| rule.name == *name)?;
+            Some((&rules[at], &self.states[at]))
+        };
+        decision
+            .findings
+            .retain(|f| state_of(&f.rule).is_some_and(|(_, state)| state.ready));
+        decision.changes.retain(|change| {
+            state_of(&change.rule).is_some_and(|(rule, state)| {
+                let counting = Self::is_limited(rule) && self.enforces(rule) && !state.scope_known;
+                state.ready && !counting
+            })
+        });
+    }
+
+    /// The request to make: the first that is not known to lead nowhere in this very state, with its fingerprint.
+    fn choose(
+        &mut self,
+        key: &ObjectKey,
+        record: &Record,
+        decision: &mut Decision,
+        now: Timestamp,
+        findings: &mut Vec<Finding>,
+    ) -> Option<(Write, (u64, u64))> {
+        if decision.writes.is_empty() && !self.settled.contains_key(key) {
+            return None;
+        }
+        let state = fingerprint::state(record.root());
+        let mut met = vec![];
+        let mut refusals = vec![];
+        let mut chosen = self.first_of(key, &decision.writes, state, &mut met, &mut refusals);
+        let together: Vec<Arc<str>> = decision
+            .writes
+            .iter()
+            .filter(|write| write.rules.len() > 1)
+            .flat_map(|write| write.rules.clone())
+            .collect();
+        if chosen.is_none() && !together.is_empty() {
+            // One of the rules may be what the server does not take: each for itself, so that it delays only itself.
+            refusals.clear();
+            for alone in &together {
+                let others = together.iter().filter(|other| *other != alone);
+                let single =
+                    self.decide_without(key, record, now, &others.cloned().collect::<Vec<_>>());
+                let found = self.first_of(key, &single.writes, state, &mut met, &mut refusals);
+                if chosen.is_none() && found.is_some() {
+                    chosen = found;
+                    decision.changes = single.changes;
+                    self.keep_to_the_ready(decision);
+                }
+            }
+        }
+        findings.extend(refusals);
+        if let Some(settled) = self.settled.get_mut(key) {
+            settled.retain(|s| s.state == state && met.contains(&s.operation));
+            if settled.is_empty() {
+                self.settled.remove(key);
+            }
+        }
+        chosen
+    }
+
+    fn first_of(
+        &self,
+        key: &ObjectKey,
+        writes: &[Write],
+        state: u64,
+        met: &mut Vec<u64>,
+        refusals: &mut Vec<Finding>,
+    ) -> Option<(Write, (u64, u64))> {
+        let settled = self.settled.get(key).map_or(&[][..], Vec::as_slice);
+        let mut chosen = None;
+        for write in writes {
+            let operation = fingerprint::operation(&write.operation);
+            let known = settled
+                .iter()
+                .find(|s| s.state == state && s.operation == operation);
+            match known {
+                None if chosen.is_none() => chosen = Some((write.clone(), (state, operation))),
+                None => {}
+                Some(settled) => {
+                    met.push(operation);
+                    if let Some(message) = &settled.refusal {
+                        refusals.extend(write.rules.iter().map(|rule| Finding {
+                            rule: rule.clone(),
+                            object: key.clone(),
+                            reason: Reason::Refused,
+                            message: message.clone(),
+                        }));
+                    }
+                }
+            }
+        }
+        chosen
+    }
+
     fn decide(&mut self, key: &ObjectKey, record: &Record, now: Timestamp) -> Decision {
+        self.decide_without(key, record, now, &[])
+    }
+
+    /// Decides with the gates of some rules closed besides.
+    fn decide_without(
+        &mut self,
+        key: &ObjectKey,
+        record: &Record,
+        now: Timestamp,
+        closed: &[Arc<str>],
+    ) -> Decision {
         let rules = Arc::clone(&self.rules);
         let mut open = ahash::AHashSet::new();
         if !self.frozen {
             for index in rules.for_kind(&key.kind) {
                 let rule = &rules.rules()[*index];
+                if !closed.is_empty() && closed.contains(&rule.name) {
+                    continue;
+                }
                 let held = Self::is_limited(rule) && !self.states[*index].scope_known;
-                if self.enforces(rule) && !held && self.closed_quietly(*index, key, now).is_none() {
+                if self.enforces(rule)
+                    && !held
+                    && self.states[*index].ready
+                    && self.closed_quietly(*index, key, now).is_none()
+                {
                     open.insert(*index);
                 }
             }
@@ -286,9 +358,14 @@ impl Engine {
             || state.limits.aborted().is_some()
             || state
                 .limits
-                .throttled_until(&rules.rules()[index].limits, now)
+                .throttled_until(key, &rules.rules()[index].limits, now)
                 .is_some();
-        closed.then_some(())
+        let forbidden = !self.forbidden.is_empty() && {
+            let rule = rules.rules()[index].name.clone();
+            let place = (rule, key.kind.clone(), key.namespace.clone());
+            self.forbidden.get(&place).is_some_and(|f| f.until > now)
+        };
+        (closed || forbidden).then_some(())
     }
 
     /// The Namespace of an object, or why it is not known.
@@ -352,7 +429,10 @@ impl Engine {
         let before = self.told.remove(key).unwrap_or_default();
         let mut now = vec![];
         for change in changes {
-            let mark = (change.rule.clone(), change_fingerprint(&change));
+            let mark = (
+                change.rule.clone(),
+                fingerprint::difference(&change.before, change.after.as_ref()),
+            );
             if !before.contains(&mark) {
                 self.reports
                     .push(crate::engine::Report::WouldChange(Box::new(change)));
@@ -367,7 +447,7 @@ impl Engine {
     /// Sends a write, unless it is known to lead nowhere or comes too often.
     fn emit(
         &mut self,
-        write: Write,
+        (write, fingerprint): (Write, (u64, u64)),
         changes: Vec<RuleChange>,
         record: &Record,
         now: Timestamp,
@@ -375,11 +455,6 @@ impl Engine {
         findings: &mut Vec<Finding>,
     ) {
         let key = write.object.clone();
-        let fingerprint = (state_fingerprint(record), operation_fingerprint(&write));
-        if self.settled.get(&key) == Some(&fingerprint) {
-            self.queue.succeeded(&key);
-            return;
-        }
         let rules = Arc::clone(&self.rules);
         let authors: Vec<usize> = write
             .rules
@@ -423,6 +498,7 @@ impl Engine {
                 changes,
                 since: now,
                 fingerprint,
+                uid: record.meta().uid().to_owned(),
             },
         );
         effects.push(Effect::Write(id, Box::new(write)));
@@ -437,6 +513,8 @@ impl Engine {
         }
         self.next_id += 1;
         let fingerprint = (0, 0);
+        let entry = self.store.get(&key);
+        let uid = entry.map_or(String::new(), |e| e.record.meta().uid().to_owned());
         self.in_flight.insert(
             self.next_id,
             InFlight {
@@ -445,6 +523,7 @@ impl Engine {
                 changes: vec![],
                 since: now,
                 fingerprint,
+                uid,
             },
         );
         effects.push(Effect::Read(self.next_id, key));
@@ -454,6 +533,7 @@ impl Engine {
     pub(super) fn wait_for(&mut self, key: ObjectKey, version: String, now: Timestamp) {
         let until = now.checked_add(PATIENCE).unwrap_or(now);
         self.overdue.set(&key, Some(until));
-        self.awaited.insert(key, Awaited { version, until });
+        let list = self.store.kind(&key.kind).map_or(0, |k| k.lists());
+        self.awaited.insert(key, Awaited { version, list });
     }
 }

@@ -1,10 +1,11 @@
 //! The engine itself: which object next, what to ask of the server, what to remember.
 //!
-//! `mod` the state and what steers it · `evaluate` one object · `outcome` what became of a request · `report` what is told once ·
+//! `mod` the state and what steers it · `evaluate` one object · `outcome` what became of a request · `ready` whether rules know enough · `report` what is told once ·
 //! `status` what can be seen from outside.
 
 mod evaluate;
 mod outcome;
+mod ready;
 mod report;
 mod rules;
 pub mod status;
@@ -66,13 +67,31 @@ struct InFlight {
     since: Timestamp,
     /// Of the state decided on and what was asked for.
     fingerprint: (u64, u64),
+    uid: String,
 }
 
 /// A key that waits for its watch.
 struct Awaited {
     version: String,
-    /// When to read directly.
+    /// The list that had begun last when the wait began: only a later one ends it.
+    list: u32,
+}
+
+/// A request that need not be made again in the same state.
+struct Settled {
+    state: u64,
+    operation: u64,
+    /// What the server refused it with; `None`: it took it, and the object is not what was asked for.
+    refusal: Option<String>,
+}
+
+/// A rule, a kind, and a namespace that it writes to.
+type Place = (Arc<str>, GroupKind, Option<Arc<str>>);
+
+/// RBAC forbade a rule to write to a kind in a namespace.
+struct Forbidden {
     until: Timestamp,
+    message: String,
 }
 
 /// The state machine.
@@ -90,8 +109,11 @@ pub struct Engine {
     in_flight: AHashMap<RequestId, InFlight>,
     next_id: RequestId,
     awaited: AHashMap<ObjectKey, Awaited>,
-    /// Writes that the server answered unchanged, or refused for good: (state, change).
-    settled: AHashMap<ObjectKey, (u64, u64)>,
+    /// Writes that lead nowhere until the object changes.
+    settled: AHashMap<ObjectKey, Vec<Settled>>,
+    forbidden: AHashMap<Place, Forbidden>,
+    /// The last moment heard of.
+    clock: Timestamp,
     /// Findings of the engine itself that last, beside those of the pass.
     refused: AHashMap<ObjectKey, Vec<Finding>>,
     findings: AHashMap<ObjectKey, Vec<Finding>>,
@@ -120,6 +142,8 @@ impl Engine {
             next_id: 0,
             awaited: AHashMap::new(),
             settled: AHashMap::new(),
+            forbidden: AHashMap::new(),
+            clock: Timestamp::MIN,
             refused: AHashMap::new(),
             findings: AHashMap::new(),
             told: AHashMap::new(),
@@ -156,7 +180,7 @@ impl Engine {
     /// Takes what the cluster shows.
     pub fn observe(&mut self, observation: Observation, now: Timestamp) {
         match observation {
-            Observation::ListStarted { kind } => self.store.kind_mut(&kind).begin_list(),
+            Observation::ListStarted { kind } => self.list_started(&kind),
             Observation::ListDone { kind } => self.list_done(&kind, now),
             Observation::Applied { kind, record } => {
                 if !self.options.namespaces.is_empty()
@@ -169,8 +193,15 @@ impl Engine {
                 }
                 let (name, effect) = self.store.kind_mut(&kind).apply(record);
                 let key = key_of(&kind, &name);
-                self.caught_up(&key, now);
-                if effect == Stored::Changed {
+                match effect {
+                    Stored::Older => return,
+                    Stored::Replaced => {
+                        self.forget(&key, now);
+                        self.release(&key, now);
+                    }
+                    Stored::None | Stored::Changed => self.caught_up(&key, now),
+                }
+                if effect != Stored::None {
                     self.changed(key, now);
                 }
             }
@@ -178,7 +209,7 @@ impl Engine {
                 self.gone(&key, now);
                 self.release(&key, now);
             }
-            Observation::Lost { kind, why } => self.store.kind_mut(&kind).sync = Sync::Lost(why),
+            Observation::Lost { kind, why } => self.lost(&kind, why, now),
             Observation::Undecodable { kind, reason } => {
                 self.store.kind_mut(&kind).undecodable += 1;
                 tracing::warn!(%kind, %reason, "an object cannot be decoded and is left out");
@@ -194,7 +225,7 @@ impl Engine {
         let syncing = self
             .store
             .kind(&key.kind)
-            .is_some_and(|k| k.sync != Sync::Synced);
+            .is_some_and(|k| k.sync != Sync::Synced || k.is_listing());
         if syncing {
             self.store
                 .kind_mut(&key.kind)
@@ -207,6 +238,11 @@ impl Engine {
 
     /// Labels or annotations of a Namespace decide about the objects in it.
     fn namespace_changed(&mut self, namespace: &Arc<str>, now: Timestamp) {
+        let listed = self.store.kind(&self.namespace_kind);
+        if listed.is_none_or(|k| k.sync == Sync::Pending) {
+            // Nobody has decided on it yet.
+            return;
+        }
         let mut keys = vec![];
         for (kind, objects) in self.store.kinds() {
             if *kind == self.namespace_kind || self.rules.for_kind(kind).is_empty() {
@@ -232,16 +268,33 @@ impl Engine {
             self.forget(&key, now);
             self.release(&key, now);
         }
-        // A list is newer than every write that was answered before it.
+        // A list is newer than every write that was answered before it began.
+        let lists = self.store.kind(kind).map_or(0, |k| k.lists());
         let waiting: Vec<ObjectKey> = self
             .awaited
-            .keys()
-            .filter(|k| k.kind == *kind)
-            .cloned()
+            .iter()
+            .filter(|(k, awaited)| k.kind == *kind && awaited.list != lists)
+            .map(|(k, _)| k.clone())
             .collect();
         for key in waiting {
             self.release(&key, now);
             self.queue.push(key, now);
+        }
+        self.kinds_changed(now);
+        self.look_at_clock_readers(kind, now);
+    }
+
+    /// CEL that reads `now` has no moment at which it comes out differently: it is evaluated at each list.
+    fn look_at_clock_readers(&mut self, kind: &GroupKind, now: Timestamp) {
+        let rules = Arc::clone(&self.rules);
+        let of_kind = rules.for_kind(kind);
+        if of_kind.iter().any(|index| rules.rules()[*index].reads_now)
+            && let Some(objects) = self.store.kind(kind)
+        {
+            let keys: Vec<ObjectKey> = objects.iter().map(|(n, _)| key_of(kind, n)).collect();
+            for key in keys {
+                self.queue.push(key, now);
+            }
         }
     }
 
@@ -314,6 +367,7 @@ impl Engine {
         budget: usize,
         effects: &mut Vec<Effect>,
     ) -> Option<Timestamp> {
+        self.tick(now);
         while let Some(key) = self.due.pop(now) {
             self.queue.push(key, now);
         }
@@ -340,13 +394,22 @@ impl Engine {
         }
     }
 
-    fn ready_kinds(&self) -> AHashSet<GroupKind> {
-        self.store
-            .kinds()
-            .map(|(kind, _)| kind)
-            .filter(|kind| self.is_ready(kind))
-            .cloned()
-            .collect()
+    /// A clock that was set back: nothing waits for a moment of the former time.
+    fn tick(&mut self, now: Timestamp) {
+        if now < self.clock {
+            for state in &mut self.states {
+                state.limits.clock_set_back(now);
+            }
+            let until = now.checked_add(PATIENCE).unwrap_or(now);
+            for key in self.awaited.keys() {
+                self.overdue.set(key, Some(until));
+            }
+            for forbidden in self.forbidden.values_mut() {
+                forbidden.until = forbidden.until.min(now);
+            }
+            self.look_at_everything(now);
+        }
+        self.clock = now;
     }
 
     fn next_key(&mut self) -> Option<ObjectKey> {
@@ -365,6 +428,7 @@ impl Engine {
     /// Puts a rule set in force. Only objects that added or changed rules can concern, or that removed ones did, are looked at again.
     pub fn load(&mut self, rules: Arc<RuleSet>, now: Timestamp) {
         let difference = rules.difference(&self.rules);
+        let followed = self.wanted();
         let older = std::mem::replace(&mut self.rules, rules);
         let mut states: AHashMap<Arc<str>, RuleState> = older
             .rules()
@@ -387,6 +451,11 @@ impl Engine {
                 None => RuleState::default(),
             })
             .collect();
+        for state in states.into_values() {
+            self.reports
+                .extend(state.conditions.into_iter().map(Report::FindingEnded));
+        }
+        self.forbidden.retain(|(rule, _, _), _| same(rule));
         let mut keys = vec![];
         let mut touched: AHashSet<GroupKind> = difference.concerned.iter().cloned().collect();
         for name in difference.removed.iter().chain(&difference.changed) {
@@ -471,8 +540,19 @@ impl Engine {
             self.refused.remove(&key);
             self.queue.push(key, now);
         }
-        let wanted: AHashSet<GroupKind> = self.wanted().into_iter().map(|w| w.kind).collect();
-        self.store.retain(|kind| wanted.contains(kind));
+        let wanted = self.wanted();
+        for kind in &wanted {
+            let before = followed.iter().find(|f| f.kind == kind.kind);
+            // Followed at another version, or so far without what is beside metadata: what is stored is not what rules read.
+            if before.is_some_and(|b| {
+                b.version != kind.version || (b.metadata_only && !kind.metadata_only)
+            }) {
+                self.store.kind_mut(&kind.kind).sync = Sync::Pending;
+            }
+        }
+        self.store
+            .retain(|kind| wanted.iter().any(|w| w.kind == *kind));
+        self.review_readiness();
     }
 
     /// Every rule behaves as in Audit until unfrozen.

@@ -1,14 +1,14 @@
 //! What became of a request, and what follows from it.
 
-use super::{Engine, InFlight};
-use crate::decide::{Finding, Reason};
-use crate::engine::{Fault, Outcome, Report, RequestId};
+use super::{Engine, Forbidden, InFlight, Settled};
+use crate::decide::{Finding, Operation, Reason};
+use crate::engine::{Fault, Observation, Outcome, Report, RequestId, fingerprint};
 use crate::object::ObjectKey;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
 /// Rights are not granted every second.
-const FORBIDDEN_PAUSE: Duration = Duration::from_secs(120);
+const FORBIDDEN_PAUSE: SignedDuration = SignedDuration::from_secs(120);
 
 impl Engine {
     /// Takes the answer to a request. An id that is not in flight is passed over.
@@ -31,10 +31,16 @@ impl Engine {
                     .as_ref()
                     .is_some_and(|w| w.resource_version == version);
                 self.report_made(&request, Ok(()), now);
+                self.allowed(&request);
+                let known = self.store.get(&key);
+                if known.is_some_and(|e| e.record.meta().uid() == request.uid) {
+                    // If the rules see the object as the answer shows it and want the same again, asking again would lead nowhere.
+                    self.settle(&key, fingerprint::state(record.root()), &request, None);
+                }
                 if unchanged {
-                    // Answered as it was: asking again would lead nowhere until the object or the rule changes.
-                    self.settled.insert(key.clone(), request.fingerprint);
+                    self.unacted(&request);
                     self.queue.release(&key, now);
+                    self.queue.push(key, now);
                 } else if self.store.get(&key).is_some_and(|e| {
                     super::at_or_past(e.record.meta().resource_version(), &version)
                 }) {
@@ -49,7 +55,17 @@ impl Engine {
             }
             Outcome::Gone => {
                 self.queue.succeeded(&key);
-                self.report_made(&request, Ok(()), now);
+                let deletes = request
+                    .write
+                    .as_ref()
+                    .is_some_and(|w| matches!(w.operation, Operation::Delete { .. }));
+                if deletes {
+                    self.allowed(&request);
+                    self.report_made(&request, Ok(()), now);
+                } else {
+                    // A patch that found nothing has changed nothing, and is no fault either.
+                    self.unacted(&request);
+                }
                 match self
                     .store
                     .get(&key)
@@ -90,10 +106,11 @@ impl Engine {
                         known.record.meta().resource_version(),
                     )
                 });
-                if newer {
-                    self.store.kind_mut(&key.kind).apply(record);
-                }
                 self.queue.release(&key, now);
+                if newer {
+                    let kind = key.kind.clone();
+                    self.observe(Observation::Applied { kind, record }, now);
+                }
                 self.queue.push(key, now);
             }
             Outcome::Gone => {
@@ -138,13 +155,24 @@ impl Engine {
                 return;
             }
             Fault::OwnershipConflict(message) | Fault::Refused(message) => {
-                self.settled.insert(key.clone(), request.fingerprint);
-                self.add_refusal(&key, &rules, Reason::Refused, message);
+                self.settle(&key, request.fingerprint.0, &request, Some(message.clone()));
                 self.queue.release(&key, now);
+                self.queue.push(key.clone(), now);
             }
             Fault::Forbidden(message) => {
-                self.add_refusal(&key, &rules, Reason::Forbidden, message);
-                self.pause(&key, Some(FORBIDDEN_PAUSE), now);
+                // A condition of the rule there, not of this object: the others need not find out one by one.
+                let until = now.checked_add(FORBIDDEN_PAUSE).unwrap_or(now);
+                for rule in &rules {
+                    self.forbidden.insert(
+                        (rule.clone(), key.kind.clone(), key.namespace.clone()),
+                        Forbidden {
+                            until,
+                            message: message.clone(),
+                        },
+                    );
+                }
+                self.queue.release(&key, now);
+                self.queue.push(key.clone(), now);
             }
             Fault::Rejected(message) => {
                 self.add_refusal(&key, &rules, Reason::Refused, message);
@@ -183,6 +211,30 @@ impl Engine {
             if let Some(index) = self.rules.rules().iter().position(|r| r.name == *rule) {
                 self.states[index].withdraw(&request.key);
             }
+        }
+    }
+
+    /// Remembers a request that leads nowhere as long as the object is in a state.
+    fn settle(&mut self, key: &ObjectKey, state: u64, request: &InFlight, refusal: Option<String>) {
+        let settled = self.settled.entry(key.clone()).or_default();
+        let operation = request.fingerprint.1;
+        settled.retain(|s| s.state != state || s.operation != operation);
+        settled.push(Settled {
+            state,
+            operation,
+            refusal,
+        });
+    }
+
+    /// The server took a write: its rules may write there.
+    fn allowed(&mut self, request: &InFlight) {
+        if self.forbidden.is_empty() {
+            return;
+        }
+        let key = &request.key;
+        for rule in request.write.iter().flat_map(|write| &write.rules) {
+            let place = (rule.clone(), key.kind.clone(), key.namespace.clone());
+            self.forbidden.remove(&place);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is remembered of each rule in force.
 
+use crate::decide::Finding;
 use crate::decide::breaker::Breaker;
 use crate::decide::limits::LimitState;
 use crate::object::ObjectKey;
@@ -9,6 +10,10 @@ use ahash::AHashMap;
 #[derive(Default)]
 pub struct RuleState {
     pub limits: LimitState,
+    /// Whether every cache it needs is synced.
+    pub ready: bool,
+    /// Findings about the rule and a kind that is out of reach.
+    pub conditions: Vec<Finding>,
     /// Whether its whole scope was evaluated since the start, the last reload that concerned it, or the last list.
     pub scope_known: bool,
     pub breakers: AHashMap<ObjectKey, Breaker>,
@@ -32,6 +37,7 @@ impl RuleState {
             changes: self.changes,
             failures: self.failures,
             wrong_types: self.wrong_types,
+            conditions: self.conditions,
             ..Self::default()
         }
     }

@@ -81,7 +81,7 @@ impl Engine {
             .iter()
             .zip(&self.states)
             .map(|(rule, state)| {
-                let waits = rule.matches.kinds.iter().any(|k| !self.is_ready(&k.kind));
+                let waits = !state.ready;
                 let aborted = state.limits.aborted().is_some();
                 RuleStatus {
                     name: rule.name.to_string(),

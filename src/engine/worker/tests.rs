@@ -621,6 +621,292 @@ fn what_goes_during_a_gap_is_gone_after_it() {
     assert_eq!(bench.engine.status(at(1)).rules[0].in_scope, 1);
 }
 
+fn secret_kind() -> GroupKind {
+    GroupKind::new("", "Secret")
+}
+
+fn rule(name: &str, body: &str) -> Arc<RuleSet> {
+    let file = SourceFile {
+        name: "r.yaml".into(),
+        bytes: format!("apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: {name}}}\nspec:\n  mode: Enforce\n{body}").into_bytes(),
+    };
+    let compiled = compile(&[file], &Schema::bundled());
+    assert!(compiled.problems.is_empty(), "{}", compiled.problems[0]);
+    Arc::new(RuleSet::new(compiled.rules, Schema::bundled()))
+}
+
+const TWO_KINDS: &str = "  match:\n    resources: [{apiVersion: v1, kind: ConfigMap}, {apiVersion: v1, kind: Secret}]\n";
+
+#[test]
+fn a_rule_waits_for_all_its_kinds_and_a_lost_one_stops_it() {
+    let set = rule("two", &format!("{TWO_KINDS}{LABEL}"));
+    let mut bench = Bench::new(EngineOptions::default(), set, vec![map("a", 1, json!({}))]);
+    assert!(bench.work(0).is_empty(), "Secrets are not known");
+    assert!(
+        bench
+            .effects
+            .iter()
+            .all(|e| !matches!(e, Effect::Report(Report::WouldChange(_)))),
+        "nor is anything said"
+    );
+    let kind = secret_kind();
+    bench
+        .engine
+        .observe(Observation::ListStarted { kind: kind.clone() }, at(1));
+    bench
+        .engine
+        .observe(Observation::ListDone { kind: kind.clone() }, at(1));
+    let (id, _) = one(bench.work(1));
+    let done = map("a", 5, json!({"labels": {"team": "web"}}));
+    bench.answer(id, Outcome::Written(done.clone()), 1);
+    bench.see(done, 1);
+    let why = crate::engine::Lost::Forbidden("list secrets".into());
+    bench.engine.observe(
+        Observation::Lost {
+            kind: kind.clone(),
+            why,
+        },
+        at(2),
+    );
+    bench.see(map("b", 6, json!({})), 2);
+    assert!(bench.work(2).is_empty(), "Secrets may not be seen any more");
+    let found = bench.effects.iter().any(|e| matches!(e, Effect::Report(Report::Finding(f)) if f.reason == Reason::Forbidden && f.object.to_string() == "Secret/*"));
+    assert!(found);
+    assert_eq!(bench.engine.status(at(2)).rules[0].state, "waiting");
+    bench
+        .engine
+        .observe(Observation::ListStarted { kind: kind.clone() }, at(3));
+    bench
+        .engine
+        .observe(Observation::ListDone { kind: kind.clone() }, at(3));
+    assert_eq!(bench.work(3).len(), 1);
+    let ended = bench.effects.iter().any(
+        |e| matches!(e, Effect::Report(Report::FindingEnded(f)) if f.reason == Reason::Forbidden),
+    );
+    assert!(ended);
+}
+
+#[test]
+fn a_kind_that_does_not_exist_has_no_objects_and_holds_nobody_up() {
+    let set = rule("two", &format!("{TWO_KINDS}{LABEL}"));
+    let mut bench = Bench::new(EngineOptions::default(), set, vec![map("a", 1, json!({}))]);
+    let why = crate::engine::Lost::NoSuchKind;
+    bench.engine.observe(
+        Observation::Lost {
+            kind: secret_kind(),
+            why,
+        },
+        at(0),
+    );
+    assert_eq!(bench.work(0).len(), 1);
+    let why = crate::engine::Lost::NoSuchKind;
+    bench
+        .engine
+        .observe(Observation::Lost { kind: kind(), why }, at(1));
+    assert_eq!(
+        bench.engine.store().kind(&kind()).unwrap().len(),
+        0,
+        "they went with their kind"
+    );
+}
+
+#[test]
+fn a_list_anew_is_looked_at_as_a_whole_before_anything_is_deleted() {
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[DELETE]), vec![]);
+    assert!(bench.work(0).is_empty());
+    let old = |n: u64| map(&n.to_string(), n + 1, json!({"data": {"old": "yes"}}));
+    bench
+        .engine
+        .observe(Observation::ListStarted { kind: kind() }, at(1));
+    for n in 0..15 {
+        bench.see(old(n), 1);
+    }
+    assert!(bench.work(1).is_empty(), "the list is not complete");
+    for n in 15..30 {
+        bench.see(old(n), 1);
+    }
+    bench
+        .engine
+        .observe(Observation::ListDone { kind: kind() }, at(1));
+    assert!(bench.work(1).is_empty(), "30 are more than 20");
+    assert_eq!(bench.found(Reason::Aborted), 30);
+}
+
+const LABEL_TWO: &str = "  actions:\n  - patch:\n    - {path: $.metadata.labels.cost, set: low}\n";
+
+#[test]
+fn a_rule_whose_change_is_refused_delays_only_itself() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL, LABEL_TWO]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, write) = one(bench.work(0));
+    assert_eq!(write.rules.len(), 2);
+    let refuse = || Outcome::Failed(Fault::Refused("team is reserved".into()));
+    bench.answer(id, refuse(), 0);
+    let (id, write) = one(bench.work(0));
+    assert_eq!(write.rules, ["r0".into()]);
+    bench.answer(id, refuse(), 0);
+    let (id, write) = one(bench.work(0));
+    assert_eq!(write.rules, ["r1".into()]);
+    let done = map("a", 5, json!({"labels": {"cost": "low"}}));
+    bench.answer(id, Outcome::Written(done.clone()), 0);
+    bench.see(done, 0);
+    // The object is another now: the first rule may try once more.
+    let (id, write) = one(bench.work(0));
+    assert_eq!(write.rules, ["r0".into()]);
+    bench.answer(id, refuse(), 0);
+    assert!(bench.work(0).is_empty());
+    assert!(bench.work(1000).is_empty());
+    assert_eq!(bench.found(Reason::Refused), 1);
+    bench.see(
+        map("a", 9, json!({"labels": {"cost": "low", "team": "web"}})),
+        1001,
+    );
+    assert!(bench.work(1001).is_empty());
+    assert_eq!(bench.found(Reason::Refused), 0);
+}
+
+#[test]
+fn an_answer_that_is_not_what_was_asked_for_is_not_asked_for_again() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, _) = one(bench.work(0));
+    // A webhook takes the label away and leaves a mark of its own.
+    let answer = map("a", 5, json!({"data": {"seen": "1"}}));
+    bench.answer(id, Outcome::Written(answer.clone()), 0);
+    bench.see(answer, 0);
+    assert!(bench.work(0).is_empty());
+    assert!(bench.engine.is_idle());
+    bench.see(map("a", 6, json!({"data": {"seen": "2"}})), 1);
+    assert_eq!(bench.work(1).len(), 1, "the object changed");
+}
+
+#[test]
+fn what_rbac_forbids_is_found_out_once_for_a_kind_and_namespace() {
+    let records = (0..5)
+        .map(|n| map(&n.to_string(), n + 1, json!({})))
+        .collect();
+    let options = EngineOptions {
+        workers: 1,
+        ..EngineOptions::default()
+    };
+    let mut bench = Bench::new(options, rules(&[LABEL]), records);
+    let forbid = || Outcome::Failed(Fault::Forbidden("patch configmaps".into()));
+    let (id, _) = one(bench.work(0));
+    bench.answer(id, forbid(), 0);
+    assert!(bench.work(0).is_empty());
+    assert_eq!(bench.found(Reason::Forbidden), 5);
+    assert!(bench.work(119).is_empty());
+    let (id, write) = one(bench.work(120));
+    bench.answer(
+        id,
+        Outcome::Written(map(
+            &write.object.name,
+            50,
+            json!({"labels": {"team": "web"}}),
+        )),
+        120,
+    );
+    assert_eq!(bench.work(120).len(), 1);
+}
+
+#[test]
+fn a_plan_shows_what_a_throttle_holds_back() {
+    let records = (0..5)
+        .map(|n| map(&n.to_string(), n + 1, json!({})))
+        .collect();
+    let throttled = format!("{LABEL}  limits:\n    throttle: {{objects: 2, per: 1m}}\n");
+    let options = EngineOptions {
+        dry: true,
+        assume_enforce: true,
+        ..EngineOptions::default()
+    };
+    let mut bench = Bench::new(options, rules(&[&throttled]), records);
+    assert!(bench.work(0).is_empty());
+    assert_eq!(bench.found(Reason::Throttled), 3);
+    let would = bench
+        .effects
+        .iter()
+        .filter(|e| matches!(e, Effect::Report(Report::WouldChange(_))));
+    assert_eq!(would.count(), 5);
+}
+
+#[test]
+fn another_object_of_the_same_name_has_no_past() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, _) = one(bench.work(0));
+    bench.answer(id, Outcome::Failed(Fault::Refused("no".into())), 0);
+    assert!(bench.work(0).is_empty());
+    let mut other = map("a", 2, json!({})).to_value();
+    other["metadata"]["uid"] = "other".into();
+    bench.see(Record::from_value(&other), 1);
+    assert_eq!(bench.found(Reason::Refused), 0);
+    assert_eq!(bench.work(1).len(), 1);
+}
+
+#[test]
+fn a_list_that_began_before_the_write_does_not_end_the_waiting() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, _) = one(bench.work(0));
+    bench
+        .engine
+        .observe(Observation::ListStarted { kind: kind() }, at(0));
+    bench.see(map("a", 1, json!({})), 0);
+    bench.answer(
+        id,
+        Outcome::Written(map("a", 5, json!({"labels": {"team": "web"}}))),
+        0,
+    );
+    bench
+        .engine
+        .observe(Observation::ListDone { kind: kind() }, at(0));
+    assert!(bench.work(0).is_empty(), "the list is older than the write");
+    bench.see(map("a", 5, json!({"labels": {"team": "web"}})), 1);
+    assert!(bench.work(1).is_empty());
+    assert!(bench.engine.is_idle());
+}
+
+#[test]
+fn a_rule_that_reads_more_than_metadata_waits_for_the_whole_objects() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({"labels": {"team": "web"}}))],
+    );
+    assert!(
+        bench
+            .engine
+            .wanted()
+            .iter()
+            .any(|w| w.kind == kind() && w.metadata_only)
+    );
+    assert!(bench.work(0).is_empty());
+    let reads_data =
+        "  where:\n  - {path: $.data.keep, operator: DoesNotExist}\n  actions:\n  - delete: {}\n";
+    bench.engine.load(rules(&[LABEL, reads_data]), at(1));
+    assert!(bench.work(1).is_empty(), "the data was not followed so far");
+    let whole = map(
+        "a",
+        1,
+        json!({"labels": {"team": "web"}, "data": {"keep": "yes"}}),
+    );
+    bench.list(vec![whole], 2);
+    assert!(bench.work(2).is_empty());
+}
+
 #[test]
 fn the_clock_may_go_back() {
     let mut bench = Bench::new(
@@ -629,8 +915,11 @@ fn the_clock_may_go_back() {
         vec![map("a", 1, json!({}))],
     );
     let (id, _) = one(bench.work(86_400));
-    bench.answer(id, Outcome::Failed(Fault::Unreachable("x".into())), 0);
-    assert!(bench.work(-86_400).is_empty());
+    bench.answer(id, Outcome::Failed(Fault::Unreachable("x".into())), 86_400);
+    assert!(bench.work(86_400).is_empty(), "it is a pause");
+    // Two days back: the pause does not last until then.
+    let (id, _) = one(bench.work(-86_400));
     bench.engine.status(at(-86_400));
-    assert_eq!(bench.work(1).len(), 1);
+    bench.answer(id, Outcome::Failed(Fault::Unreachable("x".into())), -86_400);
+    assert_eq!(bench.work(-86_390).len(), 1);
 }

@@ -1,0 +1,154 @@
+//! Hashes by which states and changes are recognised. Stable within one process only.
+
+use crate::decide::Operation;
+use crate::object::{Node, NodeKind};
+use ahash::RandomState;
+use serde_json::Value;
+use std::hash::{BuildHasher, Hash, Hasher};
+
+/// Seeds need not be secret: a collision among the few hashes of one object is all that could be forced.
+const SEEDS: RandomState = RandomState::with_seeds(0x6f72, 0x6461, 0x696e, 0x0001);
+
+/// The hash of anything.
+pub fn hash_of(value: &impl Hash) -> u64 {
+    SEEDS.hash_one(value)
+}
+
+/// An object's state, without its resourceVersion. Members in any order.
+pub fn state(object: Node<'_>) -> u64 {
+    node(object, 0)
+}
+
+fn node(value: Node<'_>, depth: usize) -> u64 {
+    match value.kind() {
+        NodeKind::Map => {
+            let mut sum = 0_u64;
+            for (key, member) in value.entries() {
+                if depth == 1 && key == "resourceVersion" {
+                    continue;
+                }
+                sum = sum.wrapping_add(hash_of(&(key, node(member, depth + 1))));
+            }
+            hash_of(&('m', sum))
+        }
+        NodeKind::List => {
+            let mut hasher = SEEDS.build_hasher();
+            for item in value.items() {
+                // Below a list nothing is `metadata` any more.
+                hasher.write_u64(node(item, depth + 2));
+            }
+            hasher.finish()
+        }
+        NodeKind::String => hash_of(&value.as_str()),
+        NodeKind::Bool => hash_of(&value.as_bool()),
+        NodeKind::Null => hash_of(&()),
+        NodeKind::Int => hash_of(&value.as_i64()),
+        NodeKind::Float => hash_of(&value.as_f64().map(f64::to_bits)),
+    }
+}
+
+/// What a request asks for, without the version that it was decided on.
+pub fn operation(operation: &Operation) -> u64 {
+    let mut hasher = SEEDS.build_hasher();
+    match operation {
+        Operation::Patch { status, operations } => {
+            status.hash(&mut hasher);
+            for step in operations {
+                if step.path().as_str() != "/metadata/resourceVersion" {
+                    serde_json::to_string(step)
+                        .unwrap_or_default()
+                        .hash(&mut hasher);
+                }
+            }
+        }
+        Operation::Delete {
+            propagation,
+            grace_period_seconds,
+        } => {
+            let propagation = propagation.map(|p| format!("{p:?}"));
+            (propagation, grace_period_seconds).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+/// What differs between two states: paths and new values.
+pub fn difference(before: &Value, after: Option<&Value>) -> u64 {
+    let Some(after) = after else {
+        return hash_of(&"gone");
+    };
+    let mut sum = 0;
+    differ(0, before, after, &mut sum);
+    sum
+}
+
+fn differ(path: u64, before: &Value, after: &Value, sum: &mut u64) {
+    if let (Value::Object(old), Value::Object(new)) = (before, after) {
+        for (key, value) in old {
+            let below = hash_of(&(path, key));
+            match new.get(key) {
+                Some(now) => differ(below, value, now, sum),
+                None => *sum = sum.wrapping_add(hash_of(&(below, "removed"))),
+            }
+        }
+        for (key, value) in new {
+            if !old.contains_key(key) {
+                *sum = sum.wrapping_add(hash_of(&(path, key, value.to_string())));
+            }
+        }
+    } else if before != after {
+        *sum = sum.wrapping_add(hash_of(&(path, after.to_string())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Record;
+    use serde_json::json;
+
+    #[test]
+    fn a_state_is_known_whatever_its_version_and_order() {
+        let of = |value: Value| state(Record::from_value(&value).root());
+        let a = of(
+            json!({"metadata": {"name": "a", "resourceVersion": "1"}, "data": {"x": 1, "y": [1, 2]}}),
+        );
+        assert_eq!(
+            a,
+            of(
+                json!({"data": {"y": [1, 2], "x": 1}, "metadata": {"resourceVersion": "2", "name": "a"}})
+            )
+        );
+        assert_ne!(
+            a,
+            of(json!({"metadata": {"name": "a"}, "data": {"x": 1, "y": [2, 1]}}))
+        );
+        assert_ne!(
+            a,
+            of(json!({"metadata": {"name": "a"}, "data": {"x": 1, "y": [1, 2]}, "z": {}}))
+        );
+    }
+
+    #[test]
+    fn a_difference_is_known_whatever_else_the_object_holds() {
+        let a = difference(
+            &json!({"l": {"a": 1}, "s": 1}),
+            Some(&json!({"l": {"a": 2}, "s": 1})),
+        );
+        assert_eq!(
+            a,
+            difference(
+                &json!({"l": {"a": 9}, "s": 7}),
+                Some(&json!({"l": {"a": 2}, "s": 7}))
+            )
+        );
+        assert_ne!(
+            a,
+            difference(&json!({"l": {"a": 1}}), Some(&json!({"l": {"a": 3}})))
+        );
+        assert_ne!(
+            difference(&json!({"a": 1}), Some(&json!({}))),
+            difference(&json!({"a": 1}), None)
+        );
+    }
+}
