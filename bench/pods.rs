@@ -221,8 +221,10 @@ fn container(random: &mut Random, app: &str, name: &str, token: &str, is_main: b
             {"name": token, "readOnly": true, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}],
         "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File", "imagePullPolicy": "IfNotPresent",
         "securityContext": {"capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true, "readOnlyRootFilesystem": true, "allowPrivilegeEscalation": false}});
-    if random.chance(60) {
-        container["ports"].as_array_mut().map(|p| p.truncate(1));
+    if random.chance(60)
+        && let Some(ports) = container["ports"].as_array_mut()
+    {
+        ports.truncate(1);
     }
     if is_main {
         container["livenessProbe"] = probe(random, port);
@@ -281,8 +283,10 @@ pub fn pod(random: &mut Random, index: usize) -> Value {
             {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300},
             {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}],
         "priority": 0, "enableServiceLinks": true, "preemptionPolicy": "PreemptLowerPriority"});
-    if !random.chance(30) {
-        spec.as_object_mut().map(|s| s.remove("affinity"));
+    if !random.chance(30)
+        && let Some(spec) = spec.as_object_mut()
+    {
+        spec.remove("affinity");
     }
     if !random.chance(40) {
         spec["volumes"].as_array_mut().map(|v| v.remove(2));

@@ -61,30 +61,41 @@ impl fmt::Display for Reason {
 /// Something a person should know about one rule and one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
+    /// Name of the rule.
     pub rule: Arc<str>,
+    /// The object.
     pub object: ObjectKey,
+    /// The stable category.
     pub reason: Reason,
+    /// A sentence for people; never quotes secret data.
     pub message: String,
 }
 
 /// What one rule does, or would do, to one object: for reports, `plan`, limits. Data before it is a request.
 #[derive(Clone, Debug)]
 pub struct RuleChange {
+    /// Name of the rule.
     pub rule: Arc<str>,
+    /// Mode of the rule, as written.
     pub mode: Mode,
+    /// What the step does.
     pub verb: Verb,
+    /// The object.
     pub object: ObjectKey,
     /// The object before and after this rule's turn (all rounds together); for `delete`, `after` is `None`.
     pub before: Value,
+    /// The state after; `None`: deleted.
     pub after: Option<Value>,
 }
 
 /// One request to the server: at most one per endpoint, object and pass.
 #[derive(Clone, Debug)]
 pub struct Write {
+    /// The object.
     pub object: ObjectKey,
     /// apiVersion to write at.
     pub api_version: String,
+    /// What is asked.
     pub operation: Operation,
     /// The rules it is made of, in order.
     pub rules: Vec<Arc<str>>,
@@ -92,6 +103,7 @@ pub struct Write {
     pub expected: Option<Value>,
     /// Preconditions: the state that was decided on.
     pub uid: String,
+    /// `metadata.resourceVersion` of the state that was decided on.
     pub resource_version: String,
 }
 
@@ -100,11 +112,16 @@ pub struct Write {
 pub enum Operation {
     /// JSON patch under field manager `ordain`; its first operation replaces `/metadata/resourceVersion`.
     Patch {
+        /// The `/status` endpoint instead of the main one.
         status: bool,
+        /// RFC 6902.
         operations: Vec<json_patch::PatchOperation>,
     },
+    /// With preconditions on uid and resourceVersion.
     Delete {
+        /// `propagationPolicy`; `None`: the kind's default.
         propagation: Option<Propagation>,
+        /// Seconds; `None`: the object's own.
         grace_period_seconds: Option<i64>,
     },
 }
@@ -117,7 +134,10 @@ pub enum Standing {
     /// Some test failed.
     Unmatched,
     /// All tests passed. `acts`: some step changes something now.
-    Matched { acts: bool },
+    Matched {
+        /// Some step changes something now.
+        acts: bool,
+    },
     /// Something is unknown; the object waits.
     Waiting,
     /// Annotated `ordain.dev/ignore…`.
@@ -133,6 +153,7 @@ pub struct Decision {
     pub writes: Vec<Write>,
     /// Of every rule, whatever its mode.
     pub changes: Vec<RuleChange>,
+    /// What a person should know.
     pub findings: Vec<Finding>,
     /// The earliest later moment at which something may come out differently.
     pub recheck_at: Option<Timestamp>,
@@ -145,6 +166,8 @@ pub struct Decision {
 /// An object under evaluation.
 #[derive(Clone)]
 pub struct Subject<'a> {
+    /// Its identity.
     pub key: &'a ObjectKey,
+    /// Its state.
     pub record: &'a Record,
 }

@@ -19,7 +19,9 @@ use std::time::Duration;
 /// A kind to follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchedKind {
+    /// The kind.
     pub kind: GroupKind,
+    /// The version to watch and write at.
     pub version: Arc<str>,
     /// Only metadata is read: PartialObjectMetadata is enough.
     pub metadata_only: bool,
@@ -28,30 +30,42 @@ pub struct WatchedKind {
 /// What the cluster shows. For each kind: `ListStarted`, any number of `Applied`, `ListDone`, then `Applied` and `Deleted`; again from `ListStarted` after a gap.
 #[derive(Debug)]
 pub enum Observation {
+    /// A list of the kind begins.
     ListStarted {
+        /// The kind.
         kind: GroupKind,
     },
     /// `ListDone`: objects of the kind (in `namespace`, if the list was of one) not seen since `ListStarted` are gone.
     ListDone {
+        /// The kind.
         kind: GroupKind,
     },
+    /// An object is there, in this state.
     Applied {
+        /// The kind.
         kind: GroupKind,
+        /// The state.
         record: Record,
     },
     /// With the last state, where the watch sent one.
     Deleted {
+        /// The object.
         key: ObjectKey,
+        /// Version of the deletion, where known.
         resource_version: Option<String>,
     },
     /// The kind cannot be followed now: its objects are not known. The last known ones are kept but no rule of the kind acts.
     Lost {
+        /// The kind.
         kind: GroupKind,
+        /// Why.
         why: Lost,
     },
     /// An item was left out.
     Undecodable {
+        /// The kind.
         kind: GroupKind,
+        /// Why, for people.
         reason: String,
     },
 }
@@ -59,8 +73,11 @@ pub enum Observation {
 /// Why a kind is not followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {
+    /// The server does not have it.
     NoSuchKind,
+    /// RBAC does not allow to list and watch it.
     Forbidden(String),
+    /// The server does not answer.
     Unreachable(String),
 }
 
@@ -70,9 +87,11 @@ pub type RequestId = u64;
 /// What the engine wants done.
 #[derive(Debug)]
 pub enum Effect {
+    /// Make this write.
     Write(RequestId, Box<Write>),
     /// Read the object directly (after an outcome unknown, or a write whose watch event does not come); answer with `complete`.
     Read(RequestId, ObjectKey),
+    /// Tell people.
     Report(Report),
 }
 
@@ -85,6 +104,7 @@ pub enum Outcome {
     Gone,
     /// A read's answer.
     Read(Record),
+    /// It was not done, or nobody knows.
     Failed(Fault),
 }
 
@@ -103,7 +123,9 @@ pub enum Fault {
     Rejected(String),
     /// 429, 503, 504 with Retry-After.
     Busy {
+        /// The server's own pause.
         retry_after: Option<Duration>,
+        /// The server's words.
         message: String,
     },
     /// Outcome unknown: read before deciding again.
@@ -117,20 +139,28 @@ pub enum Fault {
 pub enum Report {
     /// A change was made (`Ok`), or failed.
     Changed {
+        /// What each rule did.
         changes: Vec<RuleChange>,
+        /// Whether the server took it.
         outcome: Result<(), Fault>,
+        /// From request to answer.
         took: Duration,
     },
     /// A rule in Audit, or with a closed gate, would make this change. Once per state of object and rule.
     WouldChange(Box<RuleChange>),
     /// Once while it lasts.
     Finding(Finding),
+    /// It no longer holds.
     FindingEnded(Finding),
     /// A rule aborted, or was acknowledged.
     Aborted {
+        /// Name of the rule.
         rule: Arc<str>,
+        /// Objects that wait to be acted on.
         due: usize,
+        /// Objects acted on in the last ten minutes.
         acted: usize,
+        /// Which limit, in words.
         limit: String,
     },
 }

@@ -2,7 +2,7 @@
 
 use super::World;
 use super::world::seen;
-use crate::engine::{Effect, Engine, EngineOptions, Fault, Observation, Report, WatchedKind};
+use crate::engine::{Effect, Engine, EngineOptions, Observation, Report, WatchedKind};
 use crate::rule::set::RuleSet;
 use jiff::Timestamp;
 use std::sync::Arc;

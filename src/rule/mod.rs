@@ -39,14 +39,19 @@ pub enum Mode {
 pub struct Rule {
     /// DNS label of at most 63 characters.
     pub name: Arc<str>,
+    /// A sentence for people.
     pub description: Option<String>,
+    /// Whether it acts.
     pub mode: Mode,
     /// Higher first; ties by name.
     pub priority: i64,
+    /// Which objects it is about.
     pub matches: Match,
     /// All must pass.
     pub tests: Vec<Test>,
+    /// What it does, in order.
     pub steps: Vec<Step>,
+    /// How much it may do.
     pub limits: Limits,
     /// Verbs allowed on protected objects.
     pub allow_protected: Vec<Verb>,
@@ -67,6 +72,7 @@ pub struct Rule {
 
 /// One step of `actions`.
 pub struct Step {
+    /// What it does.
     pub action: Action,
     /// 1-based line in the rule's file.
     pub line: usize,
@@ -74,21 +80,29 @@ pub struct Step {
 
 /// What a step does.
 pub enum Action {
+    /// Changes the object.
     Patch {
+        /// In order; each sees the last one's result.
         edits: Vec<Edit>,
+        /// Through the status subresource.
         status: bool,
     },
+    /// Deletes the object.
     Delete {
+        /// What becomes of dependents.
         propagation: Option<Propagation>,
+        /// Seconds.
         grace_period_seconds: Option<i64>,
     },
     /// A finding on an existing object.
     Warn {
+        /// What to say.
         message: Template,
     },
 }
 
 impl Action {
+    /// The verb, for output and `allowProtected`.
     pub fn verb(&self) -> Verb {
         match self {
             Action::Patch { .. } => Verb::Patch,
@@ -101,8 +115,11 @@ impl Action {
 /// A step's verb, also the word for it in output and in `allowProtected`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verb {
+    /// Changes the object.
     Patch,
+    /// Deletes the object.
     Delete,
+    /// Tells people.
     Warn,
 }
 
@@ -120,8 +137,11 @@ impl Verb {
 /// `propagationPolicy` of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Propagation {
+    /// The object goes at once, its dependents after it.
     Background,
+    /// Dependents go first.
     Foreground,
+    /// Dependents stay.
     Orphan,
 }
 
@@ -141,6 +161,7 @@ pub struct Limits {
 /// Kinds as a rule names them, resolved against a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedKind {
+    /// Group and kind.
     pub kind: GroupKind,
     /// The version to watch and write at.
     pub version: Arc<str>,

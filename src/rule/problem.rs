@@ -79,7 +79,6 @@ fn around(line: &str, at: usize) -> (String, usize) {
     }
     let mut characters = line[first..].chars();
     let taken = characters.by_ref().take(WIDEST).map(shown);
-    let length = part.chars().count();
     part.extend(taken);
     before += at - start;
     if characters.next().is_some() {

@@ -73,11 +73,6 @@ impl Daemon {
         }
     }
 
-    /// Its rule file, to be edited.
-    pub fn rules(&self) -> PathBuf {
-        self.folder.path().join("rules/rules.yaml")
-    }
-
     /// The end of all it has printed.
     pub fn log(&self) -> String {
         let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();

@@ -462,5 +462,10 @@ spec:
     let requests = written(plane, &prefix);
     assert_eq!(requests.len(), 2);
     assert!(requests.iter().all(|r| r.namespace != *c));
-    assert!(!data_of(&admin, &[c.clone()]).await.iter().any(is_blue));
+    assert!(
+        !data_of(&admin, std::slice::from_ref(c))
+            .await
+            .iter()
+            .any(is_blue)
+    );
 }

@@ -34,38 +34,57 @@ pub struct Status {
 /// One rule.
 #[derive(Clone, Debug, Serialize)]
 pub struct RuleStatus {
+    /// As in its file.
     pub name: String,
+    /// As written.
     pub mode: &'static str,
     /// `active`, `waiting` (a kind is not known), `aborted`, `off`.
     pub state: &'static str,
+    /// Objects that `match` covers.
     pub in_scope: usize,
+    /// Of these, objects whose tests all pass.
     pub matched: usize,
+    /// Of these, objects for which something is unknown or failed.
     pub pending: usize,
+    /// Objects held by a limit or a breaker.
     pub blocked: usize,
+    /// Since the start.
     pub evaluations: u64,
+    /// Since the start.
     pub changes: u64,
+    /// Since the start.
     pub failures: u64,
+    /// Tests failed on values that could not be read, since the start.
     pub wrong_types: u64,
+    /// The latest failure, in words.
     pub last_error: Option<String>,
 }
 
 /// One kind.
 #[derive(Clone, Debug, Serialize)]
 pub struct KindStatus {
+    /// `Kind` or `Kind.group`.
     pub kind: String,
+    /// Objects stored.
     pub objects: usize,
+    /// Bytes of their records.
     pub bytes: usize,
     /// `pending`, `synced`, or why it is lost.
     pub sync: String,
+    /// Items left out since the start.
     pub undecodable: u64,
 }
 
 /// One finding.
 #[derive(Clone, Debug, Serialize)]
 pub struct FindingStatus {
+    /// Name of the rule.
     pub rule: String,
+    /// As `KIND/NAMESPACE/NAME`.
     pub object: String,
+    /// The stable category.
     pub reason: String,
+    /// For people.
     pub message: String,
 }
 

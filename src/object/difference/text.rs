@@ -78,7 +78,10 @@ fn follow_order(value: &mut Value, model: &Value) {
                     ordered.insert(name.clone(), member);
                 }
             }
-            ordered.extend(rest.into_iter().filter(|(name, _)| !model.contains_key(name)));
+            ordered.extend(
+                rest.into_iter()
+                    .filter(|(name, _)| !model.contains_key(name)),
+            );
             *map = ordered;
         }
         (Value::Array(list), Value::Array(model)) => {

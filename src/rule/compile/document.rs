@@ -44,7 +44,6 @@ const LONGEST_NAME: usize = 63;
 /// What the parts of a rule are compiled with.
 pub(super) struct Context<'a, 'f> {
     pub report: &'a mut Report<'f>,
-    pub schema: &'a Schema,
     pub kinds: Vec<Matched>,
     /// What the expressions and paths so far read.
     pub reads: Reads,
@@ -206,7 +205,6 @@ fn spec_of(spec: &Tree, report: &mut Report<'_>, schema: &Schema) -> Option<Draf
     };
     let mut context = Context {
         report,
-        schema,
         kinds,
         reads: Reads::default(),
     };

@@ -11,6 +11,7 @@ pub struct AuditLog {
 
 /// One write request.
 #[derive(Clone, Debug)]
+#[allow(dead_code, reason = "read through Debug when an assertion fails")]
 pub struct Request {
     /// `ordain/0.1.0`
     pub user_agent: String,
