@@ -172,7 +172,12 @@ fn reload(c: &mut Criterion) {
         engine.load(before.clone(), now());
         // Nothing is evaluated before Namespaces are known.
         let namespaces = GroupKind::new("", "Namespace");
-        engine.observe(Observation::ListStarted { kind: namespaces.clone() }, now());
+        engine.observe(
+            Observation::ListStarted {
+                kind: namespaces.clone(),
+            },
+            now(),
+        );
         engine.observe(Observation::ListDone { kind: namespaces }, now());
         engine.observe(Observation::ListStarted { kind: kind.clone() }, now());
         for record in &records {
