@@ -42,7 +42,7 @@ impl Engine {
                     self.queue.release(&key, now);
                     self.queue.push(key, now);
                 } else if self.store.get(&key).is_some_and(|e| {
-                    super::at_or_past(e.record.meta().resource_version(), &version)
+                    super::observe::at_or_past(e.record.meta().resource_version(), &version)
                 }) {
                     self.queue.release(&key, now);
                     self.queue.push(key, now);
@@ -101,7 +101,7 @@ impl Engine {
         match outcome {
             Outcome::Read(record) | Outcome::Written(record) => {
                 let newer = self.store.get(&key).is_none_or(|known| {
-                    super::at_or_past(
+                    super::observe::at_or_past(
                         record.meta().resource_version(),
                         known.record.meta().resource_version(),
                     )

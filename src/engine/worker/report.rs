@@ -1,8 +1,8 @@
 //! What is told: each finding once while it lasts.
 
 use super::Engine;
-use crate::decide::Finding;
-use crate::engine::Report;
+use crate::decide::{Finding, RuleChange};
+use crate::engine::{Report, fingerprint};
 use crate::object::ObjectKey;
 
 impl Engine {
@@ -25,6 +25,28 @@ impl Engine {
         }
         if !findings.is_empty() {
             self.findings.insert(key.clone(), findings);
+        }
+    }
+
+    /// Tells what rules would do, each change once.
+    pub(super) fn tell(&mut self, key: &ObjectKey, changes: Vec<RuleChange>) {
+        if changes.is_empty() && !self.told.contains_key(key) {
+            return;
+        }
+        let before = self.told.remove(key).unwrap_or_default();
+        let mut now = vec![];
+        for change in changes {
+            let mark = (
+                change.rule.clone(),
+                fingerprint::difference(&change.before, change.after.as_ref()),
+            );
+            if !before.contains(&mark) {
+                self.reports.push(Report::WouldChange(Box::new(change)));
+            }
+            now.push(mark);
+        }
+        if !now.is_empty() {
+            self.told.insert(key.clone(), now);
         }
     }
 

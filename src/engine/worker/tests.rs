@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
 use crate::decide::Reason;
-use crate::engine::{Fault, Outcome};
+use crate::engine::{Effect, Fault, Observation, Outcome};
 use crate::object::Record;
 use crate::rule::compile::{SourceFile, compile};
 use serde_json::{Value, json};

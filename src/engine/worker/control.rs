@@ -1,0 +1,37 @@
+//! What a person may tell it: freeze, go on, stop.
+
+use super::Engine;
+use jiff::Timestamp;
+
+impl Engine {
+    /// Every rule behaves as in Audit until unfrozen.
+    pub fn set_frozen(&mut self, frozen: bool, now: Timestamp) {
+        if self.frozen != frozen {
+            self.frozen = frozen;
+            self.look_at_everything(now);
+        }
+    }
+
+    /// Whether every rule behaves as in Audit.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Lets an aborted rule, or one with open breakers, go on. False if there was nothing to acknowledge.
+    pub fn acknowledge(&mut self, rule: &str, now: Timestamp) -> bool {
+        let Some(index) = self.rules.rules().iter().position(|r| &*r.name == rule) else {
+            return false;
+        };
+        let keys = self.states[index].acknowledge();
+        let any = keys.is_some();
+        for key in keys.unwrap_or_default() {
+            self.queue.push(key, now);
+        }
+        any
+    }
+
+    /// Takes no new key from now on.
+    pub fn stop_taking(&mut self) {
+        self.stopping = true;
+    }
+}

@@ -1,0 +1,136 @@
+//! Whether a rule may act on an object now: mode, freeze, limits, breakers, rights.
+
+use super::Engine;
+use crate::decide::Reason;
+use crate::object::ObjectKey;
+use crate::rule::{Mode, Rule};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+impl Engine {
+    /// Whether a rule's `abortAbove` or `throttle` needs to be asked.
+    pub(super) fn is_limited(rule: &Rule) -> bool {
+        rule.limits.abort_objects.is_some()
+            || rule.limits.abort_percent.is_some()
+            || rule.limits.throttle.is_some()
+    }
+
+    pub(super) fn enforces(&self, rule: &Rule) -> bool {
+        (self.options.assume_enforce || rule.mode == Mode::Enforce) && !self.frozen
+    }
+
+    /// Why a rule may not act on an object now; the moment at which that ends by itself, if it does.
+    pub(super) fn closed(
+        &mut self,
+        index: usize,
+        key: &ObjectKey,
+        now: Timestamp,
+    ) -> Option<(Reason, String, Option<Timestamp>)> {
+        let rule = Arc::clone(&self.rules.rules()[index]);
+        let state = &mut self.states[index];
+        if state.breaker_open(key) {
+            let (most, period) = rule
+                .limits
+                .per_object
+                .unwrap_or(crate::decide::breaker::DEFAULT);
+            let message = format!(
+                "changed more than {most} times in {}: something else writes the same fields; the rule leaves this object alone until it is acknowledged or changed",
+                crate::object::duration::format(period)
+            );
+            return Some((Reason::BreakerOpen, message, None));
+        }
+        if let Some(why) = state.limits.aborted() {
+            return Some((
+                Reason::Aborted,
+                format!("the rule stopped: {why}; it goes on when it is acknowledged or changed"),
+                None,
+            ));
+        }
+        let place = (rule.name.clone(), key.kind.clone(), key.namespace.clone());
+        if let Some(forbidden) = self.forbidden.get(&place)
+            && forbidden.until > now
+        {
+            let until = Some(forbidden.until);
+            return Some((Reason::Forbidden, forbidden.message.clone(), until));
+        }
+        if let Some(until) = state.limits.throttled_until(key, &rule.limits, now) {
+            return Some((
+                Reason::Throttled,
+                "throttle: waits for its turn".to_owned(),
+                Some(until),
+            ));
+        }
+        None
+    }
+
+    /// As [`Engine::closed`], without words: asked for every rule of every event.
+    pub(super) fn closed_quietly(
+        &mut self,
+        index: usize,
+        key: &ObjectKey,
+        now: Timestamp,
+    ) -> Option<()> {
+        let rules = Arc::clone(&self.rules);
+        let state = &mut self.states[index];
+        let closed = state.breaker_open(key)
+            || state.limits.aborted().is_some()
+            || state
+                .limits
+                .throttled_until(key, &rules.rules()[index].limits, now)
+                .is_some();
+        let forbidden = !self.forbidden.is_empty() && {
+            let rule = rules.rules()[index].name.clone();
+            let place = (rule, key.kind.clone(), key.namespace.clone());
+            self.forbidden.get(&place).is_some_and(|f| f.until > now)
+        };
+        (closed || forbidden).then_some(())
+    }
+
+    /// Whether the whole scope of a limited rule was evaluated, so that its limits know how many objects are concerned.
+    pub(super) fn scope_known(&self, index: usize) -> bool {
+        self.states[index].scope_known
+    }
+
+    /// Marks limited rules whose scope is evaluated by now, and lets the objects go on that waited for it.
+    pub(super) fn open_limited_rules(&mut self, now: Timestamp) {
+        for index in 0..self.states.len() {
+            let rule = Arc::clone(&self.rules.rules()[index]);
+            if self.states[index].scope_known || !Self::is_limited(&rule) {
+                continue;
+            }
+            let complete = rule.matches.kinds.iter().all(|k| {
+                let kind = self.store.kind(&k.kind);
+                kind.is_some_and(|kind| kind.fresh == 0 && !kind.is_listing())
+            });
+            if !complete || !self.states[index].ready {
+                continue;
+            }
+            self.states[index].scope_known = true;
+            self.check_limits(index, now);
+            let due: Vec<ObjectKey> = self.states[index].limits.due().cloned().collect();
+            for key in due {
+                self.queue.push(key, now);
+            }
+        }
+    }
+
+    /// Stops a rule that concerns more objects than it may.
+    pub(super) fn check_limits(&mut self, index: usize, now: Timestamp) -> bool {
+        let rule = Arc::clone(&self.rules.rules()[index]);
+        let state = &mut self.states[index];
+        let in_scope = state.in_scope;
+        if !state.limits.check(&rule.limits, in_scope, now) {
+            return false;
+        }
+        let acted = state.limits.acted_count(now);
+        let due = state.limits.due_count();
+        let limit = state.limits.aborted().unwrap_or_default().to_owned();
+        self.reports.push(crate::engine::Report::Aborted {
+            rule: rule.name.clone(),
+            due,
+            acted,
+            limit,
+        });
+        true
+    }
+}

@@ -1,0 +1,102 @@
+//! What is looked at next, and when.
+
+use super::{Engine, PATIENCE};
+use crate::engine::Effect;
+use crate::engine::store::{Sync, key_of};
+use crate::object::{GroupKind, ObjectKey};
+use jiff::Timestamp;
+
+impl Engine {
+    /// Evaluates what is queued and due, at most `budget` objects, and appends what is to be done.
+    ///
+    /// Answers the moment to call again if nothing else happens; `None`: only after an observation or outcome; `now` or earlier: at once.
+    pub fn poll(
+        &mut self,
+        now: Timestamp,
+        budget: usize,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Timestamp> {
+        self.tick(now);
+        while let Some(key) = self.due.pop(now) {
+            self.queue.push(key, now);
+        }
+        while let Some(key) = self.overdue.pop(now) {
+            self.read(key, now, effects);
+        }
+        let mut left = budget;
+        while left > 0 && !self.stopping && self.in_flight.len() < self.options.workers {
+            let Some(key) = self.next_key() else { break };
+            self.evaluate(key, now, effects);
+            left -= 1;
+        }
+        self.open_limited_rules(now);
+        effects.extend(self.reports.drain(..).map(Effect::Report));
+        if self.stopping {
+            return None;
+        }
+        if self.in_flight.len() < self.options.workers && self.queue_has_ready() {
+            return Some(now);
+        }
+        match (self.due.earliest(), self.overdue.earliest()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// A clock that was set back: nothing waits for a moment of the former time.
+    fn tick(&mut self, now: Timestamp) {
+        if now < self.clock {
+            for state in &mut self.states {
+                state.limits.clock_set_back(now);
+            }
+            let until = now.checked_add(PATIENCE).unwrap_or(now);
+            for key in self.awaited.keys() {
+                self.overdue.set(key, Some(until));
+            }
+            for forbidden in self.forbidden.values_mut() {
+                forbidden.until = forbidden.until.min(now);
+            }
+            self.look_at_everything(now);
+        }
+        self.clock = now;
+    }
+
+    fn next_key(&mut self) -> Option<ObjectKey> {
+        let (store, namespaces) = (&self.store, &self.namespace_kind);
+        let settled = store
+            .kind(namespaces)
+            .is_some_and(|k| k.sync != Sync::Pending);
+        self.queue
+            .pop(|kind| settled && store.kind(kind).is_some_and(|k| k.sync == Sync::Synced))
+    }
+
+    pub(super) fn queue_has_ready(&self) -> bool {
+        self.queue.has_ready(|kind| self.is_ready(kind))
+    }
+
+    /// Whether objects of a kind may be evaluated: it is known, and Namespaces are, or never will be.
+    fn is_ready(&self, kind: &GroupKind) -> bool {
+        let known = |kind: &GroupKind| {
+            self.store
+                .kind(kind)
+                .is_some_and(|k| k.sync == Sync::Synced)
+        };
+        let namespaces_settled = self
+            .store
+            .kind(&self.namespace_kind)
+            .is_some_and(|k| k.sync != Sync::Pending);
+        known(kind) && namespaces_settled
+    }
+
+    pub(super) fn look_at_everything(&mut self, now: Timestamp) {
+        let keys: Vec<ObjectKey> = self
+            .store
+            .kinds()
+            .filter(|(kind, _)| !self.rules.for_kind(kind).is_empty())
+            .flat_map(|(kind, objects)| objects.iter().map(|(name, _)| key_of(kind, name)))
+            .collect();
+        for key in keys {
+            self.queue.push(key, now);
+        }
+    }
+}

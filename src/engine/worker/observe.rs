@@ -1,0 +1,192 @@
+//! What the cluster shows, and what is remembered or forgotten because of it.
+
+use super::Engine;
+use crate::engine::store::{Effect as Stored, Sync, key_of, name_of};
+use crate::engine::{Observation, standings};
+use crate::object::{GroupKind, ObjectKey};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+impl Engine {
+    /// Takes what the cluster shows.
+    pub fn observe(&mut self, observation: Observation, now: Timestamp) {
+        match observation {
+            Observation::ListStarted { kind } => self.list_started(&kind),
+            Observation::ListDone { kind } => self.list_done(&kind, now),
+            Observation::Applied { kind, record } => {
+                if !self.options.namespaces.is_empty()
+                    && record
+                        .meta()
+                        .namespace()
+                        .is_some_and(|n| !self.options.namespaces.iter().any(|o| o == n))
+                {
+                    return;
+                }
+                let (name, effect) = self.store.kind_mut(&kind).apply(record);
+                let key = key_of(&kind, &name);
+                match effect {
+                    Stored::Older => return,
+                    Stored::Replaced => {
+                        self.forget(&key, now);
+                        self.release(&key, now);
+                    }
+                    Stored::None | Stored::Changed => self.caught_up(&key, now),
+                }
+                if effect != Stored::None {
+                    self.changed(key, now);
+                }
+            }
+            Observation::Deleted { key, .. } => {
+                self.gone(&key, now);
+                self.release(&key, now);
+            }
+            Observation::Lost { kind, why } => self.lost(&kind, why, now),
+            Observation::Undecodable { kind, reason } => {
+                self.store.kind_mut(&kind).undecodable += 1;
+                tracing::warn!(%kind, %reason, "an object cannot be decoded and is left out");
+            }
+        }
+    }
+
+    /// An object is new or differs from what was known.
+    fn changed(&mut self, key: ObjectKey, now: Timestamp) {
+        if key.kind == self.namespace_kind {
+            self.namespace_changed(&key.name, now);
+        }
+        let syncing = self
+            .store
+            .kind(&key.kind)
+            .is_some_and(|k| k.sync != Sync::Synced || k.is_listing());
+        if syncing {
+            self.store
+                .kind_mut(&key.kind)
+                .set_fresh(&name_of(&key), true);
+        }
+        if !self.rules.for_kind(&key.kind).is_empty() {
+            self.queue.push(key, now);
+        }
+    }
+
+    /// Labels or annotations of a Namespace decide about the objects in it.
+    fn namespace_changed(&mut self, namespace: &Arc<str>, now: Timestamp) {
+        let listed = self.store.kind(&self.namespace_kind);
+        if listed.is_none_or(|k| k.sync == Sync::Pending) {
+            // Nobody has decided on it yet.
+            return;
+        }
+        let mut keys = vec![];
+        for (kind, objects) in self.store.kinds() {
+            if *kind == self.namespace_kind || self.rules.for_kind(kind).is_empty() {
+                continue;
+            }
+            keys.extend(
+                objects
+                    .iter()
+                    .filter(|(n, _)| n.namespace.as_ref() == Some(namespace))
+                    .map(|(n, _)| key_of(kind, n)),
+            );
+        }
+        for key in keys {
+            self.queue.push(key, now);
+        }
+    }
+
+    fn list_done(&mut self, kind: &GroupKind, now: Timestamp) {
+        let gone = self.store.kind_mut(kind).end_list();
+        for (name, entry) in gone {
+            let key = key_of(kind, &name);
+            self.leave_counts(kind, &entry.standings);
+            self.forget(&key, now);
+            self.release(&key, now);
+        }
+        // A list is newer than every write that was answered before it began.
+        let lists = self.store.kind(kind).map_or(0, |k| k.lists());
+        let waiting: Vec<ObjectKey> = self
+            .awaited
+            .iter()
+            .filter(|(k, awaited)| k.kind == *kind && awaited.list != lists)
+            .map(|(k, _)| k.clone())
+            .collect();
+        for key in waiting {
+            self.release(&key, now);
+            self.queue.push(key, now);
+        }
+        self.kinds_changed(now);
+        self.look_at_clock_readers(kind, now);
+    }
+
+    /// CEL that reads `now` has no moment at which it comes out differently: it is evaluated at each list.
+    fn look_at_clock_readers(&mut self, kind: &GroupKind, now: Timestamp) {
+        let rules = Arc::clone(&self.rules);
+        let of_kind = rules.for_kind(kind);
+        if of_kind.iter().any(|index| rules.rules()[*index].reads_now)
+            && let Some(objects) = self.store.kind(kind)
+        {
+            let keys: Vec<ObjectKey> = objects.iter().map(|(n, _)| key_of(kind, n)).collect();
+            for key in keys {
+                self.queue.push(key, now);
+            }
+        }
+    }
+
+    /// An object is gone from the cluster.
+    pub(super) fn gone(&mut self, key: &ObjectKey, now: Timestamp) {
+        if let Some(entry) = self.store.kind_mut(&key.kind).remove(&name_of(key)) {
+            self.leave_counts(&key.kind, &entry.standings);
+        }
+        self.forget(key, now);
+    }
+
+    /// Forgets what was remembered about an object. What rules did to it still counts for their limits.
+    fn forget(&mut self, key: &ObjectKey, _now: Timestamp) {
+        self.due.set(key, None);
+        self.queue.forget(key);
+        self.settled.remove(key);
+        self.refused.remove(key);
+        self.told.remove(key);
+        self.set_findings(key, vec![]);
+        for index in self.rules.for_kind(&key.kind) {
+            self.states[*index].forget(key);
+        }
+    }
+
+    /// Whether the store shows what a write was answered with; if so the key goes on.
+    pub(super) fn caught_up(&mut self, key: &ObjectKey, now: Timestamp) {
+        if self.awaited.is_empty() {
+            return;
+        }
+        let Some(awaited) = self.awaited.get(key) else {
+            return;
+        };
+        let Some(entry) = self.store.get(key) else {
+            return;
+        };
+        if at_or_past(entry.record.meta().resource_version(), &awaited.version) {
+            self.release(key, now);
+            self.queue.push(key.clone(), now);
+        }
+    }
+
+    /// A key no longer waits for its watch.
+    pub(super) fn release(&mut self, key: &ObjectKey, now: Timestamp) {
+        if self.awaited.remove(key).is_some() {
+            self.overdue.set(key, None);
+            self.queue.release(key, now);
+        }
+    }
+
+    /// Takes an object that is gone out of the counts.
+    pub(super) fn leave_counts(&mut self, kind: &GroupKind, standings: &[u8]) {
+        for (position, index) in self.rules.for_kind(kind).iter().enumerate() {
+            self.states[*index].count(standings::get(standings, position), -1);
+        }
+    }
+}
+
+/// Whether a version is at or past another. Versions are numbers since Kubernetes says so; where they are not, only equality is sure.
+pub(super) fn at_or_past(version: &str, other: &str) -> bool {
+    match (version.parse::<u128>(), other.parse::<u128>()) {
+        (Ok(a), Ok(b)) => a >= b,
+        _ => version == other,
+    }
+}

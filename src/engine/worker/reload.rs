@@ -1,0 +1,144 @@
+//! Another rule set takes the place of the one in force.
+
+use super::Engine;
+use super::rules::RuleState;
+use crate::engine::store::{Name, Sync, key_of};
+use crate::engine::{Report, standings};
+use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::expr::NamespaceObject;
+use crate::rule::selector::InScope;
+use crate::rule::set::RuleSet;
+use ahash::{AHashMap, AHashSet};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+impl Engine {
+    /// Puts a rule set in force. Only objects that added or changed rules can concern, or that removed ones did, are looked at again.
+    pub fn load(&mut self, rules: Arc<RuleSet>, now: Timestamp) {
+        let difference = rules.difference(&self.rules);
+        let followed = self.wanted();
+        let older = std::mem::replace(&mut self.rules, rules);
+        let mut states: AHashMap<Arc<str>, RuleState> = older
+            .rules()
+            .iter()
+            .map(|r| r.name.clone())
+            .zip(std::mem::take(&mut self.states))
+            .collect();
+        let same = |name: &Arc<str>| {
+            older
+                .get(name)
+                .is_some_and(|o| self.rules.get(name).is_some_and(|n| n.hash == o.hash))
+        };
+        self.states = self
+            .rules
+            .rules()
+            .iter()
+            .map(|rule| match states.remove(&rule.name) {
+                Some(state) if same(&rule.name) => state,
+                Some(state) => state.changed(),
+                None => RuleState::default(),
+            })
+            .collect();
+        for state in states.into_values() {
+            self.reports
+                .extend(state.conditions.into_iter().map(Report::FindingEnded));
+        }
+        self.forbidden.retain(|(rule, _, _), _| same(rule));
+        let mut keys = vec![];
+        let mut touched: AHashSet<GroupKind> = difference.concerned.iter().cloned().collect();
+        for name in difference.removed.iter().chain(&difference.changed) {
+            if let Some(rule) = older.get(name) {
+                touched.extend(rule.matches.kinds.iter().map(|k| k.kind.clone()));
+            }
+        }
+        let namespaces: AHashMap<Arc<str>, Record> = match self.store.kind(&self.namespace_kind) {
+            Some(kind) => kind
+                .iter()
+                .map(|(n, e)| (n.name.clone(), e.record.clone()))
+                .collect(),
+            None => AHashMap::new(),
+        };
+        for kind in &touched {
+            let before = older.for_kind(kind);
+            let after = self.rules.for_kind(kind);
+            // Where each rule of the kind stood before, if it is the same rule.
+            let stood: Vec<Option<usize>> = after
+                .iter()
+                .map(|index| {
+                    let name = &self.rules.rules()[*index].name;
+                    if !same(name) {
+                        return None;
+                    }
+                    before
+                        .iter()
+                        .position(|old| older.rules()[*old].name == *name)
+                })
+                .collect();
+            let went: Vec<usize> = (0..before.len())
+                .filter(|p| !stood.contains(&Some(*p)))
+                .collect();
+            let Some(objects) = self
+                .store
+                .kinds_mut()
+                .find(|(k, _)| *k == kind)
+                .map(|(_, o)| o)
+            else {
+                continue;
+            };
+            let mut fresh: Vec<Name> = vec![];
+            for (name, entry) in objects.iter_mut() {
+                let old = std::mem::take(&mut entry.standings);
+                let mut concerned = went
+                    .iter()
+                    .any(|p| standings::get(&old, *p) > standings::IN_SCOPE);
+                for (position, from) in stood.iter().enumerate() {
+                    match from {
+                        Some(from) => standings::set(
+                            &mut entry.standings,
+                            after.len(),
+                            position,
+                            standings::get(&old, *from),
+                        ),
+                        None if !concerned => {
+                            let rule = &self.rules.rules()[after[position]];
+                            let namespace =
+                                name.namespace.as_ref().map_or(NamespaceObject::None, |n| {
+                                    namespaces.get(n).map_or(NamespaceObject::Unknown, |r| {
+                                        NamespaceObject::Known(r.root())
+                                    })
+                                });
+                            concerned =
+                                rule.matches.covers(entry.record.meta(), namespace) != InScope::No;
+                        }
+                        None => {}
+                    }
+                }
+                if concerned {
+                    fresh.push(name.clone());
+                }
+            }
+            for name in fresh {
+                objects.set_fresh(&name, true);
+                keys.push(key_of(kind, &name));
+            }
+        }
+        for key in keys {
+            self.settled.remove(&key);
+            self.refused.remove(&key);
+            self.queue.push(key, now);
+        }
+        let wanted = self.wanted();
+        for kind in &wanted {
+            let before = followed.iter().find(|f| f.kind == kind.kind);
+            // Followed at another version, or so far without what is beside metadata: what is stored is not what rules read.
+            if before.is_some_and(|b| {
+                b.version != kind.version || (b.metadata_only && !kind.metadata_only)
+            }) {
+                self.store.kind_mut(&kind.kind).sync = Sync::Pending;
+            }
+        }
+        self.store
+            .retain(|kind| wanted.iter().any(|w| w.kind == *kind));
+        self.review_readiness();
+    }
+}
