@@ -66,6 +66,12 @@ pub enum Command {
         ordain test rules/jobs/tests/finished-jobs.yaml -o json\n\n\
         Exit code: 0 all pass, 1 some fail, 2 wrong usage.")]
     Test(TestSettings),
+    /// Ask a running daemon whether it is ready
+    #[command(after_help = "Examples:\n  \
+        ordain ready                                        the daemon on this machine\n  \
+        ordain ready ordain.ordain-system:9464 --timeout 60s   through its Service; waits up to a minute\n\n\
+        Exit code: 0 ready, 1 not ready, 3 no answer, 2 wrong usage.")]
+    Ready(ReadySettings),
     /// Print the completion script of a shell
     #[command(after_help = "Examples:\n  \
         ordain completions bash > /etc/bash_completion.d/ordain\n  \
@@ -300,6 +306,30 @@ pub struct TestSettings {
     pub output: OutputOptions,
 }
 
+/// `ordain ready`
+#[derive(Args, Clone, Debug)]
+pub struct ReadySettings {
+    /// Where it listens: HOST:PORT
+    #[arg(value_name = "ADDRESS", default_value = "127.0.0.1:9464", value_parser = host_and_port)]
+    pub address: String,
+    /// How long to wait for it to become ready: `30s`, `2m`
+    #[arg(long, value_name = "TIME", env = "ORDAIN_TIMEOUT", default_value = "0s", value_parser = timeout)]
+    pub timeout: std::time::Duration,
+}
+
+fn timeout(text: &str) -> Result<std::time::Duration, String> {
+    crate::object::duration::parse(text)
+}
+
+fn host_and_port(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("write HOST:PORT, for example 127.0.0.1:9464".into()),
+    }
+}
+
 /// `ordain run`
 #[derive(Args, Clone, Debug)]
 pub struct RunSettings {
@@ -418,6 +448,8 @@ mod tests {
             &["ordain", "check"],
             &["ordain"],
             &["ordain", "plan", "--now", "tomorrow"],
+            &["ordain", "ready", "localhost"],
+            &["ordain", "ready", "--timeout", "soon"],
         ] {
             let error = Arguments::try_parse_from(wrong).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong:?}: {error}");

@@ -3,6 +3,7 @@
 mod check;
 mod output;
 mod plan;
+mod ready;
 mod run;
 mod tally;
 mod test;
@@ -32,6 +33,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Command::Plan(settings) => plan::run(&settings),
         Command::Test(settings) => test::run(&settings),
         Command::Run(settings) => run::run(&settings),
+        Command::Ready(settings) => ready::run(&settings),
         Command::Completions { shell } => {
             let mut script = vec![];
             clap_complete::generate(shell, &mut Arguments::command(), "ordain", &mut script);

@@ -4,6 +4,7 @@ mod check;
 mod daemon;
 mod once;
 mod plan;
+mod ready;
 mod rule_tests;
 mod usage;
 
@@ -178,6 +179,11 @@ impl Running {
             log,
             address,
         }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Waits until standard output contains a text so many times.

@@ -48,7 +48,7 @@ fn wrong_usage_exits_with_2_and_says_what_is_wrong() {
 #[test]
 fn help_teaches_each_command_with_an_example() {
     let dir = folder(&[]);
-    for command in ["run", "check", "plan", "test", "completions"] {
+    for command in ["run", "check", "plan", "test", "ready", "completions"] {
         let ran = ordain(dir.path(), &[command, "--help"]);
         assert_eq!(ran.code, 0);
         assert!(ran.out.contains("Examples:\n  ordain "), "{}", ran.out);
