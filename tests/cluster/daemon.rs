@@ -1,6 +1,6 @@
 //! The daemon as a process, with rules and a kubeconfig, watched through its log and `/status`.
 
-use crate::control_plane::{free_port, spawn};
+use crate::control_plane::processes::{free_port, spawn};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Child;

@@ -200,7 +200,7 @@ async fn only_the_namespaces_asked_for_are_listed_under_rights_in_those() {
         namespace(&admin, "b").await,
         namespace(&admin, "c").await,
     );
-    let token = token_for(&admin, &a, &[&a, &b]).await;
+    account_for(&admin, &a, &[&a, &b]).await;
     for ns in [&a, &b, &c] {
         Api::<ConfigMap>::namespaced(admin.clone(), ns)
             .create(&PostParams::default(), &map("here"))
@@ -208,7 +208,9 @@ async fn only_the_namespaces_asked_for_are_listed_under_rights_in_those() {
             .unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
-    let kubeconfig = plane.kubeconfig_for_token(&token, folder.path());
+    let kubeconfig = plane
+        .kubeconfig_for_account(&a, "ordain", folder.path())
+        .await;
 
     let mut everywhere = Seen::connect(kubeconfig.clone(), &[]).await;
     everywhere.follow("", "v1", "ConfigMap", false);
@@ -233,9 +235,8 @@ async fn only_the_namespaces_asked_for_are_listed_under_rights_in_those() {
     assert!(seen.has(&c, &[]));
 }
 
-/// A token of a ServiceAccount that may read and patch ConfigMaps in these namespaces.
-pub async fn token_for(admin: &kube::Client, home: &str, namespaces: &[&str]) -> String {
-    use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+/// A ServiceAccount `ordain` in `home`, which may read and patch ConfigMaps in these namespaces.
+pub async fn account_for(admin: &kube::Client, home: &str, namespaces: &[&str]) {
     use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
     let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), home);
     let account = ServiceAccount {
@@ -266,15 +267,6 @@ pub async fn token_for(admin: &kube::Client, home: &str, namespaces: &[&str]) ->
             .await
             .unwrap();
     }
-    let request = TokenRequest {
-        spec: Some(TokenRequestSpec::default()),
-        ..Default::default()
-    };
-    let answer = accounts
-        .create_token_request("ordain", &PostParams::default(), &request)
-        .await
-        .unwrap();
-    answer.status.unwrap().token.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use crate::control_plane::audit::Request;
 use crate::control_plane::{Plane, shared};
 use crate::daemon::{Daemon, until};
 use crate::proxy::{Proxy, Purpose};
-use crate::watch::{map, namespace, token_for};
+use crate::watch::{account_for, map, namespace};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
@@ -426,11 +426,13 @@ async fn rights_in_two_namespaces_are_enough_and_a_forbidden_kind_stops_only_its
     let admin = plane.client().await;
     let (prefix, namespaces) = namespaces(&admin, "rights", 3).await;
     let (a, b, c) = (&namespaces[0], &namespaces[1], &namespaces[2]);
-    let token = token_for(&admin, a, &[a, b]).await;
+    account_for(&admin, a, &[a, b]).await;
     let maps = names(&namespaces, 3);
     create_all(&admin, &maps).await;
     let folder = tempfile::tempdir().unwrap();
-    let kubeconfig = plane.kubeconfig_for_token(&token, folder.path());
+    let kubeconfig = plane
+        .kubeconfig_for_account(a, "ordain", folder.path())
+        .await;
     let secrets = "---
 apiVersion: ordain.dev/v1alpha1
 kind: Rule

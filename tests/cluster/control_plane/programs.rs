@@ -9,27 +9,50 @@ use std::time::Instant;
 /// Makes kube-apiserver say which version it is.
 const VERSION_FLAGS: &str = "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37";
 
-/// (program, module folder, package, linker flags)
-const PROGRAMS: [(&str, &str, &str, &str); 4] = [
-    ("etcd", "kubernetes", "go.etcd.io/etcd/server/v3", "-s -w"),
-    (
-        "kube-apiserver",
-        "kubernetes",
-        "k8s.io/kubernetes/cmd/kube-apiserver",
-        VERSION_FLAGS,
-    ),
-    (
+/// A program that can be built.
+struct Source {
+    name: &'static str,
+    /// A folder of `tests/control-plane`.
+    module: &'static str,
+    package: &'static str,
+    linker_flags: &'static str,
+}
+
+const fn of_kubernetes(name: &'static str, package: &'static str) -> Source {
+    Source {
+        name,
+        module: "kubernetes",
+        package,
+        linker_flags: VERSION_FLAGS,
+    }
+}
+
+const SOURCES: [Source; 7] = [
+    Source {
+        name: "etcd",
+        module: "kubernetes",
+        package: "go.etcd.io/etcd/server/v3",
+        linker_flags: "-s -w",
+    },
+    of_kubernetes("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    of_kubernetes(
         "kube-controller-manager",
-        "kubernetes",
         "k8s.io/kubernetes/cmd/kube-controller-manager",
-        VERSION_FLAGS,
     ),
-    (
-        "kubectl",
-        "kubernetes",
-        "k8s.io/kubernetes/cmd/kubectl",
-        VERSION_FLAGS,
-    ),
+    of_kubernetes("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+    of_kubernetes("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+    Source {
+        name: "kwok",
+        module: "kwok-helm",
+        package: "sigs.k8s.io/kwok/cmd/kwok",
+        linker_flags: "-s -w",
+    },
+    Source {
+        name: "helm",
+        module: "kwok-helm",
+        package: "helm.sh/helm/v4/cmd/helm",
+        linker_flags: "-s -w",
+    },
 ];
 
 /// The test harness captures what is printed with macros; builds of minutes must be seen.
@@ -64,9 +87,9 @@ fn cache(folder: &str) -> PathBuf {
 
 /// The path of a program; built if it is nowhere.
 pub fn program(name: &str) -> PathBuf {
-    let (_, folder, package, flags) = PROGRAMS
+    let source = SOURCES
         .iter()
-        .find(|p| p.0 == name)
+        .find(|s| s.name == name)
         .expect("a program of the control plane");
     if let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS") {
         let found = Path::new(&assets).join(name);
@@ -74,7 +97,33 @@ pub fn program(name: &str) -> PathBuf {
             return found;
         }
     }
-    let cache = cache(folder);
+    cached(source.module, name, |target| build(source, target))
+}
+
+/// kwok's own description of how Nodes and Pods come to life, at once: a file of Stages.
+pub fn kwok_stages() -> PathBuf {
+    cached("kwok-helm", "kwok-stages.yaml", |target| {
+        let kwok = module_folder("kwok-helm", "sigs.k8s.io/kwok");
+        let stages = ["node", "pod"].map(|of| kwok.join("kustomize/stage").join(of).join("fast"));
+        let mut files: Vec<PathBuf> = stages
+            .iter()
+            .flat_map(|folder| fs::read_dir(folder).expect("kwok brings its stages"))
+            .map(|entry| entry.expect("the module can be read").path())
+            .filter(|path| path.file_name() != Some("kustomization.yaml".as_ref()))
+            .filter(|path| path.extension() == Some("yaml".as_ref()))
+            .collect();
+        files.sort();
+        let texts = files
+            .iter()
+            .map(|path| fs::read_to_string(path).expect("the module can be read"));
+        fs::write(target, texts.collect::<Vec<_>>().join("\n---\n"))
+            .expect("the cache folder can be written");
+    })
+}
+
+/// A file of the cache; made if it is not there.
+fn cached(module: &str, name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    let cache = cache(module);
     let target = cache.join(name);
     if target.is_file() {
         return target;
@@ -83,39 +132,62 @@ pub fn program(name: &str) -> PathBuf {
     let lock = fs::File::create(cache.join("lock")).expect("the cache folder can be written");
     lock.lock().expect("the cache can be locked");
     if !target.is_file() {
-        build(name, folder, package, flags, &target);
+        // Made beside its place and moved: what was interrupted leaves nothing that looks finished.
+        let unfinished = cache.join(format!("{name}.unfinished"));
+        make(&unfinished);
+        fs::rename(&unfinished, &target).expect("the finished file can be moved");
     }
     target
 }
 
-fn build(name: &str, folder: &str, package: &str, flags: &str, target: &Path) {
+/// The go command in the folder of a module, which it does not change.
+fn go(module: &str, wanted: &str) -> Command {
     if Command::new("go").arg("version").output().is_err() {
         panic!(
-            "the cluster tests need Go 1.26 to build {name}: install it from your distribution or go.dev, or point KUBEBUILDER_ASSETS at ready programs"
+            "the cluster tests need Go 1.26 to build {wanted}: install it from your distribution or go.dev, or point KUBEBUILDER_ASSETS at ready programs"
         );
     }
+    let mut command = Command::new("go");
+    command
+        .current_dir(self::module(module))
+        .env("GOFLAGS", "-mod=readonly")
+        .env("GOWORK", "off");
+    command
+}
+
+fn build(source: &Source, target: &Path) {
+    let name = source.name;
+    let mut go = go(source.module, name);
     say(&format!(
         "building {name} from Go modules (once; kube-apiserver takes about five minutes)"
     ));
     let started = Instant::now();
-    // Built beside its place and moved: a build that was interrupted leaves nothing that looks finished.
-    let unfinished = target.with_extension("unfinished");
-    let status = Command::new("go")
-        .args(["build", "-ldflags", flags, "-o"])
-        .arg(&unfinished)
-        .arg(package)
-        .current_dir(module(folder))
-        .env("GOFLAGS", "-mod=mod")
-        .env("GOWORK", "off")
+    let status = go
+        .args(["build", "-ldflags", source.linker_flags, "-o"])
+        .args([target.as_os_str(), source.package.as_ref()])
         .status()
         .expect("go runs");
     assert!(
         status.success(),
         "go could not build {name}: its own message stands above"
     );
-    fs::rename(&unfinished, target).expect("the finished program can be moved");
     say(&format!(
         "built {name} in {} s",
         started.elapsed().as_secs()
     ));
+}
+
+/// Where Go keeps the files of a dependency of one of our modules; downloaded if need be.
+fn module_folder(module: &str, dependency: &str) -> PathBuf {
+    let output = go(module, dependency)
+        .args(["mod", "download", "-json", dependency])
+        .output()
+        .expect("go runs");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
+        panic!(
+            "go could not download {dependency}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    PathBuf::from(told["Dir"].as_str().expect("go tells the folder"))
 }
