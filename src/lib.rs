@@ -17,6 +17,7 @@
 //! | [`rule`] | pure | what a rule is: text → tree with positions → compiled [`rule::Rule`], with every problem |
 //! | [`object`] | pure | keys, the compact record, quantities, durations, images, differences |
 //! | [`decide`] | pure | the heart: rules and one object → what is to be done |
+//! | [`rights`] | pure | rules → the least rights that they need, as Roles and bindings |
 //! | [`engine`] | no I/O | the controller loop as a state machine: store, queue, due moments, requests and answers |
 //! | [`cluster`] | I/O | a real API server; the only user of kube |
 //! | [`manifests`] | I/O | the cluster that is a folder, in memory |
@@ -36,6 +37,7 @@ pub mod engine;
 pub mod manifests;
 pub mod object;
 pub mod observe;
+pub mod rights;
 pub mod rule;
 pub mod rule_test;
 pub mod rules_dir;

@@ -20,6 +20,7 @@ use std::path::PathBuf;
         ordain check rules                                                         is every rule file well-formed?\n  \
         ordain plan --rules rules                                                  what would be changed now?\n  \
         ordain test rules                                                          run the rules' tests\n  \
+        ordain rbac --rules rules                                                  which rights do the rules need?\n  \
         ordain run --rules rules                                                   the daemon\n\n\
         Every option has an environment variable of the same name: ORDAIN_RULES, ORDAIN_LOG_LEVEL, …",
     disable_help_subcommand = true,
@@ -60,6 +61,29 @@ pub enum Command {
         ordain plan --manifests cluster --now 2026-03-01T00:00:00Z\n\n\
         Exit code: 0 nothing to change, 1 changes, 3 could not tell, 2 wrong usage.")]
     Plan(PlanSettings),
+    /// Print the least rights that the rules need, as Roles and bindings
+    #[command(
+        after_help = "Examples:\n  \
+        ordain rbac --rules rules | kubectl apply -f -              a ClusterRole, and a Role in the daemon's own namespace\n  \
+        ordain rbac --rules rules --namespace shop --namespace bar  Roles in these namespaces alone\n  \
+        ordain rbac --rules rules --check                           what does the current identity lack, and for which rule?\n  \
+        ordain rbac --rules rules --manifests crds                  kinds of the CustomResourceDefinitions there are known too\n\n\
+        Exit code: 0 printed, or nothing is missing; 1 problems in rules, or rights are missing; 3 the server did not answer; \
+        2 wrong usage.",
+        after_long_help = "Rules in Audit get what they would need in Enforce: going from one to the other is an edit of a rule, and \
+        should not need a cluster administrator. `--audit-only` grants no verb that writes objects; rules that are Off get nothing. \
+        Each line says which rules need it.\n\n\
+        Plural names come from the built-in kinds, from CustomResourceDefinitions among --manifests, or, if --kubeconfig or \
+        --context is given, or with --check, from the cluster.\n\n\
+        Examples:\n  \
+        ordain rbac --rules rules | kubectl apply -f -              a ClusterRole, and a Role in the daemon's own namespace\n  \
+        ordain rbac --rules rules --namespace shop --namespace bar  Roles in these namespaces alone\n  \
+        ordain rbac --rules rules --check                           what does the current identity lack, and for which rule?\n  \
+        ordain rbac --rules rules --manifests crds                  kinds of the CustomResourceDefinitions there are known too\n\n\
+        Exit code: 0 printed, or nothing is missing; 1 problems in rules, or rights are missing; 3 the server did not answer; \
+        2 wrong usage."
+    )]
+    Rbac(RbacSettings),
     /// Run every RuleTest found
     #[command(after_help = "Examples:\n  \
         ordain test rules\n  \
@@ -276,6 +300,59 @@ pub struct PlanSettings {
     pub log: LogOptions,
 }
 
+/// `ordain rbac`
+#[derive(Args, Clone, Debug)]
+pub struct RbacSettings {
+    /// Which rules.
+    #[command(flatten)]
+    pub rules: RuleOptions,
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterOptions,
+    /// Compare with what the current identity has, and name what is missing for which rule
+    #[arg(long, env = "ORDAIN_CHECK", conflicts_with = "manifests", value_parser = clap::builder::BoolishValueParser::new())]
+    pub check: bool,
+    /// Only what a daemon needs that changes nothing (`run --audit-only`)
+    #[arg(long, env = "ORDAIN_AUDIT_ONLY", value_parser = clap::builder::BoolishValueParser::new())]
+    pub audit_only: bool,
+    /// Name of each ClusterRole, Role and binding
+    #[arg(long, value_name = "NAME", env = "ORDAIN_NAME", default_value = "ordain", value_parser = object_name)]
+    pub name: String,
+    /// The ServiceAccount that gets the rights, in the daemon's own namespace
+    #[arg(long, value_name = "NAME", env = "ORDAIN_SERVICE_ACCOUNT", default_value = "ordain", value_parser = object_name)]
+    pub service_account: String,
+    /// The daemon's own namespace
+    #[arg(
+        long,
+        value_name = "NS",
+        env = "ORDAIN_STATE_NAMESPACE",
+        default_value = "ordain-system",
+        value_parser = object_name
+    )]
+    pub state_namespace: String,
+    /// The Lease by which one of several replicas is the one that acts
+    #[arg(long, value_name = "NAME", env = "ORDAIN_LEASE_NAME", default_value = crate::rights::DEFAULT_LEASE, value_parser = object_name)]
+    pub lease_name: String,
+}
+
+/// The name of an object as Kubernetes takes it for most kinds: a DNS subdomain.
+///
+/// # Errors
+/// Anything else, with what a name may be.
+pub fn object_name(text: &str) -> Result<String, String> {
+    let good = |label: &str| {
+        let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !label.is_empty()
+            && label.chars().all(inside)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() <= 253 && text.split('.').all(good) {
+        return Ok(text.to_owned());
+    }
+    Err("a name is made of a-z, 0-9, `-` and `.`, begins and ends with a letter or digit, and has at most 253 characters".into())
+}
+
 /// `ordain test`
 #[derive(Args, Clone, Debug)]
 pub struct TestSettings {
@@ -450,6 +527,9 @@ mod tests {
             &["ordain", "plan", "--now", "tomorrow"],
             &["ordain", "ready", "localhost"],
             &["ordain", "ready", "--timeout", "soon"],
+            &["ordain", "rbac", "--name", "Ordain"],
+            &["ordain", "rbac", "--service-account", "a b"],
+            &["ordain", "rbac", "--check", "--manifests", "x"],
         ] {
             let error = Arguments::try_parse_from(wrong).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong:?}: {error}");

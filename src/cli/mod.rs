@@ -3,6 +3,7 @@
 mod check;
 mod output;
 mod plan;
+mod rbac;
 mod ready;
 mod run;
 mod tally;
@@ -15,11 +16,11 @@ use clap::CommandFactory;
 pub mod exit {
     /// Done, or good, or nothing to do.
     pub const DONE: u8 = 0;
-    /// `check`: problems; `plan`: changes; `test`: some fail.
+    /// `check`: problems; `plan`: changes; `test`: some fail; `rbac`: problems, or rights that are missing.
     pub const FOUND: u8 = 1;
     /// Wrong usage.
     pub const USAGE: u8 = 2;
-    /// `plan`: could not tell; `run --once`: something was refused, stopped or undecided.
+    /// `plan`: could not tell; `run --once`: something was refused, stopped or undecided; `rbac --check`: the server did not answer.
     pub const COULD_NOT_TELL: u8 = 3;
 }
 
@@ -32,6 +33,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Command::Check(settings) => check::run(&settings),
         Command::Plan(settings) => plan::run(&settings),
         Command::Test(settings) => test::run(&settings),
+        Command::Rbac(settings) => rbac::run(&settings),
         Command::Run(settings) => run::run(&settings),
         Command::Ready(settings) => ready::run(&settings),
         Command::Completions { shell } => {

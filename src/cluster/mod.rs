@@ -6,6 +6,7 @@ pub mod discovery;
 pub mod fault;
 pub mod frames;
 mod requests;
+pub mod rights;
 mod watch;
 
 use crate::decide::Write;

@@ -50,14 +50,23 @@ pub async fn get(client: &kube::Client, path: &str) -> anyhow::Result<Bytes> {
     let request = Request::get(path)
         .header(header::ACCEPT, "application/json")
         .body(vec![])?;
-    let answer = tokio::time::timeout(READ_TIMEOUT, send(client, request))
-        .await
-        .map_err(|_| anyhow::anyhow!("GET {path}: no answer within {} s", READ_TIMEOUT.as_secs()))?
-        .map_err(|e| anyhow::anyhow!("GET {path}: {}", fault::transport_message(&e)))?;
+    let answer = whole(client, request).await?;
     anyhow::ensure!(
         answer.status.is_success(),
         "GET {path}: the server answered {}",
         answer.status
     );
     Ok(answer.body)
+}
+
+/// As [`send`], bounded in time.
+///
+/// # Errors
+/// No answer in time, told shortly.
+pub async fn whole(client: &kube::Client, request: Request<Vec<u8>>) -> anyhow::Result<Answer> {
+    let what = format!("{} {}", request.method(), request.uri().path());
+    tokio::time::timeout(READ_TIMEOUT, send(client, request))
+        .await
+        .map_err(|_| anyhow::anyhow!("{what}: no answer within {} s", READ_TIMEOUT.as_secs()))?
+        .map_err(|e| anyhow::anyhow!("{what}: {}", fault::transport_message(&e)))
 }

@@ -62,6 +62,7 @@ fn pure_folders_do_no_io_and_know_no_clock() {
         "src/object",
         "src/decide",
         "src/engine",
+        "src/rights",
     ] {
         assert_eq!(
             mentions(folder, &words),

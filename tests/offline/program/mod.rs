@@ -4,6 +4,7 @@ mod check;
 mod daemon;
 mod once;
 mod plan;
+mod rbac;
 mod ready;
 mod rule_tests;
 mod usage;

@@ -48,7 +48,15 @@ fn wrong_usage_exits_with_2_and_says_what_is_wrong() {
 #[test]
 fn help_teaches_each_command_with_an_example() {
     let dir = folder(&[]);
-    for command in ["run", "check", "plan", "test", "ready", "completions"] {
+    for command in [
+        "run",
+        "check",
+        "plan",
+        "test",
+        "rbac",
+        "ready",
+        "completions",
+    ] {
         let ran = ordain(dir.path(), &[command, "--help"]);
         assert_eq!(ran.code, 0);
         assert!(ran.out.contains("Examples:\n  ordain "), "{}", ran.out);
@@ -64,7 +72,9 @@ fn completions_are_made_for_shells() {
     for shell in ["bash", "zsh", "fish"] {
         let ran = ordain(dir.path(), &["completions", shell]);
         assert_eq!(ran.code, 0);
-        assert!(ran.out.contains("write-manifests"), "{shell}");
+        for word in ["write-manifests", "service-account"] {
+            assert!(ran.out.contains(word), "{shell}: {word}");
+        }
     }
 }
 

@@ -1,0 +1,293 @@
+//! The least rights that rules need: from a rule set to grants, each with the rules that need it.
+//!
+//! PURE. `own` what the daemon itself needs · `manifest` grants as Roles and bindings.
+//!
+//! What is granted is what `cluster/` asks for: a list and a watch of every kind that is read; a `get` where a write may have an unknown outcome;
+//! the verbs of the steps. Discovery and OpenAPI are open to every identity (ClusterRole `system:discovery`) and so are questions about one's own
+//! rights (`system:basic-user`); neither is granted again.
+
+pub mod manifest;
+mod own;
+#[cfg(test)]
+mod tests;
+
+pub use own::{DEFAULT_LEASE, Own};
+
+use crate::object::{GroupKind, Gvk};
+use crate::rule::set::RuleSet;
+use crate::rule::{Action, Mode, ResolvedKind};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// A verb of RBAC, in the order in which they are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RbacVerb {
+    /// One object.
+    Get,
+    /// All objects.
+    List,
+    /// Their changes.
+    Watch,
+    /// A new object.
+    Create,
+    /// The whole object.
+    Update,
+    /// Parts of an object.
+    Patch,
+    /// One object.
+    Delete,
+}
+
+impl RbacVerb {
+    /// As RBAC writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RbacVerb::Get => "get",
+            RbacVerb::List => "list",
+            RbacVerb::Watch => "watch",
+            RbacVerb::Create => "create",
+            RbacVerb::Update => "update",
+            RbacVerb::Patch => "patch",
+            RbacVerb::Delete => "delete",
+        }
+    }
+}
+
+/// Where a grant holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In the whole cluster: a ClusterRole.
+    Cluster,
+    /// In one namespace: a Role.
+    Namespace(Arc<str>),
+}
+
+/// What may be done: one verb on one resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// Where.
+    pub place: Place,
+    /// API group, empty for the core group.
+    pub group: Arc<str>,
+    /// The plural, with its subresource: `pods`, `pods/status`.
+    pub resource: String,
+    /// Only the object of this name.
+    pub name: Option<Arc<str>>,
+    /// The verb.
+    pub verb: RbacVerb,
+}
+
+/// Who needs a right.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The daemon itself, with or without rules; in words.
+    Daemon(&'static str),
+    /// These rules, by name.
+    Rules(BTreeSet<Arc<str>>),
+}
+
+/// A right and who needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What may be done.
+    pub right: Right,
+    /// Who needs it.
+    pub reason: Reason,
+}
+
+/// Everything that a rule set needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Sorted by place, group, resource, name and verb; each right once.
+    pub grants: Vec<Grant>,
+    /// Kinds that a rule is about and that Roles in some namespaces cannot reach, as cluster-scoped ones; sorted.
+    pub out_of_reach: Vec<(Arc<str>, GroupKind)>,
+}
+
+/// A kind whose plural nobody knows: RBAC speaks in plurals.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("rule `{rule}` is about {kind}, and no schema tells its plural name, which RBAC needs")]
+pub struct UnknownPlural {
+    /// The first rule that names it.
+    pub rule: Arc<str>,
+    /// The kind.
+    pub kind: Gvk,
+}
+
+/// What to grant.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The namespaces that are looked at; empty: the whole cluster.
+    pub namespaces: Vec<Arc<str>>,
+    /// Only what a daemon needs that changes nothing (`run --audit-only`).
+    pub read_only: bool,
+    /// What the daemon itself needs.
+    pub own: Own,
+}
+
+/// The rights that the rules of a set need, whatever their mode is: going from Audit to Enforce is an edit of a rule, and no change of rights.
+/// Rules that are `Off` need none.
+///
+/// # Errors
+/// Every kind whose plural the set's schema does not know.
+pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>> {
+    let mut needed = Needed::default();
+    let mut unknown: Vec<UnknownPlural> = vec![];
+    let mut out_of_reach = BTreeSet::new();
+    for rule in set.rules().iter().filter(|r| r.mode != Mode::Off) {
+        for kind in &rule.matches.kinds {
+            let gvk = gvk(kind);
+            let Some(schema) = set.schema().kind_at(&gvk) else {
+                if unknown.iter().all(|u| u.kind != gvk) {
+                    unknown.push(UnknownPlural {
+                        rule: rule.name.clone(),
+                        kind: gvk,
+                    });
+                }
+                continue;
+            };
+            if !schema.namespaced && !scope.namespaces.is_empty() {
+                out_of_reach.insert((rule.name.clone(), kind.kind.clone()));
+                continue;
+            }
+            for (subresource, verb) in verbs(&rule.steps, scope.read_only) {
+                let resource = match subresource {
+                    Some(subresource) => format!("{}/{subresource}", schema.plural),
+                    None => schema.plural.to_string(),
+                };
+                needed.add(scope, &gvk.group, resource, verb, &rule.name);
+            }
+        }
+        if scope.namespaces.is_empty() {
+            // Their annotations can tell any rule to leave what is in them alone.
+            for verb in [RbacVerb::List, RbacVerb::Watch] {
+                needed.add(scope, &"".into(), "namespaces".into(), verb, &rule.name);
+            }
+        }
+    }
+    if !unknown.is_empty() {
+        return Err(unknown);
+    }
+    let mut grants = needed.grants();
+    for own in scope.own.grants(scope) {
+        // What a rule needs too is the rule's.
+        if grants.iter().all(|g| g.right != own.right) {
+            grants.push(own);
+        }
+    }
+    grants.sort_by(|a, b| a.right.cmp(&b.right));
+    Ok(Rights {
+        grants,
+        out_of_reach: out_of_reach.into_iter().collect(),
+    })
+}
+
+fn gvk(kind: &ResolvedKind) -> Gvk {
+    Gvk {
+        group: kind.kind.group.clone(),
+        version: kind.version.clone(),
+        kind: kind.kind.kind.clone(),
+    }
+}
+
+/// What a rule's steps do to their subjects: subresource and verb.
+fn verbs(
+    steps: &[crate::rule::Step],
+    read_only: bool,
+) -> BTreeSet<(Option<&'static str>, RbacVerb)> {
+    let mut verbs = BTreeSet::from([(None, RbacVerb::List), (None, RbacVerb::Watch)]);
+    if read_only {
+        return verbs;
+    }
+    for step in steps {
+        let write = match &step.action {
+            Action::Patch { status: false, .. } => (None, RbacVerb::Patch),
+            Action::Patch { status: true, .. } => (Some("status"), RbacVerb::Patch),
+            Action::Delete { .. } => (None, RbacVerb::Delete),
+            Action::Warn { .. } => continue,
+        };
+        // A write whose answer is lost is followed by a look at what became of it.
+        verbs.extend([write, (None, RbacVerb::Get)]);
+    }
+    verbs
+}
+
+/// Rights with the rules that need them.
+#[derive(Default)]
+struct Needed(BTreeMap<Right, BTreeSet<Arc<str>>>);
+
+impl Needed {
+    fn add(
+        &mut self,
+        scope: &Scope,
+        group: &Arc<str>,
+        resource: String,
+        verb: RbacVerb,
+        rule: &Arc<str>,
+    ) {
+        for place in scope.places() {
+            let right = Right {
+                place,
+                group: group.clone(),
+                resource: resource.clone(),
+                name: None,
+                verb,
+            };
+            self.0.entry(right).or_default().insert(rule.clone());
+        }
+    }
+
+    fn grants(self) -> Vec<Grant> {
+        let grants = self.0.into_iter().map(|(right, rules)| Grant {
+            right,
+            reason: Reason::Rules(rules),
+        });
+        grants.collect()
+    }
+}
+
+impl Scope {
+    /// Where subjects of rules are.
+    fn places(&self) -> Vec<Place> {
+        if self.namespaces.is_empty() {
+            return vec![Place::Cluster];
+        }
+        self.namespaces
+            .iter()
+            .cloned()
+            .map(Place::Namespace)
+            .collect()
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb.as_str(), self.resource)?;
+        if !self.group.is_empty() {
+            write!(f, " of {}", self.group)?;
+        }
+        if let Some(name) = &self.name {
+            write!(f, " `{name}`")?;
+        }
+        match &self.place {
+            Place::Cluster => f.write_str(" in the whole cluster"),
+            Place::Namespace(namespace) => write!(f, " in namespace {namespace}"),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Daemon(what) => write!(f, "the daemon itself: {what}"),
+            Reason::Rules(rules) => {
+                f.write_str(if rules.len() == 1 { "rule " } else { "rules " })?;
+                for (n, rule) in rules.iter().enumerate() {
+                    write!(f, "{}{rule}", if n == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

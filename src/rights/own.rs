@@ -1,0 +1,55 @@
+//! What the daemon itself needs, whatever its rules are.
+
+use super::{Grant, Place, RbacVerb, Reason, Right, Scope};
+use std::sync::Arc;
+
+/// The Lease that replicas compete for, if no other is named.
+pub const DEFAULT_LEASE: &str = "ordain";
+
+/// Names of what the daemon keeps for itself.
+#[derive(Clone, Debug)]
+pub struct Own {
+    /// The daemon's own namespace.
+    pub state_namespace: Arc<str>,
+    /// The Lease that its replicas compete for.
+    pub lease: Arc<str>,
+}
+
+const KINDS: &str = "kinds that come and go";
+const LEASE: &str = "one of its replicas acts, the others wait";
+
+impl Own {
+    pub(super) fn grants(&self, scope: &Scope) -> Vec<Grant> {
+        let mut grants = vec![];
+        let mut add = |place: &Place,
+                       (group, resource): (&str, &str),
+                       name: Option<&Arc<str>>,
+                       verbs: &[RbacVerb],
+                       why| {
+            grants.extend(verbs.iter().map(|verb| Grant {
+                right: Right {
+                    place: place.clone(),
+                    group: group.into(),
+                    resource: resource.to_owned(),
+                    name: name.cloned(),
+                    verb: *verb,
+                },
+                reason: Reason::Daemon(why),
+            }));
+        };
+        if scope.namespaces.is_empty() {
+            let follow = [RbacVerb::List, RbacVerb::Watch];
+            let crds = ("apiextensions.k8s.io", "customresourcedefinitions");
+            add(&Place::Cluster, crds, None, &follow, KINDS);
+            let services = ("apiregistration.k8s.io", "apiservices");
+            add(&Place::Cluster, services, None, &follow, KINDS);
+        }
+        let home = Place::Namespace(self.state_namespace.clone());
+        let leases = ("coordination.k8s.io", "leases");
+        // The name of an object that is being created is not known to RBAC.
+        add(&home, leases, None, &[RbacVerb::Create], LEASE);
+        let keep = [RbacVerb::Get, RbacVerb::Update];
+        add(&home, leases, Some(&self.lease), &keep, LEASE);
+        grants
+    }
+}

@@ -1,0 +1,330 @@
+#![allow(clippy::unwrap_used)]
+
+use super::manifest::Names;
+use super::*;
+use crate::rule::compile::{SourceFile, compile};
+use crate::schema::Schema;
+use proptest::prelude::*;
+
+fn rule(name: &str, mode: &str, resources: &str, actions: &str) -> SourceFile {
+    let text = format!(
+        "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: {name}}}\nspec:\n  mode: {mode}\n  match: {{resources: [{resources}]}}\n  actions: [{actions}]\n"
+    );
+    SourceFile {
+        name: format!("{name}.yaml").into(),
+        bytes: text.into_bytes(),
+    }
+}
+
+fn set(files: &[SourceFile]) -> RuleSet {
+    let schema = Schema::bundled();
+    let compiled = compile(files, &schema);
+    assert!(!compiled.has_errors(), "{:?}", compiled.problems);
+    RuleSet::new(compiled.rules, schema)
+}
+
+fn scope(namespaces: &[&str]) -> Scope {
+    Scope {
+        namespaces: namespaces.iter().map(|n| (*n).into()).collect(),
+        read_only: false,
+        own: Own {
+            state_namespace: "ordain-system".into(),
+            lease: DEFAULT_LEASE.into(),
+        },
+    }
+}
+
+/// `verb resource` of what rules need, without Namespaces.
+fn of_rules(rights: &Rights) -> Vec<String> {
+    let of_rules = rights
+        .grants
+        .iter()
+        .filter(|g| matches!(g.reason, Reason::Rules(_)) && g.right.resource != "namespaces");
+    of_rules
+        .map(|g| format!("{} {}", g.right.verb.as_str(), g.right.resource))
+        .collect()
+}
+
+const POD: &str = "{apiVersion: v1, kind: Pod}";
+const LABEL: &str = "{patch: [{path: $.metadata.labels.a, set: b}]}";
+const STATUS: &str = "{patch: [{path: $.status.message, set: b}], subresource: status}";
+const DELETE: &str = "{delete: {}}";
+const WARN: &str = "{warn: {message: hear}}";
+
+fn derived(actions: &str) -> Vec<String> {
+    of_rules(&derive(&set(&[rule("r", "Enforce", POD, actions)]), &scope(&[])).unwrap())
+}
+
+#[test]
+fn each_step_needs_its_own_verb() {
+    let read = ["list pods", "watch pods"];
+    assert_eq!(derived(WARN), read);
+    assert_eq!(
+        derived(LABEL),
+        ["get pods", "list pods", "watch pods", "patch pods"]
+    );
+    assert_eq!(
+        derived(STATUS),
+        ["get pods", "list pods", "watch pods", "patch pods/status"]
+    );
+    assert_eq!(
+        derived(DELETE),
+        ["get pods", "list pods", "watch pods", "delete pods"]
+    );
+}
+
+#[test]
+fn audit_needs_what_enforce_does_and_off_needs_nothing() {
+    let of = |mode| derive(&set(&[rule("r", mode, POD, DELETE)]), &scope(&[])).unwrap();
+    assert_eq!(of("Audit"), of("Enforce"));
+    assert!(of_rules(&of("Off")).is_empty());
+    let frozen = Scope {
+        read_only: true,
+        ..scope(&[])
+    };
+    let rights = derive(&set(&[rule("r", "Enforce", POD, DELETE)]), &frozen).unwrap();
+    assert_eq!(of_rules(&rights), ["list pods", "watch pods"]);
+}
+
+#[test]
+fn each_right_names_the_rules_that_need_it() {
+    let rights = derive(
+        &set(&[
+            rule("deletes", "Audit", POD, DELETE),
+            rule("warns", "Audit", POD, WARN),
+        ]),
+        &scope(&[]),
+    )
+    .unwrap();
+    let why = |verb: RbacVerb| {
+        let grant = rights
+            .grants
+            .iter()
+            .find(|g| g.right.resource == "pods" && g.right.verb == verb);
+        grant.unwrap().reason.to_string()
+    };
+    assert_eq!(why(RbacVerb::List), "rules deletes, warns");
+    assert_eq!(why(RbacVerb::Delete), "rule deletes");
+}
+
+#[test]
+fn with_namespaces_nothing_is_asked_of_the_whole_cluster() {
+    let node = "{apiVersion: v1, kind: Node}";
+    let set = set(&[
+        rule("pods", "Audit", POD, DELETE),
+        rule("nodes", "Audit", node, LABEL),
+    ]);
+    let rights = derive(&set, &scope(&["shop", "bar"])).unwrap();
+    assert!(
+        rights
+            .grants
+            .iter()
+            .all(|g| g.right.place != Place::Cluster)
+    );
+    let places: BTreeSet<&Place> = rights.grants.iter().map(|g| &g.right.place).collect();
+    let named = |n: &str| Place::Namespace(n.into());
+    assert_eq!(
+        places.into_iter().cloned().collect::<Vec<_>>(),
+        [named("bar"), named("ordain-system"), named("shop")]
+    );
+    assert_eq!(
+        rights.out_of_reach,
+        [("nodes".into(), GroupKind::new("", "Node"))]
+    );
+}
+
+#[test]
+fn a_kind_without_a_plural_is_named_with_its_rule() {
+    let odd = "{apiVersion: odd.example/v1, kind: Odd}";
+    let unknown = derive(
+        &set(&[
+            rule("odd", "Audit", odd, LABEL),
+            rule("odder", "Audit", odd, LABEL),
+        ]),
+        &scope(&[]),
+    )
+    .unwrap_err();
+    assert_eq!(unknown.len(), 1);
+    let said = unknown[0].to_string();
+    assert!(
+        said.contains("`odd`") && said.contains("odd.example/v1/Odd"),
+        "{said}"
+    );
+}
+
+fn names() -> Names {
+    Names {
+        name: "ordain".into(),
+        service_account: "keeper".into(),
+        state_namespace: "ordain-system".into(),
+    }
+}
+
+#[test]
+fn what_the_same_rules_need_stands_on_one_line() {
+    let rights = derive(
+        &set(&[
+            rule(
+                "jobs",
+                "Audit",
+                "{apiVersion: batch/v1, kind: Job}, {apiVersion: batch/v1, kind: CronJob}",
+                DELETE,
+            ),
+            rule("pods", "Audit", POD, WARN),
+        ]),
+        &scope(&[]),
+    )
+    .unwrap();
+    let expected = r#"apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: ordain
+rules:
+# rules jobs, pods
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [list, watch]
+# rule pods
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+# the daemon itself: kinds that come and go
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  verbs: [list, watch]
+# the daemon itself: kinds that come and go
+- apiGroups: [apiregistration.k8s.io]
+  resources: [apiservices]
+  verbs: [list, watch]
+# rule jobs
+- apiGroups: [batch]
+  resources: [cronjobs, jobs]
+  verbs: [get, list, watch, delete]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: ordain
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: ordain
+subjects:
+- kind: ServiceAccount
+  name: keeper
+  namespace: ordain-system
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: ordain
+  namespace: ordain-system
+rules:
+# the daemon itself: one of its replicas acts, the others wait
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+# the daemon itself: one of its replicas acts, the others wait
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [ordain]
+  verbs: [get, update]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: ordain
+  namespace: ordain-system
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: ordain
+subjects:
+- kind: ServiceAccount
+  name: keeper
+  namespace: ordain-system
+"#;
+    similar_asserted(&super::manifest::yaml(&rights, &names()), expected);
+}
+
+fn similar_asserted(found: &str, expected: &str) {
+    assert!(
+        found == expected,
+        "{}",
+        similar::TextDiff::from_lines(expected, found).unified_diff()
+    );
+}
+
+/// The rights that the documents give, as (kind, namespace, group, resource, name, verb).
+fn given(text: &str) -> Vec<[String; 6]> {
+    let mut given = vec![];
+    for document in text.split("---\n") {
+        let role: serde_json::Value = serde_saphyr::from_str(document).unwrap();
+        let text = |v: &serde_json::Value| v.as_str().unwrap_or("").to_owned();
+        let all = |v: &serde_json::Value| v.as_array().cloned().unwrap_or_default();
+        for rule in all(&role["rules"]) {
+            let name = text(&rule["resourceNames"][0]);
+            for resource in all(&rule["resources"]) {
+                for verb in all(&rule["verbs"]) {
+                    given.push([
+                        text(&role["kind"]),
+                        text(&role["metadata"]["namespace"]),
+                        text(&rule["apiGroups"][0]),
+                        text(&resource),
+                        name.clone(),
+                        text(&verb),
+                    ]);
+                }
+            }
+        }
+    }
+    given.sort();
+    given
+}
+
+proptest! {
+    /// Whatever is merged into lines, the documents give each right exactly once and nothing else.
+    #[test]
+    fn documents_give_exactly_the_rights(
+        rules in prop::collection::vec((0usize..4, 0usize..4), 1..24),
+        namespaces in prop::sample::subsequence(vec!["a", "b", "ordain-system"], 0..=3),
+    ) {
+        let kinds = [POD, "{kind: Workload}", "{apiVersion: v1, kind: ConfigMap}", "{apiVersion: v1, kind: Node}"];
+        let steps = [LABEL, DELETE, WARN, STATUS];
+        let files: Vec<SourceFile> = rules
+            .iter()
+            .enumerate()
+            .map(|(n, (kind, step))| {
+                let step = match (kind, step) {
+                    (1.., 3) | (3, 1) => LABEL,
+                    (_, step) => steps[*step],
+                };
+                rule(&format!("r{n}"), "Audit", kinds[*kind], step)
+            })
+            .collect();
+        let rights = derive(&set(&files), &scope(&namespaces)).unwrap();
+        let mut expected: Vec<[String; 6]> = rights
+            .grants
+            .iter()
+            .map(|g| {
+                let (kind, namespace) = match &g.right.place {
+                    Place::Cluster => ("ClusterRole", String::new()),
+                    Place::Namespace(n) => ("Role", n.to_string()),
+                };
+                [
+                    kind.to_owned(),
+                    namespace,
+                    g.right.group.to_string(),
+                    g.right.resource.clone(),
+                    g.right.name.as_ref().map_or(String::new(), ToString::to_string),
+                    g.right.verb.as_str().to_owned(),
+                ]
+            })
+            .collect();
+        expected.sort();
+        let found = given(&super::manifest::yaml(&rights, &names()));
+        prop_assert_eq!(&found, &expected);
+        expected.dedup();
+        prop_assert_eq!(found, expected);
+    }
+}
