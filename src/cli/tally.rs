@@ -114,7 +114,8 @@ impl Tally {
             parts.push(match (tense, verb) {
                 (Tense::Future, verb) => format!("{n} to {}", verb.as_str()),
                 (Tense::Past, Verb::Delete) => format!("{n} deleted"),
-                (Tense::Past, _) => format!("{n} patched"),
+                (Tense::Past, Verb::Scale) => format!("{n} scaled"),
+                (Tense::Past, Verb::Patch | Verb::Warn) => format!("{n} patched"),
             });
         }
         if !self.failed.is_empty() {

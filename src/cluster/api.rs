@@ -212,7 +212,16 @@ impl Cluster for Api {
             );
             rate.wait().await;
             match request(&path, &write) {
-                Ok(request) => ask(&client, request, &gvk, &write.object, true).await,
+                Ok(request) => {
+                    let outcome = ask(&client, request, &gvk, &write.object, true).await;
+                    match (outcome, &write.operation) {
+                        // The answer is a Scale, at the version of the object.
+                        (Outcome::Written(scale), Operation::Scale { .. }) => {
+                            Outcome::Accepted(scale.meta().resource_version().to_owned())
+                        }
+                        (outcome, _) => outcome,
+                    }
+                }
                 Err(message) => Outcome::Failed(Fault::Refused(message)),
             }
         })
@@ -262,6 +271,20 @@ fn request(path: &str, write: &Write) -> Result<Request<Vec<u8>>, String> {
             ))
             .header(header::CONTENT_TYPE, "application/json-patch+json");
             (request, serde_json::to_vec(operations))
+        }
+        Operation::Scale { replicas, .. } => {
+            let mut body = json!({"metadata": {}, "spec": {"replicas": replicas}});
+            for (field, value) in [
+                ("uid", &write.uid),
+                ("resourceVersion", &write.resource_version),
+            ] {
+                if !value.is_empty() {
+                    body["metadata"][field] = Value::from(value.as_str());
+                }
+            }
+            let request = Request::patch(format!("{path}/scale?fieldManager={FIELD_MANAGER}"))
+                .header(header::CONTENT_TYPE, "application/merge-patch+json");
+            (request, serde_json::to_vec(&body))
         }
         Operation::Delete {
             propagation,

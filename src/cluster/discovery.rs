@@ -48,6 +48,9 @@ pub struct Discovery {
     resources: BTreeMap<(GroupKind, String), Resource>,
 }
 
+/// Where CustomResourceDefinitions are.
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
 impl Discovery {
     /// Asks the server for everything. A group that cannot be asked (its extension server is down) is left out, with a warning.
     ///
@@ -152,6 +155,22 @@ impl Discovery {
         for message in unread {
             tracing::warn!(message, "a part of the server's OpenAPI is not understood");
         }
-        Ok(schema)
+        let scaled: Vec<String> = schema
+            .kinds()
+            .iter()
+            .filter(|k| k.scale && !bundled.is_builtin_group(&k.gvk.group))
+            .map(|k| format!("{DEFINITIONS}/{}.{}", k.plural, k.gvk.group))
+            .collect();
+        let definitions = stream::iter(scaled).map(|path| async move {
+            // Without the right to read it, or of an aggregated API: the replicas are where they are of nearly all kinds.
+            let body = get(client, &path).await.ok()?;
+            serde_json::from_slice::<Value>(&body).ok()
+        });
+        let definitions: Vec<Value> = definitions
+            .buffered(AT_ONCE)
+            .filter_map(std::future::ready)
+            .collect()
+            .await;
+        Ok(schema.with_replicas_of(&definitions))
     }
 }

@@ -117,6 +117,13 @@ pub enum Operation {
         /// RFC 6902.
         operations: Vec<json_patch::PatchOperation>,
     },
+    /// Through the scale subresource, with preconditions on uid and resourceVersion.
+    Scale {
+        /// The new number.
+        replicas: Value,
+        /// Where the object keeps it: names from its root.
+        path: Vec<String>,
+    },
     /// With preconditions on uid and resourceVersion.
     Delete {
         /// `propagationPolicy`; `None`: the kind's default.
@@ -124,6 +131,26 @@ pub enum Operation {
         /// Seconds; `None`: the object's own.
         grace_period_seconds: Option<i64>,
     },
+}
+
+impl Operation {
+    /// The verb of the steps that ask for this.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Operation::Patch { .. } => Verb::Patch,
+            Operation::Scale { .. } => Verb::Scale,
+            Operation::Delete { .. } => Verb::Delete,
+        }
+    }
+}
+
+impl Write {
+    /// Whether this request makes that change, or a part of it.
+    pub fn makes(&self, change: &RuleChange) -> bool {
+        self.operation.verb() == change.verb
+            && self.object == change.object
+            && self.rules.contains(&change.rule)
+    }
 }
 
 /// How one rule came out for one object.

@@ -98,6 +98,8 @@ struct Slot {
     wrong_types: Vec<String>,
     /// The states around each turn that changed something.
     effects: Vec<(Record, Record)>,
+    /// Whether a `scale` is part of its effects.
+    scales: bool,
     /// Whether it deletes the object.
     deletes: bool,
     /// Whether what it does counts: it enforces and its gate is open.
@@ -330,6 +332,7 @@ impl<'w, 'a> Run<'w, 'a> {
         };
         slot.latest.clear();
         slot.wrong_types = turn.wrong_types;
+        slot.scales |= turn.scaled;
         slot.deletes |= turn.deletion.is_some();
         if effect.is_some() {
             slot.kept.extend(turn.findings);

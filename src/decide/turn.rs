@@ -91,6 +91,8 @@ pub(super) struct Deletion {
 pub(super) struct Turn {
     pub standing: Standing,
     pub changed: bool,
+    /// A `scale` is part of what changed.
+    pub scaled: bool,
     pub deletion: Option<Deletion>,
     pub claims: Vec<Claim>,
     pub findings: Vec<(Reason, String)>,
@@ -103,6 +105,7 @@ impl Turn {
         Turn {
             standing: Standing::OutOfScope,
             changed: false,
+            scaled: false,
             deletion: None,
             claims: vec![],
             findings: vec![],
@@ -227,6 +230,7 @@ pub(super) fn act(
         working.restore(before);
     }
     turn.changed = false;
+    turn.scaled = false;
     turn.deletion = None;
     turn.claims.clear();
 }
@@ -262,6 +266,12 @@ fn steps(
                     patch(world, edit, endpoint, working, manner, turn)?;
                 }
             }
+            Action::Scale { edits } => {
+                let kind = &world.subject.key.kind;
+                for (_, edit) in edits.iter().filter(|(kinds, _)| kinds.contains(kind)) {
+                    turn.scaled |= patch(world, edit, Endpoint::Main, working, manner, turn)?;
+                }
+            }
             Action::Delete {
                 propagation,
                 grace_period_seconds,
@@ -289,6 +299,7 @@ fn steps(
     Ok(())
 }
 
+/// Whether the edit changed something.
 fn patch(
     world: &World<'_>,
     edit: &Edit,
@@ -296,11 +307,11 @@ fn patch(
     working: &mut Working<'_>,
     manner: Manner<'_>,
     turn: &mut Turn,
-) -> Result<(), ExprFault> {
+) -> Result<bool, ExprFault> {
     let schema = world.schema.as_deref();
     let scope = world.scope(working.record());
     if !manner.claim_all && is_noop(edit, &scope, schema, &mut turn.recheck_at) {
-        return Ok(());
+        return Ok(false);
     }
     let context = EditContext {
         schema,
@@ -314,9 +325,10 @@ fn patch(
     for (reason, message) in std::mem::take(&mut planned.findings) {
         turn.find(reason, message);
     }
-    if planned.changes() {
+    let changes = planned.changes();
+    if changes {
         working.write(&planned);
         turn.changed = true;
     }
-    Ok(())
+    Ok(changes)
 }

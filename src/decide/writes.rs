@@ -14,6 +14,9 @@ use std::sync::Arc;
 pub(super) struct Authors {
     pub main: Vec<Arc<str>>,
     pub status: Vec<Arc<str>>,
+    pub scale: Vec<Arc<str>>,
+    /// Where the replicas are that were scaled.
+    pub replicas: Option<Vec<String>>,
 }
 
 pub(super) fn delete(world: &World<'_>, rule: Arc<str>, deletion: Deletion) -> Write {
@@ -24,9 +27,52 @@ pub(super) fn delete(world: &World<'_>, rule: Arc<str>, deletion: Deletion) -> W
     write(world, operation, vec![rule], None)
 }
 
-/// What leads from the stored object to `after`; the main endpoint first. Empty if nothing does.
-pub(super) fn patches(world: &World<'_>, after: &Record, authors: Authors) -> Vec<Write> {
-    let (before, after) = (world.subject.record.to_value(), after.to_value());
+/// What leads from the stored object to `after`; the main endpoint first, scaling last. Empty if nothing does.
+pub(super) fn patches(world: &World<'_>, after: &Record, mut authors: Authors) -> Vec<Write> {
+    let (before, mut after) = (world.subject.record.to_value(), after.to_value());
+    let mut scale = None;
+    if let Some(path) = authors.replicas.take() {
+        let scaled = with_value_of(&before, &after, &path);
+        if scaled != before {
+            after = with_value_of(&after, &before, &path);
+            let rules = std::mem::take(&mut authors.scale);
+            scale = value_at(&scaled, &path).cloned().map(|replicas| {
+                let operation = Operation::Scale { replicas, path };
+                write(world, operation, rules, Some(scaled))
+            });
+        }
+    }
+    let mut writes = patches_of(world, &before, &after, authors);
+    writes.extend(scale);
+    writes
+}
+
+fn value_at<'v>(object: &'v Value, path: &[String]) -> Option<&'v Value> {
+    path.iter().try_fold(object, |value, name| value.get(name))
+}
+
+/// One object with the value that another has at a path of names. Where the other has nothing, what leads there goes too.
+pub(super) fn with_value_of(object: &Value, other: &Value, path: &[String]) -> Value {
+    let mut object = object.clone();
+    let mut standing = other;
+    let mut at = &mut object;
+    for (depth, name) in path.iter().enumerate() {
+        let Some(map) = at.as_object_mut() else { break };
+        let Some(there) = standing.get(name) else {
+            map.shift_remove(name);
+            break;
+        };
+        if depth + 1 == path.len() || !map.contains_key(name) {
+            map.insert(name.clone(), there.clone());
+            break;
+        }
+        standing = there;
+        at = &mut at[name];
+    }
+    object
+}
+
+fn patches_of(world: &World<'_>, before: &Value, after: &Value, authors: Authors) -> Vec<Write> {
     let own_endpoint = match &world.schema {
         Some(schema) => schema.status,
         None => !authors.status.is_empty(),
@@ -36,13 +82,13 @@ pub(super) fn patches(world: &World<'_>, after: &Record, authors: Authors) -> Ve
         let mut rules = authors.main;
         rules.extend(authors.status);
         rules.dedup();
-        writes.extend(patch(world, &before, after, false, rules));
+        writes.extend(patch(world, before, after.clone(), false, rules));
         return writes;
     }
-    let main = with_status_of(&after, &before);
-    let status = with_status_of(&before, &after);
-    writes.extend(patch(world, &before, main, false, authors.main));
-    writes.extend(patch(world, &before, status, true, authors.status));
+    let main = with_status_of(after, before);
+    let status = with_status_of(before, after);
+    writes.extend(patch(world, before, main, false, authors.main));
+    writes.extend(patch(world, before, status, true, authors.status));
     writes
 }
 
@@ -101,5 +147,38 @@ fn write(
         expected,
         uid: meta.uid().to_owned(),
         resource_version: meta.resource_version().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn one_value_is_taken_from_another_object() {
+        let path: Vec<String> = ["spec", "open", "count"].map(str::to_owned).into();
+        let full = |n: i64| json!({"spec": {"open": {"count": n, "by": "x"}}, "a": n});
+        for (object, other, expected) in [
+            (
+                full(1),
+                full(2),
+                json!({"spec": {"open": {"count": 2, "by": "x"}}, "a": 1}),
+            ),
+            (
+                full(1),
+                json!({"spec": {"open": {}}}),
+                json!({"spec": {"open": {"by": "x"}}, "a": 1}),
+            ),
+            (full(1), json!({"spec": {}}), json!({"spec": {}, "a": 1})),
+            (
+                json!({"spec": {}}),
+                full(2),
+                json!({"spec": {"open": {"count": 2, "by": "x"}}}),
+            ),
+            (json!({"spec": 3}), full(2), json!({"spec": 3})),
+        ] {
+            assert_eq!(with_value_of(&object, &other, &path), expected);
+        }
     }
 }

@@ -61,6 +61,7 @@ pub fn operation(operation: &Operation) -> u64 {
                 }
             }
         }
+        Operation::Scale { replicas, .. } => ("scale", replicas.to_string()).hash(&mut hasher),
         Operation::Delete {
             propagation,
             grace_period_seconds,

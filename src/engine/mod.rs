@@ -100,6 +100,8 @@ pub enum Effect {
 pub enum Outcome {
     /// The server's answer: the object as it is now.
     Written(Record),
+    /// Taken, with an answer that does not show the object: its resourceVersion now.
+    Accepted(String),
     /// Deleted, or marked for deletion; or a read found nothing.
     Gone,
     /// A read's answer.

@@ -224,6 +224,46 @@ impl World {
             Operation::Patch { status, operations } => {
                 self.patch(&write.object, *status, operations, now)
             }
+            Operation::Scale { replicas, path } => self.scale(&write.object, replicas, path, now),
+        }
+    }
+
+    fn scale(
+        &mut self,
+        key: &ObjectKey,
+        replicas: &Value,
+        path: &[String],
+        now: Timestamp,
+    ) -> Outcome {
+        let refuse = |message: String| Outcome::Failed(Fault::Refused(message));
+        let known = self.schema.kind(&key.kind);
+        if known.is_some_and(|k| !k.scale) {
+            return refuse(format!("{} has no scale subresource", key.kind));
+        }
+        let allowed = 0..=i64::from(i32::MAX);
+        if !replicas.as_i64().is_some_and(|n| allowed.contains(&n)) {
+            return refuse(format!("spec.replicas: Invalid value: {replicas}"));
+        }
+        let Some(record) = self.get(key) else {
+            return Outcome::Gone;
+        };
+        let names: Vec<&str> = path.iter().map(String::as_str).collect();
+        let add = |depth: usize, value: Value| {
+            json_patch::PatchOperation::Add(json_patch::AddOperation {
+                path: json_patch::jsonptr::PointerBuf::from_tokens(names[..depth].iter().copied()),
+                value,
+            })
+        };
+        let mut operations: Vec<json_patch::PatchOperation> = (1..names.len())
+            .filter(|depth| record.root().path(&names[..*depth]).is_none())
+            .map(|depth| add(depth, json!({})))
+            .collect();
+        operations.push(add(names.len(), replicas.clone()));
+        match self.patch(key, false, &operations, now) {
+            Outcome::Written(record) => {
+                Outcome::Accepted(record.meta().resource_version().to_owned())
+            }
+            other => other,
         }
     }
 

@@ -204,6 +204,7 @@ fn verbs(
         let write = match &step.action {
             Action::Patch { status: false, .. } => (None, RbacVerb::Patch),
             Action::Patch { status: true, .. } => (Some("status"), RbacVerb::Patch),
+            Action::Scale { .. } => (Some("scale"), RbacVerb::Patch),
             Action::Delete { .. } => (None, RbacVerb::Delete),
             Action::Warn { .. } => continue,
         };

@@ -87,6 +87,11 @@ pub enum Action {
         /// Through the status subresource.
         status: bool,
     },
+    /// Sets the number of replicas through the scale subresource.
+    Scale {
+        /// Each for the kinds that have their replicas where it writes.
+        edits: Vec<(Vec<GroupKind>, Edit)>,
+    },
     /// Deletes the object.
     Delete {
         /// What becomes of dependents.
@@ -106,6 +111,7 @@ impl Action {
     pub fn verb(&self) -> Verb {
         match self {
             Action::Patch { .. } => Verb::Patch,
+            Action::Scale { .. } => Verb::Scale,
             Action::Delete { .. } => Verb::Delete,
             Action::Warn { .. } => Verb::Warn,
         }
@@ -117,6 +123,8 @@ impl Action {
 pub enum Verb {
     /// Changes the object.
     Patch,
+    /// Changes its number of replicas.
+    Scale,
     /// Deletes the object.
     Delete,
     /// Tells people.
@@ -124,10 +132,11 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// As written in rule files: `patch`, `delete`, `warn`.
+    /// As written in rule files: `patch`, `scale`, `delete`, `warn`.
     pub fn as_str(self) -> &'static str {
         match self {
             Verb::Patch => "patch",
+            Verb::Scale => "scale",
             Verb::Delete => "delete",
             Verb::Warn => "warn",
         }

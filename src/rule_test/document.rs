@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// The verbs that a change may have.
-const VERBS: [&str; 2] = ["patch", "delete"];
+const VERBS: [&str; 3] = ["patch", "scale", "delete"];
 
 /// The reasons that a finding may have.
 const REASONS: [Reason; 13] = [

@@ -146,6 +146,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Schema, String), BundleError> {
         namespaced: entry.namespaced,
         status: entry.status,
         scale: entry.scale,
+        replicas: None,
         listable: entry.listable,
         types: types.clone(),
         root: entry.root,

@@ -99,6 +99,11 @@ pub(super) fn kinds(crd: &Value) -> (Vec<KindSchema>, Vec<String>) {
             namespaced,
             status: has("status"),
             scale: has("scale"),
+            replicas: version
+                .pointer("/subresources/scale/specReplicasPath")
+                .and_then(Value::as_str)
+                .filter(|path| path.starts_with('.') && path.len() <= SHOWN)
+                .map(Into::into),
             listable: true,
             types: Arc::new(builder.finish(root.as_mut())),
             root,

@@ -103,6 +103,26 @@ impl Schema {
         (self.with_versions(kinds), problems)
     }
 
+    /// The same, with what CustomResourceDefinitions say of their scale subresources: OpenAPI does not tell where the replicas are.
+    pub fn with_replicas_of<'v>(&self, crds: impl IntoIterator<Item = &'v Value>) -> Schema {
+        let mut kinds = (*self.kinds).clone();
+        for said in crds.into_iter().flat_map(|crd| crd::kinds(crd).0) {
+            let versions = kinds.get_mut(&said.gvk.group_kind()).into_iter().flatten();
+            for kind in versions.filter(|kind| kind.gvk == said.gvk) {
+                *kind = Arc::new(KindSchema {
+                    gvk: kind.gvk.clone(),
+                    plural: kind.plural.clone(),
+                    types: kind.types.clone(),
+                    replicas: said.replicas.clone(),
+                    ..**kind
+                });
+            }
+        }
+        Schema {
+            kinds: Arc::new(kinds),
+        }
+    }
+
     fn with_versions(&self, added: impl IntoIterator<Item = KindSchema>) -> Schema {
         let mut kinds = (*self.kinds).clone();
         for kind in added {
@@ -171,6 +191,8 @@ pub struct KindSchema {
     pub status: bool,
     /// Has a `/scale` subresource.
     pub scale: bool,
+    /// Where its scale subresource finds the number of replicas, as the CustomResourceDefinition says it: `.spec.tills`. `None`: nobody said.
+    replicas: Option<Box<str>>,
     /// Can be listed and watched.
     pub listable: bool,
     types: Arc<Table>,
@@ -181,6 +203,13 @@ impl KindSchema {
     /// The type of the whole object. `None` when the kind is known but its fields are not (a CRD that preserves unknown fields at the root).
     pub fn root(&self) -> Option<Type<'_>> {
         self.root.map(|root| Type::new(&self.types, root))
+    }
+
+    /// Where the number of replicas stands that the scale subresource changes, as a path: `$.spec.replicas` where nobody said otherwise.
+    /// `None` if the kind has no such subresource.
+    pub fn replicas_path(&self) -> Option<String> {
+        let said = self.replicas.as_deref().unwrap_or(".spec.replicas");
+        self.scale.then(|| format!("${said}"))
     }
 
     /// Where the Pod of this kind is: `[]` for Pod itself, `["spec","template"]`, `["spec","jobTemplate","spec","template"]`; `None` if it has none.

@@ -64,6 +64,7 @@ pub(super) fn kinds<'v>(
             namespaced: resource.namespaced,
             status: resource.status,
             scale: resource.scale,
+            replicas: None,
             listable: resource.listed && resource.watched,
             types: types.clone(),
             root,

@@ -6,6 +6,7 @@ mod daemon;
 mod daemon_faults;
 mod plane;
 mod proxy;
+mod verbs;
 mod watch;
 mod watch_faults;
 mod writes;

@@ -6,3 +6,4 @@ mod hostile;
 mod layering;
 mod messages;
 mod program;
+mod verbs;

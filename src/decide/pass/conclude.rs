@@ -7,6 +7,7 @@ use crate::decide::writes::{self, Authors};
 use crate::decide::{Decision, Finding, Reason, RuleChange, Standing};
 use crate::object::Record;
 use crate::object::difference::json_patch;
+use crate::rule::path::PodPrefix;
 use crate::rule::{Action, Rule, Verb};
 use serde_json::Value;
 
@@ -36,7 +37,10 @@ impl Run<'_, '_> {
             let void =
                 slot.deletes || (slot.enforces && (!fixpoint || stays || self.deletion.is_some()));
             if !void && let Some(change) = self.world.patched(rule, &slot.effects) {
-                decision.changes.push(change);
+                let places = slot.scales.then(|| self.world.replicas(rule)).flatten();
+                decision
+                    .changes
+                    .extend(self.world.by_verb(change, places.as_deref()));
             }
             if slot.deletes {
                 let before = self.world.subject.record.to_value();
@@ -112,6 +116,10 @@ impl Run<'_, '_> {
             if patches(true) {
                 authors.status.push(rule.name.clone());
             }
+            if slot.scales {
+                authors.scale.push(rule.name.clone());
+                authors.replicas = authors.replicas.or_else(|| self.world.replicas(rule));
+            }
         }
         authors
     }
@@ -136,6 +144,42 @@ impl World<'_> {
             before,
             after,
         }
+    }
+
+    /// Where the replicas are that a rule scales: names from the object's root.
+    fn replicas(&self, rule: &Rule) -> Option<Vec<String>> {
+        let kind = &self.subject.key.kind;
+        rule.steps.iter().find_map(|step| {
+            let Action::Scale { edits } = &step.action else {
+                return None;
+            };
+            let (_, edit) = edits.iter().find(|(kinds, _)| kinds.contains(kind))?;
+            let names = edit.path.plain_names(PodPrefix::None)?;
+            Some(names.iter().map(|n| n.as_str().to_owned()).collect())
+        })
+    }
+
+    /// What was scaled is a change of its own.
+    fn by_verb(&self, change: RuleChange, replicas: Option<&[String]>) -> Vec<RuleChange> {
+        let (Some(path), Some(after)) = (replicas, &change.after) else {
+            return vec![change];
+        };
+        let between = writes::with_value_of(after, &change.before, path);
+        let mut changes = vec![];
+        if between != *after {
+            changes.push(RuleChange {
+                verb: Verb::Scale,
+                before: between.clone(),
+                ..change.clone()
+            });
+        }
+        if between != change.before {
+            changes.push(RuleChange {
+                after: Some(between),
+                ..change
+            });
+        }
+        changes
     }
 
     /// All a rule did in all rounds, as one change; `None` if it came to nothing.

@@ -594,7 +594,7 @@ fn status_is_a_write_of_its_own() {
         .iter()
         .map(|w| match &w.operation {
             Operation::Patch { status, .. } => (*status, &*w.rules[0]),
-            Operation::Delete { .. } => panic!("{w:?}"),
+            _ => panic!("{w:?}"),
         })
         .collect();
     assert_eq!(told, [(false, "main"), (true, "status")]);

@@ -41,6 +41,7 @@ impl Engine {
                 if chosen.is_none() && found.is_some() {
                     chosen = found;
                     decision.changes = single.changes;
+                    decision.writes = single.writes;
                     self.keep_to_the_ready(decision);
                 }
             }

@@ -72,17 +72,19 @@ impl Engine {
         }
         self.due.set(&key, recheck);
         let write = self.choose(&key, &record, &mut decision, now, &mut findings);
-        let asked = write
-            .as_ref()
-            .map(|(w, _)| w.rules.clone())
-            .unwrap_or_default();
         if let Some(refused) = self.refused.get(&key) {
             findings.extend(refused.iter().cloned());
         }
-        let (made, told): (Vec<RuleChange>, Vec<RuleChange>) = decision
-            .changes
-            .into_iter()
-            .partition(|change| !self.options.dry && asked.contains(&change.rule));
+        let (mut made, mut told) = (vec![], vec![]);
+        for change in decision.changes {
+            match &write {
+                Some((write, _)) if !self.options.dry && write.makes(&change) => made.push(change),
+                // Its request comes after this one.
+                Some(_)
+                    if !self.options.dry && decision.writes.iter().any(|w| w.makes(&change)) => {}
+                _ => told.push(change),
+            }
+        }
         self.tell(&key, told);
         match write {
             Some(write) if !self.options.dry => {

@@ -23,36 +23,15 @@ impl Engine {
         let key = request.key.clone();
         match outcome {
             Outcome::Written(record) | Outcome::Read(record) => {
-                self.queue.succeeded(&key);
-                self.refused.remove(&key);
                 let version = record.meta().resource_version().to_owned();
-                let unchanged = request
-                    .write
-                    .as_ref()
-                    .is_some_and(|w| w.resource_version == version);
-                self.report_made(&request, Ok(()), now);
-                self.allowed(&request);
-                let known = self.store.get(&key);
-                if known.is_some_and(|e| e.record.meta().uid() == request.uid) {
-                    // If the rules see the object as the answer shows it and want the same again, asking again would lead nowhere.
-                    self.settle(&key, fingerprint::state(record.root()), &request, None);
-                }
-                if unchanged {
-                    self.unacted(&request);
-                    self.queue.release(&key, now);
-                    self.queue.push(key, now);
-                } else if self.store.get(&key).is_some_and(|e| {
-                    super::observe::at_or_past(e.record.meta().resource_version(), &version)
-                }) {
-                    self.queue.release(&key, now);
-                    self.queue.push(key, now);
-                } else if self.store.get(&key).is_none() {
-                    // Deleted meanwhile, and the watch has shown it already.
-                    self.queue.release(&key, now);
-                } else {
-                    self.wait_for(key, version, now);
-                }
+                self.taken(
+                    request,
+                    version,
+                    Some(fingerprint::state(record.root())),
+                    now,
+                );
             }
+            Outcome::Accepted(version) => self.taken(request, version, None, now),
             Outcome::Gone => {
                 self.queue.succeeded(&key);
                 let deletes = request
@@ -95,6 +74,44 @@ impl Engine {
         }
     }
 
+    /// The server took a write: the object is at `version` now, and in `state`, if the answer showed it.
+    fn taken(&mut self, request: InFlight, version: String, state: Option<u64>, now: Timestamp) {
+        let key = request.key.clone();
+        self.queue.succeeded(&key);
+        self.refused.remove(&key);
+        let unchanged = request
+            .write
+            .as_ref()
+            .is_some_and(|w| w.resource_version == version);
+        self.report_made(&request, Ok(()), now);
+        self.allowed(&request);
+        // An answer that shows nothing but that nothing changed: the state is still the one decided on.
+        let state = state.or_else(|| unchanged.then_some(request.fingerprint.0));
+        let known = self.store.get(&key).map(|e| e.record.meta());
+        let same_object = known.is_some_and(|m| m.uid() == request.uid);
+        let here = known.map(|m| super::observe::at_or_past(m.resource_version(), &version));
+        if let (Some(state), true) = (state, same_object) {
+            // If the rules see the object as the answer shows it and want the same again, asking again would lead nowhere.
+            self.settle(&key, state, &request, None);
+        }
+        if unchanged {
+            self.unacted(&request);
+        }
+        match here {
+            _ if unchanged => {
+                self.queue.release(&key, now);
+                self.queue.push(key, now);
+            }
+            Some(true) => {
+                self.queue.release(&key, now);
+                self.queue.push(key, now);
+            }
+            // Deleted meanwhile, and the watch has shown it already.
+            None => self.queue.release(&key, now),
+            Some(false) => self.wait_for(key, version, now),
+        }
+    }
+
     /// A direct read: what it shows is as good as an event.
     fn read_answered(&mut self, request: InFlight, outcome: Outcome, now: Timestamp) {
         let key = request.key;
@@ -117,7 +134,7 @@ impl Engine {
                 self.gone(&key, now);
                 self.queue.release(&key, now);
             }
-            Outcome::Failed(_) => self.pause(&key, None, now),
+            Outcome::Failed(_) | Outcome::Accepted(_) => self.pause(&key, None, now),
         }
     }
 

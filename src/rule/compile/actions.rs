@@ -3,17 +3,17 @@
 use super::document::Context;
 use super::fields::{self, Fields, one_of_these};
 use super::report::Spot;
-use super::{edits, expressions};
+use super::{edits, expressions, scale};
 use crate::rule::expr::Names;
 use crate::rule::yaml::{Data, Tree};
 use crate::rule::{Action, Propagation, Step};
 
 /// Verbs that are built.
-const VERBS: [&str; 3] = ["patch", "delete", "warn"];
+const VERBS: [&str; 4] = ["patch", "scale", "delete", "warn"];
 /// Verbs of the language that are not built yet.
-pub(super) const LATER: [&str; 11] = [
-    "apply", "evict", "scale", "restart", "rollback", "archive", "notify", "webhook", "event",
-    "deny", "metric",
+pub(super) const LATER: [&str; 10] = [
+    "apply", "evict", "restart", "rollback", "archive", "notify", "webhook", "event", "deny",
+    "metric",
 ];
 const MODIFIERS_LATER: [&str; 6] = ["target", "forEach", "after", "once", "lifetime", "wait"];
 const PROPAGATION: [(&str, Propagation); 3] = [
@@ -76,6 +76,7 @@ fn step(context: &mut Context<'_, '_>, tree: &Tree) -> Option<(Step, Spot)> {
     }
     let known: &[&str] = match verb {
         "patch" => &["patch", "subresource"],
+        "scale" => &["scale"],
         "delete" => &["delete"],
         "warn" => &["warn"],
         _ => {
@@ -90,6 +91,7 @@ fn step(context: &mut Context<'_, '_>, tree: &Tree) -> Option<(Step, Spot)> {
     let value = tree.get(verb)?;
     let action = match verb {
         "patch" => patch(context, of, value)?,
+        "scale" => scale::compile(context, key, value)?,
         "delete" => delete(context, value)?,
         _ => warn(context, value)?,
     };

@@ -266,13 +266,14 @@ fn allowed(report: &mut Report<'_>, tree: &Tree) -> Vec<Verb> {
         match text {
             "patch" => verbs.push(Verb::Patch),
             "delete" => verbs.push(Verb::Delete),
+            "scale" => verbs.push(Verb::Scale),
             _ if actions::LATER.contains(&text) => {
                 report.error(item, format!("`{text}` is not supported yet"), None);
             }
             _ => report.error(
                 item,
                 format!("`{}` is no verb that writes", fields::shortened(text)),
-                fields::one_of_these(text, &["patch", "delete"]),
+                fields::one_of_these(text, &["patch", "delete", "scale"]),
             ),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! `report` problems and their places · `fields` maps with known keys · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
-//! `actions` steps · `edits` the six edits · `values` what they write · `limits` · `safety` what may not be edited or deleted.
+//! `actions` steps · `scale` the one of that name · `edits` the six edits · `values` what they write · `limits` · `safety` what may not be edited or deleted.
 
 mod actions;
 mod clauses;
@@ -17,6 +17,7 @@ mod matching;
 mod paths;
 mod report;
 mod safety;
+mod scale;
 mod values;
 
 use super::Rule;
