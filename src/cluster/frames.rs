@@ -1,7 +1,7 @@
 //! The bytes of lists and watches to records, without a tree in between.
 
 use crate::engine::Observation;
-use crate::object::record::Encoder;
+use crate::object::record::{Encoder, skim};
 use crate::object::{GroupKind, Gvk, ObjectKey, Record};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,14 +18,6 @@ pub struct Page {
     pub next: String,
 }
 
-#[derive(Deserialize)]
-struct List<'a> {
-    #[serde(default)]
-    metadata: ListMeta,
-    #[serde(borrow, default)]
-    items: Option<Vec<&'a RawValue>>,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ListMeta {
@@ -39,22 +31,73 @@ struct ListMeta {
 /// # Errors
 /// A body that is not a list at all.
 pub fn page(body: &[u8], gvk: &Gvk, encoder: &mut Encoder) -> Result<Page, String> {
-    let list: List<'_> =
-        serde_json::from_slice(body).map_err(|e| format!("the answer is not a list: {e}"))?;
     let mut page = Page {
         records: vec![],
         undecodable: vec![],
-        resource_version: list.metadata.resource_version,
-        next: list.metadata.next,
+        resource_version: String::new(),
+        next: String::new(),
     };
-    for item in list.items.unwrap_or_default() {
-        match encoder.from_json(item.get().as_bytes(), Some(gvk)) {
-            Ok(record) if !record.meta().name().is_empty() => page.records.push(record),
-            Ok(_) => page.undecodable.push("an item has no metadata.name".into()),
-            Err(error) => page.undecodable.push(error.to_string()),
+    let no_list = || "the answer is not a list".to_owned();
+    let mut rest = body.trim_ascii().strip_prefix(b"{").ok_or_else(no_list)?;
+    while let Some((name, value)) = member(&mut rest).ok_or_else(no_list)? {
+        match name {
+            b"\"metadata\"" => {
+                let meta: ListMeta = serde_json::from_slice(value)
+                    .map_err(|e| format!("the answer is not a list: {e}"))?;
+                page.resource_version = meta.resource_version;
+                page.next = meta.next;
+            }
+            b"\"items\"" if value.starts_with(b"[") => {
+                let mut items = &value[1..];
+                while let Some(item) = next(&mut items, b']').ok_or_else(no_list)? {
+                    match encoder.from_json(item, Some(gvk)) {
+                        Ok(record) if !record.meta().name().is_empty() => page.records.push(record),
+                        Ok(_) => page.undecodable.push("an item has no metadata.name".into()),
+                        Err(error) => page.undecodable.push(error.to_string()),
+                    }
+                }
+            }
+            _ => {}
         }
     }
-    Ok(page)
+    if rest.trim_ascii().is_empty() {
+        Ok(page)
+    } else {
+        Err(no_list())
+    }
+}
+
+/// Takes the next member of a map from what stands behind its bracket: the key as written, and the value's text. `Some(None)`: it has ended.
+///
+/// `None`: this is no JSON.
+#[allow(clippy::type_complexity)]
+fn member<'t>(rest: &mut &'t [u8]) -> Option<Option<(&'t [u8], &'t [u8])>> {
+    let text = rest.trim_ascii_start();
+    if let Some(behind) = text.strip_prefix(b"}") {
+        *rest = behind;
+        return Some(None);
+    }
+    let (name, text) = text.split_at_checked(skim::extent(text)?)?;
+    *rest = text.trim_ascii_start().strip_prefix(b":")?;
+    let value = next(rest, b'}')??;
+    Some(Some((name, value)))
+}
+
+/// Takes the next value, and the comma behind it, up to the closing bracket.
+fn next<'t>(rest: &mut &'t [u8], bracket: u8) -> Option<Option<&'t [u8]>> {
+    let text = rest.trim_ascii_start();
+    if text.first() == Some(&bracket) {
+        *rest = &text[1..];
+        return Some(None);
+    }
+    let (value, behind) = text.split_at_checked(skim::extent(text)?)?;
+    let behind = behind.trim_ascii_start();
+    *rest = match behind.strip_prefix(b",") {
+        Some(behind) => behind,
+        None if behind.first() == Some(&bracket) => behind,
+        None => return None,
+    };
+    Some(Some(value))
 }
 
 /// What a line of a watch was.
@@ -231,6 +274,40 @@ mod tests {
             (2, "9", "more")
         );
         assert_eq!(page.records[0].meta().kind(), "ConfigMap");
+    }
+
+    #[test]
+    fn what_is_no_list_is_an_error_and_order_and_space_do_not_matter() {
+        let read = |text: &str| page(text.as_bytes(), &gvk(), &mut Encoder::default());
+        for text in [
+            "",
+            "[]",
+            "1",
+            "{",
+            r#"{"items":[{"metadata":{}"#,
+            r#"{"items":[1 2]}"#,
+            r#"{"a" 1}"#,
+            r#"{"a":1} x"#,
+            r#"{"metadata":"oops"}"#,
+            r#"{"items":[{]}}"#,
+            r#"{"items":[}"#,
+            r#"{:}"#,
+            r#"{"a":}"#,
+            r#"{"a"}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        let text = " { \"items\" : [ {\"metadata\":{\"name\":\"a\"}} ,\n {\"metadata\":{\"name\":\"b]}\"}} ] , \"x\":{} ,\"metadata\" : { \"resourceVersion\" : \"7\" } }\n";
+        let found = read(text).unwrap();
+        let names: Vec<_> = found
+            .records
+            .iter()
+            .map(|r| r.meta().name().to_owned())
+            .collect();
+        assert_eq!(
+            (names.join(" ").as_str(), found.resource_version.as_str()),
+            ("a b]}", "7")
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
+use crate::object::{Key, symbol};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Map, json};
 
 fn pod() -> Value {
     json!({"kind": "Pod", "apiVersion": "v1",
@@ -175,6 +176,46 @@ proptest! {
         let parsed = Record::from_json(value.to_string().as_bytes(), None).unwrap();
         prop_assert_eq!(&parsed, &record);
         prop_assert_eq!(serde_json::to_value(parsed.root()).unwrap(), value);
+    }
+
+    #[test]
+    fn text_is_read_as_serde_json_reads_it(value in any_json(), text in r#"([ -~\\t\\né€]|\\\\[nrtbf/"\\\\]|\\\\u[0-9a-f]{4}){0,40}"#) {
+        let escaped: String = text.chars().map(|c| format!("\\u{:04x}", c as u32)).collect();
+        let pretty = serde_json::to_string_pretty(&json!({"a": value})).unwrap();
+        for text in [pretty, format!(r#"{{"a": "{text}", "{text}b": [ ] , "c":"{escaped}"}}"#)] {
+            let tree = serde_json::from_str::<Value>(&text);
+            let read = Record::from_json(text.as_bytes(), None);
+            prop_assert_eq!(tree.is_ok(), read.is_ok(), "{} {:?} {:?}", text, tree, read);
+            if let (Ok(tree), Ok(read)) = (tree, read) {
+                prop_assert_eq!(read.to_value(), tree);
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_text_is_refused_where_serde_json_refuses_it(value in any_json(), damage in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"{}[]\",:\\0-+.eEu \x00\x1f\x7f\xc3\xa9".to_vec())), 1..4)) {
+        let mut text = json!({"a": value}).to_string().into_bytes();
+        for (place, byte) in damage {
+            let at = place.index(text.len());
+            if byte == 0x7f { text.remove(at); } else { text[at] = byte; }
+        }
+        prop_assume!(!text.is_empty());
+        let tree = serde_json::from_slice::<Value>(&text).is_ok_and(|tree| tree.is_object());
+        let read = Record::from_json(&text, None);
+        prop_assert_eq!(tree, read.is_ok(), "{} {:?}", String::from_utf8_lossy(&text), read);
+    }
+
+    #[test]
+    fn numbers_are_read_as_serde_json_reads_them(text in "-?[0-9]{1,22}(\\.[0-9]{0,3})?([eE][+-]?[0-9]{0,3})?") {
+        let text = format!("{{\"a\":{text}}}");
+        let tree = serde_json::from_str::<Value>(&text);
+        let read = Record::from_json(text.as_bytes(), None);
+        prop_assert_eq!(tree.is_ok(), read.is_ok(), "{}", text);
+        if let (Ok(tree), Ok(read)) = (tree, read) {
+            let (a, b) = (tree["a"].as_f64().unwrap(), read.to_value()["a"].as_f64().unwrap());
+            prop_assert!((a - b).abs() <= a.abs() * 1e-15, "{} {} {}", text, a, b);
+            prop_assert_eq!(tree["a"].is_f64(), read.to_value()["a"].is_f64(), "{}", text);
+        }
     }
 
     #[test]

@@ -1,0 +1,136 @@
+//! The compact form in which objects are stored and read: one flat allocation, readable without decoding.
+//!
+//! `text` JSON text to the form, `skim` past JSON text that is not wanted, `write` the form itself, `node` reading it in place.
+//!
+//! Layout of a value: a tag byte, then its payload.
+//!
+//! | tag | value | payload |
+//! | --- | --- | --- |
+//! | 0, 1, 2 | null, false, true | – |
+//! | 3 | negative integer | 8 bytes, little endian |
+//! | 4 | float | 8 bytes, little endian |
+//! | 5 | string | length as varint, UTF-8 |
+//! | 6 | map | body length (4 bytes, little endian), then key and value in turn |
+//! | 7 | list | body length, then the values |
+//! | 8 | integer above `i64::MAX` | 8 bytes, little endian |
+//! | 9 | integer from 0 | varint |
+//!
+//! A key is a varint: its symbol plus one, or 0 followed by the name as a string (length, UTF-8) where the name is not interned.
+//! The layout is private to the process: it is never written to disk or sent.
+
+mod node;
+pub mod skim;
+mod text;
+mod write;
+
+pub use node::{Entries, Items, Node, NodeKind};
+
+use super::{Gvk, Meta};
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+use write::Inside;
+
+const NULL: u8 = 0;
+const FALSE: u8 = 1;
+const TRUE: u8 = 2;
+const NEGATIVE: u8 = 3;
+const FLOAT: u8 = 4;
+const STRING: u8 = 5;
+const MAP: u8 = 6;
+const LIST: u8 = 7;
+const LARGE: u8 = 8;
+const NATURAL: u8 = 9;
+
+/// Why bytes could not become a [`Record`]. Such an item is skipped and counted; it never fails a list.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DecodeError(pub String);
+
+/// One object, encoded. Cloning is cheap. `metadata.managedFields` is never in it.
+#[derive(Clone)]
+pub struct Record(Arc<[u8]>);
+
+impl fmt::Debug for Record {
+    /// Names the object; contents stay out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meta = self.meta();
+        write!(
+            f,
+            "Record({}/{}/{})",
+            meta.kind(),
+            meta.namespace().unwrap_or(""),
+            meta.name()
+        )
+    }
+}
+
+impl PartialEq for Record {
+    /// The same contents; maps in any order.
+    fn eq(&self, other: &Self) -> bool {
+        self.root().same(other.root())
+    }
+}
+
+impl Record {
+    /// Encodes JSON text, dropping `metadata.managedFields` while parsing. With a `gvk`, `apiVersion` and `kind` are set to it:
+    /// items of a list carry none, and partial metadata carries others.
+    ///
+    /// # Errors
+    /// Text that is not one JSON object, or is nested deeper than 127 levels.
+    pub fn from_json(json: &[u8], gvk: Option<&Gvk>) -> Result<Self, DecodeError> {
+        let mut encoder = Encoder::default();
+        encoder.from_json(json, gvk)
+    }
+
+    /// Encodes a JSON tree, dropping `metadata.managedFields`.
+    pub fn from_value(value: &Value) -> Self {
+        let mut out = Vec::with_capacity(1024);
+        write::put_value(&mut out, value, 0, Inside::Root);
+        Self(out.into())
+    }
+
+    /// The whole object.
+    pub fn root(&self) -> Node<'_> {
+        Node::at_start_of(&self.0)
+    }
+
+    /// The fields of `metadata` that everything asks for.
+    pub fn meta(&self) -> Meta<'_> {
+        Meta::of(self.root())
+    }
+
+    /// Back to a JSON tree, fields in the order in which they were read.
+    pub fn to_value(&self) -> Value {
+        self.root().to_value()
+    }
+
+    /// Size in bytes of the encoded form.
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Encodes one object after the other, keeping its buffers.
+#[derive(Default)]
+pub struct Encoder {
+    out: Vec<u8>,
+    /// Strings with escapes are put together here.
+    unescaped: Vec<u8>,
+}
+
+impl Encoder {
+    /// As [`Record::from_json`].
+    ///
+    /// # Errors
+    /// As [`Record::from_json`].
+    pub fn from_json(&mut self, json: &[u8], gvk: Option<&Gvk>) -> Result<Record, DecodeError> {
+        self.out.clear();
+        text::encode(json, gvk, &mut self.out, &mut self.unescaped)
+            .map_err(|flaw| DecodeError(flaw.to_string()))?;
+        Ok(Record(self.out.as_slice().into()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

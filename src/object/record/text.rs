@@ -1,0 +1,410 @@
+//! JSON text to the encoded form in one pass, nothing built in between. It takes what RFC 8259 calls JSON and nothing else; only what is
+//! dropped (`metadata.managedFields`) is not looked into.
+
+use super::write::{self, Inside};
+use super::{FALSE, LIST, MAP, NULL, TRUE, skim};
+use crate::object::Gvk;
+use std::fmt;
+
+/// Lists and maps in each other; the limit of serde_json, which every other text goes through.
+const DEEPEST: usize = 127;
+
+/// What is wrong with a text.
+#[derive(Debug)]
+pub(super) struct Flaw {
+    what: &'static str,
+    /// In bytes from its start.
+    at: usize,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.what, self.at)
+    }
+}
+
+/// Appends the one object that the text is. With a `gvk`, `apiVersion` and `kind` are set to it.
+pub(super) fn encode(
+    text: &[u8],
+    gvk: Option<&Gvk>,
+    out: &mut Vec<u8>,
+    unescaped: &mut Vec<u8>,
+) -> Result<(), Flaw> {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        depth: 0,
+        out,
+        unescaped,
+    };
+    if reader.peek() != Some(b'{') {
+        return Err(reader.flaw("not a JSON object"));
+    }
+    reader.map(Inside::Root, gvk)?;
+    match reader.peek() {
+        None => Ok(()),
+        Some(_) => Err(reader.flaw("more than one value")),
+    }
+}
+
+struct Reader<'t, 'o> {
+    text: &'t [u8],
+    at: usize,
+    depth: usize,
+    out: &'o mut Vec<u8>,
+    unescaped: &'o mut Vec<u8>,
+}
+
+/// The characters of a string as they stand in the text.
+struct Raw<'t> {
+    bytes: &'t [u8],
+    ascii: bool,
+}
+
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+impl<'t> Reader<'t, '_> {
+    fn flaw(&self, what: &'static str) -> Flaw {
+        Flaw { what, at: self.at }
+    }
+
+    /// The next byte that is no white space.
+    #[inline]
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            match self.text.get(self.at) {
+                Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
+                other => return other.copied(),
+            }
+        }
+    }
+
+    fn value(&mut self, inside: Inside) -> Result<(), Flaw> {
+        match self.peek() {
+            Some(b'"') => self.string(),
+            Some(b'{') => self.map(inside, None),
+            Some(b'[') => self.list(),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word(b"true", TRUE),
+            Some(b'f') => self.word(b"false", FALSE),
+            Some(b'n') => self.word(b"null", NULL),
+            Some(_) => Err(self.flaw("no JSON value")),
+            None => Err(self.flaw("the text ends too early")),
+        }
+    }
+
+    fn word(&mut self, word: &[u8], tag: u8) -> Result<(), Flaw> {
+        if !self.text[self.at..].starts_with(word) {
+            return Err(self.flaw("no JSON value"));
+        }
+        self.at += word.len();
+        self.out.push(tag);
+        Ok(())
+    }
+
+    /// At a map's or list's bracket.
+    fn deeper(&mut self) -> Result<(), Flaw> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(self.flaw("nested too deeply"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Behind a member or element: whether another one follows.
+    fn goes_on(&mut self, bracket: u8) -> Result<bool, Flaw> {
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(byte) if byte == bracket => {
+                self.at += 1;
+                self.depth -= 1;
+                Ok(false)
+            }
+            Some(_) => Err(self.flaw("neither a comma nor the closing bracket")),
+            None => Err(self.flaw("the text ends too early")),
+        }
+    }
+
+    fn list(&mut self) -> Result<(), Flaw> {
+        self.deeper()?;
+        let start = write::open(self.out, LIST);
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            self.depth -= 1;
+        } else {
+            loop {
+                self.value(Inside::Other)?;
+                if !self.goes_on(b']')? {
+                    break;
+                }
+            }
+        }
+        write::close(self.out, start);
+        Ok(())
+    }
+
+    fn map(&mut self, inside: Inside, gvk: Option<&Gvk>) -> Result<(), Flaw> {
+        self.deeper()?;
+        let start = write::open(self.out, MAP);
+        if let Some(gvk) = gvk {
+            write::put_gvk(self.out, gvk);
+        }
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            self.depth -= 1;
+        } else {
+            loop {
+                self.member(inside, gvk.is_some())?;
+                if !self.goes_on(b'}')? {
+                    break;
+                }
+            }
+        }
+        write::close(self.out, start);
+        Ok(())
+    }
+
+    fn member(&mut self, inside: Inside, gvk: bool) -> Result<(), Flaw> {
+        if self.peek() != Some(b'"') {
+            return Err(self.flaw("no key"));
+        }
+        let (out, unescaped) = (&mut *self.out, &mut *self.unescaped);
+        let mut key = |name: &str| {
+            if inside.drops(name, gvk) {
+                return None;
+            }
+            write::put_key(out, name, inside == Inside::FreeMap);
+            Some(inside.below(name))
+        };
+        let below = match raw(self.text, &mut self.at)? {
+            Some(raw) => key(raw.text(self.at)?),
+            None => key(unescape(self.text, &mut self.at, unescaped)?),
+        };
+        if self.peek() != Some(b':') {
+            return Err(self.flaw("no colon behind a key"));
+        }
+        self.at += 1;
+        match below {
+            Some(below) => self.value(below),
+            None => {
+                self.peek();
+                let length = skim::extent(&self.text[self.at..]);
+                self.at += length.ok_or_else(|| self.flaw("a value without end"))?;
+                Ok(())
+            }
+        }
+    }
+
+    fn string(&mut self) -> Result<(), Flaw> {
+        match raw(self.text, &mut self.at)? {
+            Some(raw) => write::put_string(self.out, raw.text(self.at)?),
+            None => {
+                let text = unescape(self.text, &mut self.at, self.unescaped)?;
+                write::put_string(self.out, text);
+            }
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Flaw> {
+        let start = self.at;
+        let negative = self.text[self.at] == b'-';
+        self.at += usize::from(negative);
+        let whole = self.digits();
+        let digits = self.at - whole;
+        if digits == 0 || (digits > 1 && self.text[whole] == b'0') {
+            return Err(self.flaw("no JSON number"));
+        }
+        let mut integer = true;
+        if self.text.get(self.at) == Some(&b'.') {
+            integer = false;
+            self.at += 1;
+            if self.digits() == self.at {
+                return Err(self.flaw("no JSON number"));
+            }
+        }
+        if let Some(b'e' | b'E') = self.text.get(self.at) {
+            integer = false;
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.text.get(self.at) {
+                self.at += 1;
+            }
+            if self.digits() == self.at {
+                return Err(self.flaw("no JSON number"));
+            }
+        }
+        // Nineteen digits at most fit 64 bits.
+        if integer && digits < 19 {
+            let n = self.text[whole..self.at]
+                .iter()
+                .fold(0_i64, |n, digit| n * 10 + i64::from(digit - b'0'));
+            match (negative, n) {
+                (true, 0) => write::put_f64(self.out, -0.0),
+                (true, n) => write::put_i64(self.out, -n),
+                (false, n) => write::put_i64(self.out, n),
+            }
+            return Ok(());
+        }
+        let text = std::str::from_utf8(&self.text[start..self.at])
+            .map_err(|_| self.flaw("no JSON number"))?;
+        if integer && let Ok(n) = text.parse::<u64>() {
+            write::put_u64(self.out, n);
+        } else if integer && let Ok(n) = text.parse::<i64>() {
+            write::put_i64(self.out, n);
+        } else {
+            match text.parse::<f64>() {
+                Ok(n) if n.is_finite() => write::put_f64(self.out, n),
+                _ => return Err(self.flaw("a number out of range")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves past digits; answers where they began.
+    fn digits(&mut self) -> usize {
+        let start = self.at;
+        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        start
+    }
+}
+
+impl<'t> Raw<'t> {
+    #[inline]
+    fn text(self, at: usize) -> Result<&'t str, Flaw> {
+        if self.ascii {
+            // SAFETY: `raw` saw that no byte has its highest bit set.
+            return Ok(unsafe { std::str::from_utf8_unchecked(self.bytes) });
+        }
+        std::str::from_utf8(self.bytes).map_err(|_| Flaw {
+            what: "a string that is not UTF-8",
+            at,
+        })
+    }
+}
+
+/// At a quotation mark: moves past the string. `None`, and `at` stays: it has escapes.
+#[inline]
+fn raw<'t>(text: &'t [u8], at: &mut usize) -> Result<Option<Raw<'t>>, Flaw> {
+    let start = *at + 1;
+    let mut end = start;
+    let mut high = 0;
+    while let Some(word) = text.get(end..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*word);
+        // The lowest bit set is exact; above it there may be false ones.
+        let zero = |word: u64| word.wrapping_sub(LOW) & !word;
+        let ends = (zero(word ^ (LOW * u64::from(b'"')))
+            | zero(word ^ (LOW * u64::from(b'\\')))
+            | (word.wrapping_sub(LOW * 0x20) & !word))
+            & HIGH;
+        if ends != 0 {
+            let before = ends.trailing_zeros() / 8;
+            high |= word & HIGH & ((1_u64 << (before * 8)) - 1);
+            end += before as usize;
+            break;
+        }
+        high |= word & HIGH;
+        end += 8;
+    }
+    loop {
+        match text.get(end) {
+            Some(b'"') => {
+                *at = end + 1;
+                return Ok(Some(Raw {
+                    bytes: &text[start..end],
+                    ascii: high == 0,
+                }));
+            }
+            Some(b'\\') => return Ok(None),
+            Some(0..0x20) => {
+                return Err(Flaw {
+                    what: "a control character in a string",
+                    at: end,
+                });
+            }
+            Some(byte) => high |= u64::from(byte & 0x80),
+            None => {
+                return Err(Flaw {
+                    what: "a string without end",
+                    at: end,
+                });
+            }
+        }
+        end += 1;
+    }
+}
+
+/// As [`raw`], for a string with escapes.
+fn unescape<'u>(text: &[u8], at: &mut usize, unescaped: &'u mut Vec<u8>) -> Result<&'u str, Flaw> {
+    unescaped.clear();
+    let mut end = *at + 1;
+    loop {
+        let flaw = |what| Flaw { what, at: end };
+        let rest = text.get(end..).unwrap_or_default();
+        let Some(plain) = memchr::memchr2(b'"', b'\\', rest) else {
+            return Err(flaw("a string without end"));
+        };
+        if rest[..plain].iter().any(|byte| *byte < 0x20) {
+            return Err(flaw("a control character in a string"));
+        }
+        unescaped.extend_from_slice(&rest[..plain]);
+        end += plain + 1;
+        if rest[plain] == b'"' {
+            *at = end;
+            return std::str::from_utf8(unescaped).map_err(|_| Flaw {
+                what: "a string that is not UTF-8",
+                at: end,
+            });
+        }
+        let byte = match text.get(end) {
+            Some(b'"') => b'"',
+            Some(b'\\') => b'\\',
+            Some(b'/') => b'/',
+            Some(b'b') => 8,
+            Some(b'f') => 12,
+            Some(b'n') => b'\n',
+            Some(b'r') => b'\r',
+            Some(b't') => b'\t',
+            Some(b'u') => {
+                let (letter, length) = code_point(&text[end - 1..]).ok_or(Flaw {
+                    what: "no escape that JSON has",
+                    at: end,
+                })?;
+                unescaped.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+                end += length - 1;
+                continue;
+            }
+            _ => {
+                return Err(Flaw {
+                    what: "no escape that JSON has",
+                    at: end,
+                });
+            }
+        };
+        unescaped.push(byte);
+        end += 1;
+    }
+}
+
+/// The character that `\uXXXX`, or a pair of them, stands for, and the length of what it was read from.
+fn code_point(text: &[u8]) -> Option<(char, usize)> {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        digits.iter().try_fold(0, |n, digit| {
+            Some(n * 16 + char::from(*digit).to_digit(16)?)
+        })
+    };
+    let first = unit(0)?;
+    if !(0xd800..0xdc00).contains(&first) {
+        return Some((char::from_u32(first)?, 6));
+    }
+    let second = unit(6).filter(|second| (0xdc00..0xe000).contains(second))?;
+    let point = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+    Some((char::from_u32(point)?, 12))
+}
