@@ -154,7 +154,7 @@ impl Write {
 }
 
 /// How one rule came out for one object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// `match` does not cover it.
     OutOfScope,
@@ -184,7 +184,7 @@ pub struct Decision {
     pub findings: Vec<Finding>,
     /// The earliest later moment at which something may come out differently.
     pub recheck_at: Option<Timestamp>,
-    /// Per rule of this kind: index in the set, how it came out.
+    /// Per rule of this kind that is in scope, in evaluation order: index in the set, how it came out.
     pub standings: Vec<(usize, Standing)>,
     /// Tests failed on values that could not be read: (rule index, reason). Counted.
     pub wrong_types: Vec<(usize, String)>,

@@ -7,6 +7,7 @@ use super::turn::{Deletion, Manner, Turn, World, act, earlier, is_out_of_scope, 
 use super::working::{Snapshot, Working};
 use super::{Decision, Reason, Standing, Subject};
 use crate::object::Record;
+use crate::rule::candidates::Positions;
 use crate::rule::edit::Claim;
 use crate::rule::set::{RuleIndex, RuleSet};
 use crate::rule::{Mode, Rule};
@@ -114,8 +115,10 @@ struct Run<'w, 'a> {
     thorough: bool,
     indexes: &'w [RuleIndex],
     working: Working<'a>,
+    /// Positions of the rules that the labels of some state so far have left in question. No other is asked: it is out of scope.
+    candidates: Positions,
     /// By position in `indexes`.
-    standings: Vec<(RuleIndex, Standing)>,
+    standings: Vec<Standing>,
     /// Only of rules that had something to say, in no order.
     slots: Vec<Slot>,
     /// Positions of matching rules that enforce but whose gate is closed, in the last round.
@@ -138,10 +141,8 @@ impl<'w, 'a> Run<'w, 'a> {
             thorough,
             indexes,
             working: Working::new(world.subject.record),
-            standings: indexes
-                .iter()
-                .map(|index| (*index, Standing::OutOfScope))
-                .collect(),
+            candidates: Positions::default(),
+            standings: vec![Standing::OutOfScope; indexes.len()],
             slots: vec![],
             gated: vec![],
             deletion: None,
@@ -152,10 +153,20 @@ impl<'w, 'a> Run<'w, 'a> {
             run.working.restore(from.state.clone());
             run.slots.clone_from(&from.slots);
             for slot in &run.slots {
-                run.standings[slot.position].1 = Standing::Matched { acts: true };
+                run.standings[slot.position] = Standing::Matched { acts: true };
+                run.candidates.insert(slot.position);
             }
         }
+        run.ask_for_candidates();
         run
+    }
+
+    /// The copy has changed, and its labels perhaps too.
+    fn ask_for_candidates(&mut self) {
+        let meta = self.working.record().meta();
+        let kind = &self.world.subject.key.kind;
+        self.candidates
+            .extend(&self.world.context.rules.candidates(kind, meta));
     }
 
     fn has_moved(&self, from: Option<&Stage>) -> bool {
@@ -195,7 +206,9 @@ impl<'w, 'a> Run<'w, 'a> {
             let mut claims: Vec<(RuleIndex, Claim)> = vec![];
             let mut changed: Vec<usize> = vec![];
             self.gated.clear();
-            for position in 0..self.indexes.len() {
+            let mut next = 0;
+            while let Some(position) = self.candidates.from(next) {
+                next = position + 1;
                 if !self.enforces(position) {
                     continue;
                 }
@@ -226,6 +239,9 @@ impl<'w, 'a> Run<'w, 'a> {
                 }
                 if turn.changed && !self.thorough {
                     return false;
+                }
+                if turn.changed {
+                    self.ask_for_candidates();
                 }
                 if !turn.claims.is_empty() {
                     if !claims.is_empty() {
@@ -261,7 +277,9 @@ impl<'w, 'a> Run<'w, 'a> {
 
     /// Rules in Audit, and those with a closed gate, on the final state; nobody sees what they do.
     fn rules_that_only_tell(&mut self) {
-        for position in 0..self.indexes.len() {
+        let mut next = 0;
+        while let Some(position) = self.candidates.from(next) {
+            next = position + 1;
             if self.enforces(position) && !self.gated.contains(&position) {
                 continue;
             }
@@ -287,7 +305,7 @@ impl<'w, 'a> Run<'w, 'a> {
 
     /// The rule's `match` leaves the copy out now; what it did in earlier rounds stays.
     fn passed_by(&mut self, position: usize) {
-        let standing = &mut self.standings[position].1;
+        let standing = &mut self.standings[position];
         if *standing == Standing::OutOfScope {
             return;
         }
@@ -308,7 +326,7 @@ impl<'w, 'a> Run<'w, 'a> {
         enforces: bool,
     ) {
         self.recheck_at = earlier(self.recheck_at, turn.recheck_at);
-        let standing = &mut self.standings[position].1;
+        let standing = &mut self.standings[position];
         // What a rule has done in this pass it has done, also if it no longer matches thanks to that.
         if *standing != (Standing::Matched { acts: true }) {
             *standing = turn.standing;

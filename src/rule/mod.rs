@@ -3,6 +3,7 @@
 //! PURE. `yaml` reads text into a tree with a position on every node; `compile` turns trees into [`Rule`]s and collects every problem;
 //! `path` is the only user of the JSONPath crate, `expr` the only user of the CEL crate.
 
+pub mod candidates;
 pub mod compile;
 pub mod edit;
 pub mod expr;
@@ -165,6 +166,13 @@ pub struct Limits {
     pub throttle: Option<(u64, Duration)>,
     /// `perObject`: more changes of one object than this per period trip its breaker. Default 5 in 10 minutes.
     pub per_object: Option<(u64, Duration)>,
+}
+
+impl Limits {
+    /// Whether `abortAbove` or `throttle` has to be asked before the rule acts.
+    pub fn are_counted(&self) -> bool {
+        self.abort_objects.is_some() || self.abort_percent.is_some() || self.throttle.is_some()
+    }
 }
 
 /// Kinds as a rule names them, resolved against a schema.

@@ -1,7 +1,8 @@
 //! The immutable set of compiled rules, indexed by kind.
 
+use super::candidates::{Candidates, Positions};
 use super::{Mode, ResolvedKind, Rule};
-use crate::object::GroupKind;
+use crate::object::{GroupKind, Meta};
 use crate::schema::Schema;
 use ahash::AHashMap;
 use std::cmp::Reverse;
@@ -22,6 +23,8 @@ pub struct RuleSet {
 #[derive(Default)]
 struct OfKind {
     rules: Vec<RuleIndex>,
+    candidates: Candidates,
+    limited: Vec<RuleIndex>,
     reads_more_than_metadata: bool,
 }
 
@@ -75,7 +78,11 @@ impl RuleSet {
                     kinds.push(resolved.clone());
                 }
                 if of_kind.rules.last() != Some(&index) {
+                    of_kind.candidates.add(of_kind.rules.len(), rule);
                     of_kind.rules.push(index);
+                    if rule.limits.are_counted() {
+                        of_kind.limited.push(index);
+                    }
                 }
                 of_kind.reads_more_than_metadata |= !rule.metadata_only;
             }
@@ -105,6 +112,27 @@ impl RuleSet {
     /// The rules that name this kind, in evaluation order, `Off` ones left out.
     pub fn for_kind(&self, kind: &GroupKind) -> &[RuleIndex] {
         self.by_kind.get(kind).map_or(&[], |of_kind| &of_kind.rules)
+    }
+
+    /// Positions in [`RuleSet::for_kind`] of the rules that the object's labels leave in question; all others are out of scope.
+    pub fn candidates(&self, kind: &GroupKind, object: Meta<'_>) -> Positions {
+        self.by_kind
+            .get(kind)
+            .map_or(Positions::default(), |of_kind| {
+                of_kind.candidates.of(object)
+            })
+    }
+
+    /// Of the rules of this kind those whose limits count objects, in evaluation order.
+    pub fn limited(&self, kind: &GroupKind) -> &[RuleIndex] {
+        self.by_kind
+            .get(kind)
+            .map_or(&[], |of_kind| &of_kind.limited)
+    }
+
+    /// Where a rule stands in [`RuleSet::rules`].
+    pub fn index_of(&self, name: &str) -> Option<RuleIndex> {
+        self.by_name.get(name).copied()
     }
 
     /// Every kind that some rule not `Off` matches, each once, sorted by group and kind.

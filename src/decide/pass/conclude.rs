@@ -73,11 +73,10 @@ impl Run<'_, '_> {
             }
         }
         if self.world.ignored.unreadable
-            && let Some((position, _)) = self
+            && let Some(position) = self
                 .standings
                 .iter()
-                .enumerate()
-                .find(|(_, (_, standing))| *standing == Standing::Ignored)
+                .position(|standing| *standing == Standing::Ignored)
         {
             let message = "the annotation ordain.dev/ignore-until is not a time (such as 2026-01-31T12:00:00Z): ignored until it is mended".to_owned();
             decision.findings.push(
@@ -93,7 +92,13 @@ impl Run<'_, '_> {
         } else if fixpoint && !stays {
             decision.writes = writes::patches(self.world, self.working.record(), self.authors());
         }
-        decision.standings = self.standings;
+        decision.standings = self
+            .indexes
+            .iter()
+            .zip(self.standings)
+            .filter(|(_, standing)| *standing != Standing::OutOfScope)
+            .map(|(index, standing)| (*index, standing))
+            .collect();
     }
 
     /// The rules whose effects are in the working copy, by endpoint.

@@ -213,6 +213,21 @@ impl Requirement {
         Self::new(key, LabelOperator::In, &[value])
     }
 
+    /// The label's key.
+    pub fn key(&self) -> &str {
+        self.key.as_str()
+    }
+
+    /// How its value is compared.
+    pub fn operator(&self) -> LabelOperator {
+        self.operator
+    }
+
+    /// With what; empty for `Exists` and `DoesNotExist`.
+    pub fn values(&self) -> &[Box<str>] {
+        &self.values
+    }
+
     fn holds(&self, labels: Option<Node<'_>>) -> bool {
         let label = labels
             .and_then(|labels| labels.get(&self.key))
@@ -242,6 +257,11 @@ impl LabelSelector {
         self.requirements
             .iter()
             .all(|requirement| requirement.holds(labels))
+    }
+
+    /// All that must hold.
+    pub fn requirements(&self) -> &[Requirement] {
+        &self.requirements
     }
 
     /// Whether it asks for nothing, so that everything matches.
