@@ -103,10 +103,10 @@ fn next<'t>(rest: &mut &'t [u8], bracket: u8) -> Option<Option<&'t [u8]>> {
 /// What a line of a watch was.
 #[derive(Debug)]
 pub enum Line {
-    /// Something happened to an object, at this version.
-    Event(Observation, String),
+    /// Something happened to an object.
+    Event(Observation),
     /// The server says how far it has come.
-    Bookmark(String),
+    Bookmark,
     /// The watch cannot go on from here (410) or ended with an error.
     Error {
         /// HTTP status code.
@@ -188,8 +188,14 @@ fn split(line: &[u8]) -> Option<(&str, &[u8])> {
     Some((envelope.kind, envelope.object.get().as_bytes()))
 }
 
-/// Reads one line of a watch.
-pub fn line(line: &[u8], gvk: &Gvk, kind: &GroupKind, encoder: &mut Encoder) -> Line {
+/// Reads one line of a watch. `version` becomes that of an event or bookmark.
+pub fn line(
+    line: &[u8],
+    gvk: &Gvk,
+    kind: &GroupKind,
+    encoder: &mut Encoder,
+    version: &mut String,
+) -> Line {
     let Some((event, object)) = split(line) else {
         return Line::Undecodable("a line is no watch event".into());
     };
@@ -210,29 +216,28 @@ pub fn line(line: &[u8], gvk: &Gvk, kind: &GroupKind, encoder: &mut Encoder) -> 
         Err(error) => return Line::Undecodable(error.to_string()),
     };
     let meta = record.meta();
-    let version = meta.resource_version().to_owned();
-    match event {
-        "BOOKMARK" => Line::Bookmark(version),
-        _ if meta.name().is_empty() => Line::Undecodable("an object has no metadata.name".into()),
-        "DELETED" => {
-            let key = ObjectKey::new(kind.clone(), meta.namespace(), meta.name());
-            Line::Event(
-                Observation::Deleted {
-                    key,
-                    resource_version: Some(version.clone()),
-                },
-                version,
-            )
+    let line = match event {
+        "BOOKMARK" => Line::Bookmark,
+        _ if meta.name().is_empty() => {
+            return Line::Undecodable("an object has no metadata.name".into());
         }
-        "ADDED" | "MODIFIED" => Line::Event(
-            Observation::Applied {
+        "DELETED" => Line::Event(Observation::Deleted {
+            key: ObjectKey::new(kind.clone(), meta.namespace(), meta.name()),
+            resource_version: Some(meta.resource_version().to_owned()),
+        }),
+        "ADDED" | "MODIFIED" => {
+            version.clear();
+            version.push_str(meta.resource_version());
+            return Line::Event(Observation::Applied {
                 kind: kind.clone(),
                 record,
-            },
-            version,
-        ),
-        other => Line::Undecodable(format!("an event of the unknown type {other:?}")),
-    }
+            });
+        }
+        other => return Line::Undecodable(format!("an event of the unknown type {other:?}")),
+    };
+    version.clear();
+    version.push_str(meta.resource_version());
+    line
 }
 
 #[cfg(test)]
@@ -245,13 +250,21 @@ mod tests {
         Gvk::from_api_version("v1", "ConfigMap")
     }
 
-    fn read(text: &str) -> Line {
-        line(
+    /// With the version that it leaves.
+    fn read_at(text: &str) -> (Line, String) {
+        let mut version = "4".to_owned();
+        let line = line(
             text.as_bytes(),
             &gvk(),
             &gvk().group_kind(),
             &mut Encoder::default(),
-        )
+            &mut version,
+        );
+        (line, version)
+    }
+
+    fn read(text: &str) -> Line {
+        read_at(text).0
     }
 
     #[test]
@@ -324,16 +337,16 @@ mod tests {
     #[test]
     fn events_are_told_apart() {
         assert!(
-            matches!(read(r#"{"type":"ADDED","object":{"metadata":{"name":"a","resourceVersion":"5"}}}"#), Line::Event(Observation::Applied { .. }, v) if v == "5")
+            matches!(read_at(r#"{"type":"ADDED","object":{"metadata":{"name":"a","resourceVersion":"5"}}}"#), (Line::Event(Observation::Applied { .. }), v) if v == "5")
         );
         assert!(
-            matches!(read(r#"{"object":{"metadata":{"name":"a","resourceVersion":"6"}},"type":"MODIFIED"}"#), Line::Event(Observation::Applied { .. }, v) if v == "6")
+            matches!(read_at(r#"{"object":{"metadata":{"name":"a","resourceVersion":"6"}},"type":"MODIFIED"}"#), (Line::Event(Observation::Applied { .. }), v) if v == "6")
         );
         assert!(
-            matches!(read(r#"{"type":"DELETED","object":{"metadata":{"name":"a","namespace":"n","resourceVersion":"7"}}}"#), Line::Event(Observation::Deleted { key, .. }, _) if key.to_string() == "ConfigMap/n/a")
+            matches!(read_at(r#"{"type":"DELETED","object":{"metadata":{"name":"a","namespace":"n","resourceVersion":"7"}}}"#), (Line::Event(Observation::Deleted { key, .. }), v) if key.to_string() == "ConfigMap/n/a" && v == "7")
         );
         assert!(
-            matches!(read(r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"8"}}}"#), Line::Bookmark(v) if v == "8")
+            matches!(read_at(r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"8"}}}"#), (Line::Bookmark, v) if v == "8")
         );
         assert!(matches!(
             read(r#"{"type":"ERROR","object":{"code":410,"message":"too old"}}"#),
@@ -347,7 +360,9 @@ mod tests {
             r#"{"type":"ADDED","object":{}}"#,
             r#"{"type":"NEW","object":{"metadata":{"name":"a"}}}"#,
         ] {
-            assert!(matches!(read(odd), Line::Undecodable(_)), "{odd}");
+            let (line, version) = read_at(odd);
+            assert!(matches!(line, Line::Undecodable(_)), "{odd}");
+            assert_eq!(version, "4");
         }
     }
 

@@ -347,19 +347,18 @@ impl Follower {
                 kind: kind.clone(),
                 reason,
             };
-            let too_long = lines.push(&frame, |text| match line(text, gvk, kind, encoder) {
-                Line::Event(observation, at) => {
-                    batch.push(observation);
-                    *version = at;
+            let too_long = lines.push(&frame, |text| {
+                match line(text, gvk, kind, encoder, version) {
+                    Line::Event(observation) => batch.push(observation),
+                    Line::Bookmark => {}
+                    Line::Error { code: 410, .. } => stop = Some(Stop::Gone),
+                    Line::Error { code, message } => {
+                        stop = Some(Stop::Failed(format!(
+                            "the watch ended with {code}: {message}"
+                        )));
+                    }
+                    Line::Undecodable(reason) => batch.push(undecodable(reason)),
                 }
-                Line::Bookmark(at) => *version = at,
-                Line::Error { code: 410, .. } => stop = Some(Stop::Gone),
-                Line::Error { code, message } => {
-                    stop = Some(Stop::Failed(format!(
-                        "the watch ended with {code}: {message}"
-                    )));
-                }
-                Line::Undecodable(reason) => batch.push(undecodable(reason)),
             });
             if too_long > 0 {
                 batch.push(undecodable("a watch event is too long".into()));

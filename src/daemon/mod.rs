@@ -243,8 +243,8 @@ impl Daemon {
         match message {
             Message::Observed(observations) => {
                 let now = Timestamp::now();
+                self.teller.observed(&observations);
                 for observation in observations {
-                    self.teller.observed(&observation);
                     self.engine.observe(observation, now);
                 }
             }

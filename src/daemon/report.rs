@@ -47,8 +47,15 @@ impl Teller {
         self.status.lock().engine = Some(engine);
     }
 
-    pub(super) fn observed(&mut self, observation: &Observation) {
-        self.metrics.observed(observation);
+    pub(super) fn observed(&mut self, observations: &[Observation]) {
+        self.metrics.observed(observations);
+        for observation in observations {
+            self.noted(observation);
+        }
+    }
+
+    /// What is logged, or changes the status.
+    fn noted(&mut self, observation: &Observation) {
         if let Observation::Undecodable { kind, reason } = observation {
             tracing::warn!(%kind, error = %reason, "an object was left out");
         }

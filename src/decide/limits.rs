@@ -105,14 +105,26 @@ impl LimitState {
         }
     }
 
-    /// A step is being made on the object.
-    pub fn acted(&mut self, key: &ObjectKey, now: Timestamp) {
+    /// A step is being made on the object. Remembered only as long as the limits ask for it.
+    pub fn acted(&mut self, key: &ObjectKey, limits: &Limits, now: Timestamp) {
+        if !limits.are_counted() {
+            return;
+        }
+        self.acted_count(now);
         self.change(key, |object| {
             object.due = false;
             object.acted = Some(now);
         });
         self.acts.push_back((now, key.clone()));
-        if !self.is_admitted(key) {
+        let Some(period) = throttle_period(limits) else {
+            return;
+        };
+        while let Some((at, _)) = self.admitted.front()
+            && now.duration_since(*at) >= period
+        {
+            self.admitted.pop_front();
+        }
+        if self.admitted.iter().all(|(_, admitted)| admitted != key) {
             self.admitted.push_back((now, key.clone()));
         }
     }
@@ -121,10 +133,6 @@ impl LimitState {
     pub fn withdraw(&mut self, key: &ObjectKey) {
         self.change(key, |object| object.acted = None);
         self.admitted.retain(|(_, admitted)| admitted != key);
-    }
-
-    fn is_admitted(&self, key: &ObjectKey) -> bool {
-        self.admitted.iter().any(|(_, admitted)| admitted == key)
     }
 
     /// Objects acted on in the last 10 minutes.
@@ -174,24 +182,22 @@ impl LimitState {
 
     /// Until when `throttle` lets an object wait; `None`: it may go.
     pub fn throttled_until(
-        &mut self,
+        &self,
         key: &ObjectKey,
         limits: &Limits,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let (most, period) = limits.throttle?;
-        let period = SignedDuration::try_from(period).ok()?;
-        while self
+        let (most, _) = limits.throttle?;
+        let period = throttle_period(limits)?;
+        // What lies behind the period is at the front.
+        let past = self
             .admitted
-            .front()
-            .is_some_and(|(at, _)| now.duration_since(*at) >= period)
-        {
-            self.admitted.pop_front();
-        }
-        if (self.admitted.len() as u64) < most || self.is_admitted(key) {
+            .partition_point(|(at, _)| now.duration_since(*at) >= period);
+        let lately = || self.admitted.range(past..);
+        if (lately().len() as u64) < most || lately().any(|(_, admitted)| admitted == key) {
             return None;
         }
-        let oldest = self.admitted.front().map_or(now, |(at, _)| *at);
+        let oldest = lately().next().map_or(now, |(at, _)| *at);
         oldest.checked_add(period).ok()
     }
 
@@ -232,6 +238,10 @@ impl LimitState {
     }
 }
 
+fn throttle_period(limits: &Limits) -> Option<SignedDuration> {
+    SignedDuration::try_from(limits.throttle?.1).ok()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -261,7 +271,7 @@ mod tests {
             state.set_due(&key(n), true);
             state.check(&limits, 1000, at(n as i64 / 16));
             if state.aborted().is_none() {
-                state.acted(&key(n), at(n as i64 / 16));
+                state.acted(&key(n), &limits, at(n as i64 / 16));
                 acted += 1;
             }
         }
@@ -276,7 +286,7 @@ mod tests {
         };
         let mut state = LimitState::default();
         for n in 0..2 {
-            state.acted(&key(n), at(0));
+            state.acted(&key(n), &limits, at(0));
         }
         state.set_due(&key(3), true);
         assert!(!state.check(&limits, 10, at(661)));
@@ -330,7 +340,7 @@ mod tests {
         }
         for n in 0..10 {
             assert!(!state.check(&limits, 100 - n, at(0)), "{n} deleted");
-            state.acted(&key(n), at(0));
+            state.acted(&key(n), &limits, at(0));
             state.forget(&key(n));
         }
         state.set_due(&key(10), true);
@@ -357,6 +367,7 @@ mod tests {
         #[test]
         fn counts_what_is_there(steps in prop::collection::vec((0..6_u8, 0..8_usize, 0..200_i64), 0..80)) {
             let mut state = LimitState::default();
+            let limits = Limits { abort_objects: Some(100), ..Limits::default() };
             let (mut due, mut acted) = (BTreeSet::new(), BTreeMap::new());
             let mut now = 0;
             for (what, n, pause) in steps {
@@ -364,7 +375,7 @@ mod tests {
                 match what {
                     0 | 1 => { state.set_due(&key(n), true); due.insert(n); }
                     2 => { state.forget(&key(n)); due.remove(&n); }
-                    3 | 4 => { state.acted(&key(n), at(now)); due.remove(&n); acted.insert(n, now); }
+                    3 | 4 => { state.acted(&key(n), &limits, at(now)); due.remove(&n); acted.insert(n, now); }
                     _ => { state.withdraw(&key(n)); acted.remove(&n); }
                 }
                 acted.retain(|_, at| now - *at <= 600);
@@ -382,13 +393,36 @@ mod tests {
             ..Limits::default()
         };
         let mut state = LimitState::default();
-        state.acted(&key(0), at(0));
+        state.acted(&key(0), &limits, at(0));
         assert_eq!(state.throttled_until(&key(9), &limits, at(10)), None);
-        state.acted(&key(1), at(10));
+        state.acted(&key(1), &limits, at(10));
         assert_eq!(
             state.throttled_until(&key(9), &limits, at(20)),
             Some(at(60))
         );
         assert_eq!(state.throttled_until(&key(9), &limits, at(60)), None);
+        state.acted(&key(2), &limits, at(65));
+        assert_eq!(
+            state.throttled_until(&key(9), &limits, at(66)),
+            Some(at(70))
+        );
+        assert_eq!(state.throttled_until(&key(2), &limits, at(66)), None);
+    }
+
+    #[test]
+    fn nothing_is_kept_that_no_limit_asks_for() {
+        let mut state = LimitState::default();
+        for n in 0..100 {
+            state.acted(&key(n), &Limits::default(), at(0));
+        }
+        let throttled = Limits {
+            throttle: Some((1000, Duration::from_secs(60))),
+            ..Limits::default()
+        };
+        for n in 0..10_000 {
+            state.acted(&key(n), &throttled, at(n as i64));
+        }
+        assert_eq!((state.admitted.len(), state.acts.len()), (60, 601));
+        assert_eq!(state.objects.len(), 601);
     }
 }

@@ -190,6 +190,15 @@ pub struct Decision {
     pub wrong_types: Vec<(usize, String)>,
 }
 
+impl Decision {
+    /// How the rule at this index came out.
+    pub fn standing(&self, index: usize) -> Standing {
+        self.standings
+            .binary_search_by_key(&index, |(index, _)| *index)
+            .map_or(Standing::OutOfScope, |at| self.standings[at].1)
+    }
+}
+
 /// An object under evaluation.
 #[derive(Clone)]
 pub struct Subject<'a> {

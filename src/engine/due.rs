@@ -17,6 +17,8 @@ impl Due {
     /// Sets the one moment of a key; `None` takes it away.
     pub fn set(&mut self, key: &ObjectKey, moment: Option<Timestamp>) {
         match moment {
+            // Most objects never have one.
+            None if self.moments.is_empty() && self.heap.is_empty() => return,
             None => {
                 self.moments.remove(key);
             }

@@ -1,6 +1,10 @@
 //! How each rule of a kind stands towards one object, two bits a rule: 100 rules are 25 bytes an object.
 
 use crate::decide::Standing;
+use smallvec::SmallVec;
+
+/// The bits of all rules of a kind while they are put together; 128 rules need no allocation. Behind the end stands [`OUT`].
+pub type Standings = SmallVec<[u8; 32]>;
 
 /// Out of scope, or ignored.
 pub const OUT: u8 = 0;
@@ -28,19 +32,27 @@ pub fn get(standings: &[u8], position: usize) -> u8 {
         .map_or(OUT, |byte| byte >> (position % 4 * 2) & 3)
 }
 
-/// Sets them; `rules` is the number of the kind's rules.
-pub fn set(standings: &mut Box<[u8]>, rules: usize, position: usize, bits: u8) {
-    let length = rules.div_ceil(4);
-    if standings.len() != length {
-        let mut longer = vec![0; length];
-        let kept = standings.len().min(length);
-        longer[..kept].copy_from_slice(&standings[..kept]);
-        *standings = longer.into();
+/// Sets them.
+pub fn set(standings: &mut Standings, position: usize, bits: u8) {
+    let byte = position / 4;
+    if byte >= standings.len() {
+        if bits == OUT {
+            return;
+        }
+        standings.resize(byte + 1, 0);
     }
-    if let Some(byte) = standings.get_mut(position / 4) {
-        let shift = position % 4 * 2;
-        *byte = *byte & !(3 << shift) | bits << shift;
-    }
+    let shift = position % 4 * 2;
+    standings[byte] = standings[byte] & !(3 << shift) | bits << shift;
+}
+
+/// Whether both say the same of every rule.
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    let common = a.len().min(b.len());
+    a[..common] == b[..common]
+        && a[common..]
+            .iter()
+            .chain(&b[common..])
+            .all(|byte| *byte == 0)
 }
 
 #[cfg(test)]
@@ -49,13 +61,16 @@ mod tests {
 
     #[test]
     fn each_rule_has_its_own_bits() {
-        let mut standings: Box<[u8]> = Box::default();
+        let mut standings = Standings::new();
         for position in 0..9 {
-            set(&mut standings, 9, position, (position % 4) as u8);
+            set(&mut standings, position, (position % 4) as u8);
         }
-        set(&mut standings, 9, 4, WAITING);
+        set(&mut standings, 4, WAITING);
         let read: Vec<u8> = (0..9).map(|p| get(&standings, p)).collect();
         assert_eq!(read, [0, 1, 2, 3, 3, 1, 2, 3, 0]);
-        assert_eq!((standings.len(), get(&standings, 100)), (3, OUT));
+        assert_eq!((standings.len(), get(&standings, 100)), (2, OUT));
+        assert!(same(&standings, &[0b1110_0100, 0b1110_0111, 0]));
+        assert!(!same(&standings, &[0b1110_0100, 0b1110_0111, 1]));
+        assert!(same(&[], &[0, 0]) && !same(&[4], &[]));
     }
 }

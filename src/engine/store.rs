@@ -3,15 +3,60 @@
 use super::Lost;
 use crate::object::{GroupKind, ObjectKey, Record};
 use ahash::AHashMap;
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// Namespace and name within a kind.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name {
     /// `None` for a cluster-scoped object.
     pub namespace: Option<Arc<str>>,
     /// The name.
     pub name: Arc<str>,
+}
+
+/// Namespace and name as text: what a [`Name`] is looked up by without making one.
+trait Named {
+    fn parts(&self) -> (Option<&str>, &str);
+}
+
+impl Named for Name {
+    fn parts(&self) -> (Option<&str>, &str) {
+        (self.namespace.as_deref(), &self.name)
+    }
+}
+
+impl Named for (Option<&str>, &str) {
+    fn parts(&self) -> (Option<&str>, &str) {
+        *self
+    }
+}
+
+impl Hash for dyn Named + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+impl PartialEq for dyn Named + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for dyn Named + '_ {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+impl<'n> Borrow<dyn Named + 'n> for Name {
+    fn borrow(&self) -> &(dyn Named + 'n) {
+        self
+    }
 }
 
 /// One stored object.
@@ -141,11 +186,13 @@ impl KindStore {
     /// Takes an object as it is now. Answers the stored name, whose text is shared, and what changed.
     pub fn apply(&mut self, record: Record) -> (Name, Effect) {
         let meta = record.meta();
-        let name = Name {
+        let mark = self.mark;
+        let text: &dyn Named = &(meta.namespace(), meta.name());
+        let known = self.objects.get_key_value(text).map(|(name, _)| name);
+        let name = known.cloned().unwrap_or_else(|| Name {
             namespace: meta.namespace().map(Into::into),
             name: meta.name().into(),
-        };
-        let mark = self.mark;
+        });
         if let Some(entry) = self.objects.get_mut(&name) {
             entry.mark = mark;
             let known = entry.record.meta();
@@ -249,9 +296,6 @@ pub struct Store {
 impl Store {
     /// The objects of a kind, made empty if it is new.
     pub fn kind_mut(&mut self, kind: &GroupKind) -> &mut KindStore {
-        if !self.kinds.contains_key(kind) {
-            self.kinds.insert(kind.clone(), KindStore::default());
-        }
         self.kinds.entry(kind.clone()).or_default()
     }
 

@@ -182,18 +182,16 @@ impl Metrics {
     }
 
     /// Something was seen.
-    pub fn observed(&self, observation: &Observation) {
-        let (kind, what): (&GroupKind, &str) = match observation {
-            Observation::ListStarted { kind } => (kind, "list"),
-            Observation::ListDone { kind } => (kind, "listed"),
-            Observation::Applied { kind, .. } => (kind, "applied"),
-            Observation::Deleted { key, .. } => (&key.kind, "deleted"),
-            Observation::Lost { kind, .. } => (kind, "lost"),
-            Observation::Undecodable { kind, .. } => (kind, "undecodable"),
-        };
-        self.watch_events
-            .with_label_values(&[&kind.to_string(), what])
-            .inc();
+    pub fn observed(&self, observations: &[Observation]) {
+        // A batch is of one kind, and most of it says one thing: a series is looked up once for all that follow each other.
+        for alike in observations.chunk_by(|a, b| said(a) == said(b)) {
+            let Some((kind, what)) = alike.first().map(said) else {
+                continue;
+            };
+            self.watch_events
+                .with_label_values(&[&kind.to_string(), what])
+                .inc_by(alike.len() as u64);
+        }
     }
 
     /// What the engine says of itself. Series of rules and kinds that are gone go too.
@@ -254,6 +252,18 @@ fn outcome_label(outcome: &Result<(), Fault>) -> &'static str {
         Err(Fault::Busy { .. }) => "busy",
         Err(Fault::Timeout) => "timeout",
         Err(Fault::Unreachable(_)) => "unreachable",
+    }
+}
+
+/// The kind an observation is of, and the word for it.
+fn said(observation: &Observation) -> (&GroupKind, &'static str) {
+    match observation {
+        Observation::ListStarted { kind } => (kind, "list"),
+        Observation::ListDone { kind } => (kind, "listed"),
+        Observation::Applied { kind, .. } => (kind, "applied"),
+        Observation::Deleted { key, .. } => (&key.kind, "deleted"),
+        Observation::Lost { kind, .. } => (kind, "lost"),
+        Observation::Undecodable { kind, .. } => (kind, "undecodable"),
     }
 }
 

@@ -197,7 +197,9 @@ mod tests {
         let of = |labels| {
             let pod = Record::from_value(&json!({"metadata": {"labels": labels}}));
             let found = index.of(pod.meta());
-            (0..4).filter(|p| found.from(*p) == Some(*p)).collect::<Vec<_>>()
+            (0..4)
+                .filter(|p| found.from(*p) == Some(*p))
+                .collect::<Vec<_>>()
         };
         assert_eq!(of(json!({"team": "edge"})), [1, 3]);
         assert_eq!(of(json!({"team": "core", "app": "a"})), [0, 2, 3]);

@@ -148,7 +148,7 @@ fn reasons(decision: &Decision) -> Vec<(String, Reason)> {
 }
 
 fn standings(decision: &Decision) -> Vec<Standing> {
-    decision.standings.iter().map(|(_, s)| s.clone()).collect()
+    decision.standings.iter().map(|(_, s)| *s).collect()
 }
 
 const ACTS: Standing = Standing::Matched { acts: true };

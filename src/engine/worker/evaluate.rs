@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::decide::pass::{PassContext, pass};
-use crate::decide::{Decision, Finding, RuleChange, Standing, Subject, Write};
+use crate::decide::{Decision, Finding, RuleChange, Standing, Subject};
 use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
@@ -23,16 +23,13 @@ impl Engine {
         self.note_standings(&key, &decision);
         // Limited rules that would act: count them, and close those that may not.
         let rules = Arc::clone(&self.rules);
-        let indexes = rules.for_kind(&key.kind);
         let mut stopped = false;
-        for (index, standing) in &decision.standings {
-            let rule = &rules.rules()[*index];
-            if Self::is_limited(rule) {
-                let acts = *standing == Standing::Matched { acts: true } && self.enforces(rule);
-                self.states[*index].limits.set_due(&key, acts);
-                if acts && self.scope_known(*index) {
-                    stopped |= self.check_limits(*index, now);
-                }
+        for index in rules.limited(&key.kind) {
+            let acts = self.enforces(&rules.rules()[*index])
+                && decision.standing(*index) == Standing::Matched { acts: true };
+            self.states[*index].limits.set_due(&key, acts);
+            if acts && self.scope_known(*index) {
+                stopped |= self.check_limits(*index, now);
             }
         }
         if stopped {
@@ -41,7 +38,7 @@ impl Engine {
         self.keep_to_the_ready(&mut decision);
         let mut recheck = decision.recheck_at;
         let mut findings = std::mem::take(&mut decision.findings);
-        for index in indexes {
+        for (index, _) in &decision.standings {
             self.states[*index].evaluations += 1;
         }
         let unready = |index: usize| !self.states[index].ready;
@@ -92,9 +89,10 @@ impl Engine {
             }
             Some((write, _)) => {
                 // A plan counts what a run would do, so that it shows what the limits hold back.
-                for index in indexes {
+                for index in rules.for_kind(&key.kind) {
                     if write.rules.contains(&rules.rules()[*index].name) {
-                        self.states[*index].limits.acted(&key, now);
+                        let limits = &rules.rules()[*index].limits;
+                        self.states[*index].limits.acted(&key, limits, now);
                     }
                 }
                 self.queue.succeeded(&key);
@@ -108,7 +106,7 @@ impl Engine {
     pub(super) fn keep_to_the_ready(&self, decision: &mut Decision) {
         let rules = self.rules.rules();
         let state_of = |name: &Arc<str>| {
-            let at = rules.iter().position(|rule| rule.name == *name)?;
+            let at = self.rules.index_of(name)?;
             Some((&rules[at], &self.states[at]))
         };
         decision
@@ -116,43 +114,37 @@ impl Engine {
             .retain(|f| state_of(&f.rule).is_some_and(|(_, state)| state.ready));
         decision.changes.retain(|change| {
             state_of(&change.rule).is_some_and(|(rule, state)| {
-                let counting = Self::is_limited(rule) && self.enforces(rule) && !state.scope_known;
+                let counting =
+                    rule.limits.are_counted() && self.enforces(rule) && !state.scope_known;
                 state.ready && !counting
             })
         });
     }
 
-    fn decide(&mut self, key: &ObjectKey, record: &Record, now: Timestamp) -> Decision {
+    fn decide(&self, key: &ObjectKey, record: &Record, now: Timestamp) -> Decision {
         self.decide_without(key, record, now, &[])
     }
 
     /// Decides with the gates of some rules closed besides.
     pub(super) fn decide_without(
-        &mut self,
+        &self,
         key: &ObjectKey,
         record: &Record,
         now: Timestamp,
         closed: &[Arc<str>],
     ) -> Decision {
         let rules = Arc::clone(&self.rules);
-        let mut open = ahash::AHashSet::new();
-        if !self.frozen {
-            for index in rules.for_kind(&key.kind) {
-                let rule = &rules.rules()[*index];
-                if !closed.is_empty() && closed.contains(&rule.name) {
-                    continue;
-                }
-                let held = Self::is_limited(rule) && !self.states[*index].scope_known;
-                if self.enforces(rule)
-                    && !held
-                    && self.states[*index].ready
-                    && self.closed_quietly(*index, key, now).is_none()
-                {
-                    open.insert(*index);
-                }
-            }
-        }
         let namespace = self.namespace_of(key, record);
+        let gate = |index: usize| {
+            let rule = &rules.rules()[index];
+            let state = &self.states[index];
+            let held = rule.limits.are_counted() && !state.scope_known;
+            !closed.contains(&rule.name)
+                && self.enforces(rule)
+                && !held
+                && state.ready
+                && !self.is_closed(index, key, now)
+        };
         let context = PassContext {
             rules: &rules,
             namespace: match &namespace {
@@ -160,7 +152,7 @@ impl Engine {
                 Err(why) => Err(why),
             },
             now,
-            gate: &|index| open.contains(&index),
+            gate: &gate,
             assume_enforce: self.options.assume_enforce,
             state_namespace: &self.options.state_namespace,
         };
@@ -194,22 +186,30 @@ impl Engine {
 
     /// Keeps the counts of each rule in step with an object's new standings.
     fn note_standings(&mut self, key: &ObjectKey, decision: &Decision) {
-        let count = decision.standings.len();
+        let indexes = self.rules.for_kind(&key.kind);
         let name = name_of(key);
-        let states = &mut self.states;
         let Some(entry) = self.store.kind_mut(&key.kind).get_mut(&name) else {
             return;
         };
-        for (position, (index, standing)) in decision.standings.iter().enumerate() {
-            let (old, new) = (
-                standings::get(&entry.standings, position),
-                standings::bits(standing),
-            );
-            if old != new {
-                states[*index].count(old, -1);
-                states[*index].count(new, 1);
-                standings::set(&mut entry.standings, count, position, new);
+        let mut noted = standings::Standings::new();
+        for (index, standing) in &decision.standings {
+            if let Ok(position) = indexes.binary_search(index) {
+                standings::set(&mut noted, position, standings::bits(standing));
             }
         }
+        if standings::same(&noted, &entry.standings) {
+            return;
+        }
+        for (position, index) in indexes.iter().enumerate() {
+            let (old, new) = (
+                standings::get(&entry.standings, position),
+                standings::get(&noted, position),
+            );
+            if old != new {
+                self.states[*index].count(old, -1);
+                self.states[*index].count(new, 1);
+            }
+        }
+        entry.standings = noted.as_slice().into();
     }
 }

@@ -8,13 +8,6 @@ use jiff::Timestamp;
 use std::sync::Arc;
 
 impl Engine {
-    /// Whether a rule's `abortAbove` or `throttle` needs to be asked.
-    pub(super) fn is_limited(rule: &Rule) -> bool {
-        rule.limits.abort_objects.is_some()
-            || rule.limits.abort_percent.is_some()
-            || rule.limits.throttle.is_some()
-    }
-
     pub(super) fn enforces(&self, rule: &Rule) -> bool {
         (self.options.assume_enforce || rule.mode == Mode::Enforce) && !self.frozen
     }
@@ -63,27 +56,21 @@ impl Engine {
         None
     }
 
-    /// As [`Engine::closed`], without words: asked for every rule of every event.
-    pub(super) fn closed_quietly(
-        &mut self,
-        index: usize,
-        key: &ObjectKey,
-        now: Timestamp,
-    ) -> Option<()> {
-        let rules = Arc::clone(&self.rules);
-        let state = &mut self.states[index];
-        let closed = state.breaker_open(key)
+    /// As [`Engine::closed`], without words: asked for every rule that matches.
+    pub(super) fn is_closed(&self, index: usize, key: &ObjectKey, now: Timestamp) -> bool {
+        let rule = &self.rules.rules()[index];
+        let state = &self.states[index];
+        let forbidden = || {
+            let place = (rule.name.clone(), key.kind.clone(), key.namespace.clone());
+            self.forbidden.get(&place).is_some_and(|f| f.until > now)
+        };
+        state.breaker_open(key)
             || state.limits.aborted().is_some()
             || state
                 .limits
-                .throttled_until(key, &rules.rules()[index].limits, now)
-                .is_some();
-        let forbidden = !self.forbidden.is_empty() && {
-            let rule = rules.rules()[index].name.clone();
-            let place = (rule, key.kind.clone(), key.namespace.clone());
-            self.forbidden.get(&place).is_some_and(|f| f.until > now)
-        };
-        (closed || forbidden).then_some(())
+                .throttled_until(key, &rule.limits, now)
+                .is_some()
+            || (!self.forbidden.is_empty() && forbidden())
     }
 
     /// Whether the whole scope of a limited rule was evaluated, so that its limits know how many objects are concerned.
@@ -95,7 +82,7 @@ impl Engine {
     pub(super) fn open_limited_rules(&mut self, now: Timestamp) {
         for index in 0..self.states.len() {
             let rule = Arc::clone(&self.rules.rules()[index]);
-            if self.states[index].scope_known || !Self::is_limited(&rule) {
+            if self.states[index].scope_known || !rule.limits.are_counted() {
                 continue;
             }
             let complete = rule.matches.kinds.iter().all(|k| {

@@ -4,7 +4,7 @@ use super::Engine;
 use super::rules::RuleState;
 use crate::engine::store::{Name, Sync, key_of};
 use crate::engine::{Report, standings};
-use crate::object::{GroupKind, ObjectKey, Record};
+use crate::object::{GroupKind, Record};
 use crate::rule::expr::NamespaceObject;
 use crate::rule::selector::InScope;
 use crate::rule::set::RuleSet;
@@ -87,18 +87,16 @@ impl Engine {
             };
             let mut fresh: Vec<Name> = vec![];
             for (name, entry) in objects.iter_mut() {
-                let old = std::mem::take(&mut entry.standings);
+                let old = &entry.standings;
+                let mut now = standings::Standings::new();
                 let mut concerned = went
                     .iter()
-                    .any(|p| standings::get(&old, *p) > standings::IN_SCOPE);
+                    .any(|p| standings::get(old, *p) > standings::IN_SCOPE);
                 for (position, from) in stood.iter().enumerate() {
                     match from {
-                        Some(from) => standings::set(
-                            &mut entry.standings,
-                            after.len(),
-                            position,
-                            standings::get(&old, *from),
-                        ),
+                        Some(from) => {
+                            standings::set(&mut now, position, standings::get(old, *from));
+                        }
                         None if !concerned => {
                             let rule = &self.rules.rules()[after[position]];
                             let namespace =
@@ -112,6 +110,9 @@ impl Engine {
                         }
                         None => {}
                     }
+                }
+                if now.as_slice() != &**old {
+                    entry.standings = now.as_slice().into();
                 }
                 if concerned {
                     fresh.push(name.clone());

@@ -23,7 +23,7 @@ impl Engine {
         let authors: Vec<usize> = write
             .rules
             .iter()
-            .filter_map(|name| rules.rules().iter().position(|r| r.name == *name))
+            .filter_map(|name| rules.index_of(name))
             .collect();
         let mut refused = false;
         for index in &authors {
@@ -49,7 +49,8 @@ impl Engine {
             return;
         }
         for index in &authors {
-            self.states[*index].limits.acted(&key, now);
+            let limits = &rules.rules()[*index].limits;
+            self.states[*index].limits.acted(&key, limits, now);
         }
         self.next_id += 1;
         let id = self.next_id;
