@@ -81,7 +81,8 @@ impl Tally {
         self.findings
             .iter()
             .find(|f| {
-                f.rule == change.rule && f.object == change.object && block(f.reason).is_some()
+                let concerned = f.object == change.object || f.reason == Reason::UncheckedPath;
+                f.rule == change.rule && concerned && block(f.reason).is_some()
             })
             .and_then(|f| block(f.reason))
     }
@@ -104,7 +105,9 @@ impl Tally {
             }
         }
         for finding in &self.findings {
-            if let Some(why) = block(finding.reason) {
+            // Of a whole rule: its changes are counted above, one by one.
+            let counted = tense == Tense::Future && finding.reason == Reason::UncheckedPath;
+            if let (Some(why), false) = (block(finding.reason), counted) {
                 blocked.entry(why).or_default().insert(&finding.object);
             }
         }
@@ -170,6 +173,7 @@ impl Tally {
                 Reason::Aborted
                     | Reason::Throttled
                     | Reason::BreakerOpen
+                    | Reason::UncheckedPath
                     | Reason::Refused
                     | Reason::Forbidden
                     | Reason::ExpressionFailed
@@ -349,6 +353,7 @@ fn block(reason: Reason) -> Option<&'static str> {
         Reason::Throttled => Some("throttle"),
         Reason::Aborted => Some("abort"),
         Reason::BreakerOpen => Some("breaker"),
+        Reason::UncheckedPath => Some("unchecked path"),
         Reason::Protected => Some("protected"),
         _ => None,
     }

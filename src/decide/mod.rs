@@ -46,6 +46,8 @@ pub enum Reason {
     Throttled,
     /// The breaker of this rule and object is open.
     BreakerOpen,
+    /// A rule that deletes tests a path that no schema knows and no object in its scope has.
+    UncheckedPath,
     /// The server refused the change (422, 400, 413, 415, or a webhook).
     Refused,
     /// RBAC forbids it.

@@ -66,8 +66,8 @@ pub struct Rule {
     pub reads_namespace: bool,
     /// Whether some right side or test reads `now` through CEL: such a rule is looked at again at each re-list.
     pub reads_now: bool,
-    /// Paths of a rule with `delete` that no schema could vouch for: one that selects nothing in the whole scope is a typing error, and the
-    /// rule must not act. Empty for other rules.
+    /// Paths of tests of a rule with `delete` that no schema could vouch for: while one selects nothing in the whole scope it may be a typing
+    /// error, and the rule must not act. Empty for other rules.
     pub unchecked_paths: Vec<path::Path>,
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 const VERBS: [&str; 3] = ["patch", "scale", "delete"];
 
 /// The reasons that a finding may have.
-const REASONS: [Reason; 13] = [
+const REASONS: [Reason; 14] = [
     Reason::Warning,
     Reason::WrongType,
     Reason::ImmutableField,
@@ -25,6 +25,7 @@ const REASONS: [Reason; 13] = [
     Reason::Aborted,
     Reason::Throttled,
     Reason::BreakerOpen,
+    Reason::UncheckedPath,
     Reason::Refused,
     Reason::Forbidden,
 ];

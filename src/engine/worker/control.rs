@@ -17,7 +17,7 @@ impl Engine {
         self.frozen
     }
 
-    /// Lets an aborted rule, or one with open breakers, go on. False if there was nothing to acknowledge.
+    /// Lets a rule go on that was aborted, has open breakers or tests a path that nothing has. False if there was nothing to acknowledge.
     pub fn acknowledge(&mut self, rule: &str, now: Timestamp) -> bool {
         let Some(index) = self.rules.rules().iter().position(|r| &*r.name == rule) else {
             return false;
@@ -26,6 +26,13 @@ impl Engine {
         let any = keys.is_some();
         for key in keys.unwrap_or_default() {
             self.queue.push(key, now);
+        }
+        // A person says that the paths are as they are meant.
+        if self.states[index].refusal.is_some() {
+            self.states[index].unproven.clear();
+            self.review_paths(index);
+            self.look_at_matched(index, now);
+            return true;
         }
         any
     }

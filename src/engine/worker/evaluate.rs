@@ -24,6 +24,11 @@ impl Engine {
         // Limited rules that would act: count them, and close those that may not.
         let rules = Arc::clone(&self.rules);
         let mut stopped = false;
+        for (index, standing) in &decision.standings {
+            if !self.states[*index].unproven.is_empty() {
+                self.prove(*index, &key, &record, standing, now);
+            }
+        }
         for index in rules.limited(&key.kind) {
             let acts = self.enforces(&rules.rules()[*index])
                 && decision.standing(*index) == Standing::Matched { acts: true };
@@ -57,14 +62,14 @@ impl Engine {
             .map(|(index, _)| *index)
             .collect();
         for index in acting {
-            if let Some((reason, message, until)) = self.closed(index, &key, now) {
-                findings.push(Finding {
+            if let Some(closed) = self.closed(index, &key, now) {
+                findings.extend(closed.finding.map(|(reason, message)| Finding {
                     rule: rules.rules()[index].name.clone(),
                     object: key.clone(),
                     reason,
                     message,
-                });
-                recheck = [recheck, until].into_iter().flatten().min();
+                }));
+                recheck = [recheck, closed.until].into_iter().flatten().min();
             }
         }
         self.due.set(&key, recheck);
@@ -105,19 +110,18 @@ impl Engine {
     /// Leaves out what rules say that do not know enough yet, and what those would do whose scope is still being counted.
     pub(super) fn keep_to_the_ready(&self, decision: &mut Decision) {
         let rules = self.rules.rules();
-        let state_of = |name: &Arc<str>| {
-            let at = self.rules.index_of(name)?;
-            Some((&rules[at], &self.states[at]))
-        };
+        let at = |name: &Arc<str>| self.rules.index_of(name);
         decision
             .findings
-            .retain(|f| state_of(&f.rule).is_some_and(|(_, state)| state.ready));
+            .retain(|f| at(&f.rule).is_some_and(|index| self.states[index].ready));
         decision.changes.retain(|change| {
-            state_of(&change.rule).is_some_and(|(rule, state)| {
-                let counting =
-                    rule.limits.are_counted() && self.enforces(rule) && !state.scope_known;
-                state.ready && !counting
-            })
+            let Some(index) = at(&change.rule) else {
+                return false;
+            };
+            let state = &self.states[index];
+            let counting =
+                self.counts_first(index) && self.enforces(&rules[index]) && !state.scope_known;
+            state.ready && !counting
         });
     }
 
@@ -138,7 +142,7 @@ impl Engine {
         let gate = |index: usize| {
             let rule = &rules.rules()[index];
             let state = &self.states[index];
-            let held = rule.limits.are_counted() && !state.scope_known;
+            let held = self.counts_first(index) && !state.scope_known;
             !closed.contains(&rule.name)
                 && self.enforces(rule)
                 && !held

@@ -7,20 +7,44 @@ use crate::rule::{Mode, Rule};
 use jiff::Timestamp;
 use std::sync::Arc;
 
+/// A gate that is closed.
+pub(super) struct Closed {
+    /// What is told of the object; `None`: it is told otherwise.
+    pub finding: Option<(Reason, String)>,
+    /// When it opens by itself, if it does.
+    pub until: Option<Timestamp>,
+}
+
+impl Closed {
+    fn lasting(reason: Reason, message: String) -> Self {
+        Self {
+            finding: Some((reason, message)),
+            until: None,
+        }
+    }
+}
+
 impl Engine {
     pub(super) fn enforces(&self, rule: &Rule) -> bool {
         (self.options.assume_enforce || rule.mode == Mode::Enforce) && !self.frozen
     }
 
-    /// Why a rule may not act on an object now; the moment at which that ends by itself, if it does.
+    /// Why a rule may not act on an object now, and whether that ends by itself.
     pub(super) fn closed(
         &mut self,
         index: usize,
         key: &ObjectKey,
         now: Timestamp,
-    ) -> Option<(Reason, String, Option<Timestamp>)> {
+    ) -> Option<Closed> {
         let rule = Arc::clone(&self.rules.rules()[index]);
         let state = &mut self.states[index];
+        if !state.unproven.is_empty() {
+            // Told once for the rule: [`Engine::review_paths`].
+            return Some(Closed {
+                finding: None,
+                until: None,
+            });
+        }
         if state.breaker_open(key) {
             let (most, period) = rule
                 .limits
@@ -30,28 +54,27 @@ impl Engine {
                 "changed more than {most} times in {}: something else writes the same fields; the rule leaves this object alone until it is acknowledged or changed",
                 crate::object::duration::format(period)
             );
-            return Some((Reason::BreakerOpen, message, None));
+            return Some(Closed::lasting(Reason::BreakerOpen, message));
         }
         if let Some(why) = state.limits.aborted() {
-            return Some((
-                Reason::Aborted,
-                format!("the rule stopped: {why}; it goes on when it is acknowledged or changed"),
-                None,
-            ));
+            let message =
+                format!("the rule stopped: {why}; it goes on when it is acknowledged or changed");
+            return Some(Closed::lasting(Reason::Aborted, message));
         }
         let place = (rule.name.clone(), key.kind.clone(), key.namespace.clone());
         if let Some(forbidden) = self.forbidden.get(&place)
             && forbidden.until > now
         {
-            let until = Some(forbidden.until);
-            return Some((Reason::Forbidden, forbidden.message.clone(), until));
+            return Some(Closed {
+                finding: Some((Reason::Forbidden, forbidden.message.clone())),
+                until: Some(forbidden.until),
+            });
         }
         if let Some(until) = state.limits.throttled_until(key, &rule.limits, now) {
-            return Some((
-                Reason::Throttled,
-                "throttle: waits for its turn".to_owned(),
-                Some(until),
-            ));
+            return Some(Closed {
+                finding: Some((Reason::Throttled, "throttle: waits for its turn".to_owned())),
+                until: Some(until),
+            });
         }
         None
     }
@@ -64,7 +87,8 @@ impl Engine {
             let place = (rule.name.clone(), key.kind.clone(), key.namespace.clone());
             self.forbidden.get(&place).is_some_and(|f| f.until > now)
         };
-        state.breaker_open(key)
+        !state.unproven.is_empty()
+            || state.breaker_open(key)
             || state.limits.aborted().is_some()
             || state
                 .limits
@@ -78,11 +102,20 @@ impl Engine {
         self.states[index].scope_known
     }
 
-    /// Marks limited rules whose scope is evaluated by now, and lets the objects go on that waited for it.
+    /// Whether a rule does nothing before its whole scope was evaluated.
+    pub(super) fn counts_first(&self, index: usize) -> bool {
+        self.rules.rules()[index].limits.are_counted() || !self.states[index].unproven.is_empty()
+    }
+
+    /// Marks rules whose scope is evaluated by now, and lets the objects go on that waited for it.
     pub(super) fn open_limited_rules(&mut self, now: Timestamp) {
         for index in 0..self.states.len() {
             let rule = Arc::clone(&self.rules.rules()[index]);
-            if self.states[index].scope_known || !rule.limits.are_counted() {
+            if self.states[index].scope_known {
+                self.review_paths(index);
+                continue;
+            }
+            if !self.counts_first(index) {
                 continue;
             }
             let complete = rule.matches.kinds.iter().all(|k| {
@@ -98,6 +131,7 @@ impl Engine {
             for key in due {
                 self.queue.push(key, now);
             }
+            self.review_paths(index);
         }
     }
 

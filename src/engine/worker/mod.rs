@@ -1,7 +1,7 @@
 //! The engine itself: which object next, what to ask of the server, what to remember.
 //!
 //! `mod` the state · `observe` what the cluster shows · `ready` whether rules know enough · `next` what is looked at next · `evaluate` one object ·
-//! `gates` whether rules may act on it · `choose` which request is worth making · `send` requests on their way · `outcome` what became of them ·
+//! `gates` whether rules may act on it · `paths` what holds back a rule that may be misspelt · `choose` which request is worth making · `send` requests on their way · `outcome` what became of them ·
 //! `reload` another rule set · `control` what a person tells it · `rules` what is remembered of each rule · `report` what is told once ·
 //! `status` what can be seen from outside.
 
@@ -12,6 +12,7 @@ mod gates;
 mod next;
 mod observe;
 mod outcome;
+mod paths;
 mod ready;
 mod reload;
 mod report;

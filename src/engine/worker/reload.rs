@@ -34,14 +34,14 @@ impl Engine {
             .rules()
             .iter()
             .map(|rule| match states.remove(&rule.name) {
-                Some(state) if same(&rule.name) => state,
-                Some(state) => state.changed(),
-                None => RuleState::default(),
+                Some(state) if same(&rule.name) => state.kept(rule),
+                Some(state) => state.changed(rule),
+                None => RuleState::of(rule),
             })
             .collect();
         for state in states.into_values() {
             self.reports
-                .extend(state.conditions.into_iter().map(Report::FindingEnded));
+                .extend(state.findings().map(|f| Report::FindingEnded(f.clone())));
         }
         self.forbidden.retain(|(rule, _, _), _| same(rule));
         let mut keys = vec![];
@@ -141,5 +141,13 @@ impl Engine {
         self.store
             .retain(|kind| wanted.iter().any(|w| w.kind == *kind));
         self.review_readiness();
+        for index in 0..self.states.len() {
+            let state = &self.states[index];
+            let vouched = state.refusal.is_some() && state.unproven.is_empty();
+            self.review_paths(index);
+            if vouched {
+                self.look_at_matched(index, now);
+            }
+        }
     }
 }

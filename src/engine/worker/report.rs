@@ -52,6 +52,7 @@ impl Engine {
 
     /// All findings that last, in no order.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.values().flatten()
+        let of_rules = self.states.iter().flat_map(|state| state.findings());
+        self.findings.values().flatten().chain(of_rules)
     }
 }

@@ -4,6 +4,8 @@ use crate::decide::Finding;
 use crate::decide::breaker::Breaker;
 use crate::decide::limits::LimitState;
 use crate::object::ObjectKey;
+use crate::rule::Rule;
+use crate::rule::path::Path;
 use ahash::AHashMap;
 
 /// One rule's memory.
@@ -16,6 +18,10 @@ pub struct RuleState {
     pub conditions: Vec<Finding>,
     /// Whether its whole scope was evaluated since the start, the last reload that concerned it, or the last list.
     pub scope_known: bool,
+    /// Paths that no schema knows and no object in the scope was seen to have: while there are any the rule does nothing.
+    pub unproven: Vec<Path>,
+    /// What was told of that.
+    pub refusal: Option<Finding>,
     pub breakers: AHashMap<ObjectKey, Breaker>,
     /// Objects by standing: in scope (matched and waiting included), matched, waiting.
     pub in_scope: usize,
@@ -30,16 +36,39 @@ pub struct RuleState {
 }
 
 impl RuleState {
+    /// Of a rule that is new.
+    pub fn of(rule: &Rule) -> Self {
+        Self {
+            unproven: rule.unchecked_paths.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Of the same name, with another document: limits and breakers start afresh, counters go on.
-    pub fn changed(self) -> Self {
+    pub fn changed(self, rule: &Rule) -> Self {
         Self {
             evaluations: self.evaluations,
             changes: self.changes,
             failures: self.failures,
             wrong_types: self.wrong_types,
             conditions: self.conditions,
-            ..Self::default()
+            refusal: self.refusal,
+            ..Self::of(rule)
         }
+    }
+
+    /// Of the same document, compiled anew: another schema may vouch for more of its paths.
+    pub fn kept(mut self, rule: &Rule) -> Self {
+        self.unproven.retain(|path| {
+            let mut still = rule.unchecked_paths.iter();
+            still.any(|unchecked| unchecked.text() == path.text())
+        });
+        self
+    }
+
+    /// What is told of the rule itself, not of one object.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.conditions.iter().chain(&self.refusal)
     }
 
     /// Adds (`1`) or takes away (`-1`) an object of this standing.

@@ -31,14 +31,17 @@ impl Engine {
             let breaker = self.states[*index].breakers.entry(key.clone()).or_default();
             if !breaker.admit(limit, now) {
                 refused = true;
-                if let Some((reason, message, _)) = self.closed(*index, &key, now) {
-                    findings.push(Finding {
-                        rule: rules.rules()[*index].name.clone(),
-                        object: key.clone(),
-                        reason,
-                        message,
-                    });
-                }
+                let closed = self.closed(*index, &key, now);
+                findings.extend(
+                    closed
+                        .and_then(|c| c.finding)
+                        .map(|(reason, message)| Finding {
+                            rule: rules.rules()[*index].name.clone(),
+                            object: key.clone(),
+                            reason,
+                            message,
+                        }),
+                );
             }
         }
         if refused {

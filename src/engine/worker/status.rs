@@ -38,7 +38,7 @@ pub struct RuleStatus {
     pub name: String,
     /// As written.
     pub mode: &'static str,
-    /// `active`, `waiting` (a kind is not known), `aborted`, `off`.
+    /// `active`, `waiting` (a kind is not known), `aborted`, `refused` (a path that no schema knows and no object has), `off`.
     pub state: &'static str,
     /// Objects that `match` covers.
     pub in_scope: usize,
@@ -111,6 +111,7 @@ impl Engine {
                     },
                     state: match (rule.mode, aborted, waits) {
                         (Mode::Off, ..) => "off",
+                        _ if state.refusal.is_some() => "refused",
                         (_, true, _) => "aborted",
                         (_, _, true) => "waiting",
                         _ => "active",
@@ -118,7 +119,9 @@ impl Engine {
                     in_scope: state.in_scope,
                     matched: state.matched,
                     pending: state.waiting,
-                    blocked: if aborted {
+                    blocked: if state.refusal.is_some() {
+                        state.matched
+                    } else if aborted {
                         state.limits.due_count()
                     } else {
                         state.breakers.values().filter(|b| b.is_open()).count()

@@ -5,11 +5,12 @@ use super::fields::{self, Fields};
 use super::kinds::Matched;
 use super::report::{Report, Spot};
 use super::{Draft, clauses, limits, matching, safety};
+use crate::object::GroupKind;
 use crate::rule::expr::{Expr, Names};
 use crate::rule::path::Path;
 use crate::rule::yaml::Tree;
 use crate::rule::{Action, Mode, Rule, Verb};
-use crate::schema::Schema;
+use crate::schema::{KindSchema, Schema};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ const LONGEST_NAME: usize = 63;
 pub(super) struct Context<'a, 'f> {
     pub report: &'a mut Report<'f>,
     pub kinds: Vec<Matched>,
+    /// Some kind whose schema is there: metadata is the same in all.
+    pub metadata: Option<Arc<KindSchema>>,
     /// What the expressions and paths so far read.
     pub reads: Reads,
 }
@@ -55,7 +58,7 @@ pub(super) struct Reads {
     pub more_than_metadata: bool,
     pub namespace: bool,
     pub now: bool,
-    /// Paths that no schema could vouch for.
+    /// Paths of tests that no schema could vouch for.
     pub unchecked: Vec<Path>,
 }
 
@@ -206,6 +209,7 @@ fn spec_of(spec: &Tree, report: &mut Report<'_>, schema: &Schema) -> Option<Draf
     let mut context = Context {
         report,
         kinds,
+        metadata: schema.kind(&GroupKind::new("", "ConfigMap")),
         reads: Reads::default(),
     };
     let tests = of

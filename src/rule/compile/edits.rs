@@ -30,7 +30,7 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, status: bool) 
         return None;
     };
     let verb = verb(context, tree, of);
-    let path = paths::compile(context, path_tree, None);
+    let path = paths::edited(context, path_tree);
     let item = path.as_ref().filter(|p| p.has_item());
     let names = Names {
         item: item.is_some(),

@@ -9,12 +9,28 @@ use crate::schema::{KindSchema, Type};
 /// Most kinds that one message lists.
 const MOST_NAMES: usize = 4;
 
-/// Reads a path and checks it. `item`: the path of the edit in whose `where` it stands, if that has an `item`: `$` is then that.
+/// Reads the path of a test and checks it. `item`: the path of the edit in whose `where` it stands, if that has an `item`: `$` is then that.
 pub(super) fn compile(
     context: &mut Context<'_, '_>,
     tree: &Tree,
     item: Option<&Path>,
 ) -> Option<Path> {
+    let (path, vouched) = read(context, tree, item)?;
+    // What an item lacks is no sign of a typing error: there may be none.
+    let of_item = item.is_some() && path.root() == Root::Object;
+    if !vouched && !of_item {
+        context.reads.unchecked.push(path.clone());
+    }
+    Some(path)
+}
+
+/// Reads the path of an edit and checks it. That it selects nothing is what a `set` expects, and what a `remove` leads to.
+pub(super) fn edited(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Path> {
+    read(context, tree, None).map(|(path, _)| path)
+}
+
+/// And whether the schema of some matched kind knows it.
+fn read(context: &mut Context<'_, '_>, tree: &Tree, item: Option<&Path>) -> Option<(Path, bool)> {
     let text = fields::text(context.report, tree, "a path")?;
     if let Some(at) = text.find("${") {
         let at = context.report.within(tree, at, 2);
@@ -26,8 +42,8 @@ pub(super) fn compile(
     }
     match Path::parse(text) {
         Ok(path) => {
-            check(context, tree, &path, item);
-            Some(path)
+            let vouched = check(context, tree, &path, item);
+            Some((path, vouched))
         }
         Err(problem) => {
             let at = context.report.within(tree, problem.at, problem.length);
@@ -37,19 +53,27 @@ pub(super) fn compile(
     }
 }
 
-fn check(context: &mut Context<'_, '_>, tree: &Tree, path: &Path, item: Option<&Path>) {
+fn check(context: &mut Context<'_, '_>, tree: &Tree, path: &Path, item: Option<&Path>) -> bool {
     if path.root() != Root::Object && without_pod(context, tree, path) {
-        return;
+        return true;
     }
     let (mut known, mut failed) = (0usize, vec![]);
     let (mut first, mut unchecked) = (None, false);
     for kind in &context.kinds {
-        let Some((schema, _)) = kind.fields() else {
-            unchecked = true;
-            continue;
+        let checked = match (kind.fields(), &context.metadata) {
+            (Some((schema, _)), _) => {
+                let from = item.and_then(|item| item.item_types(schema));
+                path.check_from(schema, from.as_deref())
+            }
+            (None, Some(known)) if item.is_none() && path.is_metadata_only() => {
+                path.check_metadata(known, kind.name())
+            }
+            _ => {
+                unchecked = true;
+                continue;
+            }
         };
-        let from = item.and_then(|item| item.item_types(schema));
-        match path.check_from(schema, from.as_deref()) {
+        match checked {
             Ok(()) => known += 1,
             Err(problem) => {
                 failed.push(kind.name().to_owned());
@@ -57,10 +81,10 @@ fn check(context: &mut Context<'_, '_>, tree: &Tree, path: &Path, item: Option<&
             }
         }
     }
-    if known == 0 && !context.kinds.is_empty() {
-        context.reads.unchecked.push(path.clone());
-    }
-    let Some(problem) = first else { return };
+    let vouched = known > 0 || context.kinds.is_empty();
+    let Some(problem) = first else {
+        return vouched;
+    };
     let at = context.report.within(tree, problem.at, problem.length);
     if known == 0 && !unchecked {
         context.report.error(at, problem.message, problem.mend);
@@ -74,6 +98,7 @@ fn check(context: &mut Context<'_, '_>, tree: &Tree, path: &Path, item: Option<&
         ));
         context.report.warning(at, message, mend);
     }
+    vouched
 }
 
 /// `$pod` and `$containers` need a Pod in every matched kind.

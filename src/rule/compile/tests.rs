@@ -117,6 +117,15 @@ fn paths_that_no_schema_knows_are_remembered_where_it_is_deleted() {
         )))
         .is_empty()
     );
+    // Metadata is the same in every kind; what an edit writes, and what an element may lack, says nothing.
+    const METADATA: &str = "match: {resources: [{apiVersion: shop.example/v1, kind: Basket}]}, where: [{path: $.metadata.labels.a, operator: Exists}]";
+    let edits = "{patch: [{path: $.spec.new, set: 1}, {path: '$.spec.items[*].a', where: [{path: $.b, value: 1}], remove: true}]}";
+    assert!(
+        texts(&rule(&format!(
+            "{{{METADATA}, actions: [{edits}, {{delete: {{}}}}]}}"
+        )))
+        .is_empty()
+    );
 }
 
 #[test]

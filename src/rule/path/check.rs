@@ -21,6 +21,20 @@ impl Path {
         self.check_from(kind, None)
     }
 
+    /// Checks a path that reads only metadata, `apiVersion` and `kind` for a kind whose own fields nobody knows: these are the same for
+    /// every kind, and `known` is any of those whose schema is there.
+    ///
+    /// # Errors
+    /// As [`Path::check`].
+    pub fn check_metadata(&self, known: &KindSchema, kind: &str) -> Result<(), PathProblem> {
+        let Some(root) = known.root() else {
+            return Ok(());
+        };
+        Check { root, kind }
+            .segments(vec![root], &self.segments)
+            .map(|_| ())
+    }
+
     /// As [`Path::check`] for the `where` of an edit, where `$` is one of these types; `None`: it is the object.
     ///
     /// # Errors

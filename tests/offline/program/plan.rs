@@ -243,3 +243,56 @@ spec:
         ran.out
     );
 }
+
+const BASKETS: &str = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: baskets}
+spec:
+  mode: Enforce
+  match:
+    resources:
+    - {apiVersion: shop.example/v1, kind: Basket}
+  where:
+  - {path: $.spec.customr, operator: DoesNotExist}
+  actions:
+  - delete: {}
+";
+
+#[test]
+fn a_deletion_that_rests_on_a_path_nothing_has_is_shown_as_blocked() {
+    let basket = |name: &str| {
+        format!(
+            "apiVersion: shop.example/v1\nkind: Basket\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{customer: jo}}\n---\n"
+        )
+    };
+    let baskets = basket("a") + &basket("b");
+    let dir = folder(&[("r.yaml", BASKETS), ("cluster/baskets.yaml", &baskets)]);
+    let ran = ordain(
+        dir.path(),
+        &["plan", "--rules", "r.yaml", "--manifests", "cluster"],
+    );
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    for part in [
+        "delete Basket/shop/a by baskets (blocked: unchecked path)\n",
+        "UncheckedPath Basket/* by baskets: no schema knows `$.spec.customr` and no object in the scope has it",
+        "nothing to change, 2 blocked (unchecked path)\n",
+    ] {
+        assert!(ran.out.contains(part), "{part}\n{}", ran.out);
+    }
+    let once = ordain(
+        dir.path(),
+        &[
+            "run",
+            "--once",
+            "--rules",
+            "r.yaml",
+            "--manifests",
+            "cluster",
+        ],
+    );
+    assert_eq!(once.code, 3, "{}{}", once.out, once.err);
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("cluster/baskets.yaml")).unwrap(),
+        baskets
+    );
+}
