@@ -2,8 +2,10 @@
 
 use super::connection::{ConnectOptions, Connection};
 use super::discovery::Discovery;
+use super::warnings::Warnings;
 use super::watch::{Follower, WATCH_SECONDS};
 use super::{Cluster, Message, Sender, fault, requests};
+use crate::decide::breaker::managers::ManagedFields;
 use crate::decide::{Operation, Write};
 use crate::engine::{Fault, Lost, Observation, Outcome, WatchedKind};
 use crate::object::{GroupKind, Gvk, ObjectKey, Record};
@@ -27,6 +29,9 @@ pub const FIELD_MANAGER: &str = "ordain";
 /// A write that is not answered within this time has an unknown outcome.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Asks for metadata alone, `managedFields` included.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
 /// CRDs come in several writes; kinds are asked for again when they have been quiet for this long,
 const KINDS_SETTLE: Duration = Duration::from_secs(1);
 /// but no later than this after the first,
@@ -49,6 +54,7 @@ pub struct Api {
     discovered: Arc<Notify>,
     followers: Mutex<HashMap<String, (WatchedKind, JoinHandle<()>)>>,
     rate: Arc<Rate>,
+    warnings: Arc<Warnings>,
     out: Sender,
     kinds: Vec<JoinHandle<()>>,
 }
@@ -93,6 +99,7 @@ impl Api {
             discovered,
             followers: Mutex::new(HashMap::new()),
             rate: Arc::new(Rate::new(options.write_rate)),
+            warnings: Arc::default(),
             out,
             kinds,
         })
@@ -198,6 +205,7 @@ impl Cluster for Api {
             Arc::clone(&self.rate),
             self.discovery.load_full(),
         );
+        let warnings = Arc::clone(&self.warnings);
         Box::pin(async move {
             let gvk = Gvk::from_api_version(&write.api_version, &write.object.kind.kind);
             let Some(resource) = discovery.resource(&write.object.kind, &gvk.version) else {
@@ -213,7 +221,8 @@ impl Cluster for Api {
             rate.wait().await;
             match request(&path, &write) {
                 Ok(request) => {
-                    let outcome = ask(&client, request, &gvk, &write.object, true).await;
+                    let told = (&*write.rules, &*warnings);
+                    let outcome = ask(&client, request, &gvk, &write.object, told).await;
                     match (outcome, &write.operation) {
                         // The answer is a Scale, at the version of the object.
                         (Outcome::Written(scale), Operation::Scale { .. }) => {
@@ -228,32 +237,77 @@ impl Cluster for Api {
     }
 
     fn read(&self, key: ObjectKey) -> BoxFuture<'static, Outcome> {
-        let (client, discovery) = (self.connection.writes.clone(), self.discovery.load_full());
+        let (client, path) = (self.connection.writes.clone(), self.path_of(&key));
+        let warnings = Arc::clone(&self.warnings);
+        Box::pin(async move {
+            match path.and_then(|(gvk, path)| Ok((gvk, get(path, "application/json")?))) {
+                Ok((gvk, request)) => {
+                    match ask(&client, request, &gvk, &key, (&[], &warnings)).await {
+                        Outcome::Written(record) => Outcome::Read(record),
+                        other => other,
+                    }
+                }
+                Err(fault) => Outcome::Failed(fault),
+            }
+        })
+    }
+
+    fn managers(&self, key: ObjectKey) -> BoxFuture<'static, Outcome> {
+        let (client, path) = (self.connection.writes.clone(), self.path_of(&key));
+        Box::pin(async move {
+            match path.and_then(|(_, path)| get(path, METADATA)) {
+                Ok(request) => managers(&client, request).await,
+                Err(fault) => Outcome::Failed(fault),
+            }
+        })
+    }
+}
+
+impl Api {
+    /// Where an object is, at the version at which its kind is followed.
+    fn path_of(&self, key: &ObjectKey) -> Result<(Gvk, String), Fault> {
         let version = self
             .followers
             .lock()
             .values()
             .find(|(w, _)| w.kind == key.kind)
             .map(|(w, _)| w.version.clone());
-        Box::pin(async move {
-            let Some(resource) = version.and_then(|v| discovery.resource(&key.kind, &v)) else {
-                return Outcome::Failed(Fault::Rejected(format!(
-                    "the server has no kind {} now",
-                    key.kind
-                )));
-            };
-            let path = format!("{}/{}", resource.path(key.namespace.as_deref()), key.name);
-            match Request::get(path)
-                .header(header::ACCEPT, "application/json")
-                .body(vec![])
-            {
-                Ok(request) => match ask(&client, request, &resource.gvk, &key, false).await {
-                    Outcome::Written(record) => Outcome::Read(record),
-                    other => other,
-                },
-                Err(error) => Outcome::Failed(Fault::Refused(error.to_string())),
-            }
-        })
+        let discovery = self.discovery.load();
+        let resource = version.and_then(|v| discovery.resource(&key.kind, &v));
+        let Some(resource) = resource else {
+            let message = format!("the server has no kind {} now", key.kind);
+            return Err(Fault::Rejected(message));
+        };
+        let path = format!("{}/{}", resource.path(key.namespace.as_deref()), key.name);
+        Ok((resource.gvk.clone(), path))
+    }
+}
+
+fn get(path: String, accept: &str) -> Result<Request<Vec<u8>>, Fault> {
+    let request = Request::get(path).header(header::ACCEPT, accept);
+    request
+        .body(vec![])
+        .map_err(|error| Fault::Refused(error.to_string()))
+}
+
+/// Who writes an object's fields. Nothing else of the object is looked at.
+async fn managers(client: &kube::Client, request: Request<Vec<u8>>) -> Outcome {
+    let answer = match tokio::time::timeout(WRITE_TIMEOUT, requests::send(client, request)).await {
+        Err(_) => return Outcome::Failed(Fault::Timeout),
+        Ok(Err(error)) => return Outcome::Failed(fault::of_transport(&error)),
+        Ok(Ok(answer)) => answer,
+    };
+    if answer.status.as_u16() == 404 {
+        return Outcome::Gone;
+    }
+    match serde_json::from_slice::<Value>(&answer.body) {
+        Ok(object) if answer.status.is_success() => {
+            Outcome::Managers(ManagedFields::read(&object["metadata"]["managedFields"]))
+        }
+        _ => Outcome::Failed(Fault::Rejected(format!(
+            "the server answered {}",
+            answer.status
+        ))),
     }
 }
 
@@ -315,14 +369,15 @@ fn request(path: &str, write: &Write) -> Result<Request<Vec<u8>>, String> {
         .map_err(|e| e.to_string())
 }
 
-/// Sends and reads the answer. `writes`: without an answer the outcome is unknown.
+/// Sends and reads the answer. Of a write, which is made for `rules`, the outcome is unknown without an answer.
 async fn ask(
     client: &kube::Client,
     request: Request<Vec<u8>>,
     gvk: &Gvk,
     key: &ObjectKey,
-    writes: bool,
+    (rules, warnings): (&[Arc<str>], &Warnings),
 ) -> Outcome {
+    let writes = request.method() != http::Method::GET;
     let deletes = request.method() == http::Method::DELETE;
     let answer = match tokio::time::timeout(WRITE_TIMEOUT, requests::send(client, request)).await {
         Err(_) => return Outcome::Failed(Fault::Timeout),
@@ -338,9 +393,7 @@ async fn ask(
         }
         Ok(Ok(answer)) => answer,
     };
-    for warning in answer.headers.get_all("warning") {
-        tracing::debug!(object = %key, warning = warning.to_str().unwrap_or(""), "the server warns");
-    }
+    warnings.tell(&answer.headers, rules, key);
     if answer.status.as_u16() == 404 || (deletes && answer.status.is_success()) {
         return Outcome::Gone;
     }

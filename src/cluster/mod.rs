@@ -7,6 +7,7 @@ pub mod fault;
 pub mod frames;
 mod requests;
 pub mod rights;
+mod warnings;
 mod watch;
 
 use crate::decide::Write;
@@ -26,6 +27,8 @@ pub trait Cluster: Send + Sync + 'static {
     fn write(&self, write: Write) -> BoxFuture<'static, Outcome>;
     /// Reads one object.
     fn read(&self, key: ObjectKey) -> BoxFuture<'static, Outcome>;
+    /// Asks who writes the fields of one object: [`Outcome::Managers`].
+    fn managers(&self, key: ObjectKey) -> BoxFuture<'static, Outcome>;
 }
 
 /// What a cluster tells the daemon.

@@ -206,6 +206,10 @@ impl Daemon {
                     let request = self.cluster.read(key);
                     self.send(id, request);
                 }
+                Effect::Managers(id, key) => {
+                    let request = self.cluster.managers(key);
+                    self.send(id, request);
+                }
                 Effect::Report(report) => self.teller.tell(report),
             }
         }

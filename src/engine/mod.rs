@@ -11,6 +11,7 @@ pub mod worker;
 
 pub use worker::{Engine, EngineOptions};
 
+use crate::decide::breaker::managers::ManagedFields;
 use crate::decide::{Finding, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey, Record};
 use std::sync::Arc;
@@ -91,6 +92,8 @@ pub enum Effect {
     Write(RequestId, Box<Write>),
     /// Read the object directly (after an outcome unknown, or a write whose watch event does not come); answer with `complete`.
     Read(RequestId, ObjectKey),
+    /// Ask who writes the object's fields (a breaker has opened); answer with [`Outcome::Managers`].
+    Managers(RequestId, ObjectKey),
     /// Tell people.
     Report(Report),
 }
@@ -106,6 +109,8 @@ pub enum Outcome {
     Gone,
     /// A read's answer.
     Read(Record),
+    /// Who writes the object's fields.
+    Managers(Vec<ManagedFields>),
     /// It was not done, or nobody knows.
     Failed(Fault),
 }

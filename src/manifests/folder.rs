@@ -247,4 +247,9 @@ impl Cluster for Folder {
         let outcome = self.state.lock().world.read(&key);
         Box::pin(async move { outcome })
     }
+
+    fn managers(&self, _key: ObjectKey) -> BoxFuture<'static, Outcome> {
+        // Files have no field managers.
+        Box::pin(async { Outcome::Managers(vec![]) })
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::World;
 use super::world::seen;
-use crate::engine::{Effect, Engine, EngineOptions, Observation, Report, WatchedKind};
+use crate::engine::{Effect, Engine, EngineOptions, Observation, Outcome, Report, WatchedKind};
 use crate::rule::set::RuleSet;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -112,6 +112,10 @@ impl Simulation {
                     Effect::Read(id, key) => {
                         let outcome = self.world.read(&key);
                         self.engine.complete(id, outcome, self.now);
+                    }
+                    Effect::Managers(id, _) => {
+                        self.engine
+                            .complete(id, Outcome::Managers(vec![]), self.now);
                     }
                     Effect::Report(r) => report(r),
                 }

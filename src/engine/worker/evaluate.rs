@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::decide::pass::{PassContext, pass};
-use crate::decide::{Decision, Finding, RuleChange, Standing, Subject};
+use crate::decide::{Decision, Finding, Standing, Subject};
 use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
@@ -90,7 +90,7 @@ impl Engine {
         self.tell(&key, told);
         match write {
             Some(write) if !self.options.dry => {
-                self.emit(write, made, &record, now, effects, &mut findings);
+                self.emit(write, made, &record, now, effects);
             }
             Some((write, _)) => {
                 // A plan counts what a run would do, so that it shows what the limits hold back.

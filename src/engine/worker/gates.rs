@@ -2,7 +2,8 @@
 
 use super::Engine;
 use crate::decide::Reason;
-use crate::object::ObjectKey;
+use crate::decide::breaker::{self, Breaker, Open, Trip};
+use crate::object::{ObjectKey, duration};
 use crate::rule::{Mode, Rule};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -22,6 +23,31 @@ impl Closed {
             until: None,
         }
     }
+}
+
+/// Most places that a message names.
+const MOST_PLACES: usize = 3;
+
+fn breaker_message(open: &Open, others: &str, rule: &Rule) -> String {
+    let (most, period) = rule.limits.per_object.unwrap_or(breaker::DEFAULT);
+    let what = match open.trip {
+        Trip::TooMany => format!(
+            "changed more than {most} times in {}",
+            duration::format(period)
+        ),
+        Trip::ComesBack => format!(
+            "changed back more than {most} times in {}",
+            duration::format(period.max(breaker::MEMORY))
+        ),
+    };
+    let named = &open.places[..open.places.len().min(MOST_PLACES)];
+    let places = match named {
+        [] => String::new(),
+        named => format!(" ({})", named.join(", ")),
+    };
+    format!(
+        "{what}: {others}{places}; the rule leaves this object alone until it is acknowledged or changed"
+    )
 }
 
 impl Engine {
@@ -45,16 +71,16 @@ impl Engine {
                 until: None,
             });
         }
-        if state.breaker_open(key) {
-            let (most, period) = rule
-                .limits
-                .per_object
-                .unwrap_or(crate::decide::breaker::DEFAULT);
-            let message = format!(
-                "changed more than {most} times in {}: something else writes the same fields; the rule leaves this object alone until it is acknowledged or changed",
-                crate::object::duration::format(period)
-            );
-            return Some(Closed::lasting(Reason::BreakerOpen, message));
+        if let Some(open) = state.breakers.get(key).and_then(Breaker::opened) {
+            // Told when it is known who else writes there.
+            let finding = open.others.as_ref().map(|others| {
+                let message = breaker_message(open, others, &rule);
+                (Reason::BreakerOpen, message)
+            });
+            return Some(Closed {
+                finding,
+                until: None,
+            });
         }
         if let Some(why) = state.limits.aborted() {
             let message =

@@ -24,6 +24,7 @@ use super::due::Due;
 use super::queue::Queue;
 use super::store::{Store, Sync};
 use super::{Report, RequestId, WatchedKind};
+use crate::decide::breaker::places::{Place, Trail};
 use crate::decide::{Finding, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey};
 use crate::rule::set::RuleSet;
@@ -69,13 +70,51 @@ impl Default for EngineOptions {
 /// A request that was not answered yet.
 struct InFlight {
     key: ObjectKey,
-    /// `None`: a read.
-    write: Option<Box<Write>>,
+    asked: Asked,
     changes: Vec<RuleChange>,
+    /// What each rule of a write writes.
+    places: Vec<(Arc<str>, Vec<Place>)>,
     since: Timestamp,
     /// Of the state decided on and what was asked for.
     fingerprint: (u64, u64),
     uid: String,
+}
+
+impl InFlight {
+    /// What neither changes anything nor was decided on a state.
+    fn question(key: ObjectKey, asked: Asked, since: Timestamp) -> Self {
+        Self {
+            key,
+            asked,
+            changes: vec![],
+            places: vec![],
+            since,
+            fingerprint: (0, 0),
+            uid: String::new(),
+        }
+    }
+
+    fn write(&self) -> Option<&Write> {
+        match &self.asked {
+            Asked::Write(write) => Some(write),
+            _ => None,
+        }
+    }
+
+    /// The rules that a write is made of.
+    fn rules(&self) -> &[Arc<str>] {
+        self.write().map_or(&[], |write| &write.rules)
+    }
+}
+
+/// What a request is for.
+enum Asked {
+    /// A change; its key is held.
+    Write(Box<Write>),
+    /// The object as it is; its key is held.
+    Read,
+    /// Who writes these places of it, for a rule whose breaker has opened. Nothing waits for that.
+    Managers(Arc<str>, Vec<Trail>),
 }
 
 /// A key that waits for its watch.
@@ -93,8 +132,8 @@ struct Settled {
     refusal: Option<String>,
 }
 
-/// A rule, a kind, and a namespace that it writes to.
-type Place = (Arc<str>, GroupKind, Option<Arc<str>>);
+/// What RBAC grants or not: a rule, a kind, and a namespace that it writes to.
+type Permission = (Arc<str>, GroupKind, Option<Arc<str>>);
 
 /// RBAC forbade a rule to write to a kind in a namespace.
 struct Forbidden {
@@ -119,7 +158,7 @@ pub struct Engine {
     awaited: AHashMap<ObjectKey, Awaited>,
     /// Writes that lead nowhere until the object changes.
     settled: AHashMap<ObjectKey, Vec<Settled>>,
-    forbidden: AHashMap<Place, Forbidden>,
+    forbidden: AHashMap<Permission, Forbidden>,
     /// The last moment heard of.
     clock: Timestamp,
     /// Findings of the engine itself that last, beside those of the pass.

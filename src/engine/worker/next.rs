@@ -47,7 +47,7 @@ impl Engine {
     fn tick(&mut self, now: Timestamp) {
         if now < self.clock {
             for state in &mut self.states {
-                state.limits.clock_set_back(now);
+                state.clock_set_back(now);
             }
             let until = now.checked_add(PATIENCE).unwrap_or(now);
             for key in self.awaited.keys() {

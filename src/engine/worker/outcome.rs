@@ -1,10 +1,12 @@
 //! What became of a request, and what follows from it.
 
-use super::{Engine, Forbidden, InFlight, Settled};
+use super::{Asked, Engine, Forbidden, InFlight, Settled};
+use crate::decide::breaker::managers::others;
 use crate::decide::{Finding, Operation, Reason};
 use crate::engine::{Fault, Observation, Outcome, Report, RequestId, fingerprint};
 use crate::object::ObjectKey;
 use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Rights are not granted every second.
@@ -16,12 +18,21 @@ impl Engine {
         let Some(request) = self.in_flight.remove(&id) else {
             return;
         };
-        if request.write.is_none() {
-            self.read_answered(request, outcome, now);
-            return;
+        match &request.asked {
+            Asked::Write(_) => {}
+            Asked::Read => return self.read_answered(request, outcome, now),
+            Asked::Managers(rule, trails) => {
+                let managed = match outcome {
+                    Outcome::Managers(managed) => managed,
+                    _ => vec![],
+                };
+                return self.managers_answered(&request.key, rule, others(&managed, trails), now);
+            }
         }
         let key = request.key.clone();
         match outcome {
+            // No answer to a write: as if nobody had answered.
+            Outcome::Managers(_) => self.failed(request, Fault::Timeout, now),
             Outcome::Written(record) | Outcome::Read(record) => {
                 let version = record.meta().resource_version().to_owned();
                 self.taken(
@@ -35,8 +46,7 @@ impl Engine {
             Outcome::Gone => {
                 self.queue.succeeded(&key);
                 let deletes = request
-                    .write
-                    .as_ref()
+                    .write()
                     .is_some_and(|w| matches!(w.operation, Operation::Delete { .. }));
                 if deletes {
                     self.allowed(&request);
@@ -53,8 +63,7 @@ impl Engine {
                     // The watch will show the deletion, or the mark of one: either is past the version that was deleted.
                     Some(version)
                         if request
-                            .write
-                            .as_ref()
+                            .write()
                             .is_some_and(|w| w.resource_version == version) =>
                     {
                         self.wait_for(
@@ -80,8 +89,7 @@ impl Engine {
         self.queue.succeeded(&key);
         self.refused.remove(&key);
         let unchanged = request
-            .write
-            .as_ref()
+            .write()
             .is_some_and(|w| w.resource_version == version);
         self.report_made(&request, Ok(()), now);
         self.allowed(&request);
@@ -96,6 +104,8 @@ impl Engine {
         }
         if unchanged {
             self.unacted(&request);
+        } else {
+            self.wrote(&request, now);
         }
         match here {
             _ if unchanged => {
@@ -134,17 +144,41 @@ impl Engine {
                 self.gone(&key, now);
                 self.queue.release(&key, now);
             }
-            Outcome::Failed(_) | Outcome::Accepted(_) => self.pause(&key, None, now),
+            Outcome::Failed(_) | Outcome::Accepted(_) | Outcome::Managers(_) => {
+                self.pause(&key, None, now)
+            }
+        }
+    }
+
+    /// It is known who else writes what a breaker has opened for, or that nobody knows.
+    fn managers_answered(
+        &mut self,
+        key: &ObjectKey,
+        rule: &Arc<str>,
+        others: String,
+        now: Timestamp,
+    ) {
+        let index = self.rules.index_of(rule);
+        if let Some(index) = index
+            && let Some(breaker) = self.states[index].breakers.get_mut(key)
+        {
+            breaker.named(others);
+            self.queue.push(key.clone(), now);
+        }
+    }
+
+    /// A write was made: what it wrote is remembered, so that it is recognised when it has to be written again.
+    fn wrote(&mut self, request: &InFlight, now: Timestamp) {
+        for (rule, places) in &request.places {
+            if let Some(index) = self.rules.index_of(rule) {
+                self.states[index].wrote(&request.key, places, now);
+            }
         }
     }
 
     fn failed(&mut self, request: InFlight, fault: Fault, now: Timestamp) {
         let key = request.key.clone();
-        let rules = request
-            .write
-            .as_ref()
-            .map(|w| w.rules.clone())
-            .unwrap_or_default();
+        let rules = request.rules().to_vec();
         if fault != Fault::Timeout {
             self.unacted(&request);
         }
@@ -155,7 +189,7 @@ impl Engine {
                     .store
                     .get(&key)
                     .map(|e| e.record.meta().resource_version().to_owned());
-                match (known, &request.write) {
+                match (known, request.write()) {
                     (Some(known), Some(write)) if known == write.resource_version => {
                         let next = known
                             .parse::<u128>()
@@ -203,7 +237,7 @@ impl Engine {
             }
         }
         for rule in &rules {
-            if let Some(index) = self.rules.rules().iter().position(|r| r.name == *rule) {
+            if let Some(index) = self.rules.index_of(rule) {
                 self.states[index].failures += 1;
                 self.states[index].last_error = Some(format!("{key}: {fault:?}"));
             }
@@ -223,9 +257,8 @@ impl Engine {
 
     /// A write that certainly did nothing does not count for the limits' windows; its key is due again.
     fn unacted(&mut self, request: &InFlight) {
-        let Some(write) = &request.write else { return };
-        for rule in &write.rules {
-            if let Some(index) = self.rules.rules().iter().position(|r| r.name == *rule) {
+        for rule in request.rules() {
+            if let Some(index) = self.rules.index_of(rule) {
                 self.states[index].withdraw(&request.key);
             }
         }
@@ -249,19 +282,13 @@ impl Engine {
             return;
         }
         let key = &request.key;
-        for rule in request.write.iter().flat_map(|write| &write.rules) {
+        for rule in request.rules() {
             let place = (rule.clone(), key.kind.clone(), key.namespace.clone());
             self.forbidden.remove(&place);
         }
     }
 
-    fn add_refusal(
-        &mut self,
-        key: &ObjectKey,
-        rules: &[std::sync::Arc<str>],
-        reason: Reason,
-        message: &str,
-    ) {
+    fn add_refusal(&mut self, key: &ObjectKey, rules: &[Arc<str>], reason: Reason, message: &str) {
         let findings: Vec<Finding> = rules
             .iter()
             .map(|rule| Finding {

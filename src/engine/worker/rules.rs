@@ -2,11 +2,17 @@
 
 use crate::decide::Finding;
 use crate::decide::breaker::Breaker;
+use crate::decide::breaker::places::Place;
 use crate::decide::limits::LimitState;
 use crate::object::ObjectKey;
 use crate::rule::Rule;
 use crate::rule::path::Path;
 use ahash::AHashMap;
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// How often breakers are looked through for those that may be forgotten.
+const SWEEP: SignedDuration = SignedDuration::from_mins(10);
 
 /// One rule's memory.
 #[derive(Default)]
@@ -23,6 +29,8 @@ pub struct RuleState {
     /// What was told of that.
     pub refusal: Option<Finding>,
     pub breakers: AHashMap<ObjectKey, Breaker>,
+    /// When breakers that nothing happened to lately were forgotten.
+    swept: Timestamp,
     /// Objects by standing: in scope (matched and waiting included), matched, waiting.
     pub in_scope: usize,
     pub matched: usize,
@@ -90,6 +98,39 @@ impl RuleState {
         self.limits.forget(key);
         if !self.breakers.is_empty() {
             self.breakers.remove(key);
+        }
+    }
+
+    /// Asks the object's breaker for one more change that writes these places; false if it is open, or opens.
+    pub fn admit(
+        &mut self,
+        key: &ObjectKey,
+        limit: Option<(u64, Duration)>,
+        places: &[Place],
+        now: Timestamp,
+    ) -> bool {
+        if now.duration_since(self.swept) > SWEEP {
+            self.swept = now;
+            self.breakers
+                .retain(|_, breaker| !breaker.is_idle(limit, now));
+        }
+        let breaker = self.breakers.entry(key.clone()).or_default();
+        breaker.admit(limit, places, now)
+    }
+
+    /// A change was made that wrote these places.
+    pub fn wrote(&mut self, key: &ObjectKey, places: &[Place], now: Timestamp) {
+        if let Some(breaker) = self.breakers.get_mut(key) {
+            breaker.wrote(places, now);
+        }
+    }
+
+    /// The clock was set back: what happened later than now happened now.
+    pub fn clock_set_back(&mut self, now: Timestamp) {
+        self.limits.clock_set_back(now);
+        self.swept = self.swept.min(now);
+        for breaker in self.breakers.values_mut() {
+            breaker.clock_set_back(now);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Requests on their way, and keys that wait for what they will show.
 
-use super::{Awaited, Engine, InFlight, PATIENCE};
-use crate::decide::{Finding, RuleChange, Write};
+use super::{Asked, Awaited, Engine, InFlight, PATIENCE};
+use crate::decide::breaker::places::{Place, written};
+use crate::decide::{RuleChange, Write};
 use crate::engine::Effect;
 use crate::object::{ObjectKey, Record};
 use jiff::Timestamp;
@@ -16,7 +17,6 @@ impl Engine {
         record: &Record,
         now: Timestamp,
         effects: &mut Vec<Effect>,
-        findings: &mut Vec<Finding>,
     ) {
         let key = write.object.clone();
         let rules = Arc::clone(&self.rules);
@@ -25,26 +25,29 @@ impl Engine {
             .iter()
             .filter_map(|name| rules.index_of(name))
             .collect();
-        let mut refused = false;
-        for index in &authors {
+        let places: Vec<(Arc<str>, Vec<Place>)> = authors
+            .iter()
+            .map(|index| {
+                let name = &rules.rules()[*index].name;
+                let of = changes.iter().filter(|change| change.rule == *name);
+                (name.clone(), of.flat_map(written).collect())
+            })
+            .collect();
+        let mut admitted = vec![];
+        for (index, (rule, places)) in authors.iter().zip(&places) {
             let limit = rules.rules()[*index].limits.per_object;
-            let breaker = self.states[*index].breakers.entry(key.clone()).or_default();
-            if !breaker.admit(limit, now) {
-                refused = true;
-                let closed = self.closed(*index, &key, now);
-                findings.extend(
-                    closed
-                        .and_then(|c| c.finding)
-                        .map(|(reason, message)| Finding {
-                            rule: rules.rules()[*index].name.clone(),
-                            object: key.clone(),
-                            reason,
-                            message,
-                        }),
-                );
+            if self.states[*index].admit(&key, limit, places, now) {
+                admitted.push(*index);
+            } else {
+                self.ask_for_managers(&key, rule, places, now, effects);
             }
         }
-        if refused {
+        if admitted.len() < authors.len() {
+            for index in admitted {
+                if let Some(breaker) = self.states[index].breakers.get_mut(&key) {
+                    breaker.withdraw();
+                }
+            }
             // The other rules' part of this write is made by the next pass, with that gate closed.
             if authors.len() > 1 {
                 self.queue.push(key, now);
@@ -62,14 +65,32 @@ impl Engine {
             id,
             InFlight {
                 key,
-                write: Some(Box::new(write.clone())),
+                asked: Asked::Write(Box::new(write.clone())),
                 changes,
+                places,
                 since: now,
                 fingerprint,
                 uid: record.meta().uid().to_owned(),
             },
         );
         effects.push(Effect::Write(id, Box::new(write)));
+    }
+
+    /// A breaker has opened: asks who else writes there. It is told when that is known.
+    fn ask_for_managers(
+        &mut self,
+        key: &ObjectKey,
+        rule: &Arc<str>,
+        places: &[Place],
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.next_id += 1;
+        let trails = places.iter().map(|place| place.trail.clone()).collect();
+        let asked = Asked::Managers(rule.clone(), trails);
+        self.in_flight
+            .insert(self.next_id, InFlight::question(key.clone(), asked, now));
+        effects.push(Effect::Managers(self.next_id, key.clone()));
     }
 
     /// Reads an object directly; its key is held meanwhile.
@@ -80,19 +101,9 @@ impl Engine {
             self.queue.hold(key.clone());
         }
         self.next_id += 1;
-        let fingerprint = (0, 0);
-        let entry = self.store.get(&key);
-        let uid = entry.map_or(String::new(), |e| e.record.meta().uid().to_owned());
         self.in_flight.insert(
             self.next_id,
-            InFlight {
-                key: key.clone(),
-                write: None,
-                changes: vec![],
-                since: now,
-                fingerprint,
-                uid,
-            },
+            InFlight::question(key.clone(), Asked::Read, now),
         );
         effects.push(Effect::Read(self.next_id, key));
     }

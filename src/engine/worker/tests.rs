@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
 use crate::decide::Reason;
+use crate::decide::breaker::managers::ManagedFields;
 use crate::engine::{Effect, Fault, Observation, Outcome};
 use crate::object::Record;
 use crate::rule::compile::{SourceFile, compile};
@@ -50,6 +51,8 @@ struct Bench {
     engine: Engine,
     effects: Vec<Effect>,
     wake: Option<Timestamp>,
+    /// What the server says who writes fields.
+    managed: Value,
 }
 
 impl Bench {
@@ -58,6 +61,7 @@ impl Bench {
             engine: Engine::new(options),
             effects: vec![],
             wake: None,
+            managed: Value::Null,
         };
         bench.engine.load(rules, at(0));
         let namespaces = GroupKind::new("", "Namespace");
@@ -112,11 +116,20 @@ impl Bench {
             }
         }
         let mut writes = vec![];
+        let mut asked = vec![];
         for effect in effects {
             match effect {
                 Effect::Write(id, write) => writes.push((id, *write)),
+                Effect::Managers(id, _) => asked.push(id),
                 other => self.effects.push(other),
             }
+        }
+        if !asked.is_empty() {
+            for id in asked {
+                let managed = ManagedFields::read(&self.managed);
+                self.answer(id, Outcome::Managers(managed), now);
+            }
+            writes.extend(self.work(now));
         }
         writes
     }
@@ -169,6 +182,7 @@ fn nothing_is_done_before_the_kind_and_its_namespaces_are_known() {
         engine: Engine::new(EngineOptions::default()),
         effects: vec![],
         wake: None,
+        managed: Value::Null,
     };
     bench.engine.load(rules(&[LABEL]), at(0));
     bench
@@ -480,15 +494,10 @@ fn throttle_lets_the_rest_wait() {
     assert_eq!(made, [2, 0, 2, 0, 1]);
 }
 
-#[test]
-fn somebody_who_fights_back_trips_the_breaker() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+/// Somebody sets the label back again and again: how many writes were made until a breaker opened.
+fn fight(bench: &mut Bench, pause: i64) -> usize {
     let (mut made, mut version) = (0, 1);
-    for now in 0..20 {
+    for now in (0..20).map(|n| n * pause) {
         for (id, _) in bench.work(now) {
             made += 1;
             bench.answer(
@@ -504,10 +513,63 @@ fn somebody_who_fights_back_trips_the_breaker() {
         version += 2;
         bench.see(map("a", version, json!({"labels": {"team": "other"}})), now);
     }
-    assert_eq!(made, 5);
-    assert_eq!(bench.found(Reason::BreakerOpen), 1);
+    bench.work(20 * pause);
+    made
+}
+
+fn messages(bench: &Bench, reason: Reason) -> Vec<String> {
+    let found = bench.engine.findings().filter(|f| f.reason == reason);
+    found.map(|f| f.message.clone()).collect()
+}
+
+#[test]
+fn somebody_who_fights_back_trips_the_breaker_and_is_named() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    bench.managed = json!([{"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:metadata": {"f:labels": {"f:team": {}}}}}]);
+    assert_eq!(fight(&mut bench, 1), 5);
+    assert_eq!(
+        messages(&bench, Reason::BreakerOpen),
+        [
+            "changed more than 5 times in 10m: `kubectl-edit` writes the same fields ($.metadata.labels.team); the rule leaves this object alone until it is acknowledged or changed"
+        ]
+    );
     assert!(bench.engine.acknowledge("r0", at(20)));
     assert_eq!(bench.work(20).len(), 1);
+}
+
+#[test]
+fn somebody_who_fights_back_slowly_trips_it_too() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({"labels": {"team": "other"}}))],
+    );
+    // Every ten minutes, as controllers do that set everything back to what is in a repository.
+    assert_eq!(fight(&mut bench, 601), 6);
+    assert_eq!(
+        messages(&bench, Reason::BreakerOpen),
+        [
+            "changed back more than 5 times in 1h: something else writes the same fields ($.metadata.labels.team); the rule leaves this object alone until it is acknowledged or changed"
+        ]
+    );
+    assert!(bench.engine.is_idle());
+}
+
+#[test]
+fn a_breaker_that_opens_for_one_rule_leaves_the_others_their_part() {
+    let other = "  actions:\n  - patch:\n    - {path: $.metadata.labels.other, set: x}\n  limits: {perObject: {changes: 50, per: 10m}}\n";
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL, other]),
+        vec![map("a", 1, json!({}))],
+    );
+    let made = fight(&mut bench, 1);
+    assert!(made > 10, "{made}");
+    assert_eq!(bench.found(Reason::BreakerOpen), 1);
 }
 
 #[test]
