@@ -71,6 +71,7 @@ fn tests(c: &mut Criterion) {
         now: now(),
         item: None,
         current: None,
+        variables: None,
     };
     let mut group = c.benchmark_group("one test");
     for (name, test) in [

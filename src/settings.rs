@@ -2,6 +2,8 @@
 //!
 //! An option given on the command line wins over its variable. A variable of a repeatable option takes several values separated by commas.
 
+use crate::rule::compile::Override;
+use crate::rules_dir::Selection;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use std::net::SocketAddr;
@@ -106,6 +108,32 @@ pub enum Command {
     },
 }
 
+/// Which of the rules, and with which parameters.
+#[derive(Args, Clone, Debug)]
+pub struct SelectOptions {
+    /// Only rules of these names; globs, `!` excludes. Repeatable [default: all]
+    #[arg(
+        long = "rule",
+        value_name = "NAME",
+        env = "ORDAIN_RULE",
+        value_delimiter = ','
+    )]
+    pub only: Vec<String>,
+    /// A rule parameter, for every rule that declares one of this name; wins over `Parameters` documents. Repeatable
+    #[arg(long, value_name = "NAME=VALUE", env = "ORDAIN_SET")]
+    pub set: Vec<Override>,
+}
+
+impl SelectOptions {
+    /// For loading rules.
+    pub fn selection(&self) -> Selection {
+        Selection {
+            only: self.only.clone(),
+            set: self.set.clone(),
+        }
+    }
+}
+
 /// Which rules.
 #[derive(Args, Clone, Debug)]
 pub struct RuleOptions {
@@ -118,14 +146,16 @@ pub struct RuleOptions {
         value_delimiter = ','
     )]
     pub rules: Vec<PathBuf>,
-    /// Only rules of these names; globs, `!` excludes. Repeatable [default: all]
-    #[arg(
-        long = "rule",
-        value_name = "NAME",
-        env = "ORDAIN_RULE",
-        value_delimiter = ','
-    )]
-    pub only: Vec<String>,
+    /// Which of the rules, and with which parameters.
+    #[command(flatten)]
+    pub select: SelectOptions,
+}
+
+impl RuleOptions {
+    /// For loading rules.
+    pub fn selection(&self) -> Selection {
+        self.select.selection()
+    }
 }
 
 /// Which cluster.
@@ -259,14 +289,9 @@ pub struct CheckSettings {
         value_delimiter = ','
     )]
     pub manifests: Vec<PathBuf>,
-    /// Only rules of these names; globs, `!` excludes. Repeatable [default: all]
-    #[arg(
-        long = "rule",
-        value_name = "NAME",
-        env = "ORDAIN_RULE",
-        value_delimiter = ','
-    )]
-    pub only: Vec<String>,
+    /// Which of the rules, and with which parameters.
+    #[command(flatten)]
+    pub select: SelectOptions,
     /// How the result is printed.
     #[command(flatten)]
     pub output: OutputOptions,
@@ -367,14 +392,9 @@ pub struct TestSettings {
         value_delimiter = ','
     )]
     pub manifests: Vec<PathBuf>,
-    /// Only rules of these names; globs, `!` excludes. Repeatable [default: all]
-    #[arg(
-        long = "rule",
-        value_name = "NAME",
-        env = "ORDAIN_RULE",
-        value_delimiter = ','
-    )]
-    pub only: Vec<String>,
+    /// Which of the rules, and with which parameters.
+    #[command(flatten)]
+    pub select: SelectOptions,
     /// The time of steps that name none.
     #[command(flatten)]
     pub time: TimeOptions,

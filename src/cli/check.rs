@@ -32,7 +32,7 @@ pub fn run(settings: &CheckSettings) -> anyhow::Result<u8> {
         let message = "no rule file (*.yaml, *.yml, *.json) is there";
         problems.push(without_place(&paths.join(", "), Severity::Error, message));
     }
-    let compiled = rules_dir::compile_only(&set.files, &schema, &settings.only);
+    let compiled = rules_dir::compile_selected(&set.files, &schema, &settings.select.selection());
     problems.extend(compiled.problems);
     for (file, tree) in &compiled.tests {
         let text = set

@@ -91,7 +91,7 @@ pub fn load(
             .undecided
             .push(format!("{} cannot be read: {}", u.path, u.reason));
     }
-    let compiled = rules_dir::compile_only(&set.files, schema, &rules.only);
+    let compiled = rules_dir::compile_selected(&set.files, schema, &rules.selection());
     for problem in &compiled.problems {
         eprintln!("{problem}\n");
         if problem.severity == Severity::Error {

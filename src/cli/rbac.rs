@@ -67,7 +67,7 @@ fn of_manifests(settings: &RbacSettings) -> Schema {
 /// The rules, if all of them are good: the rights of some of them would look like those of all.
 fn rules(settings: &RbacSettings, schema: Schema) -> Option<RuleSet> {
     let files = rules_dir::load(&settings.rules.rules);
-    let compiled = rules_dir::compile_only(&files.files, &schema, &settings.rules.only);
+    let compiled = rules_dir::compile_selected(&files.files, &schema, &settings.rules.selection());
     let mut errors = 0;
     for unreadable in &files.unreadable {
         errors += 1;

@@ -155,7 +155,7 @@ pub fn once_on_cluster(
         let options = Options {
             engine,
             rules: rules.rules.clone(),
-            only: rules.only.clone(),
+            selection: rules.selection(),
             once: true,
         };
         let telling = tokio::spawn(tell_progress(status.clone()));
@@ -250,7 +250,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
         let options = Options {
             engine,
             rules: settings.rules.rules.clone(),
-            only: settings.rules.only.clone(),
+            selection: settings.rules.selection(),
             once: false,
         };
         daemon::run(options, surroundings, stop).await?;

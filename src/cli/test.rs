@@ -12,7 +12,7 @@ pub fn run(settings: &TestSettings) -> anyhow::Result<u8> {
     let (schema, _) = manifests.schema(&Schema::bundled());
     let run = Run {
         schema,
-        only: settings.only.clone(),
+        selection: settings.select.selection(),
         now: settings.time.now(),
     };
     let mut progress = output::Progress::new();

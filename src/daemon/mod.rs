@@ -47,8 +47,8 @@ pub struct Options {
     pub engine: EngineOptions,
     /// Rule files and folders.
     pub rules: Vec<PathBuf>,
-    /// Only rules of these names; empty: all.
-    pub only: Vec<String>,
+    /// Which rules of the files, and with which parameters.
+    pub selection: rules_dir::Selection,
     /// Stop when nothing is left to do now. Rule files are then not followed.
     pub once: bool,
 }
@@ -102,7 +102,7 @@ pub async fn run(
     let (schemas, mut new_schemas) = mpsc::channel::<Schema>(1);
     let mut daemon = Daemon {
         engine: Engine::new(options.engine.clone()),
-        rules: Rules::new(options.only),
+        rules: Rules::new(options.selection),
         cluster: surroundings.cluster,
         teller: Teller::new(
             surroundings.metrics,

@@ -3,7 +3,7 @@
 use crate::rule::compile::SourceFile;
 use crate::rule::problem::{Problem, Severity};
 use crate::rule::set::RuleSet;
-use crate::rules_dir::{self, FileSet, LastGood};
+use crate::rules_dir::{self, FileSet, LastGood, Selection};
 use crate::schema::Schema;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub struct Rules {
     last: LastGood,
     files: FileSet,
-    only: Vec<String>,
+    selection: Selection,
     schema: Schema,
     set: Option<Arc<RuleSet>>,
 }
@@ -31,11 +31,11 @@ pub struct Loaded {
 }
 
 impl Rules {
-    pub fn new(only: Vec<String>) -> Rules {
+    pub fn new(selection: Selection) -> Rules {
         Rules {
             last: LastGood::default(),
             files: FileSet::default(),
-            only,
+            selection,
             schema: Schema::empty(),
             set: None,
         }
@@ -51,7 +51,8 @@ impl Rules {
             self.files = files;
         }
         self.schema = schema;
-        let compiled = rules_dir::compile_only(&self.files.files, &self.schema, &self.only);
+        let compiled =
+            rules_dir::compile_selected(&self.files.files, &self.schema, &self.selection);
         let composition = self.last.compose(&self.files, &compiled);
         let mut problems = compiled.problems;
         for u in &self.files.unreadable {

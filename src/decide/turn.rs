@@ -6,10 +6,10 @@ use super::working::Working;
 use super::{Reason, Standing, Subject};
 use crate::object::Record;
 use crate::rule::edit::{Claim, Edit, EditContext, Endpoint, is_noop, plan};
-use crate::rule::expr::{ExprFault, NamespaceObject, Scope};
+use crate::rule::expr::{ExprFault, NamespaceObject, Scope, Variables};
 use crate::rule::path::PodPrefix;
 use crate::rule::selector::InScope;
-use crate::rule::test::{self, TestRun, Verdict};
+use crate::rule::test::{self, Test, TestRun, Verdict};
 use crate::rule::{Action, Propagation, Rule};
 use crate::schema::KindSchema;
 use jiff::Timestamp;
@@ -40,7 +40,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn scope<'r>(&'r self, record: &'r Record) -> Scope<'r> {
+    fn scope<'r>(&'r self, record: &'r Record, variables: Option<&'r Variables>) -> Scope<'r> {
         Scope {
             object: record.root(),
             pod: self.pod,
@@ -48,6 +48,7 @@ impl<'a> World<'a> {
             now: self.context.now,
             item: None,
             current: None,
+            variables,
         }
     }
 
@@ -98,6 +99,8 @@ pub(super) struct Turn {
     pub findings: Vec<(Reason, String)>,
     pub wrong_types: Vec<String>,
     pub recheck_at: Option<Timestamp>,
+    /// Of the state that the turn began with.
+    variables: Option<Variables>,
 }
 
 impl Turn {
@@ -111,6 +114,7 @@ impl Turn {
             findings: vec![],
             wrong_types: vec![],
             recheck_at: None,
+            variables: None,
         }
     }
 
@@ -178,14 +182,13 @@ pub(super) fn look(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> Tur
         }
         return turn;
     }
-    let scope = world.scope(record);
-    let mut run = TestRun {
-        scope: &scope,
-        recheck_at: None,
-        trace: None,
-    };
-    let verdict = test::all(&rule.tests, &mut run);
-    turn.recheck_at = run.recheck_at;
+    let (first, rest) = rule.tests.split_at(rule.tests_without_variables);
+    let mut verdict = tests(world, first, &mut turn, record);
+    if verdict == Verdict::Pass && !rule.variables.is_empty() {
+        let scope = world.scope(record, None);
+        turn.variables = Some(Variables::compute(&rule.variables, &scope));
+        verdict = tests(world, rest, &mut turn, record);
+    }
     match verdict {
         Verdict::Pass => turn.standing = Standing::Matched { acts: false },
         Verdict::Fail => turn.standing = Standing::Unmatched,
@@ -201,6 +204,19 @@ pub(super) fn look(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> Tur
     turn
 }
 
+fn tests(world: &World<'_>, tests: &[Test], turn: &mut Turn, record: &Record) -> Verdict {
+    let scope = world.scope(record, turn.variables.as_ref());
+    let mut run = TestRun {
+        scope: &scope,
+        recheck_at: None,
+        trace: None,
+    };
+    let verdict = test::all(tests, &mut run);
+    let recheck_at = run.recheck_at;
+    turn.recheck(recheck_at);
+    verdict
+}
+
 /// The steps of a rule that matched. A fault undoes what the rule has done this turn.
 pub(super) fn act(
     world: &World<'_>,
@@ -210,7 +226,8 @@ pub(super) fn act(
     turn: &mut Turn,
 ) {
     let before = working.snapshot();
-    match steps(world, rule, working, manner, turn) {
+    let variables = turn.variables.take();
+    match steps(world, rule, working, (manner, variables.as_ref()), turn) {
         Ok(()) => {
             turn.standing = Standing::Matched {
                 acts: turn.changed || turn.deletion.is_some(),
@@ -239,7 +256,7 @@ fn steps(
     world: &World<'_>,
     rule: &Rule,
     working: &mut Working<'_>,
-    manner: Manner<'_>,
+    (manner, variables): (Manner<'_>, Option<&Variables>),
     turn: &mut Turn,
 ) -> Result<(), ExprFault> {
     for step in &rule.steps {
@@ -263,13 +280,20 @@ fn steps(
                     Endpoint::Main
                 };
                 for edit in edits {
-                    patch(world, edit, endpoint, working, manner, turn)?;
+                    patch(world, edit, endpoint, working, (manner, variables), turn)?;
                 }
             }
             Action::Scale { edits } => {
                 let kind = &world.subject.key.kind;
                 for (_, edit) in edits.iter().filter(|(kinds, _)| kinds.contains(kind)) {
-                    turn.scaled |= patch(world, edit, Endpoint::Main, working, manner, turn)?;
+                    turn.scaled |= patch(
+                        world,
+                        edit,
+                        Endpoint::Main,
+                        working,
+                        (manner, variables),
+                        turn,
+                    )?;
                 }
             }
             Action::Delete {
@@ -285,7 +309,7 @@ fn steps(
             Action::Warn { message } => {
                 let text = match message.literal() {
                     Some(literal) => Some(literal.clone()),
-                    None => message.render(&world.scope(working.record()))?,
+                    None => message.render(&world.scope(working.record(), variables))?,
                 };
                 if let Some(text) = text {
                     let text = text
@@ -305,11 +329,11 @@ fn patch(
     edit: &Edit,
     endpoint: Endpoint,
     working: &mut Working<'_>,
-    manner: Manner<'_>,
+    (manner, variables): (Manner<'_>, Option<&Variables>),
     turn: &mut Turn,
 ) -> Result<bool, ExprFault> {
     let schema = world.schema.as_deref();
-    let scope = world.scope(working.record());
+    let scope = world.scope(working.record(), variables);
     if !manner.claim_all && is_noop(edit, &scope, schema, &mut turn.recheck_at) {
         return Ok(false);
     }

@@ -48,8 +48,12 @@ pub struct Rule {
     pub priority: i64,
     /// Which objects it is about.
     pub matches: Match,
-    /// All must pass.
+    /// All must pass. Those that read variables come last.
     pub tests: Vec<Test>,
+    /// How many of the tests read no variable.
+    pub tests_without_variables: usize,
+    /// Computed in order, once those tests have passed.
+    pub variables: Vec<expr::Variable>,
     /// What it does, in order.
     pub steps: Vec<Step>,
     /// How much it may do.

@@ -23,7 +23,7 @@ pub struct Run {
     /// What kinds look like, those among the manifests of a test not yet added.
     pub schema: Schema,
     /// Only these rules; empty: all.
-    pub only: Vec<String>,
+    pub selection: rules_dir::Selection,
     /// The time of a first step that names none.
     pub now: Timestamp,
 }
@@ -256,7 +256,7 @@ fn run_test(test: &RuleTest, run: &Run) -> (Vec<Failure>, Vec<Problem>) {
             format!("{} cannot be read: {}", u.path, u.reason),
         ));
     }
-    let compiled: Compiled = rules_dir::compile_only(&set.files, &schema, &run.only);
+    let compiled: Compiled = rules_dir::compile_selected(&set.files, &schema, &run.selection);
     let errors = |problems: &[Problem]| problems.iter().any(|p| p.severity == Severity::Error);
     problems.extend(
         compiled

@@ -26,6 +26,14 @@ pub struct Unreadable {
     pub whole: bool,
 }
 
+impl Unreadable {
+    /// Whether what this file says is not known.
+    pub fn covers(&self, file: &str) -> bool {
+        let below = file.strip_prefix(&*self.path);
+        below.is_some_and(|rest| rest.is_empty() || (self.whole && rest.starts_with('/')))
+    }
+}
+
 /// What was found.
 #[derive(Default)]
 pub struct FileSet {

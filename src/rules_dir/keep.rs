@@ -15,6 +15,8 @@ pub struct LastGood {
     rules: BTreeMap<Arc<str>, Arc<Rule>>,
     /// A composition that lost too much, kept for an acknowledgement.
     withheld: Option<Vec<Arc<Rule>>>,
+    /// Files of the last good set that held `Parameters`.
+    with_parameters: Vec<Arc<str>>,
 }
 
 /// What a reload came to.
@@ -50,16 +52,16 @@ impl LastGood {
         for rule in self.rules.values() {
             let file = &*rule.source.0;
             let unreadable = compiled.unreadable.iter().any(|f| **f == *file)
-                || files.unreadable.iter().any(|u| {
-                    file == u.path || (u.whole && file.starts_with(&format!("{}/", u.path)))
-                });
+                || files.unreadable.iter().any(|u| u.covers(file));
             if unreadable {
                 keep(rule, &mut next);
             }
         }
         kept.sort();
         let rules: Vec<Arc<Rule>> = next.into_values().collect();
-        let fault = self.fault(files, &rules);
+        let fault = self
+            .fault(files, &rules)
+            .or_else(|| self.parameters_lost(files, compiled));
         if fault.is_some() {
             self.withheld = Some(rules);
             return Composition {
@@ -69,6 +71,7 @@ impl LastGood {
             };
         }
         self.take(&rules);
+        self.with_parameters.clone_from(&compiled.with_parameters);
         Composition {
             rules,
             kept,
@@ -99,6 +102,16 @@ impl LastGood {
             .iter()
             .map(|rule| (rule.name.clone(), rule.clone()))
             .collect();
+    }
+
+    /// Without its `Parameters`, which cannot be read just now, a rule would fall back to its defaults.
+    fn parameters_lost(&self, files: &FileSet, compiled: &Compiled) -> Option<String> {
+        let lost = self.with_parameters.iter().find(|file| {
+            compiled.unreadable.contains(file) || files.unreadable.iter().any(|u| u.covers(file))
+        })?;
+        Some(format!(
+            "{lost}, which sets parameters, cannot be read: rules would fall back to their defaults"
+        ))
     }
 
     fn fault(&self, files: &FileSet, next: &[Arc<Rule>]) -> Option<String> {
@@ -160,6 +173,35 @@ mod tests {
 
     fn names(rules: &[Arc<Rule>]) -> Vec<&str> {
         rules.iter().map(|r| &*r.name).collect()
+    }
+
+    /// While the values of parameters cannot be read, nothing falls back to a default.
+    #[test]
+    fn parameters_that_cannot_be_read_are_a_fault() {
+        let rule = rule("a", "\"${params.team}\"").replace(
+            "spec:\n",
+            "spec:\n  parameters: [{name: team, default: nobody}]\n",
+        );
+        let values = |team: &str| {
+            format!(
+                "apiVersion: ordain.dev/v1alpha1\nkind: Parameters\nmetadata: {{name: p}}\nspec: {{values: {{team: {team}}}}}\n"
+            )
+        };
+        let mut last = LastGood::default();
+        let mut load = |values: &str| {
+            let files = set(&[("a.yaml", &rule), ("p.yaml", values)]);
+            let compiled = compile(&files.files, &Schema::bundled());
+            let composition = last.compose(&files, &compiled);
+            (composition.rules[0].hash, composition.fault.is_some())
+        };
+        let (first, _) = load(&values("shop"));
+        assert_eq!(load("kind: ["), (first, true));
+        assert_eq!(load(&values("shop")), (first, false));
+        let (other, fault) = load(&values("depot"));
+        assert!(other != first && !fault);
+        // Taken away on purpose: the default.
+        let (default, fault) = load("# nothing\n");
+        assert!(default != other && !fault);
     }
 
     #[test]

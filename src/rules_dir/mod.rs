@@ -10,7 +10,8 @@ pub use files::{FileSet, Unreadable};
 pub use keep::{Composition, LastGood};
 
 use crate::rule::Rule;
-use crate::rule::compile::{Compiled, SourceFile, compile};
+use crate::rule::compile::{Compiled, Override, SourceFile, compile_with};
+use crate::rule::problem::{Place, Problem, Severity};
 use crate::rule::selector::Globs;
 use crate::schema::Schema;
 use std::path::PathBuf;
@@ -24,12 +25,31 @@ pub fn load(paths: &[PathBuf]) -> FileSet {
     files::read(paths, crate::rule::yaml::LONGEST)
 }
 
-/// Compiles a set of files, keeping only the rules whose names `only` takes. Problems of rules that are left out are kept: a broken file is
+/// Which rules of the files, and with which parameters.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Globs over the names of rules; empty: all.
+    pub only: Vec<String>,
+    /// `--set`
+    pub set: Vec<Override>,
+}
+
+/// Compiles a set of files, keeping only the rules that are selected. Problems of rules that are left out are kept: a broken file is
 /// never good.
-pub fn compile_only(files: &[SourceFile], schema: &Schema, only: &[String]) -> Compiled {
-    let mut compiled = compile(files, schema);
-    if !only.is_empty() {
-        let globs = Globs::new(only.to_vec());
+pub fn compile_selected(files: &[SourceFile], schema: &Schema, selection: &Selection) -> Compiled {
+    let mut compiled = compile_with(files, schema, &selection.set);
+    for message in std::mem::take(&mut compiled.unused_overrides) {
+        let place = Place {
+            file: "--set".into(),
+            line: 1,
+            column: 1,
+            length: 1,
+        };
+        let problem = Problem::new(Severity::Error, place, "", message);
+        compiled.problems.push(problem);
+    }
+    if !selection.only.is_empty() {
+        let globs = Globs::new(selection.only.clone());
         compiled
             .rules
             .retain(|rule: &Arc<Rule>| globs.matches(&rule.name));

@@ -9,7 +9,7 @@ fn verbs_do_what_their_tests_say() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/offline/verbs");
     let run = Run {
         schema: Schema::bundled(),
-        only: vec![],
+        selection: ordain::rules_dir::Selection::default(),
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
     };
     let verdicts = run_all(&[folder], &run, &mut |_, _| {});

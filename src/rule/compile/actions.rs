@@ -4,7 +4,6 @@ use super::document::Context;
 use super::fields::{self, Fields, one_of_these};
 use super::report::Spot;
 use super::{edits, expressions, scale};
-use crate::rule::expr::Names;
 use crate::rule::yaml::{Data, Tree};
 use crate::rule::{Action, Propagation, Step};
 
@@ -200,6 +199,7 @@ fn warn(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Action> {
         return None;
     };
     fields::text(context.report, message, "`message`")?;
-    let message = expressions::template(context, message, Names::default())?;
+    let declared = context.declared.clone();
+    let message = expressions::template(context, message, declared.names())?;
     Some(Action::Warn { message })
 }

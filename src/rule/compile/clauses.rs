@@ -19,7 +19,7 @@ pub(super) fn list(
     tree: &Tree,
     what: &str,
     item: Option<&Path>,
-    names: Names,
+    names: Names<'_>,
 ) -> Vec<Test> {
     let items = fields::list(context.report, tree, what).unwrap_or_default();
     items
@@ -32,7 +32,7 @@ fn test(
     context: &mut Context<'_, '_>,
     tree: &Tree,
     item: Option<&Path>,
-    names: Names,
+    names: Names<'_>,
 ) -> Option<Test> {
     for word in ["any", "none"] {
         let Some((key, inner)) = tree.entry(word) else {
@@ -71,7 +71,7 @@ fn clause(
     tree: &Tree,
     of: Fields<'_>,
     item: Option<&Path>,
-    names: Names,
+    names: Names<'_>,
 ) -> Option<Clause> {
     let subject = subject(context, tree, of, item, names);
     let read_as = match of.get("as") {
@@ -133,7 +133,7 @@ fn subject<'t>(
     tree: &'t Tree,
     of: Fields<'t>,
     item: Option<&Path>,
-    names: Names,
+    names: Names<'_>,
 ) -> Option<(Subject, &'t Tree)> {
     match (of.get("path"), of.get("expression")) {
         (Some(path), None) => {
@@ -150,10 +150,10 @@ fn subject<'t>(
             }
             match expressions::single(context, expression, "`expression`", names)? {
                 Single::Expr(expr) => Some((Subject::Expr(expr), expression)),
+                // Made of parameters alone.
                 Single::Literal(_) => {
-                    let message = "`expression` is CEL in `${ }`";
-                    context.report.error(expression, message, None);
-                    None
+                    let expr = expressions::whole(context, expression, names)?;
+                    Some((Subject::Expr(expr), expression))
                 }
             }
         }
@@ -177,7 +177,7 @@ fn subject<'t>(
 }
 
 /// `None`: it has been reported.
-fn right(context: &mut Context<'_, '_>, of: Fields<'_>, names: Names) -> Option<Right> {
+fn right(context: &mut Context<'_, '_>, of: Fields<'_>, names: Names<'_>) -> Option<Right> {
     match (of.entry("value"), of.entry("values")) {
         (None, None) => Some(Right::Nothing),
         (Some(_), Some((key, _))) => {
@@ -208,6 +208,8 @@ fn right(context: &mut Context<'_, '_>, of: Fields<'_>, names: Names) -> Option<
             }
             _ => match expressions::single(context, values, "`values`", names)? {
                 Single::Expr(expr) => Some(Right::Expr(expr)),
+                // A parameter.
+                Single::Literal(Value::Array(items)) => Some(Right::Values(items)),
                 Single::Literal(_) => {
                     fields::list(context.report, values, "`values`")?;
                     None

@@ -3,11 +3,14 @@
 use super::actions::{self, Actions};
 use super::fields::{self, Fields};
 use super::kinds::Matched;
+use super::parameters::{self, Given, Values};
 use super::report::{Report, Spot};
+use super::variables::{self, Declared};
 use super::{Draft, clauses, limits, matching, safety};
 use crate::object::GroupKind;
-use crate::rule::expr::{Expr, Names};
+use crate::rule::expr::Expr;
 use crate::rule::path::Path;
+use crate::rule::test::Test;
 use crate::rule::yaml::Tree;
 use crate::rule::{Action, Mode, Rule, Verb};
 use crate::schema::{KindSchema, Schema};
@@ -19,7 +22,7 @@ const MODES: [(&str, Mode); 3] = [
     ("Enforce", Mode::Enforce),
     ("Off", Mode::Off),
 ];
-const SPEC: [&str; 8] = [
+const SPEC: [&str; 10] = [
     "description",
     "mode",
     "priority",
@@ -28,14 +31,14 @@ const SPEC: [&str; 8] = [
     "actions",
     "limits",
     "allowProtected",
+    "parameters",
+    "variables",
 ];
-const SPEC_LATER: [&str; 8] = [
+const SPEC_LATER: [&str; 6] = [
     "enforceFor",
     "when",
     "schedule",
-    "parameters",
     "related",
-    "variables",
     "pick",
     "admission",
 ];
@@ -48,6 +51,8 @@ pub(super) struct Context<'a, 'f> {
     pub kinds: Vec<Matched>,
     /// Some kind whose schema is there: metadata is the same in all.
     pub metadata: Option<Arc<KindSchema>>,
+    /// What expressions can read beside the names of the language.
+    pub declared: Arc<Declared>,
     /// What the expressions and paths so far read.
     pub reads: Reads,
 }
@@ -87,6 +92,7 @@ pub(super) fn compile(
     tree: &Tree,
     report: &mut Report<'_>,
     schema: &Schema,
+    given: &Given<'_>,
     file: &Arc<str>,
 ) -> Compiled {
     report.for_rule(name_of(tree));
@@ -112,12 +118,14 @@ pub(super) fn compile(
         );
         return Compiled { name, draft: None };
     };
-    let draft = spec_of(spec, report, schema).and_then(|mut draft| {
+    let nameless = Arc::from("");
+    let rule = name.as_ref().map_or(&nameless, |(text, _)| text);
+    let draft = spec_of(spec, report, schema, rule, given).and_then(|(mut draft, values)| {
         let (text, at) = name.clone()?;
         draft.rule.name = text;
         draft.name_at = at;
         draft.rule.source = (file.clone(), tree.line);
-        draft.rule.hash = hash(&draft.rule.name, spec);
+        draft.rule.hash = hash(&draft.rule.name, spec, &values);
         Some(draft)
     });
     Compiled { name, draft }
@@ -174,7 +182,13 @@ fn is_label(text: &str) -> bool {
         && text.bytes().next_back().is_some_and(good)
 }
 
-fn spec_of(spec: &Tree, report: &mut Report<'_>, schema: &Schema) -> Option<Draft> {
+fn spec_of(
+    spec: &Tree,
+    report: &mut Report<'_>,
+    schema: &Schema,
+    name: &Arc<str>,
+    given: &Given<'_>,
+) -> Option<(Draft, Values)> {
     let of = fields::fields(report, spec, "`spec`", &SPEC, &SPEC_LATER)?;
     let description = of
         .get("description")
@@ -206,16 +220,33 @@ fn spec_of(spec: &Tree, report: &mut Report<'_>, schema: &Schema) -> Option<Draf
         Some((matches, kinds, kinds_at)) => (Some(matches), kinds, kinds_at),
         None => (None, vec![], vec![]),
     };
+    let (params, values) = match of.get("parameters") {
+        Some(tree) => {
+            let (params, values) = parameters::compile(report, tree, name, given);
+            (Some(params), values)
+        }
+        None => (None, vec![]),
+    };
     let mut context = Context {
         report,
         kinds,
         metadata: schema.kind(&GroupKind::new("", "ConfigMap")),
+        declared: Arc::default(),
         reads: Reads::default(),
     };
-    let tests = of
-        .get("where")
-        .map(|t| clauses::list(&mut context, t, "`where`", None, Names::default()))
+    let variables = of
+        .get("variables")
+        .map(|t| variables::compile(&mut context, t, params.as_ref()))
         .unwrap_or_default();
+    let declared = Arc::new(Declared { params, variables });
+    context.declared = declared.clone();
+    let mut tests = of
+        .get("where")
+        .map(|t| clauses::list(&mut context, t, "`where`", None, declared.names()))
+        .unwrap_or_default();
+    // Variables are computed only after the tests that need none have passed.
+    tests.sort_by_key(Test::reads_variables);
+    let tests_without_variables = tests.iter().filter(|t| !t.reads_variables()).count();
     if context.reads.now {
         clauses::warn_of_now(&mut context, of.get("where"));
     }
@@ -240,8 +271,10 @@ fn spec_of(spec: &Tree, report: &mut Report<'_>, schema: &Schema) -> Option<Draf
         .unwrap_or_default();
     safety::protected(&mut context, &steps, &step_places, &allow_protected);
     let matches = matches?;
-    let reads = context.reads;
-    Some(Draft {
+    let reads = std::mem::take(&mut context.reads);
+    drop(context);
+    let variables = Arc::into_inner(declared).map_or_else(Vec::new, |declared| declared.variables);
+    let draft = Draft {
         rule: Rule {
             name: "".into(),
             description,
@@ -250,6 +283,8 @@ fn spec_of(spec: &Tree, report: &mut Report<'_>, schema: &Schema) -> Option<Draf
             reads_namespace: reads.namespace || matches.namespace_selector.is_some(),
             matches,
             tests,
+            tests_without_variables,
+            variables,
             steps,
             limits,
             allow_protected,
@@ -261,7 +296,8 @@ fn spec_of(spec: &Tree, report: &mut Report<'_>, schema: &Schema) -> Option<Draf
         },
         name_at: spec.into(),
         kinds_at,
-    })
+    };
+    Some((draft, values))
 }
 
 fn allowed(report: &mut Report<'_>, tree: &Tree) -> Vec<Verb> {
@@ -284,11 +320,15 @@ fn allowed(report: &mut Report<'_>, tree: &Tree) -> Vec<Verb> {
     verbs
 }
 
-/// FNV-1a over the canonical text of name and spec: comments, formatting and the order of keys do not count.
-fn hash(name: &str, spec: &Tree) -> u64 {
+/// FNV-1a over the canonical text of name, spec and values of parameters: comments, formatting and the order of keys do not count.
+fn hash(name: &str, spec: &Tree, values: &Values) -> u64 {
     let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
     hash.bytes(name.as_bytes());
     hash.value(&spec.to_value());
+    for (name, value) in values {
+        hash.bytes(name.as_bytes());
+        hash.value(value);
+    }
     hash.0
 }
 

@@ -32,9 +32,11 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, status: bool) 
     let verb = verb(context, tree, of);
     let path = paths::edited(context, path_tree);
     let item = path.as_ref().filter(|p| p.has_item());
+    let declared = context.declared.clone();
     let names = Names {
         item: item.is_some(),
         current: true,
+        ..declared.names()
     };
     let tests = of
         .get("where")
@@ -184,7 +186,7 @@ fn template(
     context: &mut Context<'_, '_>,
     value: &Tree,
     verb: &str,
-    names: Names,
+    names: Names<'_>,
 ) -> Option<Template> {
     let whole = value
         .text()
@@ -250,8 +252,9 @@ fn targets<'s>(context: &'s Context<'_, '_>, path: &Path) -> (Vec<Target<'s>>, b
 /// Keys and literals of the value against the schema.
 fn fits(context: &mut Context<'_, '_>, path: &Path, value: &Tree) {
     let mut found = vec![];
+    let value = expressions::with_parameters(&context.declared.names(), value);
     let (targets, unchecked) = targets(context, path);
-    values::check(value, &targets, &mut found);
+    values::check(&value, &targets, &mut found);
     values::report(context, found, unchecked);
 }
 

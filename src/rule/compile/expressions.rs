@@ -6,6 +6,7 @@ use crate::rule::expr::{Expr, ExprProblem, Names, Template};
 use crate::rule::path::{Hop, Location};
 use crate::rule::yaml::{Data, Tree};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// Most `${ }` in one value.
 const MOST: usize = 1_000;
@@ -20,7 +21,7 @@ pub(super) enum Single {
 pub(super) fn template(
     context: &mut Context<'_, '_>,
     tree: &Tree,
-    names: Names,
+    names: Names<'_>,
 ) -> Option<Template> {
     if expressions_in(tree) > MOST {
         let message = format!("more than {MOST} `${{ }}` in one value");
@@ -50,23 +51,24 @@ pub(super) fn template(
     }
 }
 
+/// The template of a value that could not be compiled.
+pub(super) fn nothing() -> Template {
+    Template::default()
+}
+
 /// A literal without `${ }` in it, or one `${ }` that is the whole value. `what`: `a value`.
 pub(super) fn single(
     context: &mut Context<'_, '_>,
     tree: &Tree,
     what: &str,
-    names: Names,
+    names: Names<'_>,
 ) -> Option<Single> {
     let compiled = template(context, tree, names)?;
     if let Some(literal) = compiled.literal() {
         return Some(Single::Literal(literal.clone()));
     }
-    // A template that is one `${ }` begins and ends with it.
-    let inner = tree
-        .text()
-        .and_then(|t| t.strip_prefix("${")?.strip_suffix('}'));
-    if let (Some(_), Some(inner)) = (compiled.whole(), inner) {
-        return expr(context, tree, inner, names).map(Single::Expr);
+    if compiled.whole().is_some() {
+        return whole(context, tree, names).map(Single::Expr);
     }
     let mend = tree
         .text()
@@ -79,7 +81,64 @@ pub(super) fn single(
     None
 }
 
-fn expr(context: &mut Context<'_, '_>, tree: &Tree, text: &str, names: Names) -> Option<Expr> {
+/// The value with its parameters filled in, as far as they are whole values: those are as good as literals.
+pub(super) fn with_parameters<'t>(names: &Names<'_>, tree: &'t Tree) -> Cow<'t, Tree> {
+    if names.params.is_none() || expressions_in(tree) == 0 {
+        return Cow::Borrowed(tree);
+    }
+    let data = match &tree.data {
+        Data::Scalar { .. } => match parameter(names, tree) {
+            Some(value) => literal(tree, &value),
+            None => return Cow::Borrowed(tree),
+        },
+        Data::List(items) => Data::List(
+            items
+                .iter()
+                .map(|item| with_parameters(names, item).into_owned())
+                .collect(),
+        ),
+        Data::Map(entries) => Data::Map(
+            entries
+                .iter()
+                .map(|(key, value)| (key.clone(), with_parameters(names, value).into_owned()))
+                .collect(),
+        ),
+    };
+    Cow::Owned(Tree { data, ..*tree })
+}
+
+fn parameter(names: &Names<'_>, tree: &Tree) -> Option<Value> {
+    let inner = tree.text()?.strip_prefix("${")?.strip_suffix('}')?;
+    Expr::compile(inner, *names).ok()?.constant()
+}
+
+/// A value that stands at the place of a tree.
+fn literal(at: &Tree, value: &Value) -> Data {
+    let of = |value: &Value| Tree {
+        data: literal(at, value),
+        ..*at
+    };
+    match value {
+        Value::Array(items) => Data::List(items.iter().map(of).collect()),
+        Value::Object(map) => {
+            let entry =
+                |(key, value): (&String, &Value)| (of(&Value::from(key.as_str())), of(value));
+            Data::Map(map.iter().map(entry).collect())
+        }
+        scalar => Data::Scalar {
+            value: scalar.clone(),
+            plain: false,
+        },
+    }
+}
+
+/// The expression of a value that is one `${ }`, begins and ends with it.
+pub(super) fn whole(context: &mut Context<'_, '_>, tree: &Tree, names: Names<'_>) -> Option<Expr> {
+    let inner = tree.text()?.strip_prefix("${")?.strip_suffix('}')?;
+    expr(context, tree, inner, names)
+}
+
+fn expr(context: &mut Context<'_, '_>, tree: &Tree, text: &str, names: Names<'_>) -> Option<Expr> {
     match Expr::compile(text, names) {
         Ok(expr) => Some(expr),
         Err(problems) => {

@@ -2,6 +2,7 @@
 
 use super::document;
 use super::fields::did_you_mean;
+use super::parameters::Given;
 use super::report::{Report, Spot};
 use super::{Draft, SourceFile};
 use crate::rule::yaml::{self, Data, Document, Tree, YamlProblem};
@@ -41,6 +42,7 @@ pub(super) struct Outcome {
 enum Kind {
     Rule,
     Test,
+    Parameters,
     Later(&'static str),
     Wrong,
     Other(String),
@@ -101,8 +103,20 @@ impl<'f> File<'f> {
         trees.filter(|tree| matches!(kind_of(tree), Kind::Test))
     }
 
+    /// The `Parameters` documents.
+    pub fn parameters(&self) -> impl Iterator<Item = &Tree> {
+        let trees = self.documents.iter().flat_map(|d| &d.trees);
+        trees.filter(|tree| matches!(kind_of(tree), Kind::Parameters))
+    }
+
     /// `quiet`: the file belongs to a `RuleTest`, so that other documents in it are none of a surprise.
-    pub fn compile(&self, report: &mut Report<'_>, schema: &Schema, quiet: bool) -> Outcome {
+    pub fn compile(
+        &self,
+        report: &mut Report<'_>,
+        schema: &Schema,
+        given: &Given<'_>,
+        quiet: bool,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let mut others: Vec<(Spot, String)> = vec![];
         for document in &self.documents {
@@ -118,8 +132,10 @@ impl<'f> File<'f> {
             for tree in &document.trees {
                 report.for_rule(None);
                 match kind_of(tree) {
-                    Kind::Rule => self.rule(tree, damaged, report, schema, &mut outcome),
+                    Kind::Rule => self.rule(tree, damaged, report, (schema, given), &mut outcome),
                     Kind::Test => {}
+                    // What is left of a damaged document would set some values and lose others.
+                    Kind::Parameters => outcome.unreadable |= damaged,
                     Kind::Later(kind) => report.error(
                         kind_place(tree),
                         format!("documents of kind `{kind}` are not supported yet"),
@@ -152,11 +168,11 @@ impl<'f> File<'f> {
         tree: &Tree,
         damaged: bool,
         report: &mut Report<'_>,
-        schema: &Schema,
+        (schema, given): (&Schema, &Given<'_>),
         outcome: &mut Outcome,
     ) {
         let before = report.errors();
-        let compiled = document::compile(tree, report, schema, &self.name);
+        let compiled = document::compile(tree, report, schema, given, &self.name);
         report.for_rule(None);
         let Some(name) = compiled.name else {
             outcome.unreadable = true;
@@ -200,7 +216,7 @@ fn kind_of(tree: &Tree) -> Kind {
             "Rule" => Kind::Rule,
             "RuleTest" => Kind::Test,
             "Sink" => Kind::Later("Sink"),
-            "Parameters" => Kind::Later("Parameters"),
+            "Parameters" => Kind::Parameters,
             _ => Kind::Wrong,
         };
     }

@@ -59,7 +59,7 @@ pub(super) fn compile(
     Some((matches, kinds.matched, kinds.places))
 }
 
-fn globs(report: &mut Report<'_>, tree: &Tree, name: &str) -> Globs {
+pub(super) fn globs(report: &mut Report<'_>, tree: &Tree, name: &str) -> Globs {
     let mut patterns = vec![];
     for (item, pattern) in fields::texts(report, tree, &format!("`{name}`")) {
         match Globs::check(pattern) {

@@ -2,7 +2,8 @@
 //!
 //! `report` problems and their places · `fields` maps with known keys · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
-//! `actions` steps · `scale` the one of that name · `edits` the six edits · `values` what they write · `limits` · `safety` what may not be edited or deleted.
+//! `parameters` and `variables` · `actions` steps · `scale` the one of that name · `edits` the six edits · `values` what they write ·
+//! `limits` · `safety` what may not be edited or deleted.
 
 mod actions;
 mod clauses;
@@ -14,11 +15,15 @@ mod file;
 mod kinds;
 mod limits;
 mod matching;
+mod parameters;
 mod paths;
 mod report;
 mod safety;
 mod scale;
 mod values;
+mod variables;
+
+pub use parameters::Override;
 
 use super::Rule;
 use super::problem::{Problem, Severity};
@@ -46,6 +51,10 @@ pub struct Compiled {
     pub unreadable: Vec<Arc<str>>,
     /// Sorted by file, line and column.
     pub problems: Vec<Problem>,
+    /// Of the overrides, what is wrong with those that no rule has a parameter for.
+    pub unused_overrides: Vec<String>,
+    /// Files with `Parameters` documents.
+    pub with_parameters: Vec<Arc<str>>,
     /// `RuleTest` documents lying among the files, with their file.
     pub tests: Vec<(Arc<str>, Tree)>,
 }
@@ -68,6 +77,11 @@ struct Draft {
 /// Compiles all files against a schema. Documents of other kinds (other YAML lying among the rules) are a warning, `RuleTest`s are handed back;
 /// files that a `RuleTest` names are its objects, and no warning.
 pub fn compile(files: &[SourceFile], schema: &Schema) -> Compiled {
+    compile_with(files, schema, &[])
+}
+
+/// As [`compile`], with values for parameters that win over those of the files.
+pub fn compile_with(files: &[SourceFile], schema: &Schema, overrides: &[Override]) -> Compiled {
     let mut compiled = Compiled::default();
     let mut order: Vec<&SourceFile> = files.iter().collect();
     order.sort_by(|a, b| a.name.cmp(&b.name));
@@ -81,9 +95,13 @@ pub fn compile(files: &[SourceFile], schema: &Schema) -> Compiled {
     let mut drafts: Vec<(usize, Draft)> = vec![];
     let mut names = Names::default();
     let mut reports: Vec<report::Report<'_>> = read.iter().map(report::Report::new).collect();
+    let given = parameters::Given::read(&read, &mut reports, overrides);
     for (index, (file, report)) in read.iter().zip(&mut reports).enumerate() {
+        if file.parameters().next().is_some() {
+            compiled.with_parameters.push(file.name.clone());
+        }
         let quiet = belongs_to_tests.contains(&*file.name);
-        let outcome = file.compile(report, schema, quiet);
+        let outcome = file.compile(report, schema, &given, quiet);
         if outcome.unreadable {
             compiled.unreadable.push(file.name.clone());
         }
@@ -95,6 +113,7 @@ pub fn compile(files: &[SourceFile], schema: &Schema) -> Compiled {
         }
         drafts.extend(outcome.drafts.into_iter().map(|draft| (index, draft)));
     }
+    compiled.unused_overrides = given.finish(&mut reports);
     for (index, draft) in versions_agree(drafts, &read, &mut reports, &mut compiled.broken) {
         let name = &draft.rule.name;
         if names.twice.contains(name) {

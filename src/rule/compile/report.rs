@@ -58,6 +58,11 @@ impl<'f> Report<'f> {
         self.errors
     }
 
+    /// Marks what is being compiled as broken by something that stands elsewhere.
+    pub fn broken(&mut self) {
+        self.errors += 1;
+    }
+
     pub fn error(&mut self, at: impl Into<Spot>, message: impl Into<String>, mend: Option<String>) {
         self.errors += 1;
         self.push(Severity::Error, at.into(), message.into(), mend);

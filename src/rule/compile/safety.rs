@@ -291,6 +291,7 @@ impl Trial<'_> {
             now: Timestamp::UNIX_EPOCH,
             item: None,
             current: Some(current.root()),
+            variables: None,
         };
         self.template.render(&scope).ok()?
     }

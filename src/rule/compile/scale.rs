@@ -8,7 +8,7 @@ use super::{expressions, safety};
 use crate::object::GroupKind;
 use crate::rule::Action;
 use crate::rule::edit::{Edit, EditChange};
-use crate::rule::expr::{Names, Template};
+use crate::rule::expr::Template;
 use crate::rule::path::Path;
 use crate::rule::yaml::{Data, Tree};
 
@@ -59,7 +59,8 @@ fn value(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Template> {
     if tree.text().is_none_or(|text| !text.contains("${")) {
         fields::whole(context.report, tree, "`replicas`", 0..=i64::from(i32::MAX))?;
     }
-    let template = expressions::template(context, tree, Names::default())?;
+    let declared = context.declared.clone();
+    let template = expressions::template(context, tree, declared.names())?;
     if template.literal().is_none() && template.whole().is_none() {
         let message = format!(
             "`replicas` is a number or one `${{ }}`, and here is {}",

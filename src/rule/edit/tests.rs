@@ -66,6 +66,7 @@ fn try_make(rule: &Rule, before: &Value, barred: &[Box<str>]) -> Result<Made, Ex
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
         item: None,
         current: None,
+        variables: None,
     };
     let context = EditContext {
         schema: schema.as_deref(),
@@ -709,6 +710,7 @@ fn each_endpoint_writes_only_its_own_part() {
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
         item: None,
         current: None,
+        variables: None,
     };
     let context = EditContext {
         schema: None,

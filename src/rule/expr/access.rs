@@ -22,6 +22,14 @@ impl<'a> Frame<'_, 'a> {
                 }
                 NamespaceObject::None => return Ok(Val::Null),
             },
+            Code::Variable(slot, name) => {
+                return match scope.variables {
+                    Some(variables) => variables.value(*slot, name),
+                    None => Err(Fault::Failed(
+                        format!("the variable `{name}` is not computed here").into(),
+                    )),
+                };
+            }
             Code::Item => scope.item,
             Code::Current => scope.current,
             _ => Some(scope.object),

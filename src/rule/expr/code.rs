@@ -91,6 +91,8 @@ pub(super) enum Code {
     Now,
     Item,
     Current,
+    /// By its place among the rule's variables.
+    Variable(usize, Box<str>),
     Local(usize, Box<str>),
     Select {
         of: Box<Code>,
@@ -155,7 +157,7 @@ impl Code {
             Code::Now => "now".into(),
             Code::Item => "item".into(),
             Code::Current => "current".into(),
-            Code::Local(_, name) => name.to_string(),
+            Code::Local(_, name) | Code::Variable(_, name) => name.to_string(),
             Code::Select { of, key } | Code::OptSelect { of, key } | Code::Has { of, key } => {
                 format!("{}.{}", of.describe(), key.as_str())
             }
@@ -187,4 +189,19 @@ pub(super) struct Reads {
     pub current: bool,
     /// Of `object` something beside `metadata`, `apiVersion` and `kind`.
     pub beyond_metadata: bool,
+    pub params: bool,
+    pub variables: bool,
+    /// Anything that differs from one evaluation to the next.
+    pub subject: bool,
+}
+
+impl Reads {
+    /// What a variable reads, its reader reads.
+    pub fn through(&mut self, variable: Reads) {
+        self.now |= variable.now;
+        self.namespace_object |= variable.namespace_object;
+        self.beyond_metadata |= variable.beyond_metadata;
+        self.variables = true;
+        self.subject = true;
+    }
 }

@@ -17,15 +17,7 @@ pub(super) struct Compiled {
 }
 
 /// Names of the language that this version does not have yet.
-const NOT_YET: [&str; 7] = [
-    "params",
-    "schedule",
-    "request",
-    "applied",
-    "candidate",
-    "previous",
-    "variables",
-];
+const NOT_YET: [&str; 5] = ["schedule", "request", "applied", "candidate", "previous"];
 
 /// Names of types, as `type(x) == int` compares them.
 const TYPES: [(&str, &str); 10] = [
@@ -49,7 +41,7 @@ pub(super) fn compile(
     text: &str,
     tree: &IdedExpr,
     source: &SourceInfo,
-    names: Names,
+    names: Names<'_>,
 ) -> Result<Compiled, Vec<ExprProblem>> {
     let mut compiler = Compiler {
         text,
@@ -75,7 +67,7 @@ pub(super) fn compile(
 pub(super) struct Compiler<'t> {
     text: &'t str,
     source: &'t SourceInfo,
-    names: Names,
+    names: Names<'t>,
     pub(super) locals: Vec<Box<str>>,
     pub(super) reads: Reads,
     pub(super) problems: Vec<ExprProblem>,
@@ -208,6 +200,11 @@ impl Compiler<'_> {
                 {
                     return Code::Const(Val::Type(name));
                 }
+                if !select.test
+                    && let Some(code) = self.parameter(tree, &select.operand, &select.field)
+                {
+                    return code;
+                }
                 let of = Box::new(self.part_of(&select.operand, &select.field));
                 let key = Key::new(&select.field);
                 if select.test {
@@ -268,15 +265,48 @@ impl Compiler<'_> {
             && !self.locals.iter().any(|local| **local == *name)
             && matches!(field, "metadata" | "apiVersion" | "kind")
         {
+            self.reads.subject = true;
             return Code::Object;
         }
         self.code(operand)
+    }
+
+    /// `params.NAME`, which must be declared.
+    fn parameter(&mut self, tree: &IdedExpr, of: &IdedExpr, name: &str) -> Option<Code> {
+        let Expr::Ident(root) = &of.expr else {
+            return None;
+        };
+        if root != "params" || self.locals.iter().any(|local| **local == *root) {
+            return None;
+        }
+        let params = self.names.params?;
+        self.reads.params = true;
+        if let Some(value) = params.get(name) {
+            return Some(Code::Const(value.clone()));
+        }
+        let mend = nearest(name, params.names()).map(|name| format!("did you mean `{name}`?"));
+        let message = format!("the rule declares no parameter `{name}`");
+        Some(self.problem_at_name(tree.id, name, message, mend))
     }
 
     pub(super) fn ident(&mut self, id: u64, name: &str) -> Code {
         if let Some(slot) = self.locals.iter().rposition(|local| **local == *name) {
             return Code::Local(slot, name.into());
         }
+        if let Some((slot, variable)) = self
+            .names
+            .variables
+            .iter()
+            .enumerate()
+            .find(|(_, v)| *v.name == *name)
+        {
+            self.reads.through(variable.reads());
+            return Code::Variable(slot, name.into());
+        }
+        if name == "params" {
+            return self.all_parameters(id);
+        }
+        self.reads.subject = true;
         match name {
             "object" => {
                 self.reads.beyond_metadata = true;
@@ -297,6 +327,13 @@ impl Compiler<'_> {
             "current" if self.names.current => {
                 self.reads.current = true;
                 return Code::Current;
+            }
+            _ if self.names.later.iter().any(|later| **later == *name) => {
+                return self.problem(
+                    id,
+                    format!("the variable `{name}` stands further down, or is this one: a variable sees those above it"),
+                    None,
+                );
             }
             "item" | "current" => {
                 return self.problem(
@@ -320,6 +357,10 @@ impl Compiler<'_> {
         if self.names.current {
             known.push("current");
         }
+        if self.names.params.is_some() {
+            known.push("params");
+        }
+        known.extend(self.names.variables.iter().map(|variable| &*variable.name));
         let nearest = nearest(
             name,
             known
@@ -338,6 +379,22 @@ impl Compiler<'_> {
             format!("there is no `{name}`; there are {}", listed(&known)),
             mend,
         )
+    }
+
+    /// `params` as a whole: a map.
+    fn all_parameters(&mut self, id: u64) -> Code {
+        self.reads.params = true;
+        match self.names.params {
+            Some(params) => Code::Const(params.all()),
+            None => self.problem(
+                id,
+                "the rule declares no parameters".into(),
+                Some(
+                    "write `parameters: [{name: …, type: string, default: …}]` in its `spec`"
+                        .into(),
+                ),
+            ),
+        }
     }
 
     /// Whether a `-` or `/` without blanks ties the name to one before it, as in `labels.my-label`.

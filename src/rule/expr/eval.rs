@@ -124,9 +124,12 @@ impl<'s, 'a> Frame<'s, 'a> {
         match code {
             Code::Const(value) => Ok(value.clone()),
             Code::Local(slot, _) => Ok(self.locals.get(*slot).cloned().unwrap_or(Val::Null)),
-            Code::Object | Code::NamespaceObject | Code::Now | Code::Item | Code::Current => {
-                self.root(code)
-            }
+            Code::Object
+            | Code::NamespaceObject
+            | Code::Now
+            | Code::Item
+            | Code::Current
+            | Code::Variable(..) => self.root(code),
             Code::Select { of, key } => {
                 let of_value = self.eval(of)?;
                 match self.select(&of_value, key.as_str(), || member_of(&of_value, key), of)? {

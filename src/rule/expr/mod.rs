@@ -36,8 +36,10 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod value;
+mod variables;
 
 pub use template::{Template, TemplateProblem};
+pub use variables::{Params, Variable, Variables};
 
 use super::path::PodPrefix;
 use crate::object::Node;
@@ -61,6 +63,8 @@ pub struct Scope<'a> {
     pub item: Option<Node<'a>>,
     /// In an edit: the value at the edit's path.
     pub current: Option<Node<'a>>,
+    /// The rule's variables, computed for this turn. `None`: it has none, or they are not computed yet.
+    pub variables: Option<&'a Variables>,
 }
 
 /// The Namespace of a subject.
@@ -110,11 +114,17 @@ pub struct ExprProblem {
 
 /// Names an expression may use at its place.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Names {
+pub struct Names<'n> {
     /// `item`, what the path of an edit selected last.
     pub item: bool,
     /// `current`, the value at the edit's path.
     pub current: bool,
+    /// The variables of the rule that stand above this place.
+    pub variables: &'n [Variable],
+    /// Names of variables that stand further down, for the message.
+    pub later: &'n [std::sync::Arc<str>],
+    /// The parameters of the rule. `None`: it declares none.
+    pub params: Option<&'n Params>,
 }
 
 /// One compiled expression.
@@ -135,18 +145,42 @@ impl Expr {
     ///
     /// # Errors
     /// Every problem that the parser got to, in the order of the text.
-    pub fn compile(text: &str, names: Names) -> Result<Expr, Vec<ExprProblem>> {
+    pub fn compile(text: &str, names: Names<'_>) -> Result<Expr, Vec<ExprProblem>> {
         guard::check(text).map_err(|problem| vec![problem])?;
         // The environment has no macros: calls stay as they are written, and are unfolded by our own compiler.
         let program = cel::Env::default()
             .compile(text)
             .map_err(|errors| vec![syntax::problem(text, &errors)])?;
         let compiled = compile::compile(text, program.expression(), program.source_info(), names)?;
-        Ok(Expr {
+        let mut expr = Expr {
             text: text.into(),
             code: compiled.code,
             reads: compiled.reads,
-        })
+        };
+        expr.fold_parameters();
+        Ok(expr)
+    }
+
+    /// Parameters never change while a rule set is in force: what is made of them alone is computed once.
+    fn fold_parameters(&mut self) {
+        if !self.reads.params || self.reads.subject {
+            return;
+        }
+        if let Ok(value) = eval::Frame::new(None).eval(&self.code) {
+            self.code = Code::Const(value);
+        }
+    }
+
+    /// The value, if it is made of parameters alone.
+    pub fn constant(&self) -> Option<Value> {
+        match &self.code {
+            Code::Const(value) if self.reads.params => {
+                output::to_json(&mut eval::Frame::new(None), value)
+                    .ok()
+                    .flatten()
+            }
+            _ => None,
+        }
     }
 
     /// As it was written, without `${` and `}`.
@@ -218,6 +252,11 @@ impl Expr {
     /// Whether it reads `namespaceObject`.
     pub fn reads_namespace_object(&self) -> bool {
         self.reads.namespace_object
+    }
+
+    /// Whether it reads a variable.
+    pub fn reads_variables(&self) -> bool {
+        self.reads.variables
     }
 
     /// Whether it reads `item`.

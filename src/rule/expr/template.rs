@@ -12,6 +12,13 @@ const DEEPEST: usize = 64;
 #[derive(Debug)]
 pub struct Template(Tree);
 
+impl Default for Template {
+    /// The literal null.
+    fn default() -> Self {
+        Template(Tree::Literal(Value::Null))
+    }
+}
+
 /// A problem of a template: which string of the tree it is in.
 #[derive(Debug)]
 pub struct TemplateProblem {
@@ -110,7 +117,7 @@ impl Template {
     ///
     /// # Errors
     /// The problems of all strings.
-    pub fn compile(tree: &Value, names: Names) -> Result<Template, Vec<TemplateProblem>> {
+    pub fn compile(tree: &Value, names: Names<'_>) -> Result<Template, Vec<TemplateProblem>> {
         let mut compiler = Compiler {
             names,
             location: Location::new(),
@@ -157,13 +164,13 @@ impl Template {
     }
 }
 
-struct Compiler {
-    names: Names,
+struct Compiler<'n> {
+    names: Names<'n>,
     location: Location,
     problems: Vec<TemplateProblem>,
 }
 
-impl Compiler {
+impl Compiler<'_> {
     fn tree(&mut self, value: &Value) -> Tree {
         if self.location.len() > DEEPEST {
             self.problems.push(TemplateProblem {
@@ -241,7 +248,12 @@ impl Compiler {
                 Piece::Literal(literal) if whole => return Tree::Literal(Value::String(literal)),
                 Piece::Literal(literal) => parts.push(Part::Literal(literal)),
                 Piece::Expr(start, text) => match Expr::compile(text, self.names) {
-                    Ok(expr) if whole => return Tree::Whole(expr),
+                    Ok(expr) if whole => {
+                        return match expr.constant() {
+                            Some(value) => Tree::Literal(value),
+                            None => Tree::Whole(expr),
+                        };
+                    }
                     Ok(expr) => parts.push(Part::Expr(expr)),
                     Err(problems) => {
                         let location = self.location.clone();

@@ -37,9 +37,12 @@ fn namespace() -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"env": "prod"}}})
 }
 
-const EDIT: Names = Names {
+const EDIT: Names<'_> = Names {
     item: true,
     current: true,
+    variables: &[],
+    later: &[],
+    params: None,
 };
 
 /// Evaluates over [`pod`], with `item` its first container and `current` its replicas.
@@ -61,6 +64,7 @@ fn with_scope<T>(run: impl FnOnce(&Scope<'_>) -> T) -> T {
         now: "2026-01-08T00:00:00Z".parse().unwrap(),
         item: spec.get_str("containers").unwrap().at(0),
         current: spec.get_str("replicas"),
+        variables: None,
     })
 }
 

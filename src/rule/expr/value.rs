@@ -1,5 +1,6 @@
 //! The values an expression works on. Objects stay records: a map or list of one is a [`Node`], read only where the expression touches it.
 
+use super::eval::{Fault, Frame};
 use crate::object::image::Image;
 use crate::object::quantity::{Format, Quantity};
 use crate::object::{Node, NodeKind};
@@ -205,6 +206,61 @@ impl<'a> Val<'a> {
                     .collect(),
             )),
         }
+    }
+
+    /// The same value without a borrow: what it shows of a record is copied, at most [`LARGEST`] bytes of it.
+    ///
+    /// # Errors
+    /// It is larger, or the evaluation has no steps left.
+    pub fn detached(self, frame: &mut Frame<'_, 'a>) -> Result<Val<'static>, Fault> {
+        Ok(match self {
+            Val::Null => Val::Null,
+            Val::Bool(b) => Val::Bool(b),
+            Val::Int(n) => Val::Int(n),
+            Val::UInt(n) => Val::UInt(n),
+            Val::Double(d) => Val::Double(d),
+            Val::Text(text) => {
+                frame.charge_text(text.len())?;
+                match text {
+                    Text::Borrowed(text) => Val::text(text),
+                    Text::Shared(text) => Val::Text(Text::Shared(text)),
+                }
+            }
+            Val::Bytes(bytes) => Val::Bytes(bytes),
+            Val::List(items) => {
+                let mut out = Vec::with_capacity(items.len());
+                for item in items.iter() {
+                    frame.charge(1)?;
+                    out.push(item.clone().detached(frame)?);
+                }
+                Val::list(out)
+            }
+            Val::Map(members) => {
+                let mut out = Vec::with_capacity(members.len());
+                for (key, value) in members.iter() {
+                    frame.charge(1)?;
+                    out.push((key.clone().detached(frame)?, value.clone().detached(frame)?));
+                }
+                Val::Map(Arc::new(out))
+            }
+            Val::NodeList(node) | Val::NodeMap(node) => {
+                frame.room(node.size())?;
+                Val::from_json(node.to_value())
+            }
+            Val::Timestamp(moment) => Val::Timestamp(moment),
+            Val::Duration(duration) => Val::Duration(duration),
+            Val::Quantity(quantity) => Val::Quantity(quantity),
+            Val::Semver(version) => Val::Semver(version),
+            Val::Ip(ip) => Val::Ip(ip),
+            Val::Cidr(cidr) => Val::Cidr(cidr),
+            Val::Url(url) => Val::Url(url),
+            Val::Image(image) => Val::Image(image),
+            Val::Optional(None) => Val::Optional(None),
+            Val::Optional(Some(inner)) => Val::some(Arc::unwrap_or_clone(inner).detached(frame)?),
+            Val::Type(name) => Val::Type(name),
+            Val::Pattern(pattern) => Val::Pattern(pattern),
+            Val::Path(path) => Val::Path(path),
+        })
     }
 
     #[inline]

@@ -62,6 +62,21 @@ pub struct Clause {
     text: Box<str>,
 }
 
+impl Clause {
+    /// Whether an expression in it reads a variable.
+    pub fn reads_variables(&self) -> bool {
+        let left = match &self.subject {
+            Subject::Expr(expr) => expr.reads_variables(),
+            Subject::Path(_) => false,
+        };
+        let right = match &self.right {
+            Prepared::Expr(expr, _) => expr.reads_variables(),
+            _ => false,
+        };
+        left || right
+    }
+}
+
 /// The right side, ready to compare with.
 pub(super) enum Prepared {
     Nothing,

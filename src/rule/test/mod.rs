@@ -31,6 +31,16 @@ pub enum Test {
     None(Vec<Test>),
 }
 
+impl Test {
+    /// Whether some expression in it reads a variable.
+    pub fn reads_variables(&self) -> bool {
+        match self {
+            Test::Clause(clause) => clause.reads_variables(),
+            Test::Any(tests) | Test::None(tests) => tests.iter().any(Test::reads_variables),
+        }
+    }
+}
+
 /// What a clause looks at.
 pub enum Subject {
     /// The values that a path selects.

@@ -165,7 +165,7 @@ fn nothing_to_test_is_no_success() {
 fn every_rule_test_of_the_project_passes() {
     let run = Run {
         schema: Schema::bundled(),
-        only: vec![],
+        selection: ordain::rules_dir::Selection::default(),
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
     };
     let paths: Vec<PathBuf> = ["rules", "tests/offline/rules"]

@@ -161,6 +161,7 @@ fn a_namespace_can_be_unknown_or_none() {
             now: Timestamp::UNIX_EPOCH,
             item: None,
             current: None,
+            variables: None,
         };
         Expr::compile(text, EDIT).unwrap().evaluate(&scope)
     };

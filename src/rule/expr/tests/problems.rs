@@ -15,7 +15,8 @@ fn names() {
         ("[1].map(port, prot)", "prot", "did you mean `port`?"),
         ("item.name", "item", "only an edit of a patch has it"),
         ("current", "current", "only an edit of a patch has it"),
-        ("params.x", "params", "not supported yet"),
+        ("params.x", "params", "the rule declares no parameters"),
+        ("applied.x", "applied", "not supported yet"),
         ("'é' + objekt", "objekt", "did you mean `object`?"),
         ("[1].map(x.y, 1)", ".", "a name must stand here"),
         (

@@ -23,6 +23,7 @@ fn scope(record: &Record) -> Scope<'_> {
         now: at("2026-01-08T00:00:00Z"),
         item: None,
         current: None,
+        variables: None,
     }
 }
 

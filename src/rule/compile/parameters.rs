@@ -1,0 +1,564 @@
+//! `parameters` of a rule, and who sets them: from lowest to highest the `default`, `Parameters` documents, `--set`.
+
+use super::fields::{self, Fields};
+use super::file::File;
+use super::report::{Report, Spot};
+use crate::object::{duration, quantity};
+use crate::rule::expr::Params;
+use crate::rule::selector::Globs;
+use crate::rule::yaml::{self, Data, Tree};
+use serde_json::Value;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+/// `--set NAME=VALUE`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// Of every rule that declares a parameter of this name.
+    pub name: String,
+    /// As it was written; read as the parameter's type.
+    pub value: String,
+}
+
+impl std::str::FromStr for Override {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, value)) if is_name(name) => Ok(Override {
+                name: name.into(),
+                value: value.into(),
+            }),
+            Some((name, _)) => Err(format!("`{name}` is no name of a parameter: {NAME_RULE}")),
+            None => Err("write NAME=VALUE".into()),
+        }
+    }
+}
+
+const NAME_RULE: &str =
+    "it begins with a letter and goes on with letters, digits and `_`, 63 at most";
+
+/// What can be named in `${ }`.
+pub(super) fn is_name(name: &str) -> bool {
+    name.len() <= 63
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Whether the name is one; what is wrong has been reported.
+pub(super) fn name_of<'t>(
+    report: &mut Report<'_>,
+    of: Fields<'t>,
+    tree: &'t Tree,
+    what: &str,
+) -> Option<(Arc<str>, &'t Tree)> {
+    let Some(name) = of.get("name") else {
+        report.error(
+            of.key("name").unwrap_or(tree),
+            format!("{what} needs a `name`"),
+            None,
+        );
+        return None;
+    };
+    let text = fields::text(report, name, "`name`")?;
+    if is_name(text) {
+        return Some((text.into(), name));
+    }
+    let made: String = text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect();
+    let mend = is_name(&made).then(|| format!("write `{made}`"));
+    report.error(
+        name,
+        format!(
+            "`{}` cannot be read in `${{ }}`: {NAME_RULE}",
+            fields::shortened(text)
+        ),
+        mend,
+    );
+    None
+}
+
+/// The type of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Type {
+    String,
+    Integer,
+    Number,
+    Boolean,
+    Duration,
+    Quantity,
+    List,
+    Map,
+}
+
+const TYPES: [(&str, Type); 8] = [
+    ("string", Type::String),
+    ("integer", Type::Integer),
+    ("number", Type::Number),
+    ("boolean", Type::Boolean),
+    ("duration", Type::Duration),
+    ("quantity", Type::Quantity),
+    ("list", Type::List),
+    ("map", Type::Map),
+];
+/// What other languages call them.
+const ALSO: [(&str, &str); 7] = [
+    ("str", "string"),
+    ("text", "string"),
+    ("int", "integer"),
+    ("float", "number"),
+    ("bool", "boolean"),
+    ("array", "list"),
+    ("object", "map"),
+];
+
+impl Type {
+    fn of(value: &Value) -> Option<Type> {
+        Some(match value {
+            Value::Null => return None,
+            Value::Bool(_) => Type::Boolean,
+            Value::Number(n) if n.is_f64() => Type::Number,
+            Value::Number(_) => Type::Integer,
+            Value::String(_) => Type::String,
+            Value::Array(_) => Type::List,
+            Value::Object(_) => Type::Map,
+        })
+    }
+
+    fn as_str(self) -> &'static str {
+        let found = TYPES.iter().find(|(_, of)| *of == self);
+        found.map_or("", |(word, _)| *word)
+    }
+
+    /// What is wrong with the value, and the mend.
+    fn check(self, value: &Value) -> Result<(), (String, Option<String>)> {
+        let fits = match self {
+            Type::String => value.is_string(),
+            Type::Integer => value.is_i64(),
+            Type::Number => value.is_number(),
+            Type::Boolean => value.is_boolean(),
+            Type::List => value.is_array(),
+            Type::Map => value.is_object(),
+            Type::Duration => match value {
+                Value::String(text) => {
+                    return duration::parse(text).map(drop).map_err(|e| (e, None));
+                }
+                _ => false,
+            },
+            Type::Quantity => match value {
+                Value::String(text) => {
+                    return quantity::Quantity::parse(text)
+                        .map(drop)
+                        .map_err(|e| (e, None));
+                }
+                other => other.is_number(),
+            },
+        };
+        if fits {
+            return Ok(());
+        }
+        let mend = match (self, value) {
+            (Type::Integer | Type::Number | Type::Boolean, Value::String(text)) => {
+                let reads = match self {
+                    Type::Integer => text.parse::<i64>().is_ok(),
+                    Type::Number => text.parse::<f64>().is_ok(),
+                    _ => text.parse::<bool>().is_ok(),
+                };
+                reads.then(|| format!("write it without quotes: `{text}`"))
+            }
+            (Type::String, Value::Number(_) | Value::Bool(_)) => {
+                Some(format!("quote it: `\"{value}\"`"))
+            }
+            (Type::Duration, Value::Number(n)) => Some(format!(
+                "write it with its unit: `{n}s`, `{n}m`, `{n}h` or `{n}d`"
+            )),
+            (Type::List, Value::String(_) | Value::Number(_) | Value::Bool(_)) => {
+                Some("write it in brackets: `[…]`".into())
+            }
+            _ => None,
+        };
+        let is = Type::of(value).map_or("nothing", |is| match is {
+            Type::Integer => "an integer",
+            Type::Number => "a number",
+            Type::Boolean => "a boolean",
+            Type::List => "a list",
+            Type::Map => "a map",
+            Type::String | Type::Duration | Type::Quantity => "text",
+        });
+        Err((
+            format!("its type is `{}`, and this is {is}", self.as_str()),
+            mend,
+        ))
+    }
+
+    /// A value of the command line.
+    fn read(self, text: &str) -> Result<Value, String> {
+        let value = match self {
+            Type::String | Type::Duration | Type::Quantity => Value::from(text),
+            Type::Integer => text.parse::<i64>().map_or(Value::Null, Value::from),
+            Type::Number => text.parse::<f64>().map_or(Value::Null, Value::from),
+            Type::Boolean => text.parse::<bool>().map_or(Value::Null, Value::from),
+            Type::List | Type::Map => match yaml::read(text) {
+                (trees, problems) if problems.is_empty() && trees.len() == 1 => trees[0].to_value(),
+                _ => Value::Null,
+            },
+        };
+        match (self.check(&value), value) {
+            (_, Value::Null) => Err(format!(
+                "`{text}` cannot be read as its type, `{}`",
+                self.as_str()
+            )),
+            (Ok(()), value) => Ok(value),
+            (Err((message, _)), _) => Err(message),
+        }
+    }
+}
+
+/// Values that come from outside of the rules.
+pub(super) struct Given<'t> {
+    documents: Vec<GivenDocument<'t>>,
+    overrides: &'t [Override],
+    /// By place among the overrides: some rule has the parameter.
+    taken: Vec<Cell<bool>>,
+    /// Names that some rule declares.
+    declared: RefCell<Vec<Arc<str>>>,
+    /// Problems in files other than the one at hand.
+    elsewhere: RefCell<Vec<Elsewhere>>,
+}
+
+/// A problem with a value in a `Parameters` document.
+struct Elsewhere {
+    file: usize,
+    rule: Arc<str>,
+    at: Spot,
+    message: String,
+    mend: Option<String>,
+}
+
+/// A `Parameters` document.
+struct GivenDocument<'t> {
+    file: usize,
+    name: Arc<str>,
+    rules: Globs,
+    values: Vec<GivenValue<'t>>,
+}
+
+struct GivenValue<'t> {
+    name: &'t str,
+    key: &'t Tree,
+    tree: &'t Tree,
+    taken: Cell<bool>,
+}
+
+impl<'t> Given<'t> {
+    /// Reads the `Parameters` documents of all files.
+    pub fn read<'f>(
+        files: &'t [File<'f>],
+        reports: &mut [Report<'_>],
+        overrides: &'t [Override],
+    ) -> Given<'t> {
+        let mut documents = vec![];
+        for (index, (file, report)) in files.iter().zip(reports).enumerate() {
+            for tree in file.parameters() {
+                documents.extend(document(tree, index, report));
+            }
+        }
+        Given {
+            documents,
+            overrides,
+            taken: overrides.iter().map(|_| Cell::new(false)).collect(),
+            declared: RefCell::default(),
+            elsewhere: RefCell::default(),
+        }
+    }
+
+    /// The value from outside that counts, if some is given.
+    fn value(
+        &self,
+        report: &mut Report<'_>,
+        rule: &Arc<str>,
+        name: &Arc<str>,
+        of: Type,
+        at: &Tree,
+    ) -> Result<Option<Value>, ()> {
+        self.declared.borrow_mut().push(name.clone());
+        let mut found: Option<(&GivenDocument<'_>, &GivenValue<'_>)> = None;
+        for document in &self.documents {
+            if !document.rules.matches(rule) {
+                continue;
+            }
+            let Some(value) = document.values.iter().find(|v| *v.name == **name) else {
+                continue;
+            };
+            value.taken.set(true);
+            if let Some((first, _)) = found {
+                self.elsewhere.borrow_mut().push(Elsewhere {
+                    file: document.file,
+                    rule: rule.clone(),
+                    at: value.key.into(),
+                    message: format!(
+                        "the parameter `{name}` of rule `{rule}` is set twice: here and by Parameters `{}`",
+                        first.name
+                    ),
+                    mend: Some("take one of them out, or narrow its `rules`".into()),
+                });
+                return Err(());
+            }
+            found = Some((document, value));
+        }
+        let given = self
+            .overrides
+            .iter()
+            .zip(&self.taken)
+            .filter(|(given, _)| *given.name == **name);
+        let mut last = None;
+        for (given, taken) in given {
+            taken.set(true);
+            last = Some(given);
+        }
+        if let Some(given) = last {
+            return of.read(&given.value).map(Some).map_err(|why| {
+                report.error(at, format!("`--set {name}=…` does not fit: {why}"), None);
+            });
+        }
+        let Some((document, value)) = found else {
+            return Ok(None);
+        };
+        let read = value.tree.to_value();
+        match of.check(&read) {
+            Ok(()) => Ok(Some(read)),
+            Err((why, mend)) => {
+                self.elsewhere.borrow_mut().push(Elsewhere {
+                    file: document.file,
+                    rule: rule.clone(),
+                    at: value.tree.into(),
+                    message: format!("the parameter `{name}` of rule `{rule}`: {why}"),
+                    mend,
+                });
+                Err(())
+            }
+        }
+    }
+
+    /// Reports what is wrong with the documents, now that every rule is known. The names of `--set` that no rule has.
+    pub fn finish(self, reports: &mut [Report<'_>]) -> Vec<String> {
+        for problem in self.elsewhere.into_inner() {
+            let report = &mut reports[problem.file];
+            report.for_rule(Some(problem.rule));
+            report.error(problem.at, problem.message, problem.mend);
+            report.for_rule(None);
+        }
+        let declared = self.declared.into_inner();
+        for document in &self.documents {
+            for value in document.values.iter().filter(|v| !v.taken.get()) {
+                let message = format!(
+                    "no rule that this document covers has a parameter `{}`",
+                    fields::shortened(value.name)
+                );
+                let mend = fields::did_you_mean(value.name, declared.iter().map(|name| &**name));
+                reports[document.file].error(value.key, message, mend);
+            }
+        }
+        let unused = self.overrides.iter().zip(&self.taken);
+        unused
+            .filter(|(_, taken)| !taken.get())
+            .map(|(given, _)| {
+                let names = declared.iter().map(|name| &**name);
+                match fields::did_you_mean(&given.name, names) {
+                    Some(mend) => format!("no rule has a parameter `{}`: {mend}", given.name),
+                    None => format!("no rule has a parameter `{}`", given.name),
+                }
+            })
+            .collect()
+    }
+}
+
+fn document<'t>(tree: &'t Tree, file: usize, report: &mut Report<'_>) -> Option<GivenDocument<'t>> {
+    let known = ["apiVersion", "kind", "metadata", "spec"];
+    let top = fields::fields(report, tree, "`Parameters`", &known, &[])?;
+    let metadata = top.get("metadata").and_then(|t| t.get("name"));
+    let name = match metadata {
+        Some(name) => fields::text(report, name, "a name")?,
+        None => {
+            report.error(
+                top.key("metadata").unwrap_or(tree),
+                "`Parameters` needs a name",
+                Some("write `metadata: {name: production}`".into()),
+            );
+            ""
+        }
+    };
+    let Some(spec) = top.get("spec") else {
+        report.error(tree, "`Parameters` needs a `spec`", None);
+        return None;
+    };
+    let of = fields::fields(
+        report,
+        spec,
+        "the `spec` of `Parameters`",
+        &["rules", "values"],
+        &[],
+    )?;
+    let rules = match of.get("rules") {
+        Some(tree) => super::matching::globs(report, tree, "rules"),
+        None => Globs::new(vec![]),
+    };
+    let Some(values) = of.get("values") else {
+        report.error(
+            of.key("values").unwrap_or(spec),
+            "`Parameters` needs `values`",
+            Some("write for example `values: {minimum: 3}`".into()),
+        );
+        return None;
+    };
+    let Data::Map(entries) = &values.data else {
+        let message = format!("`values` is a map, and here is {}", fields::found(values));
+        report.error(values, message, None);
+        return None;
+    };
+    let mut taken = vec![];
+    for (key, tree) in entries {
+        if has_expression(tree) {
+            let message = "a parameter's value is a literal, `${ }` is not evaluated here";
+            report.error(
+                tree,
+                message,
+                Some("a literal `${` is written `$${`".into()),
+            );
+            continue;
+        }
+        taken.push(GivenValue {
+            name: key.text().unwrap_or_default(),
+            key,
+            tree,
+            taken: Cell::new(false),
+        });
+    }
+    Some(GivenDocument {
+        file,
+        name: name.into(),
+        rules,
+        values: taken,
+    })
+}
+
+fn has_expression(tree: &Tree) -> bool {
+    match &tree.data {
+        Data::Scalar { .. } => tree
+            .text()
+            .is_some_and(|t| t.replace("$${", "").contains("${")),
+        Data::List(items) => items.iter().any(has_expression),
+        Data::Map(entries) => entries
+            .iter()
+            .any(|(key, value)| has_expression(key) || has_expression(value)),
+    }
+}
+
+/// Parameters by name, with the values that count.
+pub(super) type Values = Vec<(Arc<str>, Value)>;
+
+/// The parameters of a rule with the values that count, also for its hash. `None`: it declares none.
+pub(super) fn compile(
+    report: &mut Report<'_>,
+    tree: &Tree,
+    rule: &Arc<str>,
+    given: &Given<'_>,
+) -> (Params, Values) {
+    let mut values: Values = vec![];
+    let mut seen: Vec<Arc<str>> = vec![];
+    for item in fields::list(report, tree, "`parameters`").unwrap_or_default() {
+        let known = ["name", "type", "default", "description"];
+        let Some(of) = fields::fields(report, item, "a parameter", &known, &[]) else {
+            continue;
+        };
+        let Some((name, at)) = name_of(report, of, item, "a parameter") else {
+            continue;
+        };
+        if seen.contains(&name) {
+            report.error(
+                at,
+                format!("a parameter `{name}` stands already above"),
+                None,
+            );
+            continue;
+        }
+        seen.push(name.clone());
+        if let Some(text) = of.get("description") {
+            fields::text(report, text, "`description`");
+        }
+        // A parameter that is there but wrong still has a name: expressions that read it are no further problem.
+        let value = parameter(report, of, at, rule, &name, given);
+        values.push((name, value.unwrap_or(Value::Null)));
+    }
+    (Params::new(values.iter().cloned()), values)
+}
+
+fn parameter(
+    report: &mut Report<'_>,
+    of: Fields<'_>,
+    at: &Tree,
+    rule: &Arc<str>,
+    name: &Arc<str>,
+    given: &Given<'_>,
+) -> Option<Value> {
+    let default = of.get("default");
+    if let Some(tree) = default.filter(|tree| has_expression(tree)) {
+        report.error(
+            tree,
+            "a parameter's value is a literal, `${ }` is not evaluated here",
+            None,
+        );
+        return None;
+    }
+    let default = default.map(|tree| (tree, tree.to_value()));
+    let kind = match (of.get("type"), &default) {
+        (Some(tree), _) => word(report, tree)?,
+        (None, Some((_, value))) => Type::of(value)?,
+        (None, None) => {
+            report.error(
+                at,
+                format!("the parameter `{name}` has neither a `type` nor a `default`"),
+                Some("write for example `type: integer`".into()),
+            );
+            return None;
+        }
+    };
+    if let Some((tree, value)) = &default
+        && let Err((why, mend)) = kind.check(value)
+    {
+        report.error(*tree, format!("the `default` does not fit: {why}"), mend);
+        return None;
+    }
+    match given.value(report, rule, name, kind, at) {
+        Ok(Some(value)) => Some(value),
+        Ok(None) if default.is_some() => default.map(|(_, value)| value),
+        Ok(None) => {
+            report.error(
+                at,
+                format!("nobody sets the parameter `{name}`"),
+                Some(format!(
+                    "give it a `default`, set it in a `Parameters` document, or with `--set {name}=…`"
+                )),
+            );
+            None
+        }
+        Err(()) => {
+            // Reported where the value stands; the rule is broken all the same.
+            report.broken();
+            None
+        }
+    }
+}
+
+fn word(report: &mut Report<'_>, tree: &Tree) -> Option<Type> {
+    if let Some((_, right)) = tree
+        .text()
+        .and_then(|text| ALSO.iter().find(|(word, _)| *word == text))
+    {
+        let message = format!("`type` cannot be `{}`", tree.text().unwrap_or_default());
+        report.error(tree, message, Some(format!("write `{right}`")));
+        return None;
+    }
+    fields::word(report, tree, "`type`", &TYPES)
+}

@@ -1,0 +1,124 @@
+//! `variables` of a rule: an ordered list, each sees those above it.
+
+use super::document::Context;
+use super::parameters::name_of;
+use super::{expressions, fields};
+use crate::rule::expr::{Names, Params, Variable};
+use crate::rule::yaml::Tree;
+use std::sync::Arc;
+
+/// Names that `${ }` has anyway, or that a later version will have.
+const TAKEN: [&str; 12] = [
+    "object",
+    "namespaceObject",
+    "now",
+    "item",
+    "current",
+    "params",
+    "schedule",
+    "request",
+    "applied",
+    "candidate",
+    "previous",
+    "variables",
+];
+/// Words of CEL that cannot be names, and functions that would hide behind one.
+const WORDS: [&str; 10] = [
+    "true", "false", "null", "in", "has", "int", "string", "list", "map", "type",
+];
+
+/// What a rule names for its expressions.
+#[derive(Default)]
+pub(super) struct Declared {
+    /// `None`: it declares no parameters.
+    pub params: Option<Params>,
+    pub variables: Vec<Variable>,
+}
+
+impl Declared {
+    /// What can be read everywhere in the rule.
+    pub fn names(&self) -> Names<'_> {
+        Names {
+            variables: &self.variables,
+            params: self.params.as_ref(),
+            ..Names::default()
+        }
+    }
+}
+
+/// Most variables of a rule.
+const MOST: usize = 100;
+
+pub(super) fn compile(
+    context: &mut Context<'_, '_>,
+    tree: &Tree,
+    params: Option<&Params>,
+) -> Vec<Variable> {
+    let items = fields::list(context.report, tree, "`variables`").unwrap_or_default();
+    if items.len() > MOST {
+        let message = format!("more than {MOST} variables");
+        context.report.error(tree, message, None);
+        return vec![];
+    }
+    let later: Vec<Arc<str>> = items
+        .iter()
+        .filter_map(|item| item.get("name")?.text().map(Arc::from))
+        .collect();
+    let mut variables: Vec<Variable> = vec![];
+    for (place, item) in items.iter().enumerate() {
+        let known = ["name", "expression"];
+        let Some(of) = fields::fields(context.report, item, "a variable", &known, &["script"])
+        else {
+            continue;
+        };
+        let name = name_of(context.report, of, item, "a variable");
+        let name = name.and_then(|(name, at)| {
+            let refusal = if TAKEN.contains(&&*name) || WORDS.contains(&&*name) {
+                Some(format!("`{name}` is a name of the language"))
+            } else if variables.iter().any(|other| other.name == name) {
+                Some(format!("a variable `{name}` stands already above"))
+            } else {
+                None
+            };
+            match refusal {
+                Some(message) => {
+                    let mend = Some("call it something else".into());
+                    context.report.error(at, message, mend);
+                    None
+                }
+                None => Some(name),
+            }
+        });
+        let Some(expression) = of.get("expression") else {
+            if !of.refused {
+                context.report.error(
+                    of.key("expression").unwrap_or(item),
+                    "a variable needs an `expression`",
+                    Some("write for example `{name: team, expression: \"${object.metadata.labels.team}\"}`".into()),
+                );
+            }
+            continue;
+        };
+        if let Some(text) = expression.text()
+            && !text.contains("${")
+        {
+            let mend = format!("write `${{{}}}`", fields::shortened(text.trim()));
+            let message = "`expression` is CEL in `${ }`";
+            context.report.error(expression, message, Some(mend));
+            continue;
+        }
+        let names = Names {
+            variables: &variables,
+            later: later.get(place..).unwrap_or_default(),
+            params,
+            ..Names::default()
+        };
+        let value = expressions::template(context, expression, names);
+        // What failed keeps its name, so that its readers are no further problem.
+        if let Some(name) = name {
+            let value = value.unwrap_or_else(expressions::nothing);
+            variables.push(Variable { name, value });
+        }
+    }
+    variables
+}

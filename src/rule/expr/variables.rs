@@ -1,0 +1,119 @@
+//! Values with a name: what a rule computes once a turn, and what it is given at load.
+
+use super::code::Reads;
+use super::eval::{Fault, Frame};
+use super::value::Val;
+use super::{ExprFault, Scope, Template};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A variable of a rule.
+#[derive(Debug)]
+pub struct Variable {
+    /// An identifier of CEL.
+    pub name: Arc<str>,
+    /// What it is computed from.
+    pub value: Template,
+}
+
+impl Variable {
+    pub(super) fn reads(&self) -> Reads {
+        let mut reads = Reads::default();
+        for expr in self.value.expressions() {
+            reads.through(expr.reads);
+        }
+        reads
+    }
+}
+
+/// The variables of a rule, computed for one object. They keep their kinds: a quantity stays one.
+#[derive(Default)]
+pub struct Variables(Vec<Result<Val<'static>, Fault>>);
+
+impl Variables {
+    /// Computes all of them in order, each seeing those above it. One that fails is a fault of whoever reads it, not of the others.
+    pub fn compute(of: &[Variable], scope: &Scope<'_>) -> Variables {
+        let mut done = Variables::default();
+        for variable in of {
+            let value = variable.value.evaluate_detached(&Scope {
+                variables: Some(&done),
+                ..*scope
+            });
+            done.0.push(value);
+        }
+        done
+    }
+
+    pub(super) fn value<'a>(&self, slot: usize, name: &str) -> Result<Val<'a>, Fault> {
+        match self.0.get(slot) {
+            Some(Ok(value)) => Ok(value.clone()),
+            Some(Err(Fault::Absent(what))) => Err(Fault::failed(format!(
+                "the variable `{name}` has no value: `{what}` is not there"
+            ))),
+            Some(Err(Fault::Failed(why))) => Err(Fault::failed(format!(
+                "the variable `{name}` has no value: {why}"
+            ))),
+            Some(Err(fault)) => Err(fault.clone()),
+            None => Err(Fault::failed(format!(
+                "the variable `{name}` is not computed yet"
+            ))),
+        }
+    }
+}
+
+/// The parameters of a rule with their values.
+#[derive(Default)]
+pub struct Params(Vec<(Arc<str>, Val<'static>)>);
+
+impl std::fmt::Debug for Params {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+impl Params {
+    /// From names and values, in any order.
+    pub fn new(values: impl IntoIterator<Item = (Arc<str>, Value)>) -> Params {
+        let values = values.into_iter();
+        Params(
+            values
+                .map(|(name, value)| (name, Val::from_json(value)))
+                .collect(),
+        )
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Val<'static>> {
+        let found = self.0.iter().find(|(known, _)| **known == *name);
+        found.map(|(_, value)| value)
+    }
+
+    pub(super) fn all(&self) -> Val<'static> {
+        let members = self.0.iter();
+        Val::Map(Arc::new(
+            members
+                .map(|(name, value)| (Val::text(name.clone()), value.clone()))
+                .collect(),
+        ))
+    }
+}
+
+impl Template {
+    /// The value as expressions see it, on its own: nothing in it borrows from the object.
+    fn evaluate_detached(&self, scope: &Scope<'_>) -> Result<Val<'static>, Fault> {
+        if let Some(expr) = self.whole() {
+            let mut frame = Frame::new(Some(scope));
+            let value = frame.eval(&expr.code)?;
+            return value.detached(&mut frame);
+        }
+        match self.render(scope) {
+            Ok(value) => Ok(value.map_or(Val::Optional(None), Val::from_json)),
+            Err(ExprFault::Unknown(name)) => Err(Fault::Unknown(name.into())),
+            Err(ExprFault::Absent(name)) => Err(Fault::Absent(name.into())),
+            Err(ExprFault::Failed(why)) => Err(Fault::failed(why)),
+        }
+    }
+}
