@@ -1,10 +1,14 @@
 //! What needs a real API server. One control plane serves the whole run; each test keeps to namespaces of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod chart;
+mod container;
 mod control_plane;
 mod daemon;
 mod daemon_faults;
+mod monitoring;
 mod plane;
+mod prometheus;
 mod proxy;
 mod verbs;
 mod watch;

@@ -31,7 +31,7 @@ impl Plane {
     }
 
     /// A kubeconfig for a bearer token, written into `folder`.
-    fn kubeconfig_for_token(&self, token: &str, folder: &Path) -> PathBuf {
+    pub fn kubeconfig_for_token(&self, token: &str, folder: &Path) -> PathBuf {
         let path = folder.join("kubeconfig");
         let user = format!("{{token: '{token}'}}");
         fs::write(&path, self.kubeconfig_text(&user)).unwrap();
@@ -47,6 +47,11 @@ impl Plane {
     ) -> PathBuf {
         let token = token(&self.client().await, namespace, account).await;
         self.kubeconfig_for_token(&token, folder)
+    }
+
+    /// Where the API server listens, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.ports.apiserver
     }
 
     /// A client of the administrator.

@@ -47,15 +47,20 @@ fn on_keeper<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
 
 /// Starts a process that ends with this one.
 pub fn spawn(program: PathBuf, arguments: Vec<String>, log: &Path) -> Child {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    start(command, log)
+}
+
+/// Starts a command as a process that ends with this one. What it prints goes to a file.
+pub fn start(mut command: Command, log: &Path) -> Child {
     let log = fs::File::options()
         .create(true)
         .append(true)
         .open(log)
         .unwrap();
     on_keeper(move || {
-        let mut command = Command::new(&program);
         command
-            .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
@@ -68,7 +73,7 @@ pub fn spawn(program: PathBuf, arguments: Vec<String>, log: &Path) -> Child {
         }
         command
             .spawn()
-            .unwrap_or_else(|e| panic!("{} does not start: {e}", program.display()))
+            .unwrap_or_else(|e| panic!("{} does not start: {e}", command.get_program().display()))
     })
 }
 
