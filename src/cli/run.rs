@@ -10,7 +10,7 @@ use crate::engine::{EngineOptions, Report};
 use crate::manifests::folder::Folder;
 use crate::manifests::{Manifests, export};
 use crate::observe::status::Following;
-use crate::observe::{Metrics, Status, http, log};
+use crate::observe::{Status, http, log};
 use crate::schema::Schema;
 use crate::settings::{ClusterOptions, OutputFormat, OutputOptions, RuleOptions, RunSettings};
 use anyhow::Context;
@@ -148,7 +148,6 @@ pub fn once_on_cluster(
             cluster: Arc::new(api),
             messages,
             control: asked,
-            metrics: Metrics::new()?,
             status: status.clone(),
             audience: Box::new(move |report| hearing.lock().take(report, tense)),
         };
@@ -211,15 +210,9 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             .await
             .with_context(|| format!("--listen {}", settings.listen))?;
         tracing::info!(address = %listener.local_addr()?, "listening");
-        let metrics = Metrics::new()?;
         let status = Arc::new(Mutex::new(Status::new(Timestamp::now())));
         let (control, asked) = mpsc::channel(16);
-        let server = tokio::spawn(http::serve(
-            listener,
-            metrics.clone(),
-            status.clone(),
-            control,
-        ));
+        let server = tokio::spawn(http::serve(listener, status.clone(), control));
         let (sender, messages) = mpsc::channel(INBOX);
         let manifests = &settings.cluster.manifests;
         let mut stop = Box::pin(stop);
@@ -243,7 +236,6 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             cluster,
             messages,
             control: asked,
-            metrics,
             status,
             audience: Box::new(move |report| print_changes(&report, output, paint)),
         };

@@ -2,6 +2,7 @@
 
 use super::connection::{ConnectOptions, Connection};
 use super::discovery::Discovery;
+use super::traffic::Figures;
 use super::warnings::Warnings;
 use super::watch::{Follower, WATCH_SECONDS};
 use super::{Cluster, Message, Sender, fault, requests};
@@ -14,6 +15,7 @@ use crate::schema::Schema;
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
 use http::{Request, header};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -78,6 +80,7 @@ impl Api {
                 client: connection.watches.clone(),
                 discovery: Arc::clone(&discovery),
                 discovered: Arc::clone(&discovered),
+                pulse: connection.traffic.pulse(&gvk.group_kind()),
                 kind: WatchedKind {
                     kind: gvk.group_kind(),
                     version: gvk.version,
@@ -183,6 +186,12 @@ impl Cluster for Api {
             }
             stays
         });
+        self.connection.traffic.retain(|followed| {
+            kinds.iter().any(|k| k.kind == *followed)
+                || KINDS_OF_KINDS
+                    .iter()
+                    .any(|(_, kind)| *kind == &*followed.kind)
+        });
         for kind in kinds {
             followers.entry(name(&kind)).or_insert_with(|| {
                 let follower = Follower {
@@ -192,6 +201,7 @@ impl Cluster for Api {
                     kind: kind.clone(),
                     namespaces: self.namespaces.clone(),
                     watch_seconds: self.watch_seconds,
+                    pulse: self.connection.traffic.pulse(&kind.kind),
                     out: self.out.clone(),
                 };
                 (kind, tokio::spawn(follower.run()))
@@ -234,6 +244,10 @@ impl Cluster for Api {
                 Err(message) => Outcome::Failed(Fault::Refused(message)),
             }
         })
+    }
+
+    fn figures(&self, now: Timestamp) -> Figures {
+        self.connection.traffic.figures(now)
     }
 
     fn read(&self, key: ObjectKey) -> BoxFuture<'static, Outcome> {

@@ -1,8 +1,11 @@
 //! Who we are and where the API server is: kubeconfig, in-cluster, time-outs, user agent, write rate.
 
+use super::traffic::{Counting, Traffic};
 use http::{HeaderValue, header};
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Name and version, as the server's audit log shows them.
@@ -31,6 +34,7 @@ pub struct ConnectOptions {
 pub struct Connection {
     pub(super) watches: kube::Client,
     pub(super) writes: kube::Client,
+    pub(super) traffic: Arc<Traffic>,
 }
 
 impl Connection {
@@ -67,9 +71,17 @@ impl Connection {
         config.read_timeout = None;
         config.write_timeout = None;
         config.disable_compression = true;
+        let traffic = Arc::new(Traffic::default());
+        let client = |config: kube::Config| -> anyhow::Result<kube::Client> {
+            let counting = Counting(Arc::clone(&traffic));
+            Ok(ClientBuilder::try_from(config)?
+                .with_layer(&counting)
+                .build())
+        };
         Ok(Self {
-            watches: kube::Client::try_from(config.clone())?,
-            writes: kube::Client::try_from(config)?,
+            watches: client(config.clone())?,
+            writes: client(config)?,
+            traffic,
         })
     }
 }

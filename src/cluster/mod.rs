@@ -7,6 +7,7 @@ pub mod fault;
 pub mod frames;
 mod requests;
 pub mod rights;
+pub mod traffic;
 mod warnings;
 mod watch;
 
@@ -15,7 +16,9 @@ use crate::engine::{Observation, Outcome, WatchedKind};
 use crate::object::ObjectKey;
 use crate::schema::Schema;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
+use traffic::Figures;
 
 /// A cluster: a real one (`cluster::api`), or a folder of manifests (`manifests::folder`).
 pub trait Cluster: Send + Sync + 'static {
@@ -29,6 +32,10 @@ pub trait Cluster: Send + Sync + 'static {
     fn read(&self, key: ObjectKey) -> BoxFuture<'static, Outcome>;
     /// Asks who writes the fields of one object: [`Outcome::Managers`].
     fn managers(&self, key: ObjectKey) -> BoxFuture<'static, Outcome>;
+    /// What went over the wire so far.
+    fn figures(&self, _now: Timestamp) -> Figures {
+        Figures::default()
+    }
 }
 
 /// What a cluster tells the daemon.

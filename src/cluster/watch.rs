@@ -2,6 +2,7 @@
 
 use super::discovery::{Discovery, Resource};
 use super::frames::{Line, Lines, line, page};
+use super::traffic::{Pulse, Restart};
 use super::{Message, Sender, fault, requests};
 use crate::engine::{Fault, Lost, Observation, WatchedKind};
 use crate::object::Gvk;
@@ -49,6 +50,8 @@ pub struct Follower {
     pub namespaces: Vec<String>,
     /// See [`WATCH_SECONDS`].
     pub watch_seconds: u64,
+    /// Counted here.
+    pub pulse: Arc<Pulse>,
     pub out: Sender,
 }
 
@@ -82,6 +85,7 @@ impl Follower {
             let why = match stop {
                 Stop::Closed => return,
                 Stop::Gone => {
+                    self.pulse.restarted(Restart::Gone);
                     tracing::info!(kind = %self.kind.kind, "the watch is too old to go on: listing again");
                     if started.elapsed() < AT_ONCE {
                         failures += 1;
@@ -92,6 +96,11 @@ impl Follower {
                 Stop::Lost(why) => why,
                 Stop::Failed(message) => Lost::Unreachable(message),
             };
+            self.pulse.restarted(match why {
+                Lost::NoSuchKind => Restart::NoSuchKind,
+                Lost::Forbidden(_) => Restart::Forbidden,
+                Lost::Unreachable(_) => Restart::Failed,
+            });
             let slow = !matches!(why, Lost::Unreachable(_));
             if lost.as_ref() != Some(&why) {
                 tracing::warn!(kind = %self.kind.kind, why = ?why, "a kind cannot be followed");
@@ -207,6 +216,7 @@ impl Follower {
                     .refused(answer.status, &answer.headers, &answer.body)
                     .await);
             }
+            self.pulse.beat();
             let page = page(&answer.body, &resource.gvk, encoder).map_err(Stop::Failed)?;
             let kind = &self.kind.kind;
             let mut observations: Vec<Observation> = page
@@ -294,7 +304,10 @@ impl Follower {
                         .read(body, &resource.gvk, &mut version, &mut encoder, ends)
                         .await
                     {
-                        Ok(()) => None,
+                        Ok(ended) => {
+                            self.pulse.restarted(ended);
+                            None
+                        }
                         Err(stop) => return stop,
                     }
                 }
@@ -314,6 +327,7 @@ impl Follower {
             if failures > REOPENED {
                 return Stop::Failed(failure);
             }
+            self.pulse.restarted(Restart::Failed);
             tracing::info!(kind = %self.kind.kind, failure, "a watch cannot be opened again yet");
             sleep(paused(failures)).await;
         }
@@ -327,7 +341,7 @@ impl Follower {
         version: &mut String,
         encoder: &mut Encoder,
         ends: Instant,
-    ) -> Result<(), Stop> {
+    ) -> Result<Restart, Stop> {
         let kind = &self.kind.kind;
         let mut frames = body.into_data_stream();
         let mut lines = Lines::default();
@@ -335,12 +349,14 @@ impl Follower {
             let cut = ends.max(Instant::now()) + SILENCE;
             let frame = match timeout_at(cut, frames.next()).await {
                 Ok(Some(Ok(frame))) => frame,
-                Ok(_) => return Ok(()),
+                Ok(None) => return Ok(Restart::Ended),
+                Ok(Some(Err(_))) => return Ok(Restart::Broken),
                 Err(_) => {
                     tracing::warn!(%kind, "a watch shows no sign of life: cut");
-                    return Ok(());
+                    return Ok(Restart::Silent);
                 }
             };
+            self.pulse.beat();
             let mut batch = vec![];
             let mut stop = None;
             let undecodable = |reason| Observation::Undecodable {
@@ -350,7 +366,7 @@ impl Follower {
             let too_long = lines.push(&frame, |text| {
                 match line(text, gvk, kind, encoder, version) {
                     Line::Event(observation) => batch.push(observation),
-                    Line::Bookmark => {}
+                    Line::Bookmark => self.pulse.bookmark(),
                     Line::Error { code: 410, .. } => stop = Some(Stop::Gone),
                     Line::Error { code, message } => {
                         stop = Some(Stop::Failed(format!(
@@ -400,6 +416,7 @@ impl Follower {
             .map_err(|e| Stop::Failed(fault::transport_message(&e)))?;
         let (parts, body) = response.into_parts();
         if parts.status.is_success() {
+            self.pulse.beat();
             return Ok(body);
         }
         let body = match timeout(requests::READ_TIMEOUT, body.collect()).await {

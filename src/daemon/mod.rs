@@ -12,9 +12,9 @@ use crate::cluster::{Cluster, Message};
 use crate::engine::{
     Effect, Engine, EngineOptions, Fault, Lost, Observation, Outcome, Report, RequestId,
 };
+use crate::observe::Shared;
 use crate::observe::http::Control;
 use crate::observe::status::Following;
-use crate::observe::{Metrics, Shared};
 use crate::rules_dir::{self, FileSet, watch};
 use crate::schema::Schema;
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{Id, JoinSet};
 
 /// Objects evaluated between two looks at what else has come.
@@ -32,8 +32,6 @@ const BUDGET: usize = 256;
 const MESSAGES: usize = 64;
 /// The loop turns at least this often: `/healthz` reads when it did.
 const HEARTBEAT: Duration = Duration::from_secs(2);
-/// How often the engine is asked for its figures at most.
-const MEASURE: Duration = Duration::from_secs(1);
 /// Time for requests in flight to be answered after a signal.
 const GRACE: Duration = Duration::from_secs(10);
 /// A schema that could not be read is asked for again after this time.
@@ -61,9 +59,7 @@ pub struct Surroundings {
     pub messages: mpsc::Receiver<Message>,
     /// Switches that people press.
     pub control: mpsc::Receiver<Control>,
-    /// Counted here.
-    pub metrics: Metrics,
-    /// Written here for `/status`.
+    /// Written here for `/status` and `/metrics`.
     pub status: Shared,
     /// Hears every report, after it was counted and logged.
     pub audience: Box<dyn FnMut(Report) + Send>,
@@ -104,25 +100,17 @@ pub async fn run(
         engine: Engine::new(options.engine.clone()),
         rules: Rules::new(options.selection),
         cluster: surroundings.cluster,
-        teller: Teller::new(
-            surroundings.metrics,
-            surroundings.status,
-            surroundings.audience,
-        ),
+        teller: Teller::new(surroundings.status, surroundings.audience),
         requests: JoinSet::new(),
         ids: HashMap::new(),
         started: Instant::now(),
-        measured: None,
         schemas,
     };
     let status = daemon.teller.status.clone();
     status.lock().frozen = options.engine.frozen;
-    daemon
-        .teller
-        .metrics
-        .frozen
-        .set(options.engine.frozen.into());
     daemon.reload(Some(files), schema);
+    let asked = Arc::new(Notify::new());
+    status.lock().asked = Some(asked.clone());
     let mut messages = surroundings.messages;
     let mut control = surroundings.control;
     let mut control_open = true;
@@ -142,6 +130,7 @@ pub async fn run(
                 Some(asked) => daemon.control(asked),
                 None => control_open = false,
             },
+            () = asked.notified() => daemon.measure(),
             Some(files) = edits.recv() => {
                 let schema = daemon.rules.schema();
                 daemon.reload(Some(files), schema);
@@ -162,6 +151,7 @@ pub async fn run(
             () = tokio::time::sleep(until(wake)) => {}
         }
     }
+    status.lock().asked = None;
     following.shutdown().await;
     daemon.finish().await;
     Ok(())
@@ -187,7 +177,6 @@ struct Daemon {
     /// So that a request whose task died is answered too.
     ids: HashMap<Id, RequestId>,
     started: Instant,
-    measured: Option<Instant>,
     schemas: mpsc::Sender<Schema>,
 }
 
@@ -214,11 +203,21 @@ impl Daemon {
             }
         }
         self.teller.turned(now, self.requests.len());
-        if self.measured.is_none_or(|at| at.elapsed() >= MEASURE) {
-            self.measured = Some(Instant::now());
-            self.teller.measured(self.engine.status(now));
-        }
         wake
+    }
+
+    /// Shows the figures to whoever asked for them.
+    fn measure(&self) {
+        let now = Timestamp::now();
+        let engine = self.engine.status(now);
+        let traffic = self.cluster.figures(now);
+        let mut status = self.teller.status.lock();
+        status.engine = Some(engine);
+        status.traffic = traffic;
+        for looker in status.lookers.drain(..) {
+            // It may have given up.
+            let _ = looker.send(());
+        }
     }
 
     fn send(&mut self, id: RequestId, request: futures::future::BoxFuture<'static, Outcome>) {
@@ -300,7 +299,6 @@ impl Daemon {
             Control::Freeze(frozen) => {
                 tracing::warn!(frozen, "the freeze switch was pressed");
                 self.engine.set_frozen(frozen, now);
-                self.teller.metrics.frozen.set(frozen.into());
                 self.teller.status.lock().frozen = frozen;
             }
             Control::Acknowledge(Some(rule), answer) => {

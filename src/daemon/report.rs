@@ -3,9 +3,8 @@
 use super::following;
 use super::rules::Loaded;
 use crate::engine::{Fault, Lost, Observation, Report, WatchedKind};
-use crate::observe::status::Following;
-use crate::observe::{Metrics, Shared};
-use crate::rule::Mode;
+use crate::observe::Shared;
+use crate::observe::status::{Following, ReloadResult};
 use crate::rule::problem::Severity;
 use crate::rule::set::RuleSet;
 use jiff::Timestamp;
@@ -14,41 +13,24 @@ use std::time::{Duration, Instant};
 
 /// Says it.
 pub struct Teller {
-    pub(super) metrics: Metrics,
     pub(super) status: Shared,
     audience: Box<dyn FnMut(Report) + Send>,
 }
 
 impl Teller {
-    /// Counts into `metrics`, writes into `status`, hands on to `audience`.
-    pub fn new(
-        metrics: Metrics,
-        status: Shared,
-        audience: Box<dyn FnMut(Report) + Send>,
-    ) -> Teller {
-        Teller {
-            metrics,
-            status,
-            audience,
-        }
+    /// Writes into `status`, hands on to `audience`.
+    pub fn new(status: Shared, audience: Box<dyn FnMut(Report) + Send>) -> Teller {
+        Teller { status, audience }
     }
 
     /// The loop has turned.
     pub(super) fn turned(&mut self, now: Timestamp, in_flight: usize) {
-        self.metrics.in_flight.set(in_flight as i64);
         let mut status = self.status.lock();
         status.turned = now;
         status.in_flight = in_flight;
     }
 
-    /// The engine's figures.
-    pub(super) fn measured(&mut self, engine: crate::engine::worker::status::Status) {
-        self.metrics.measured(&engine);
-        self.status.lock().engine = Some(engine);
-    }
-
     pub(super) fn observed(&mut self, observations: &[Observation]) {
-        self.metrics.observed(observations);
         for observation in observations {
             self.noted(observation);
         }
@@ -83,7 +65,6 @@ impl Teller {
         }
         if !status.ready && status.is_settled() {
             status.ready = true;
-            self.metrics.ready.set(1);
             tracing::info!(
                 kinds = status.kinds.len(),
                 "ready: every kind has been listed"
@@ -106,7 +87,6 @@ impl Teller {
         // No rule, no kind: there is nothing to wait for.
         if status.kinds.is_empty() {
             status.ready = true;
-            self.metrics.ready.set(1);
         }
     }
 
@@ -135,12 +115,18 @@ impl Teller {
                 .collect();
         }
         let took = began.elapsed();
+        let result = match (&loaded.set, self.status.lock().errors.is_empty()) {
+            (None, _) => ReloadResult::Fault,
+            (Some(_), false) => ReloadResult::Partial,
+            (Some(_), true) => ReloadResult::Ok,
+        };
+        let now = Timestamp::now();
+        self.status.lock().reloads.add(result, took, now);
         let (added, changed, removed) = loaded.difference;
         let millis = millis(took);
         match (&loaded.set, &loaded.fault) {
             (None, fault) => {
                 let fault = fault.as_deref().unwrap_or("");
-                self.metrics.reloaded("fault", took);
                 self.status.lock().fault = loaded.fault.clone();
                 tracing::error!(
                     error = fault,
@@ -148,8 +134,6 @@ impl Teller {
                 );
             }
             (Some(set), _) => {
-                let result = if loaded.kept.is_empty() { "ok" } else { "kept" };
-                self.metrics.reloaded(result, took);
                 self.in_force(set, &loaded.kept, loaded.fault.clone());
                 tracing::info!(
                     rules = set.rules().len(),
@@ -171,15 +155,6 @@ impl Teller {
 
     /// These rules are in force now.
     pub(super) fn in_force(&mut self, set: &RuleSet, kept: &[Arc<str>], fault: Option<String>) {
-        let count = |mode| set.rules().iter().filter(|r| r.mode == mode).count() as i64;
-        for (state, n) in [
-            ("enforce", count(Mode::Enforce)),
-            ("audit", count(Mode::Audit)),
-            ("off", count(Mode::Off)),
-            ("last_good", kept.len() as i64),
-        ] {
-            self.metrics.rules.with_label_values(&[state]).set(n);
-        }
         let mut status = self.status.lock();
         status.rules = set.rules().to_vec();
         status.kept = kept.to_vec();
@@ -202,7 +177,6 @@ impl Teller {
                 took,
             } => {
                 for change in changes {
-                    self.metrics.changed(change, outcome, *took);
                     let object = &change.object;
                     let (rule, verb, millis) = (&*change.rule, change.verb.as_str(), millis(*took));
                     match outcome {
@@ -223,21 +197,16 @@ impl Teller {
                 }
             }
             Report::WouldChange(change) => {
-                self.metrics.would_change(change);
                 tracing::info!(rule = %change.rule, object = %change.object, verb = change.verb.as_str(), "would change");
             }
             Report::Finding(finding) => {
-                if self.status.lock().add_finding(finding) {
-                    self.metrics.finding(finding, true);
-                }
+                self.status.lock().add_finding(finding);
                 tracing::warn!(
                     rule = %finding.rule, object = %finding.object, reason = %finding.reason, "{}", finding.message
                 );
             }
             Report::FindingEnded(finding) => {
-                if self.status.lock().end_finding(finding) {
-                    self.metrics.finding(finding, false);
-                }
+                self.status.lock().end_finding(finding);
                 tracing::info!(rule = %finding.rule, object = %finding.object, reason = %finding.reason, "no longer so");
             }
             Report::Aborted {

@@ -54,9 +54,43 @@ pub enum Reason {
     Forbidden,
 }
 
+impl Reason {
+    /// As in output, Events and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Warning => "Warning",
+            Reason::WrongType => "WrongType",
+            Reason::ImmutableField => "ImmutableField",
+            Reason::Conflict => "Conflict",
+            Reason::NoFixpoint => "NoFixpoint",
+            Reason::ExpressionFailed => "ExpressionFailed",
+            Reason::Waiting => "Waiting",
+            Reason::Protected => "Protected",
+            Reason::Aborted => "Aborted",
+            Reason::Throttled => "Throttled",
+            Reason::BreakerOpen => "BreakerOpen",
+            Reason::Refused => "Refused",
+            Reason::Forbidden => "Forbidden",
+            Reason::UncheckedPath => "UncheckedPath",
+        }
+    }
+
+    /// Whether an evaluation went wrong, as opposed to being held back or refused by the server.
+    pub fn is_error(self) -> bool {
+        matches!(
+            self,
+            Reason::WrongType
+                | Reason::ImmutableField
+                | Reason::Conflict
+                | Reason::NoFixpoint
+                | Reason::ExpressionFailed
+        )
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.as_str())
     }
 }
 

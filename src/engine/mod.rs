@@ -2,6 +2,7 @@
 //!
 //! The daemon, `plan`, `test` and `run --once` drive the same [`Engine`].
 
+pub mod counts;
 pub mod due;
 mod fingerprint;
 pub mod queue;
@@ -139,6 +140,22 @@ pub enum Fault {
     Timeout,
     /// Connection refused and the like: back-off.
     Unreachable(String),
+}
+
+impl Fault {
+    /// The stable category, for metrics and the log.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Fault::Stale => "Stale",
+            Fault::OwnershipConflict(_) => "OwnershipConflict",
+            Fault::Refused(_) => "Refused",
+            Fault::Forbidden(_) => "Forbidden",
+            Fault::Rejected(_) => "Rejected",
+            Fault::Busy { .. } => "Busy",
+            Fault::Timeout => "Timeout",
+            Fault::Unreachable(_) => "Unreachable",
+        }
+    }
 }
 
 /// What a person or a metric should hear of.

@@ -24,16 +24,17 @@ pub struct Queue {
     /// The lane that is asked first next time.
     turn: usize,
     queued: AHashSet<ObjectKey>,
-    /// Held keys, and whether they were pushed meanwhile.
-    held: AHashMap<ObjectKey, bool>,
-    failures: AHashMap<ObjectKey, u32>,
+    /// Held keys, and since when they are wanted again if they were pushed meanwhile.
+    held: AHashMap<ObjectKey, Option<Timestamp>>,
+    /// How often in a row a key failed, and since when it was wanted the first time.
+    failures: AHashMap<ObjectKey, (u32, Timestamp)>,
 }
 
 impl Queue {
     /// Puts a key in, if it does not stand there already.
     pub fn push(&mut self, key: ObjectKey, now: Timestamp) {
         if let Some(pushed) = self.held.get_mut(&key) {
-            *pushed = true;
+            pushed.get_or_insert(now);
             return;
         }
         if self.queued.contains(&key) {
@@ -49,8 +50,8 @@ impl Queue {
         }
     }
 
-    /// The next key of a kind that is `ready`, kinds in turn.
-    pub fn pop(&mut self, ready: impl Fn(&GroupKind) -> bool) -> Option<ObjectKey> {
+    /// The next key of a kind that is `ready`, kinds in turn, and since when it is wanted: if it failed, since before that.
+    pub fn pop(&mut self, ready: impl Fn(&GroupKind) -> bool) -> Option<(ObjectKey, Timestamp)> {
         for step in 0..self.lanes.len() {
             let at = (self.turn + step) % self.lanes.len();
             let lane = &mut self.lanes[at];
@@ -58,9 +59,14 @@ impl Queue {
                 continue;
             }
             self.turn = at + 1;
-            let (key, _) = lane.keys.pop_front()?;
+            let (key, mut since) = lane.keys.pop_front()?;
             self.queued.remove(&key);
-            return Some(key);
+            if !self.failures.is_empty()
+                && let Some((_, first)) = self.failures.get(&key)
+            {
+                since = since.min(*first);
+            }
+            return Some((key, since));
         }
         None
     }
@@ -74,7 +80,7 @@ impl Queue {
 
     /// Keeps a key from being handed out until [`Queue::release`].
     pub fn hold(&mut self, key: ObjectKey) {
-        self.held.insert(key, false);
+        self.held.insert(key, None);
     }
 
     /// Whether a key is held.
@@ -83,15 +89,15 @@ impl Queue {
     }
 
     /// Lets a key go; it is put in again if it was pushed meanwhile.
-    pub fn release(&mut self, key: &ObjectKey, now: Timestamp) {
-        if self.held.remove(key) == Some(true) {
-            self.push(key.clone(), now);
+    pub fn release(&mut self, key: &ObjectKey) {
+        if let Some(Some(since)) = self.held.remove(key) {
+            self.push(key.clone(), since);
         }
     }
 
-    /// Notes a failure and answers the pause before the next try.
-    pub fn failed(&mut self, key: &ObjectKey) -> Duration {
-        let failures = self.failures.entry(key.clone()).or_default();
+    /// Notes a failure of a key that is wanted `since` then, and answers the pause before the next try.
+    pub fn failed(&mut self, key: &ObjectKey, since: Timestamp) -> Duration {
+        let (failures, _) = self.failures.entry(key.clone()).or_insert((0, since));
         *failures = failures.saturating_add(1);
         FIRST_PAUSE
             .saturating_mul(2u32.saturating_pow(*failures - 1))
@@ -152,7 +158,7 @@ mod tests {
         }
         queue.push(key("B", 0), Timestamp::UNIX_EPOCH);
         let order: Vec<String> = std::iter::from_fn(|| queue.pop(|_| true))
-            .map(|k| k.to_string())
+            .map(|(k, _)| k.to_string())
             .collect();
         assert_eq!(order, ["A/0", "B/0", "A/1", "A/2"]);
     }
@@ -162,7 +168,8 @@ mod tests {
         let mut queue = Queue::default();
         queue.push(key("A", 0), Timestamp::UNIX_EPOCH);
         queue.push(key("B", 0), Timestamp::UNIX_EPOCH);
-        assert_eq!(queue.pop(|k| &*k.kind == "B"), Some(key("B", 0)));
+        let popped = queue.pop(|k| &*k.kind == "B");
+        assert_eq!(popped.map(|(k, _)| k), Some(key("B", 0)));
         assert_eq!(queue.pop(|k| &*k.kind == "B"), None);
         assert_eq!(queue.len(), 1);
     }
@@ -172,12 +179,38 @@ mod tests {
         let mut queue = Queue::default();
         let k = key("A", 0);
         let pauses: Vec<u64> = (0..12)
-            .map(|_| queue.failed(&k).as_millis() as u64)
+            .map(|_| queue.failed(&k, Timestamp::UNIX_EPOCH).as_millis() as u64)
             .collect();
         assert_eq!(pauses[..4], [500, 1000, 2000, 4000]);
         assert_eq!(pauses[11], 300_000);
         queue.succeeded(&k);
-        assert_eq!(queue.failed(&k), FIRST_PAUSE);
+        assert_eq!(queue.failed(&k, Timestamp::UNIX_EPOCH), FIRST_PAUSE);
+    }
+
+    #[test]
+    fn a_key_is_wanted_since_it_was_pushed_first() {
+        let at = |second| Timestamp::from_second(second).unwrap_or_default();
+        let mut queue = Queue::default();
+        let k = key("A", 0);
+        queue.push(k.clone(), at(1));
+        queue.push(k.clone(), at(2));
+        assert_eq!(queue.pop(|_| true), Some((k.clone(), at(1))));
+        queue.hold(k.clone());
+        queue.push(k.clone(), at(3));
+        queue.push(k.clone(), at(4));
+        queue.release(&k);
+        assert_eq!(queue.pop(|_| true), Some((k.clone(), at(3))));
+        queue.failed(&k, at(3));
+        queue.failed(&k, at(5));
+        queue.push(k.clone(), at(9));
+        assert_eq!(
+            queue.pop(|_| true),
+            Some((k.clone(), at(3))),
+            "a retry is late"
+        );
+        queue.succeeded(&k);
+        queue.push(k.clone(), at(10));
+        assert_eq!(queue.pop(|_| true), Some((k, at(10))));
     }
 
     proptest! {
@@ -193,13 +226,13 @@ mod tests {
                         queue.push(k.clone(), Timestamp::UNIX_EPOCH);
                         if held.contains(&k) { dirty.insert(k); } else { waiting.insert(k); }
                     }
-                    1 => if let Some(popped) = queue.pop(|_| true) {
+                    1 => if let Some((popped, _)) = queue.pop(|_| true) {
                         prop_assert!(waiting.remove(&popped));
                         queue.hold(popped.clone());
                         held.insert(popped);
                     },
                     _ => if held.remove(&k) {
-                        queue.release(&k, Timestamp::UNIX_EPOCH);
+                        queue.release(&k);
                         if dirty.remove(&k) { waiting.insert(k); }
                     },
                 }

@@ -95,6 +95,21 @@ pub struct KindStore {
     pub bytes: usize,
     /// Entries that are fresh.
     pub fresh: usize,
+    /// What came since it is followed.
+    pub seen: Seen,
+}
+
+/// What lists and watches delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Items of lists.
+    pub listed: u64,
+    /// Objects that were not known.
+    pub added: u64,
+    /// Objects that were.
+    pub modified: u64,
+    /// Objects that are gone.
+    pub deleted: u64,
     /// Items left out because they could not be decoded.
     pub undecodable: u64,
 }
@@ -200,15 +215,24 @@ impl KindStore {
                 Effect::Replaced
             } else if !self.listing && is_older(meta.resource_version(), known.resource_version()) {
                 // A late event, after a direct read. A list is never late: versions can go back with a restored backup.
+                self.seen.modified += 1;
                 return (name, Effect::Older);
             } else if same_but_for_version(&entry.record, &record) {
                 Effect::None
             } else {
                 Effect::Changed
             };
+            match self.listing {
+                true => self.seen.listed += 1,
+                false => self.seen.modified += 1,
+            }
             self.bytes = self.bytes + record.size() - entry.record.size();
             entry.record = record;
             return (name, effect);
+        }
+        match self.listing {
+            true => self.seen.listed += 1,
+            false => self.seen.added += 1,
         }
         self.bytes += record.size();
         self.objects.insert(
@@ -384,6 +408,12 @@ mod tests {
         let other = json!({"kind": "ConfigMap", "metadata": {"namespace": "n", "name": "a", "uid": "other", "resourceVersion": "1"}});
         assert_eq!(kind.apply(Record::from_value(&other)).1, Effect::Replaced);
         assert_eq!(kind.len(), 1);
+        let seen = Seen {
+            listed: 2,
+            modified: 2,
+            ..Seen::default()
+        };
+        assert_eq!(kind.seen, seen);
     }
 
     #[test]

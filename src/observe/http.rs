@@ -4,7 +4,9 @@
 //! `kubectl port-forward`, which arrives as loopback, so that the cluster's own rights decide who may. A browser is refused (any request with an
 //! `Origin`), so that no web page can press them.
 
-use super::{Metrics, Shared};
+use super::Shared;
+use super::metrics;
+use super::process::Process;
 use axum::Router;
 use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -12,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::{SignedDuration, Timestamp};
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
@@ -29,9 +32,27 @@ pub enum Control {
 
 #[derive(Clone)]
 struct Served {
-    metrics: Metrics,
     status: Shared,
     control: mpsc::Sender<Control>,
+}
+
+/// The loop is asked for its figures at most this long; then the last ones are shown.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Lets the loop measure itself, if it turns.
+async fn look(status: &Shared) {
+    let answered = {
+        let mut status = status.lock();
+        let Some(asked) = status.asked.clone() else {
+            return;
+        };
+        let (sender, answered) = oneshot::channel();
+        status.lookers.retain(|waiting| !waiting.is_closed());
+        status.lookers.push(sender);
+        asked.notify_one();
+        answered
+    };
+    let _ = tokio::time::timeout(LOOK, answered).await;
 }
 
 /// Serves until the future is dropped.
@@ -40,15 +61,10 @@ struct Served {
 /// When accepting connections fails for good.
 pub async fn serve(
     listener: TcpListener,
-    metrics: Metrics,
     status: Shared,
     control: mpsc::Sender<Control>,
 ) -> std::io::Result<()> {
-    let served = Served {
-        metrics,
-        status,
-        control,
-    };
+    let served = Served { status, control };
     let router = Router::new()
         .route("/metrics", get(metrics_page))
         .route("/healthz", get(healthz))
@@ -64,7 +80,9 @@ pub async fn serve(
 
 async fn metrics_page(State(served): State<Served>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (kind, served.metrics.text()).into_response()
+    look(&served.status).await;
+    let page = metrics::page(&served.status.lock(), Process::now());
+    (kind, page).into_response()
 }
 
 async fn healthz(State(served): State<Served>) -> Response {
@@ -96,6 +114,7 @@ async fn readyz(State(served): State<Served>) -> Response {
 }
 
 async fn status_page(State(served): State<Served>) -> Response {
+    look(&served.status).await;
     let status = served.status.lock().json();
     axum::Json(status).into_response()
 }

@@ -1,311 +1,395 @@
-//! Metrics: one struct, handed to whoever counts. Labels come from closed sets, rule names and kinds; never object names, namespaces or error texts.
+//! `/metrics`: every family, and how it is read from what the daemon knows. Nothing is counted here.
+//!
+//! Labels come from closed sets, rule names and kinds; never object names, namespaces or error texts. A rule or kind that is gone takes its series with it.
 
-use crate::decide::{Finding, RuleChange};
-use crate::engine::{self, Fault, Observation};
-use crate::object::GroupKind;
-use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
-};
-use std::time::Duration;
+use super::Status;
+use super::exposition::{Family, Kind, Page};
+use super::process::Process;
+use super::status::ReloadResult;
+use crate::cluster::traffic::{NO_ANSWER, Restart};
+use crate::rule::Mode;
+use jiff::Timestamp;
 
-/// All of them.
-#[derive(Clone)]
-pub struct Metrics {
-    registry: Registry,
-    changes: IntCounterVec,
-    would_change: IntCounterVec,
-    write_seconds: HistogramVec,
-    findings: IntGaugeVec,
-    watch_events: IntCounterVec,
-    reloads: IntCounterVec,
-    reload_seconds: Histogram,
-    /// `ordain_rules{state}`
-    pub rules: IntGaugeVec,
-    evaluations: IntCounterVec,
-    wrong_types: IntCounterVec,
-    rule_objects: IntGaugeVec,
-    queue_depth: IntGauge,
-    queue_oldest: Gauge,
-    /// `ordain_requests_in_flight`
-    pub in_flight: IntGauge,
-    store_objects: IntGaugeVec,
-    store_bytes: IntGaugeVec,
-    /// `ordain_frozen`
-    pub frozen: IntGauge,
-    /// `ordain_ready`
-    pub ready: IntGauge,
-}
-
-impl Metrics {
-    /// Registers all of them.
-    ///
-    /// # Errors
-    /// A name twice, or a malformed one: a defect of this file.
-    pub fn new() -> prometheus::Result<Metrics> {
-        let registry = Registry::new();
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            prometheus::Result::Ok(metric)
-        };
-        let gauges = |name: &str, help: &str, labels: &[&str]| {
-            let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            prometheus::Result::Ok(metric)
-        };
-        let gauge = |name: &str, help: &str| {
-            let metric = IntGauge::new(name, help)?;
-            registry.register(Box::new(metric.clone()))?;
-            prometheus::Result::Ok(metric)
-        };
-        let write_seconds = HistogramVec::new(
-            HistogramOpts::new("ordain_write_duration_seconds", "From request to answer")
-                .buckets(prometheus::exponential_buckets(0.001, 2.0, 15)?),
-            &["verb"],
-        )?;
-        registry.register(Box::new(write_seconds.clone()))?;
-        let reload_seconds = Histogram::with_opts(
-            HistogramOpts::new(
-                "ordain_reload_duration_seconds",
-                "From reading rule files to having them in force",
-            )
-            .buckets(prometheus::exponential_buckets(0.001, 2.0, 15)?),
-        )?;
-        registry.register(Box::new(reload_seconds.clone()))?;
-        let queue_oldest = Gauge::new(
-            "ordain_queue_oldest_seconds",
-            "How long the first of the waiting objects has waited",
-        )?;
-        registry.register(Box::new(queue_oldest.clone()))?;
-        Ok(Metrics {
-            changes: counter(
-                "ordain_changes_total",
-                "Changes of objects, by rule, and how they ended",
-                &["rule", "kind", "verb", "outcome"],
-            )?,
-            would_change: counter(
-                "ordain_would_change_total",
-                "Changes that a rule in Audit, or one that is held back, would make; once per state of object and rule",
-                &["rule", "kind", "verb"],
-            )?,
-            findings: gauges(
-                "ordain_findings",
-                "Findings that stand now",
-                &["rule", "reason"],
-            )?,
-            watch_events: counter(
-                "ordain_watch_events_total",
-                "What watches and lists delivered",
-                &["kind", "type"],
-            )?,
-            reloads: counter(
-                "ordain_reload_total",
-                "Reloads of rules: ok, kept (some rules stay in their last good version), fault (all do)",
-                &["result"],
-            )?,
-            rules: gauges(
-                "ordain_rules",
-                "Rules in force by mode, and those kept in their last good version",
-                &["state"],
-            )?,
-            evaluations: counter(
-                "ordain_rule_evaluations_total",
-                "Evaluations of a rule on an object",
-                &["rule"],
-            )?,
-            wrong_types: counter(
-                "ordain_rule_wrong_types_total",
-                "Tests that failed because a value could not be read as its type",
-                &["rule"],
-            )?,
-            rule_objects: gauges(
-                "ordain_rule_objects",
-                "Objects of a rule: in its scope, matched, waiting for something that is not known, blocked",
-                &["rule", "state"],
-            )?,
-            queue_depth: gauge("ordain_queue_depth", "Objects waiting to be evaluated")?,
-            queue_oldest,
-            in_flight: gauge("ordain_requests_in_flight", "Requests not answered yet")?,
-            store_objects: gauges("ordain_store_objects", "Objects in the store", &["kind"])?,
-            store_bytes: gauges("ordain_store_bytes", "Bytes of their records", &["kind"])?,
-            frozen: gauge("ordain_frozen", "1 while every rule behaves as in Audit")?,
-            ready: gauge("ordain_ready", "1 once every kind has been listed")?,
-            write_seconds,
-            reload_seconds,
-            registry,
-        })
-    }
-
-    /// In the text format that Prometheus reads.
-    pub fn text(&self) -> Vec<u8> {
-        let mut text = vec![];
-        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
-            tracing::warn!(%error, "metrics cannot be encoded");
-        }
-        text
-    }
-
-    /// A change was made or failed.
-    pub fn changed(&self, change: &RuleChange, outcome: &Result<(), Fault>, took: Duration) {
-        let kind = change.object.kind.to_string();
-        let verb = change.verb.as_str();
-        self.changes
-            .with_label_values(&[&*change.rule, &kind, verb, outcome_label(outcome)])
-            .inc();
-        self.write_seconds
-            .with_label_values(&[verb])
-            .observe(took.as_secs_f64());
-    }
-
-    /// A change would be made.
-    pub fn would_change(&self, change: &RuleChange) {
-        self.would_change
-            .with_label_values(&[
-                &*change.rule,
-                &change.object.kind.to_string(),
-                change.verb.as_str(),
-            ])
-            .inc();
-    }
-
-    /// A finding stands, or ended.
-    pub fn finding(&self, finding: &Finding, stands: bool) {
-        let gauge = self
-            .findings
-            .with_label_values(&[&*finding.rule, &finding.reason.to_string()]);
-        if stands {
-            gauge.inc();
-        } else {
-            gauge.dec();
-        }
-    }
-
-    /// Something was seen.
-    pub fn observed(&self, observations: &[Observation]) {
-        // A batch is of one kind, and most of it says one thing: a series is looked up once for all that follow each other.
-        for alike in observations.chunk_by(|a, b| said(a) == said(b)) {
-            let Some((kind, what)) = alike.first().map(said) else {
-                continue;
-            };
-            self.watch_events
-                .with_label_values(&[&kind.to_string(), what])
-                .inc_by(alike.len() as u64);
-        }
-    }
-
-    /// What the engine says of itself. Series of rules and kinds that are gone go too.
-    pub fn measured(&self, engine: &engine::worker::status::Status) {
-        self.queue_depth.set(engine.queue_depth as i64);
-        self.queue_oldest.set(engine.queue_oldest_seconds);
-        self.rule_objects.reset();
-        for rule in &engine.rules {
-            for (state, n) in [
-                ("in_scope", rule.in_scope),
-                ("matched", rule.matched),
-                ("waiting", rule.pending),
-                ("blocked", rule.blocked),
-            ] {
-                self.rule_objects
-                    .with_label_values(&[rule.name.as_str(), state])
-                    .set(n as i64);
-            }
-            for (counter, total) in [
-                (&self.evaluations, rule.evaluations),
-                (&self.wrong_types, rule.wrong_types),
-            ] {
-                let counter = counter.with_label_values(&[rule.name.as_str()]);
-                // A rule that changed counts from nothing again, and so does its series.
-                if total < counter.get() {
-                    counter.reset();
-                }
-                counter.inc_by(total - counter.get());
-            }
-        }
-        self.store_objects.reset();
-        self.store_bytes.reset();
-        for kind in &engine.kinds {
-            self.store_objects
-                .with_label_values(&[kind.kind.as_str()])
-                .set(kind.objects as i64);
-            self.store_bytes
-                .with_label_values(&[kind.kind.as_str()])
-                .set(kind.bytes as i64);
-        }
-    }
-
-    /// Rules were read again. `result` is `ok`, `kept` or `fault`.
-    pub fn reloaded(&self, result: &str, took: Duration) {
-        self.reloads.with_label_values(&[result]).inc();
-        self.reload_seconds.observe(took.as_secs_f64());
+const fn family(
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Family {
+    Family {
+        name,
+        kind,
+        labels,
+        help,
     }
 }
 
-fn outcome_label(outcome: &Result<(), Fault>) -> &'static str {
-    match outcome {
-        Ok(()) => "ok",
-        Err(Fault::Stale) => "stale",
-        Err(Fault::OwnershipConflict(_)) => "conflict",
-        Err(Fault::Refused(_)) => "refused",
-        Err(Fault::Forbidden(_)) => "forbidden",
-        Err(Fault::Rejected(_)) => "rejected",
-        Err(Fault::Busy { .. }) => "busy",
-        Err(Fault::Timeout) => "timeout",
-        Err(Fault::Unreachable(_)) => "unreachable",
+use Kind::{Counter, Gauge, Histogram};
+
+const BUILD_INFO: Family = family(
+    "ordain_build_info",
+    Gauge,
+    &["version"],
+    "1, with the version of this program",
+);
+const LEADER: Family = family(
+    "ordain_leader",
+    Gauge,
+    &[],
+    "1 while this replica may write, 0 while it stands by",
+);
+const READY: Family = family(
+    "ordain_ready",
+    Gauge,
+    &[],
+    "1 once every kind has been listed or is known to be out of reach",
+);
+const FROZEN: Family = family(
+    "ordain_frozen",
+    Gauge,
+    &[],
+    "1 while every rule behaves as in Audit",
+);
+const RULES: Family = family(
+    "ordain_rules",
+    Gauge,
+    &["state"],
+    "Rules in force: by mode (enforce, audit, off), and of these those that wait for a kind (waiting), were stopped by a limit (aborted), stay in their last good version (last_good)",
+);
+const RULE_OBJECTS: Family = family(
+    "ordain_rule_objects",
+    Gauge,
+    &["rule", "state"],
+    "Objects of a rule: covered by match (in_scope); of these all tests pass (matched), something is unknown or failed (pending), held by a limit or a breaker (blocked)",
+);
+const RULE_EVALUATIONS: Family = family(
+    "ordain_rule_evaluations_total",
+    Counter,
+    &["rule"],
+    "Evaluations of a rule on an object",
+);
+const RULE_ERRORS: Family = family(
+    "ordain_rule_errors_total",
+    Counter,
+    &["rule", "reason"],
+    "Evaluations and requests of a rule that failed, by reason",
+);
+const FINDINGS: Family = family(
+    "ordain_findings",
+    Gauge,
+    &["rule", "reason"],
+    "Findings that stand now",
+);
+const CHANGES: Family = family(
+    "ordain_changes_total",
+    Counter,
+    &["rule", "kind", "verb", "outcome"],
+    "Changes of objects that were asked of the server, by how it answered",
+);
+const WOULD_CHANGE: Family = family(
+    "ordain_would_change_total",
+    Counter,
+    &["rule", "kind", "verb"],
+    "Changes that a rule in Audit, or one that is held back, would make; once per state of object and rule",
+);
+const CHANGE_DURATION: Family = family(
+    "ordain_change_duration_seconds",
+    Histogram,
+    &["verb"],
+    "From the decision on a write to the server's answer, waiting for --write-rate included",
+);
+const REACTION: Family = family(
+    "ordain_reaction_seconds",
+    Histogram,
+    &["rule"],
+    "From the moment a change was seen, or an object came due, to the server's acknowledgement of the write",
+);
+const QUEUE_DEPTH: Family = family(
+    "ordain_queue_depth",
+    Gauge,
+    &[],
+    "Objects waiting to be evaluated",
+);
+const QUEUE_OLDEST: Family = family(
+    "ordain_queue_oldest_seconds",
+    Gauge,
+    &[],
+    "How long the first of the waiting objects has waited",
+);
+const IN_FLIGHT: Family = family(
+    "ordain_requests_in_flight",
+    Gauge,
+    &[],
+    "Writes and reads of single objects that were not answered yet",
+);
+const WATCH_EVENTS: Family = family(
+    "ordain_watch_events_total",
+    Counter,
+    &["kind", "type"],
+    "What lists and watches delivered: listed, added, modified, deleted, bookmark, undecodable (left out)",
+);
+const WATCH_AGE: Family = family(
+    "ordain_watch_age_seconds",
+    Gauge,
+    &["kind"],
+    "Since the last sign of life of a kind's watch, bookmarks included: on a healthy watch never more than about a minute",
+);
+const WATCH_RESTARTS: Family = family(
+    "ordain_watch_restarts_total",
+    Counter,
+    &["kind", "reason"],
+    "Watches begun anew: Ended (its time was over: normal), Broken, Silent, Gone (listed again), Failed, Forbidden, NoSuchKind",
+);
+const STORE_OBJECTS: Family = family(
+    "ordain_store_objects",
+    Gauge,
+    &["kind"],
+    "Objects in memory",
+);
+const STORE_BYTES: Family = family(
+    "ordain_store_bytes",
+    Gauge,
+    &["kind"],
+    "Bytes of their records",
+);
+const RELOADS: Family = family(
+    "ordain_reload_total",
+    Counter,
+    &["result"],
+    "Loads of the rules: ok, partial (a file has errors: its rules stay in their last good version), fault (all rules stay as they are until acknowledged)",
+);
+const RELOAD_LAST_SUCCESS: Family = family(
+    "ordain_reload_last_success_timestamp_seconds",
+    Gauge,
+    &[],
+    "Unix time of the last load with result ok, 0 if there was none",
+);
+const RELOAD_SUCCESSFUL: Family = family(
+    "ordain_reload_last_successful",
+    Gauge,
+    &[],
+    "1 if the last load of the rules had result ok",
+);
+const RELOAD_DURATION: Family = family(
+    "ordain_reload_duration_seconds",
+    Histogram,
+    &[],
+    "From compiling the rule files to having them in force",
+);
+const API_REQUESTS: Family = family(
+    "ordain_api_requests_total",
+    Counter,
+    &["verb", "code"],
+    "Requests to the API server by verb and HTTP status, `none` where no answer came",
+);
+const CPU: Family = family(
+    "process_cpu_seconds_total",
+    Counter,
+    &[],
+    "Seconds of CPU, user and system together",
+);
+const RESIDENT: Family = family(
+    "process_resident_memory_bytes",
+    Gauge,
+    &[],
+    "Bytes in memory",
+);
+const STARTED: Family = family(
+    "process_start_time_seconds",
+    Gauge,
+    &[],
+    "Unix time of the start",
+);
+
+/// Every family, in the order of the page.
+pub const FAMILIES: [Family; 29] = [
+    BUILD_INFO,
+    LEADER,
+    READY,
+    FROZEN,
+    RULES,
+    RULE_OBJECTS,
+    RULE_EVALUATIONS,
+    RULE_ERRORS,
+    FINDINGS,
+    CHANGES,
+    WOULD_CHANGE,
+    CHANGE_DURATION,
+    REACTION,
+    QUEUE_DEPTH,
+    QUEUE_OLDEST,
+    IN_FLIGHT,
+    WATCH_EVENTS,
+    WATCH_AGE,
+    WATCH_RESTARTS,
+    STORE_OBJECTS,
+    STORE_BYTES,
+    RELOADS,
+    RELOAD_LAST_SUCCESS,
+    RELOAD_SUCCESSFUL,
+    RELOAD_DURATION,
+    API_REQUESTS,
+    CPU,
+    RESIDENT,
+    STARTED,
+];
+
+/// The page, from what was last measured.
+pub fn page(status: &Status, process: Process) -> String {
+    let mut page = Page::default();
+    page.number(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
+    page.number(&LEADER, &[], flag(status.leader));
+    page.number(&READY, &[], flag(status.ready));
+    page.number(&FROZEN, &[], flag(status.frozen));
+    rules(&mut page, status);
+    changes(&mut page, status);
+    if let Some(engine) = &status.engine {
+        page.number(&QUEUE_DEPTH, &[], engine.queue_depth as f64);
+        page.number(&QUEUE_OLDEST, &[], engine.queue_oldest_seconds);
+        page.number(&IN_FLIGHT, &[], engine.in_flight as f64);
     }
-}
-
-/// The kind an observation is of, and the word for it.
-fn said(observation: &Observation) -> (&GroupKind, &'static str) {
-    match observation {
-        Observation::ListStarted { kind } => (kind, "list"),
-        Observation::ListDone { kind } => (kind, "listed"),
-        Observation::Applied { kind, .. } => (kind, "applied"),
-        Observation::Deleted { key, .. } => (&key.kind, "deleted"),
-        Observation::Lost { kind, .. } => (kind, "lost"),
-        Observation::Undecodable { kind, .. } => (kind, "undecodable"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::object::ObjectKey;
-    use crate::rule::{Mode, Verb};
-    use serde_json::Value;
-
-    #[test]
-    fn a_change_is_counted_by_rule_kind_verb_and_outcome_and_never_by_name() {
-        let metrics = Metrics::new().unwrap();
-        let change = RuleChange {
-            rule: "r".into(),
-            mode: Mode::Enforce,
-            verb: Verb::Patch,
-            object: ObjectKey::new(
-                GroupKind::new("apps", "Deployment"),
-                Some("private"),
-                "hidden",
-            ),
-            before: Value::Null,
-            after: None,
+    watches(&mut page, status);
+    store(&mut page, status);
+    reloads(&mut page, status);
+    for ((verb, code), n) in &status.traffic.requests {
+        let code = match *code {
+            NO_ANSWER => "none".to_owned(),
+            code => code.to_string(),
         };
-        metrics.changed(&change, &Ok(()), Duration::from_millis(3));
-        metrics.changed(
-            &change,
-            &Err(Fault::Refused("secret text".into())),
-            Duration::ZERO,
-        );
-        let text = String::from_utf8(metrics.text()).unwrap();
-        for line in [
-            "ordain_changes_total{kind=\"Deployment.apps\",outcome=\"ok\",rule=\"r\",verb=\"patch\"} 1",
-            "ordain_changes_total{kind=\"Deployment.apps\",outcome=\"refused\",rule=\"r\",verb=\"patch\"} 1",
-            "ordain_write_duration_seconds_count{verb=\"patch\"} 2",
+        page.number(&API_REQUESTS, &[verb, &code], *n as f64);
+    }
+    if let Some(seconds) = process.cpu_seconds {
+        page.number(&CPU, &[], seconds);
+    }
+    if let Some(bytes) = process.resident {
+        page.number(&RESIDENT, &[], bytes as f64);
+    }
+    page.number(&STARTED, &[], seconds(status.started));
+    page.finish()
+}
+
+fn flag(on: bool) -> f64 {
+    f64::from(u8::from(on))
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millisecond() as f64 / 1000.0
+}
+
+fn rules(page: &mut Page, status: &Status) {
+    let mode = |mode| status.rules.iter().filter(|r| r.mode == mode).count();
+    let known = status.engine.as_ref().map_or(&[][..], |e| &e.rules);
+    let state = |state| known.iter().filter(|r| r.state == state).count();
+    for (label, n) in [
+        ("enforce", mode(Mode::Enforce)),
+        ("audit", mode(Mode::Audit)),
+        ("off", mode(Mode::Off)),
+        ("waiting", state("waiting")),
+        ("aborted", state("aborted")),
+        ("last_good", status.kept.len()),
+    ] {
+        page.number(&RULES, &[label], n as f64);
+    }
+    for rule in known {
+        for (state, n) in [
+            ("in_scope", rule.in_scope),
+            ("matched", rule.matched),
+            ("pending", rule.pending),
+            ("blocked", rule.blocked),
         ] {
-            assert!(text.contains(line), "{text}");
-        }
-        for hidden in ["private", "hidden", "secret text"] {
-            assert!(!text.contains(hidden));
+            page.number(&RULE_OBJECTS, &[&rule.name, state], n as f64);
         }
     }
+    for rule in known {
+        let n = rule.counts.evaluations as f64;
+        page.number(&RULE_EVALUATIONS, &[&rule.name], n);
+    }
+    for rule in known {
+        for (reason, n) in rule.counts.errors.iter() {
+            page.number(&RULE_ERRORS, &[&rule.name, reason], n as f64);
+        }
+    }
+    let findings = status.engine.iter().flat_map(|e| &e.finding_counts);
+    for ((rule, reason), n) in findings {
+        page.number(&FINDINGS, &[rule, reason], *n as f64);
+    }
+}
+
+fn changes(page: &mut Page, status: &Status) {
+    let Some(engine) = &status.engine else {
+        return;
+    };
+    for rule in &engine.rules {
+        for ((kind, verb, outcome), n) in rule.counts.changes.iter() {
+            let labels = [&*rule.name, &kind.to_string(), verb.as_str(), outcome];
+            page.number(&CHANGES, &labels, n as f64);
+        }
+    }
+    for rule in &engine.rules {
+        for ((kind, verb), n) in rule.counts.would_change.iter() {
+            let labels = [&*rule.name, &kind.to_string(), verb.as_str()];
+            page.number(&WOULD_CHANGE, &labels, n as f64);
+        }
+    }
+    for (verb, histogram) in &engine.durations {
+        page.histogram(&CHANGE_DURATION, &[verb], histogram);
+    }
+    for rule in &engine.rules {
+        if rule.counts.reaction.count() > 0 {
+            page.histogram(&REACTION, &[&rule.name], &rule.counts.reaction);
+        }
+    }
+}
+
+fn watches(page: &mut Page, status: &Status) {
+    let kinds = status.engine.as_ref().map_or(&[][..], |e| &e.kinds);
+    let watches = &status.traffic.watches;
+    for kind in kinds {
+        let seen = kind.seen;
+        for (what, n) in [
+            ("listed", seen.listed),
+            ("added", seen.added),
+            ("modified", seen.modified),
+            ("deleted", seen.deleted),
+            ("undecodable", seen.undecodable),
+        ] {
+            page.number(&WATCH_EVENTS, &[&kind.kind, what], n as f64);
+        }
+    }
+    for watch in watches {
+        let labels = [&*watch.kind.to_string(), "bookmark"];
+        page.number(&WATCH_EVENTS, &labels, watch.bookmarks as f64);
+    }
+    for watch in watches {
+        let age = watch.age.as_secs_f64();
+        page.number(&WATCH_AGE, &[&watch.kind.to_string()], age);
+    }
+    for watch in watches {
+        let kind = watch.kind.to_string();
+        for (why, n) in Restart::ALL.iter().zip(watch.restarts) {
+            page.number(&WATCH_RESTARTS, &[&kind, why.as_str()], n as f64);
+        }
+    }
+}
+
+fn store(page: &mut Page, status: &Status) {
+    let kinds = status.engine.as_ref().map_or(&[][..], |e| &e.kinds);
+    for kind in kinds {
+        page.number(&STORE_OBJECTS, &[&kind.kind], kind.objects as f64);
+    }
+    for kind in kinds {
+        page.number(&STORE_BYTES, &[&kind.kind], kind.bytes as f64);
+    }
+}
+
+fn reloads(page: &mut Page, status: &Status) {
+    let reloads = &status.reloads;
+    for (result, n) in ReloadResult::ALL.iter().zip(reloads.counts) {
+        page.number(&RELOADS, &[result.as_str()], n as f64);
+    }
+    let last = reloads.last_ok.map_or(0.0, seconds);
+    page.number(&RELOAD_LAST_SUCCESS, &[], last);
+    let successful = reloads.last == Some(ReloadResult::Ok);
+    page.number(&RELOAD_SUCCESSFUL, &[], flag(successful));
+    page.histogram(&RELOAD_DURATION, &[], &reloads.durations);
 }

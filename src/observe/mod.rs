@@ -2,10 +2,11 @@
 //!
 //! I/O. Never the data of a Secret: object contents leave only through [`difference::text`](crate::object::difference::text).
 
+pub mod exposition;
 pub mod http;
 pub mod log;
 pub mod metrics;
+pub mod process;
 pub mod status;
 
-pub use metrics::Metrics;
 pub use status::{Shared, Status};

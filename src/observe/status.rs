@@ -1,6 +1,8 @@
 //! What the daemon is doing, shared with the HTTP server and shown as `/status`.
 
+use crate::cluster::traffic::Figures;
 use crate::decide::{Finding, Reason};
+use crate::engine::counts::Histogram;
 use crate::engine::{self, Lost};
 use crate::object::{GroupKind, ObjectKey};
 use crate::rule::{Mode, Rule};
@@ -9,6 +11,8 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
 
 /// Findings that `/status` lists; all of them are counted.
 const MOST_LISTED: usize = 500;
@@ -24,6 +28,57 @@ pub enum Following {
     Synced,
     /// They are not.
     Lost(Lost),
+}
+
+/// How a load of the rules ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadResult {
+    /// Every file is good.
+    Ok,
+    /// Some file has errors: its rules stay in their last good version.
+    Partial,
+    /// Taken for a fault of the folder: all rules stay as they are.
+    Fault,
+}
+
+impl ReloadResult {
+    /// All of them, in order.
+    pub const ALL: [ReloadResult; 3] =
+        [ReloadResult::Ok, ReloadResult::Partial, ReloadResult::Fault];
+
+    /// As a label and in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ReloadResult::Ok => "ok",
+            ReloadResult::Partial => "partial",
+            ReloadResult::Fault => "fault",
+        }
+    }
+}
+
+/// Loads of the rules, the first included.
+#[derive(Clone, Debug, Default)]
+pub struct Reloads {
+    /// By [`ReloadResult::ALL`].
+    pub counts: [u64; ReloadResult::ALL.len()],
+    /// How the last one ended.
+    pub last: Option<ReloadResult>,
+    /// When the last good one was.
+    pub last_ok: Option<Timestamp>,
+    /// How long they took.
+    pub durations: Histogram,
+}
+
+impl Reloads {
+    /// Counts one.
+    pub fn add(&mut self, result: ReloadResult, took: Duration, now: Timestamp) {
+        self.counts[result as usize] += 1;
+        self.last = Some(result);
+        if result == ReloadResult::Ok {
+            self.last_ok = Some(now);
+        }
+        self.durations.add(took);
+    }
 }
 
 /// The state itself.
@@ -56,8 +111,18 @@ pub struct Status {
     pub aborted: BTreeMap<Arc<str>, String>,
     /// Requests not answered yet.
     pub in_flight: usize,
+    /// This replica may write: it leads, or there is no election.
+    pub leader: bool,
+    /// Loads of the rules.
+    pub reloads: Reloads,
     /// What the engine last said of itself.
     pub engine: Option<engine::worker::status::Status>,
+    /// What had gone over the wire then.
+    pub traffic: Figures,
+    /// Wakes the loop, while it turns, to measure anew.
+    pub asked: Option<Arc<Notify>>,
+    /// Who waits for that.
+    pub lookers: Vec<oneshot::Sender<()>>,
     findings: HashMap<(Arc<str>, ObjectKey, Reason), String>,
 }
 
@@ -82,7 +147,12 @@ impl Status {
             failed: 0,
             aborted: BTreeMap::new(),
             in_flight: 0,
+            leader: true,
+            reloads: Reloads::default(),
             engine: None,
+            traffic: Figures::default(),
+            asked: None,
+            lookers: vec![],
             findings: HashMap::new(),
         }
     }

@@ -57,3 +57,30 @@ fn every_rule_in_the_documentation_compiles() {
         );
     }
 }
+
+#[test]
+fn every_metric_is_documented_and_none_that_is_not_there() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let documented: Vec<&str> = text
+        .lines()
+        .filter(|l| l.starts_with("| `ordain_") || l.starts_with("| `process_"))
+        .collect();
+    let wanted: Vec<String> = ordain::observe::metrics::FAMILIES
+        .iter()
+        .map(|family| {
+            let labels = match family.labels {
+                [] => String::new(),
+                labels => format!("{{{}}}", labels.join(",")),
+            };
+            let (name, kind) = (family.name, family.kind.as_str());
+            format!("| `{name}{labels}` | {kind} | {} |", family.help)
+        })
+        .collect();
+    assert_eq!(
+        documented,
+        wanted,
+        "the table should read:\n{}",
+        wanted.join("\n")
+    );
+}

@@ -6,4 +6,6 @@ mod hostile;
 mod layering;
 mod messages;
 mod program;
+#[path = "../tools/prometheus.rs"]
+mod prometheus;
 mod verbs;

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::decide::pass::{PassContext, pass};
-use crate::decide::{Decision, Finding, Standing, Subject};
+use crate::decide::{Decision, Finding, Reason, Standing, Subject};
 use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
@@ -11,7 +11,15 @@ use std::sync::Arc;
 
 impl Engine {
     /// Looks at one object.
-    pub(super) fn evaluate(&mut self, key: ObjectKey, now: Timestamp, effects: &mut Vec<Effect>) {
+    ///
+    /// `wanted`: when it came to be looked at.
+    pub(super) fn evaluate(
+        &mut self,
+        key: ObjectKey,
+        wanted: Timestamp,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
         let name = name_of(&key);
         self.store.kind_mut(&key.kind).set_fresh(&name, false);
         let Some(entry) = self.store.get(&key) else {
@@ -44,12 +52,19 @@ impl Engine {
         let mut recheck = decision.recheck_at;
         let mut findings = std::mem::take(&mut decision.findings);
         for (index, _) in &decision.standings {
-            self.states[*index].evaluations += 1;
+            self.states[*index].counts.evaluations += 1;
+        }
+        for finding in findings.iter().filter(|f| f.reason.is_error()) {
+            if let Some(counts) = self.counts_of(&finding.rule) {
+                counts.errors.add(finding.reason.as_str());
+            }
         }
         let unready = |index: usize| !self.states[index].ready;
         decision.standings.retain(|(index, _)| !unready(*index));
         for (index, reason) in &decision.wrong_types {
-            self.states[*index].wrong_types += 1;
+            let counts = &mut self.states[*index].counts;
+            counts.wrong_types += 1;
+            counts.errors.add(Reason::WrongType.as_str());
             self.states[*index].last_error = Some(reason.clone());
         }
         let acting: Vec<usize> = decision
@@ -90,7 +105,7 @@ impl Engine {
         self.tell(&key, told);
         match write {
             Some(write) if !self.options.dry => {
-                self.emit(write, made, &record, now, effects);
+                self.emit(write, made, &record, (wanted, now), effects);
             }
             Some((write, _)) => {
                 // A plan counts what a run would do, so that it shows what the limits hold back.

@@ -20,6 +20,7 @@ mod rules;
 mod send;
 pub mod status;
 
+use super::counts::Histogram;
 use super::due::Due;
 use super::queue::Queue;
 use super::store::{Store, Sync};
@@ -27,6 +28,7 @@ use super::{Report, RequestId, WatchedKind};
 use crate::decide::breaker::places::{Place, Trail};
 use crate::decide::{Finding, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey};
+use crate::rule::Verb;
 use crate::rule::set::RuleSet;
 use crate::schema::Schema;
 use ahash::AHashMap;
@@ -74,6 +76,9 @@ struct InFlight {
     changes: Vec<RuleChange>,
     /// What each rule of a write writes.
     places: Vec<(Arc<str>, Vec<Place>)>,
+    /// When the object came to be looked at: its change was seen, or a moment was due.
+    wanted: Timestamp,
+    /// When the request was sent.
     since: Timestamp,
     /// Of the state decided on and what was asked for.
     fingerprint: (u64, u64),
@@ -88,6 +93,7 @@ impl InFlight {
             asked,
             changes: vec![],
             places: vec![],
+            wanted: since,
             since,
             fingerprint: (0, 0),
             uid: String::new(),
@@ -171,6 +177,8 @@ pub struct Engine {
     stopping: bool,
     namespace_kind: GroupKind,
     evaluations: u64,
+    /// From request to answer, by verb.
+    durations: Vec<(Verb, Histogram)>,
 }
 
 impl Engine {
@@ -198,6 +206,7 @@ impl Engine {
             stopping: false,
             namespace_kind: GroupKind::new("", "Namespace"),
             evaluations: 0,
+            durations: vec![],
         }
     }
 

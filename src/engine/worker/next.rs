@@ -25,8 +25,10 @@ impl Engine {
         }
         let mut left = budget;
         while left > 0 && !self.stopping && self.in_flight.len() < self.options.workers {
-            let Some(key) = self.next_key() else { break };
-            self.evaluate(key, now, effects);
+            let Some((key, wanted)) = self.next_key() else {
+                break;
+            };
+            self.evaluate(key, wanted, now, effects);
             left -= 1;
         }
         self.open_limited_rules(now);
@@ -61,7 +63,7 @@ impl Engine {
         self.clock = now;
     }
 
-    fn next_key(&mut self) -> Option<ObjectKey> {
+    fn next_key(&mut self) -> Option<(ObjectKey, Timestamp)> {
         let (store, namespaces) = (&self.store, &self.namespace_kind);
         let settled = store
             .kind(namespaces)

@@ -28,7 +28,7 @@ impl Engine {
                     Stored::Older => return,
                     Stored::Replaced => {
                         self.forget(&key, now);
-                        self.release(&key, now);
+                        self.release(&key);
                     }
                     Stored::None | Stored::Changed => self.caught_up(&key, now),
                 }
@@ -37,12 +37,13 @@ impl Engine {
                 }
             }
             Observation::Deleted { key, .. } => {
+                self.store.kind_mut(&key.kind).seen.deleted += 1;
                 self.gone(&key, now);
-                self.release(&key, now);
+                self.release(&key);
             }
             Observation::Lost { kind, why } => self.lost(&kind, why, now),
             Observation::Undecodable { kind, reason } => {
-                self.store.kind_mut(&kind).undecodable += 1;
+                self.store.kind_mut(&kind).seen.undecodable += 1;
                 tracing::warn!(%kind, %reason, "an object cannot be decoded and is left out");
             }
         }
@@ -97,7 +98,7 @@ impl Engine {
             let key = key_of(kind, &name);
             self.leave_counts(kind, &entry.standings);
             self.forget(&key, now);
-            self.release(&key, now);
+            self.release(&key);
         }
         // A list is newer than every write that was answered before it began.
         let lists = self.store.kind(kind).map_or(0, |k| k.lists());
@@ -108,7 +109,7 @@ impl Engine {
             .map(|(k, _)| k.clone())
             .collect();
         for key in waiting {
-            self.release(&key, now);
+            self.release(&key);
             self.queue.push(key, now);
         }
         self.kinds_changed(now);
@@ -162,16 +163,16 @@ impl Engine {
             return;
         };
         if at_or_past(entry.record.meta().resource_version(), &awaited.version) {
-            self.release(key, now);
+            self.release(key);
             self.queue.push(key.clone(), now);
         }
     }
 
     /// A key no longer waits for its watch.
-    pub(super) fn release(&mut self, key: &ObjectKey, now: Timestamp) {
+    pub(super) fn release(&mut self, key: &ObjectKey) {
         if self.awaited.remove(key).is_some() {
             self.overdue.set(key, None);
-            self.queue.release(key, now);
+            self.queue.release(key);
         }
     }
 

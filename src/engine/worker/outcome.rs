@@ -3,6 +3,7 @@
 use super::{Asked, Engine, Forbidden, InFlight, Settled};
 use crate::decide::breaker::managers::others;
 use crate::decide::{Finding, Operation, Reason};
+use crate::engine::counts::{Histogram, RuleCounts};
 use crate::engine::{Fault, Observation, Outcome, Report, RequestId, fingerprint};
 use crate::object::ObjectKey;
 use jiff::{SignedDuration, Timestamp};
@@ -73,10 +74,10 @@ impl Engine {
                         );
                     }
                     Some(_) => {
-                        self.queue.release(&key, now);
+                        self.queue.release(&key);
                         self.queue.push(key, now);
                     }
-                    None => self.queue.release(&key, now),
+                    None => self.queue.release(&key),
                 }
             }
             Outcome::Failed(fault) => self.failed(request, fault, now),
@@ -109,15 +110,15 @@ impl Engine {
         }
         match here {
             _ if unchanged => {
-                self.queue.release(&key, now);
+                self.queue.release(&key);
                 self.queue.push(key, now);
             }
             Some(true) => {
-                self.queue.release(&key, now);
+                self.queue.release(&key);
                 self.queue.push(key, now);
             }
             // Deleted meanwhile, and the watch has shown it already.
-            None => self.queue.release(&key, now),
+            None => self.queue.release(&key),
             Some(false) => self.wait_for(key, version, now),
         }
     }
@@ -133,7 +134,7 @@ impl Engine {
                         known.record.meta().resource_version(),
                     )
                 });
-                self.queue.release(&key, now);
+                self.queue.release(&key);
                 if newer {
                     let kind = key.kind.clone();
                     self.observe(Observation::Applied { kind, record }, now);
@@ -142,10 +143,10 @@ impl Engine {
             }
             Outcome::Gone => {
                 self.gone(&key, now);
-                self.queue.release(&key, now);
+                self.queue.release(&key);
             }
             Outcome::Failed(_) | Outcome::Accepted(_) | Outcome::Managers(_) => {
-                self.pause(&key, None, now)
+                self.pause(&key, request.wanted, None, now)
             }
         }
     }
@@ -198,16 +199,17 @@ impl Engine {
                         self.wait_for(key, next, now);
                     }
                     (Some(_), _) => {
-                        self.queue.release(&key, now);
+                        self.queue.release(&key);
                         self.queue.push(key, now);
                     }
-                    (None, _) => self.queue.release(&key, now),
+                    (None, _) => self.queue.release(&key),
                 }
+                self.report_made(&request, Err(fault), now);
                 return;
             }
             Fault::OwnershipConflict(message) | Fault::Refused(message) => {
                 self.settle(&key, request.fingerprint.0, &request, Some(message.clone()));
-                self.queue.release(&key, now);
+                self.queue.release(&key);
                 self.queue.push(key.clone(), now);
             }
             Fault::Forbidden(message) => {
@@ -222,15 +224,17 @@ impl Engine {
                         },
                     );
                 }
-                self.queue.release(&key, now);
+                self.queue.release(&key);
                 self.queue.push(key.clone(), now);
             }
             Fault::Rejected(message) => {
                 self.add_refusal(&key, &rules, Reason::Refused, message);
-                self.pause(&key, None, now);
+                self.pause(&key, request.wanted, None, now);
             }
-            Fault::Busy { retry_after, .. } => self.pause(&key, *retry_after, now),
-            Fault::Unreachable(_) => self.pause(&key, None, now),
+            Fault::Busy { retry_after, .. } => {
+                self.pause(&key, request.wanted, *retry_after, now);
+            }
+            Fault::Unreachable(_) => self.pause(&key, request.wanted, None, now),
             Fault::Timeout => {
                 // It may have been done: read before deciding again.
                 self.overdue.set(&key, Some(now));
@@ -238,7 +242,9 @@ impl Engine {
         }
         for rule in &rules {
             if let Some(index) = self.rules.index_of(rule) {
-                self.states[index].failures += 1;
+                let counts = &mut self.states[index].counts;
+                counts.failures += 1;
+                counts.errors.add(fault.as_str());
                 self.states[index].last_error = Some(format!("{key}: {fault:?}"));
             }
         }
@@ -246,11 +252,17 @@ impl Engine {
     }
 
     /// Holds a key for a pause: the server's own, or the next of its back-off.
-    fn pause(&mut self, key: &ObjectKey, pause: Option<Duration>, now: Timestamp) {
-        let backoff = self.queue.failed(key);
+    fn pause(
+        &mut self,
+        key: &ObjectKey,
+        wanted: Timestamp,
+        pause: Option<Duration>,
+        now: Timestamp,
+    ) {
+        let backoff = self.queue.failed(key, wanted);
         let pause = SignedDuration::try_from(pause.unwrap_or(backoff))
             .unwrap_or(SignedDuration::from_secs(300));
-        self.queue.release(key, now);
+        self.queue.release(key);
         self.due
             .set(key, Some(now.checked_add(pause).unwrap_or(now)));
     }
@@ -305,19 +317,36 @@ impl Engine {
         self.set_findings(key, all);
     }
 
+    /// What is counted of a rule that is in force.
+    pub(super) fn counts_of(&mut self, rule: &std::sync::Arc<str>) -> Option<&mut RuleCounts> {
+        let index = self.rules.index_of(rule)?;
+        Some(&mut self.states[index].counts)
+    }
+
     fn report_made(&mut self, request: &InFlight, outcome: Result<(), Fault>, now: Timestamp) {
         let took = Duration::try_from(now.duration_since(request.since)).unwrap_or_default();
-        if outcome.is_ok() {
-            for change in &request.changes {
-                if let Some(index) = self
-                    .rules
-                    .rules()
-                    .iter()
-                    .position(|r| r.name == change.rule)
-                {
-                    self.states[index].changes += 1;
-                }
+        let since_wanted =
+            Duration::try_from(now.duration_since(request.wanted)).unwrap_or_default();
+        let ended = outcome.as_ref().map_or_else(Fault::as_str, |()| "Ok");
+        for change in &request.changes {
+            let Some(counts) = self.counts_of(&change.rule) else {
+                continue;
+            };
+            let label = (change.object.kind.clone(), change.verb, ended);
+            counts.changes.add(label);
+            if outcome.is_ok() {
+                counts.made += 1;
+                counts.reaction.add(since_wanted);
             }
+        }
+        if let Some(change) = request.changes.first() {
+            let verb = change.verb;
+            let known = self.durations.iter().position(|(known, _)| *known == verb);
+            let at = known.unwrap_or(self.durations.len());
+            if known.is_none() {
+                self.durations.push((verb, Histogram::default()));
+            }
+            self.durations[at].1.add(took);
         }
         self.reports.push(Report::Changed {
             changes: request.changes.clone(),

@@ -104,7 +104,7 @@ impl Engine {
             };
             for key in keys {
                 self.gone(&key, now);
-                self.release(&key, now);
+                self.release(&key);
             }
         }
         self.store.kind_mut(kind).lose(why);

@@ -41,6 +41,10 @@ impl Engine {
                 fingerprint::difference(&change.before, change.after.as_ref()),
             );
             if !before.contains(&mark) {
+                if let Some(counts) = self.counts_of(&change.rule) {
+                    let label = (change.object.kind.clone(), change.verb);
+                    counts.would_change.add(label);
+                }
                 self.reports.push(Report::WouldChange(Box::new(change)));
             }
             now.push(mark);

@@ -4,6 +4,7 @@ use crate::decide::Finding;
 use crate::decide::breaker::Breaker;
 use crate::decide::breaker::places::Place;
 use crate::decide::limits::LimitState;
+use crate::engine::counts::RuleCounts;
 use crate::object::ObjectKey;
 use crate::rule::Rule;
 use crate::rule::path::Path;
@@ -35,11 +36,7 @@ pub struct RuleState {
     pub in_scope: usize,
     pub matched: usize,
     pub waiting: usize,
-    /// Counted since the start.
-    pub evaluations: u64,
-    pub changes: u64,
-    pub failures: u64,
-    pub wrong_types: u64,
+    pub counts: RuleCounts,
     pub last_error: Option<String>,
 }
 
@@ -55,10 +52,7 @@ impl RuleState {
     /// Of the same name, with another document: limits and breakers start afresh, counters go on.
     pub fn changed(self, rule: &Rule) -> Self {
         Self {
-            evaluations: self.evaluations,
-            changes: self.changes,
-            failures: self.failures,
-            wrong_types: self.wrong_types,
+            counts: self.counts,
             conditions: self.conditions,
             refusal: self.refusal,
             ..Self::of(rule)

@@ -15,7 +15,7 @@ impl Engine {
         (write, fingerprint): (Write, (u64, u64)),
         changes: Vec<RuleChange>,
         record: &Record,
-        now: Timestamp,
+        (wanted, now): (Timestamp, Timestamp),
         effects: &mut Vec<Effect>,
     ) {
         let key = write.object.clone();
@@ -68,6 +68,7 @@ impl Engine {
                 asked: Asked::Write(Box::new(write.clone())),
                 changes,
                 places,
+                wanted,
                 since: now,
                 fingerprint,
                 uid: record.meta().uid().to_owned(),

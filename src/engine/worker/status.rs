@@ -1,13 +1,14 @@
 //! What can be seen of an engine from outside.
 
 use super::Engine;
-use crate::engine::store::Sync;
+use crate::engine::counts::{Histogram, RuleCounts};
+use crate::engine::store::{Seen, Sync};
 use crate::rule::Mode;
 use jiff::Timestamp;
-use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// One moment of an engine.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Status {
     /// Every rule behaves as in Audit.
     pub frozen: bool,
@@ -27,12 +28,16 @@ pub struct Status {
     pub due: usize,
     /// Objects evaluated since the start.
     pub evaluations: u64,
+    /// Seconds from request to answer, by verb.
+    pub durations: Vec<(&'static str, Histogram)>,
+    /// Findings that last: how many of each rule and reason.
+    pub finding_counts: BTreeMap<(String, &'static str), usize>,
     /// Findings that last.
     pub findings: Vec<FindingStatus>,
 }
 
 /// One rule.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct RuleStatus {
     /// As in its file.
     pub name: String,
@@ -49,19 +54,13 @@ pub struct RuleStatus {
     /// Objects held by a limit or a breaker.
     pub blocked: usize,
     /// Since the start.
-    pub evaluations: u64,
-    /// Since the start.
-    pub changes: u64,
-    /// Since the start.
-    pub failures: u64,
-    /// Tests failed on values that could not be read, since the start.
-    pub wrong_types: u64,
+    pub counts: RuleCounts,
     /// The latest failure, in words.
     pub last_error: Option<String>,
 }
 
 /// One kind.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct KindStatus {
     /// `Kind` or `Kind.group`.
     pub kind: String,
@@ -71,12 +70,12 @@ pub struct KindStatus {
     pub bytes: usize,
     /// `pending`, `synced`, or why it is lost.
     pub sync: String,
-    /// Items left out since the start.
-    pub undecodable: u64,
+    /// What came since it is followed.
+    pub seen: Seen,
 }
 
 /// One finding.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct FindingStatus {
     /// Name of the rule.
     pub rule: String,
@@ -126,10 +125,7 @@ impl Engine {
                     } else {
                         state.breakers.values().filter(|b| b.is_open()).count()
                     },
-                    evaluations: state.evaluations,
-                    changes: state.changes,
-                    failures: state.failures,
-                    wrong_types: state.wrong_types,
+                    counts: state.counts.clone(),
                     last_error: state.last_error.clone(),
                 }
             });
@@ -145,12 +141,18 @@ impl Engine {
                     Sync::Synced => "synced".into(),
                     Sync::Lost(why) => format!("{why:?}"),
                 },
-                undecodable: objects.undecodable,
+                seen: objects.seen,
             })
             .collect();
         kinds.sort_by(|a, b| a.kind.cmp(&b.kind));
-        let mut findings: Vec<FindingStatus> = self
-            .findings()
+        let conditions = self.states.iter().flat_map(|state| &state.conditions);
+        let mut finding_counts = BTreeMap::new();
+        for finding in self.findings().chain(conditions.clone()) {
+            let label = (finding.rule.to_string(), finding.reason.as_str());
+            *finding_counts.entry(label).or_default() += 1;
+        }
+        let mut findings: Vec<FindingStatus> = conditions
+            .chain(self.findings())
             .take(MOST_FINDINGS)
             .map(|f| FindingStatus {
                 rule: f.rule.to_string(),
@@ -172,6 +174,12 @@ impl Engine {
             in_flight: self.in_flight.len(),
             due: self.due.len(),
             evaluations: self.evaluations,
+            durations: self
+                .durations
+                .iter()
+                .map(|(verb, histogram)| (verb.as_str(), histogram.clone()))
+                .collect(),
+            finding_counts,
             findings,
         }
     }

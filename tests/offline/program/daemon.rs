@@ -105,7 +105,9 @@ fn shows_itself_and_takes_switches_from_loopback_without_a_browser() {
     running.page("/readyz", |body| body == "ok\n");
     assert_eq!(running.request("GET", "/healthz", ""), (200, "ok\n".into()));
     let metrics = running.page("/metrics", |m| {
-        m.contains("outcome=\"ok\",rule=\"r\",verb=\"patch\"} 2")
+        m.contains(
+            "ordain_changes_total{rule=\"r\",kind=\"ConfigMap\",verb=\"patch\",outcome=\"Ok\"} 2",
+        )
     });
     for line in [
         "ordain_rules{state=\"enforce\"} 1",

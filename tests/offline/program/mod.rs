@@ -2,6 +2,7 @@
 
 mod check;
 mod daemon;
+mod metrics;
 mod once;
 mod plan;
 mod rbac;

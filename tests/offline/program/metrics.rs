@@ -1,0 +1,114 @@
+//! `/metrics` of a running daemon.
+
+use super::*;
+use crate::prometheus;
+
+/// Rules whose every kind of trouble shows on the page, and objects for them.
+fn busy() -> tempfile::TempDir {
+    let misread = label_rule("misread", "size", "big").replace(
+        "  where:\n",
+        "  where:\n  - {path: $.data.key, as: quantity, operator: GreaterThan, value: 1Gi}\n",
+    );
+    let audit = label_rule("watching", "seen", "yes").replace("Enforce", "Audit");
+    folder(&[
+        ("rules/r.yaml", &label_rule("r", "team", "one")),
+        ("rules/misread.yaml", &misread),
+        ("rules/watching.yaml", &audit),
+        ("cluster/m.yaml", &(config_map("a") + &config_map("b"))),
+    ])
+}
+
+/// The value of the one series that begins so.
+fn value(page: &str, series: &str) -> Option<f64> {
+    let rest = page.lines().find_map(|l| l.strip_prefix(series))?;
+    rest.trim().parse().ok()
+}
+
+#[test]
+fn promtool_finds_no_fault_with_the_page() {
+    let dir = busy();
+    let running = Running::start(dir.path(), &["--rules", "rules", "--manifests", "cluster"]);
+    let page = running.page("/metrics", |page| {
+        value(page, "ordain_reaction_seconds_count{rule=\"r\"}") == Some(2.0)
+            && page.contains("ordain_would_change_total{rule=\"watching\"")
+    });
+    let Some(promtool) = prometheus::program("promtool") else {
+        return;
+    };
+    let mut check = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = check.stdin.take().unwrap();
+    input.write_all(page.as_bytes()).unwrap();
+    drop(input);
+    let output = check.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.is_empty(), "{said}\n{page}");
+}
+
+#[test]
+fn each_rule_counts_its_own_and_takes_its_series_along() {
+    let dir = busy();
+    let running = Running::start(dir.path(), &["--rules", "rules", "--manifests", "cluster"]);
+    let page = running.page("/metrics", |page| {
+        value(page, "ordain_reaction_seconds_count{rule=\"r\"}") == Some(2.0)
+    });
+    for (series, wanted) in [
+        ("ordain_leader", 1.0),
+        ("ordain_rules{state=\"enforce\"}", 2.0),
+        ("ordain_rules{state=\"audit\"}", 1.0),
+        ("ordain_rule_objects{rule=\"r\",state=\"in_scope\"}", 2.0),
+        (
+            "ordain_rule_objects{rule=\"watching\",state=\"matched\"}",
+            2.0,
+        ),
+        (
+            "ordain_would_change_total{rule=\"watching\",kind=\"ConfigMap\",verb=\"patch\"}",
+            2.0,
+        ),
+        (
+            "ordain_changes_total{rule=\"r\",kind=\"ConfigMap\",verb=\"patch\",outcome=\"Ok\"}",
+            2.0,
+        ),
+        ("ordain_change_duration_seconds_count{verb=\"patch\"}", 2.0),
+        ("ordain_store_objects{kind=\"ConfigMap\"}", 2.0),
+        (
+            "ordain_watch_events_total{kind=\"ConfigMap\",type=\"listed\"}",
+            2.0,
+        ),
+        ("ordain_reload_total{result=\"ok\"}", 1.0),
+        ("ordain_reload_last_successful", 1.0),
+        ("ordain_queue_depth", 0.0),
+    ] {
+        assert_eq!(value(&page, series), Some(wanted), "{series}: {page}");
+    }
+    let misread = "ordain_rule_errors_total{rule=\"misread\",reason=\"WrongType\"}";
+    assert!(value(&page, misread) >= Some(2.0), "{page}");
+    let last = value(&page, "ordain_reload_last_success_timestamp_seconds");
+    let started = value(&page, "process_start_time_seconds");
+    assert!(last >= started && started > Some(1.7e9), "{page}");
+    for hidden in ["shop", "/a", "value"] {
+        assert!(!page.contains(hidden), "{hidden}: {page}");
+    }
+    // An error of the file: the rule stays, and the page says so.
+    let good = label_rule("watching", "seen", "yes");
+    put(
+        dir.path(),
+        "rules/watching.yaml",
+        &good.replace("$.metadata", "$.metaData"),
+    );
+    running.page("/metrics", |page| {
+        value(page, "ordain_rules{state=\"last_good\"}") == Some(1.0)
+            && value(page, "ordain_reload_total{result=\"partial\"}") == Some(1.0)
+            && value(page, "ordain_reload_last_successful") == Some(0.0)
+    });
+    std::fs::remove_file(dir.path().join("rules/watching.yaml")).unwrap();
+    let page = running.page("/metrics", |page| !page.contains("watching"));
+    assert_eq!(value(&page, "ordain_reload_last_successful"), Some(1.0));
+    assert!(page.contains("rule=\"r\""), "{page}");
+    assert_eq!(running.stop(), 0);
+}
