@@ -70,6 +70,7 @@ fn tests(c: &mut Criterion) {
         namespace_object: NamespaceObject::Unknown,
         now: now(),
         item: None,
+        applied: None,
         current: None,
         variables: None,
     };
@@ -121,6 +122,8 @@ fn converged(c: &mut Criterion) {
         now: now(),
         gate: &|_| true,
         assume_enforce: false,
+        ahead: false,
+        neighbours: &ordain::decide::Alone,
         state_namespace: "ordain",
     };
     c.bench_function(

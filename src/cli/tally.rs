@@ -115,7 +115,10 @@ impl Tally {
         for (verb, objects) in &objects {
             let n = objects.len();
             parts.push(match (tense, verb) {
+                (Tense::Future, Verb::Event) => format!("{} to tell", count(n, "event")),
+                (Tense::Past, Verb::Event) => format!("{} told", count(n, "event")),
                 (Tense::Future, verb) => format!("{n} to {}", verb.as_str()),
+                (Tense::Past, Verb::Apply) => format!("{n} applied"),
                 (Tense::Past, Verb::Delete) => format!("{n} deleted"),
                 (Tense::Past, Verb::Scale) => format!("{n} scaled"),
                 (Tense::Past, Verb::Patch | Verb::Warn) => format!("{n} patched"),
@@ -178,6 +181,7 @@ impl Tally {
                     | Reason::Forbidden
                     | Reason::ExpressionFailed
                     | Reason::NoFixpoint
+                    | Reason::OwnershipConflict
             )
         });
         if stopped
@@ -199,7 +203,7 @@ impl Tally {
                 "mode": mode(c.mode),
                 "verb": c.verb.as_str(),
                 "object": c.object.to_string(),
-                "diff": difference::text(&c.object.kind, Some(&c.before), c.after.as_ref()),
+                "diff": difference::text(&c.object.kind, before(c), c.after.as_ref()),
             })
         };
         let mut document = json!({
@@ -297,11 +301,16 @@ pub fn change_text(
         rules.join(", ")
     );
     let diff = match &last.after {
-        Some(after) => difference::text(&first.object.kind, Some(&first.before), Some(after)),
+        Some(after) => difference::text(&first.object.kind, before(first), Some(after)),
         // A deletion's diff is the whole object: its name says enough.
         None => String::new(),
     };
     format!("{}\n{}", paint.ink(Ink::Bold, &head), paint.diff(&diff))
+}
+
+/// The object before a change, if there was one.
+fn before(change: &RuleChange) -> Option<&Value> {
+    Some(&change.before).filter(|before| !before.is_null())
 }
 
 /// One line.

@@ -223,11 +223,11 @@ impl Cluster for Api {
                     "the server has no kind {gvk} now"
                 )));
             };
-            let path = format!(
-                "{}/{}",
-                resource.path(write.object.namespace.as_deref()),
-                write.object.name
-            );
+            let kind_path = resource.path(write.object.namespace.as_deref());
+            let path = match &write.operation {
+                Operation::Event { .. } => kind_path,
+                _ => format!("{kind_path}/{}", write.object.name),
+            };
             rate.wait().await;
             match request(&path, &write) {
                 Ok(request) => {
@@ -237,6 +237,19 @@ impl Cluster for Api {
                         // The answer is a Scale, at the version of the object.
                         (Outcome::Written(scale), Operation::Scale { .. }) => {
                             Outcome::Accepted(scale.meta().resource_version().to_owned())
+                        }
+                        (Outcome::Written(event), Operation::Event { .. }) => {
+                            Outcome::Accepted(event.meta().resource_version().to_owned())
+                        }
+                        // It was told before: the same Event again is none.
+                        (Outcome::Failed(Fault::Stale), Operation::Event { .. }) => {
+                            Outcome::Accepted(String::new())
+                        }
+                        (Outcome::Gone, Operation::Apply { .. } | Operation::Event { .. }) => {
+                            Outcome::Failed(Fault::Rejected(match &write.object.namespace {
+                                Some(namespace) => format!("there is no namespace {namespace}"),
+                                None => "the server does not find it".to_owned(),
+                            }))
                         }
                         (outcome, _) => outcome,
                     }
@@ -325,6 +338,19 @@ async fn managers(client: &kube::Client, request: Request<Vec<u8>>) -> Outcome {
     }
 }
 
+/// The state that was decided on: another one is 409. An object that was not there has none.
+fn precondition(body: &mut Value, write: &Write) {
+    let fields = [
+        ("uid", &write.uid),
+        ("resourceVersion", &write.resource_version),
+    ];
+    for (field, value) in fields {
+        if !value.is_empty() {
+            body["metadata"][field] = Value::from(value.as_str());
+        }
+    }
+}
+
 /// The HTTP request of a write.
 fn request(path: &str, write: &Write) -> Result<Request<Vec<u8>>, String> {
     let (request, body) = match &write.operation {
@@ -340,16 +366,34 @@ fn request(path: &str, write: &Write) -> Result<Request<Vec<u8>>, String> {
             .header(header::CONTENT_TYPE, "application/json-patch+json");
             (request, serde_json::to_vec(operations))
         }
+        Operation::Apply {
+            manifest,
+            manager,
+            force,
+            ..
+        } => {
+            let mut body = manifest.clone();
+            precondition(&mut body, write);
+            // The only character of a field manager that a query does not take as it is.
+            let manager = manager.replace('/', "%2F");
+            let request = Request::patch(format!(
+                "{path}?fieldManager={manager}&force={force}&fieldValidation=Strict"
+            ))
+            .header(header::CONTENT_TYPE, "application/apply-patch+yaml");
+            (request, serde_json::to_vec(&body))
+        }
+        Operation::Event { event, time, .. } => {
+            let mut body = event.clone();
+            body["eventTime"] = Value::from(format!("{time:.6}"));
+            let request = Request::post(format!(
+                "{path}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict"
+            ))
+            .header(header::CONTENT_TYPE, "application/json");
+            (request, serde_json::to_vec(&body))
+        }
         Operation::Scale { replicas, .. } => {
             let mut body = json!({"metadata": {}, "spec": {"replicas": replicas}});
-            for (field, value) in [
-                ("uid", &write.uid),
-                ("resourceVersion", &write.resource_version),
-            ] {
-                if !value.is_empty() {
-                    body["metadata"][field] = Value::from(value.as_str());
-                }
-            }
+            precondition(&mut body, write);
             let request = Request::patch(format!("{path}/scale?fieldManager={FIELD_MANAGER}"))
                 .header(header::CONTENT_TYPE, "application/merge-patch+json");
             (request, serde_json::to_vec(&body))

@@ -31,6 +31,8 @@ struct Cause {
     reason: String,
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    field: String,
 }
 
 /// Why a request with this answer failed. Not for 2xx and 404.
@@ -68,7 +70,7 @@ pub fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], sensitive
                 .causes
                 .into_iter()
                 .filter(|c| c.reason == "FieldManagerConflict")
-                .map(|c| c.message)
+                .map(|c| format!("{} at {}", c.message, c.field))
                 .collect();
             if owners.is_empty() {
                 Fault::Stale
@@ -147,7 +149,7 @@ mod tests {
                 409,
                 r#"{"message":"Apply failed","details":{"causes":[{"reason":"FieldManagerConflict","message":"conflict with \"helm\"","field":".spec.replicas"}]}}"#
             ),
-            Fault::OwnershipConflict("conflict with \"helm\"".into())
+            Fault::OwnershipConflict("conflict with \"helm\" at .spec.replicas".into())
         );
         let rbac = r#"pods is forbidden: User "a" cannot list resource "pods" in API group """#;
         assert_eq!(

@@ -80,8 +80,9 @@ impl Settled {
                 continue;
             };
             // Would the rule want this also without the others? Only then do the two disagree; else it starts from their result.
-            let own =
-                own.get_or_insert_with(|| wants(world, &rules[index], start, self.barred(index)));
+            let own = own.get_or_insert_with(|| {
+                wants(world, (index, &rules[index]), start, self.barred(index))
+            });
             if !own.iter().any(|c| c.pointer == claim.pointer) {
                 continue;
             }
@@ -116,11 +117,18 @@ impl Settled {
 }
 
 /// What a rule wants of a state, also where that is so already.
-fn wants(world: &World<'_>, rule: &Arc<Rule>, state: &Record, barred: &[Box<str>]) -> Vec<Claim> {
+fn wants(
+    world: &World<'_>,
+    (index, rule): (RuleIndex, &Arc<Rule>),
+    state: &Record,
+    barred: &[Box<str>],
+) -> Vec<Claim> {
     let mut alone = Working::new(state);
     let mut turn = look(world, rule, &alone);
     if turn.standing == (Standing::Matched { acts: false }) {
         let manner = Manner {
+            index,
+            ahead: true,
             barred,
             claim_all: true,
         };

@@ -3,16 +3,21 @@
 //! PURE. Rules run in priority order on one working copy; the sequence repeats until a round changes nothing; only the end result is compared with the stored object.
 //!
 //! `pass` the rounds · `turn` one rule's turn on the copy · `working` the copy · `conflict` rules that want different things ·
+//! `apply`, `event` steps that act on another object ·
 //! `writes` the end result as requests · `protect` what is left alone · `limits`, `breaker` how much is let through.
 
+mod apply;
 pub mod breaker;
 mod conflict;
+mod event;
 pub mod limits;
 pub mod pass;
 pub mod protect;
 mod turn;
 mod working;
 mod writes;
+
+pub use apply::{Alone, Neighbours, Prospect, Want};
 
 use crate::object::{ObjectKey, Record};
 use crate::rule::{Mode, Propagation, Verb};
@@ -52,9 +57,33 @@ pub enum Reason {
     Refused,
     /// RBAC forbids it.
     Forbidden,
+    /// An `apply` meets an object that something else created.
+    NotOurs,
+    /// An `apply` meets a field that another field manager owns.
+    OwnershipConflict,
 }
 
 impl Reason {
+    /// All of them, in the order in which they were thought of.
+    pub const ALL: [Reason; 16] = [
+        Reason::Warning,
+        Reason::WrongType,
+        Reason::ImmutableField,
+        Reason::Conflict,
+        Reason::NoFixpoint,
+        Reason::ExpressionFailed,
+        Reason::Waiting,
+        Reason::Protected,
+        Reason::Aborted,
+        Reason::Throttled,
+        Reason::BreakerOpen,
+        Reason::Refused,
+        Reason::Forbidden,
+        Reason::UncheckedPath,
+        Reason::NotOurs,
+        Reason::OwnershipConflict,
+    ];
+
     /// As in output, Events and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -72,6 +101,8 @@ impl Reason {
             Reason::Refused => "Refused",
             Reason::Forbidden => "Forbidden",
             Reason::UncheckedPath => "UncheckedPath",
+            Reason::NotOurs => "NotOurs",
+            Reason::OwnershipConflict => "OwnershipConflict",
         }
     }
 
@@ -118,7 +149,8 @@ pub struct RuleChange {
     pub verb: Verb,
     /// The object.
     pub object: ObjectKey,
-    /// The object before and after this rule's turn (all rounds together); for `delete`, `after` is `None`.
+    /// The object before and after this rule's turn (all rounds together); for `delete`, `after` is `None`. Null: there was none.
+    /// Of an `event`, null and what it says.
     pub before: Value,
     /// The state after; `None`: deleted.
     pub after: Option<Value>,
@@ -160,6 +192,26 @@ pub enum Operation {
         /// Where the object keeps it: names from its root.
         path: Vec<String>,
     },
+    /// Server-side apply.
+    Apply {
+        /// The whole manifest.
+        manifest: Value,
+        /// The field manager.
+        manager: String,
+        /// Takes fields of other managers.
+        force: bool,
+        /// The object's contents change, not only what is written down of its subjects: counted by the breaker.
+        counts: bool,
+    },
+    /// A new Event; that it is there already is success.
+    Event {
+        /// All of it but the time.
+        event: Value,
+        /// When it happened.
+        time: Timestamp,
+        /// Which step of the rule tells it, and for which element.
+        step: usize,
+    },
     /// With preconditions on uid and resourceVersion.
     Delete {
         /// `propagationPolicy`; `None`: the kind's default.
@@ -175,6 +227,8 @@ impl Operation {
         match self {
             Operation::Patch { .. } => Verb::Patch,
             Operation::Scale { .. } => Verb::Scale,
+            Operation::Apply { .. } => Verb::Apply,
+            Operation::Event { .. } => Verb::Event,
             Operation::Delete { .. } => Verb::Delete,
         }
     }
@@ -184,7 +238,7 @@ impl Write {
     /// Whether this request makes that change, or a part of it.
     pub fn makes(&self, change: &RuleChange) -> bool {
         self.operation.verb() == change.verb
-            && self.object == change.object
+            && (self.object == change.object || change.verb == Verb::Event)
             && self.rules.contains(&change.rule)
     }
 }
@@ -214,6 +268,10 @@ pub enum Standing {
 pub struct Decision {
     /// Only of rules that enforce and whose gate is open.
     pub writes: Vec<Write>,
+    /// Requests on other objects, under the same conditions: what `apply` and `event` steps ask.
+    pub others: Vec<Write>,
+    /// What the rules want of other objects, be it so already or not.
+    pub wants: Vec<Want>,
     /// Of every rule, whatever its mode.
     pub changes: Vec<RuleChange>,
     /// What a person should know.

@@ -2,6 +2,7 @@
 
 mod conclude;
 
+use super::apply::{Deed, Neighbours, Want};
 use super::conflict::Settled;
 use super::turn::{Deletion, Manner, Turn, World, act, earlier, is_out_of_scope, look};
 use super::working::{Snapshot, Working};
@@ -30,6 +31,10 @@ pub struct PassContext<'a> {
     pub gate: &'a dyn Fn(RuleIndex) -> bool,
     /// Take every rule as Enforce (`plan`, `test`).
     pub assume_enforce: bool,
+    /// Nothing is done (`plan`): steps behind one that acts on another object are shown too.
+    pub ahead: bool,
+    /// What may be known of other objects.
+    pub neighbours: &'a dyn Neighbours,
     /// The daemon's own namespace, protected with everything in it.
     pub state_namespace: &'a str,
 }
@@ -101,6 +106,9 @@ struct Slot {
     effects: Vec<(Record, Record)>,
     /// Whether a `scale` is part of its effects.
     scales: bool,
+    /// What it asks of other objects, and what it wants of them.
+    deeds: Vec<Deed>,
+    wants: Vec<Want>,
     /// Whether it deletes the object.
     deletes: bool,
     /// Whether what it does counts: it enforces and its gate is open.
@@ -226,6 +234,8 @@ impl<'w, 'a> Run<'w, 'a> {
                         continue;
                     }
                     let manner = Manner {
+                        index,
+                        ahead: self.world.context.ahead,
                         barred: settled.barred(index),
                         claim_all: self.thorough,
                     };
@@ -293,6 +303,8 @@ impl<'w, 'a> Run<'w, 'a> {
                 let state = self.working.record().clone();
                 let mut own = Working::new(&state);
                 let manner = Manner {
+                    index: self.indexes[position],
+                    ahead: true,
                     barred: &[],
                     claim_all: false,
                 };
@@ -326,6 +338,7 @@ impl<'w, 'a> Run<'w, 'a> {
         enforces: bool,
     ) {
         self.recheck_at = earlier(self.recheck_at, turn.recheck_at);
+        let matched = matches!(turn.standing, Standing::Matched { .. });
         let standing = &mut self.standings[position];
         // What a rule has done in this pass it has done, also if it no longer matches thanks to that.
         if *standing != (Standing::Matched { acts: true }) {
@@ -334,6 +347,8 @@ impl<'w, 'a> Run<'w, 'a> {
         let says_nothing = turn.findings.is_empty()
             && turn.wrong_types.is_empty()
             && effect.is_none()
+            && turn.deeds.is_empty()
+            && turn.wants.is_empty()
             && turn.deletion.is_none();
         let slot = match self.slots.iter_mut().position(|s| s.position == position) {
             Some(at) => &mut self.slots[at],
@@ -349,6 +364,11 @@ impl<'w, 'a> Run<'w, 'a> {
             }
         };
         slot.latest.clear();
+        // What it asked of others before its own changes ended its match it has asked.
+        if matched {
+            slot.deeds = turn.deeds;
+            slot.wants = turn.wants;
+        }
         slot.wrong_types = turn.wrong_types;
         slot.scales |= turn.scaled;
         slot.deletes |= turn.deletion.is_some();

@@ -36,20 +36,45 @@ pub fn protected(
     state_namespace: &str,
 ) -> Option<&'static str> {
     let verb = action.verb();
-    if verb == Verb::Warn || rule.allow_protected.contains(&verb) {
+    // What a step does to other objects is asked of those.
+    let free = matches!(verb, Verb::Warn | Verb::Event | Verb::Apply);
+    if free || rule.allow_protected.contains(&verb) {
         return None;
     }
+    let labels = only_labels(action);
+    shield(verb, labels, key, Some(meta), state_namespace)
+}
+
+/// Why another object is protected from what a rule would do to it, whether it exists or not.
+pub fn protected_target(
+    (rule, verb): (&Rule, Verb),
+    key: &ObjectKey,
+    meta: Option<Meta<'_>>,
+    state_namespace: &str,
+) -> Option<&'static str> {
+    if rule.allow_protected.contains(&verb) {
+        return None;
+    }
+    shield(verb, false, key, meta, state_namespace)
+}
+
+/// `labels`: only labels and annotations are written.
+fn shield(
+    verb: Verb,
+    labels: bool,
+    key: &ObjectKey,
+    meta: Option<Meta<'_>>,
+    state_namespace: &str,
+) -> Option<&'static str> {
     let (group, kind) = (&*key.kind.group, &*key.kind.kind);
     let is_namespace = group.is_empty() && kind == "Namespace";
     if is_namespace && SYSTEM_NAMESPACES.contains(&&*key.name) {
         return Some("the namespace belongs to the cluster itself");
     }
     if is_namespace {
-        return match action {
-            Action::Delete { .. } => Some("deleting a Namespace deletes everything in it"),
-            _ if *key.name == *state_namespace && !only_labels(action) => {
-                Some("the namespace is Ordain's own")
-            }
+        return match verb {
+            Verb::Delete => Some("deleting a Namespace deletes everything in it"),
+            _ if *key.name == *state_namespace && !labels => Some("the namespace is Ordain's own"),
             _ => None,
         };
     }
@@ -67,7 +92,7 @@ pub fn protected(
     if verb == Verb::Delete && group.is_empty() && kind == "Node" {
         return Some("deleting a Node takes its Pods with it");
     }
-    if key.namespace.is_none() && meta.label(OWN.0) == Some(OWN.1) {
+    if key.namespace.is_none() && meta.is_some_and(|m| m.label(OWN.0) == Some(OWN.1)) {
         return Some("it is Ordain's own");
     }
     None

@@ -1,5 +1,7 @@
 //! One rule's turn: its tests and steps on the working copy as it finds it.
 
+use super::apply::{self, Deed, Progress, Want};
+use super::event;
 use super::pass::PassContext;
 use super::protect::{Ignored, protected};
 use super::working::Working;
@@ -9,10 +11,12 @@ use crate::rule::edit::{Claim, Edit, EditContext, Endpoint, is_noop, plan};
 use crate::rule::expr::{ExprFault, NamespaceObject, Scope, Variables};
 use crate::rule::path::PodPrefix;
 use crate::rule::selector::InScope;
+use crate::rule::set::RuleIndex;
 use crate::rule::test::{self, Test, TestRun, Verdict};
-use crate::rule::{Action, Propagation, Rule};
+use crate::rule::{Action, Propagation, Rule, Step};
 use crate::schema::KindSchema;
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// What stays the same for every turn of a pass.
@@ -47,6 +51,7 @@ impl<'a> World<'a> {
             namespace_object: self.namespace_object(record),
             now: self.context.now,
             item: None,
+            applied: None,
             current: None,
             variables,
         }
@@ -95,7 +100,16 @@ pub(super) struct Turn {
     /// A `scale` is part of what changed.
     pub scaled: bool,
     pub deletion: Option<Deletion>,
+    /// What is asked of other objects.
+    pub deeds: Vec<Deed>,
+    /// What is wanted of them, be it so already or not.
+    pub wants: Vec<Want>,
     pub claims: Vec<Claim>,
+    /// What steps with a name applied, by name, and the same as a record.
+    named: Map<String, Value>,
+    applied: Option<Record>,
+    /// The step at hand has a `forEach`.
+    repeats: bool,
     pub findings: Vec<(Reason, String)>,
     pub wrong_types: Vec<String>,
     pub recheck_at: Option<Timestamp>,
@@ -110,7 +124,12 @@ impl Turn {
             changed: false,
             scaled: false,
             deletion: None,
+            deeds: vec![],
+            wants: vec![],
             claims: vec![],
+            named: Map::new(),
+            applied: None,
+            repeats: false,
             findings: vec![],
             wrong_types: vec![],
             recheck_at: None,
@@ -118,11 +137,27 @@ impl Turn {
         }
     }
 
-    fn recheck(&mut self, at: Option<Timestamp>) {
+    pub fn recheck(&mut self, at: Option<Timestamp>) {
         self.recheck_at = earlier(self.recheck_at, at);
     }
 
-    fn find(&mut self, reason: Reason, message: String) {
+    /// Later steps read this object as `applied.NAME`; of a step with `forEach`, a list of them.
+    pub fn bind(&mut self, name: &str, object: &Record) {
+        let object = object.to_value();
+        if !self.repeats {
+            self.named.insert(name.to_owned(), object);
+        } else if let Some(list) = self
+            .named
+            .entry(name)
+            .or_insert_with(|| Value::Array(vec![]))
+            .as_array_mut()
+        {
+            list.push(object);
+        }
+        self.applied = Some(Record::from_value(&Value::Object(self.named.clone())));
+    }
+
+    pub fn find(&mut self, reason: Reason, message: String) {
         let finding = (reason, message);
         if !self.findings.contains(&finding) {
             self.findings.push(finding);
@@ -141,6 +176,10 @@ pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Time
 /// How a turn is taken.
 #[derive(Clone, Copy)]
 pub(super) struct Manner<'b> {
+    /// Which rule.
+    pub index: RuleIndex,
+    /// Go on behind what is asked of other objects, to show all that would come.
+    pub ahead: bool,
     /// Pointers at which the rule has lost a conflict.
     pub barred: &'b [Box<str>],
     /// Note what the rule wants also where it is so already.
@@ -230,7 +269,7 @@ pub(super) fn act(
     match steps(world, rule, working, (manner, variables.as_ref()), turn) {
         Ok(()) => {
             turn.standing = Standing::Matched {
-                acts: turn.changed || turn.deletion.is_some(),
+                acts: turn.changed || turn.deletion.is_some() || !turn.deeds.is_empty(),
             };
             return;
         }
@@ -249,6 +288,7 @@ pub(super) fn act(
     turn.changed = false;
     turn.scaled = false;
     turn.deletion = None;
+    turn.deeds.clear();
     turn.claims.clear();
 }
 
@@ -259,7 +299,7 @@ fn steps(
     (manner, variables): (Manner<'_>, Option<&Variables>),
     turn: &mut Turn,
 ) -> Result<(), ExprFault> {
-    for step in &rule.steps {
+    for (position, step) in rule.steps.iter().enumerate() {
         let shield = protected(
             rule,
             &step.action,
@@ -296,6 +336,35 @@ fn steps(
                     )?;
                 }
             }
+            Action::Apply(apply) => {
+                let kind = apply.schema(world.context.rules.schema());
+                let ty = kind.as_deref().and_then(KindSchema::root);
+                let record = working.record();
+                let mut one = |scope: &Scope<'_>, _: usize, turn: &mut Turn| {
+                    let rendered = apply.render(scope, (world.subject.key, record), ty)?;
+                    apply::apply(world, (manner.index, rule), apply, rendered, turn)
+                };
+                let progress = each(world, step, (record, variables), turn, &mut one)?;
+                if stops(progress, manner) {
+                    return Ok(());
+                }
+            }
+            Action::Event {
+                warning,
+                reason,
+                message,
+            } => {
+                let record = working.record();
+                let mut one = |scope: &Scope<'_>, element: usize, turn: &mut Turn| {
+                    let step = event::step(position, element);
+                    let words = (*warning, reason, message);
+                    event::event(world, (manner.index, rule), step, words, scope, turn)
+                };
+                let progress = each(world, step, (record, variables), turn, &mut one)?;
+                if stops(progress, manner) {
+                    return Ok(());
+                }
+            }
             Action::Delete {
                 propagation,
                 grace_period_seconds,
@@ -309,7 +378,14 @@ fn steps(
             Action::Warn { message } => {
                 let text = match message.literal() {
                     Some(literal) => Some(literal.clone()),
-                    None => message.render(&world.scope(working.record(), variables))?,
+                    None => {
+                        let applied = turn.applied.clone();
+                        let scope = Scope {
+                            applied: applied.as_ref().map(Record::root),
+                            ..world.scope(working.record(), variables)
+                        };
+                        message.render(&scope)?
+                    }
                 };
                 if let Some(text) = text {
                     let text = text
@@ -323,6 +399,66 @@ fn steps(
     Ok(())
 }
 
+/// Most elements of a `forEach`.
+const MOST_ELEMENTS: usize = 1_000;
+
+/// Whether the steps behind one that acts on another object have to wait.
+fn stops(progress: Progress, manner: Manner<'_>) -> bool {
+    match progress {
+        Progress::Done => false,
+        Progress::Asked => !manner.ahead,
+        Progress::Stopped => true,
+    }
+}
+
+/// What a step does to one element of its `forEach`; without one, to element 0.
+type OnElement<'o> = dyn FnMut(&Scope<'_>, usize, &mut Turn) -> Result<Progress, ExprFault> + 'o;
+
+/// A step, for each element of its `forEach`. It is as far as the element that is farthest behind.
+fn each(
+    world: &World<'_>,
+    step: &Step,
+    (record, variables): (&Record, Option<&Variables>),
+    turn: &mut Turn,
+    one: &mut OnElement<'_>,
+) -> Result<Progress, ExprFault> {
+    let applied = turn.applied.clone();
+    let base = Scope {
+        applied: applied.as_ref().map(Record::root),
+        ..world.scope(record, variables)
+    };
+    let Some(template) = &step.for_each else {
+        turn.repeats = false;
+        return one(&base, 0, turn);
+    };
+    turn.repeats = true;
+    let list = match template.literal() {
+        Some(literal) => Some(literal.clone()),
+        None => template.render(&base)?,
+    };
+    let items = match list {
+        None | Some(Value::Null) => vec![],
+        Some(Value::Array(items)) => items,
+        Some(_) => return Err(ExprFault::Failed("`forEach` is not a list".into())),
+    };
+    if items.len() > MOST_ELEMENTS {
+        return Err(ExprFault::Failed(format!(
+            "`forEach` has {} elements, and at most {MOST_ELEMENTS} are taken",
+            items.len()
+        )));
+    }
+    let mut progress = Progress::Done;
+    for (element, item) in items.iter().enumerate() {
+        let item = Record::from_value(item);
+        let scope = Scope {
+            item: Some(item.root()),
+            ..base
+        };
+        progress = progress.max(one(&scope, element, turn)?);
+    }
+    Ok(progress)
+}
+
 /// Whether the edit changed something.
 fn patch(
     world: &World<'_>,
@@ -333,7 +469,11 @@ fn patch(
     turn: &mut Turn,
 ) -> Result<bool, ExprFault> {
     let schema = world.schema.as_deref();
-    let scope = world.scope(working.record(), variables);
+    let applied = turn.applied.clone();
+    let scope = Scope {
+        applied: applied.as_ref().map(Record::root),
+        ..world.scope(working.record(), variables)
+    };
     if !manner.claim_all && is_noop(edit, &scope, schema, &mut turn.recheck_at) {
         return Ok(false);
     }

@@ -61,6 +61,13 @@ pub fn operation(operation: &Operation) -> u64 {
                 }
             }
         }
+        Operation::Apply {
+            manifest,
+            manager,
+            force,
+            ..
+        } => (manifest.to_string(), manager, force).hash(&mut hasher),
+        Operation::Event { event, .. } => event.to_string().hash(&mut hasher),
         Operation::Scale { replicas, .. } => ("scale", replicas.to_string()).hash(&mut hasher),
         Operation::Delete {
             propagation,

@@ -8,6 +8,7 @@ mod fingerprint;
 pub mod queue;
 pub mod standings;
 pub mod store;
+mod wants;
 pub mod worker;
 
 pub use worker::{Engine, EngineOptions};

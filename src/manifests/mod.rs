@@ -4,6 +4,7 @@
 //!
 //! * [`load`] reads manifests;
 //! * [`world`] keeps them as a cluster would: resource versions, uids, finalizers, garbage collection;
+//! * `managers` who owns which fields there;
 //! * [`simulation`] drives an engine on a world in simulated time: `plan`, `test`, `run --once`;
 //! * [`folder`] is the [`Cluster`](crate::cluster::Cluster) of `run --manifests`, which follows the files;
 //! * [`export`] is `--write-manifests`.
@@ -11,6 +12,7 @@
 pub mod export;
 pub mod folder;
 pub mod load;
+mod managers;
 pub mod simulation;
 pub mod world;
 

@@ -2,11 +2,12 @@
 //!
 //! Knows neither files nor clock. Every change comes out as an [`Observation`].
 
+use super::managers::Managers;
 use crate::decide::{Operation, Write};
 use crate::engine::{Fault, Observation, Outcome, WatchedKind};
 use crate::object::{GroupKind, Gvk, ObjectKey, Record};
 use crate::rule::Propagation;
-use crate::schema::Schema;
+use crate::schema::{KindSchema, Schema};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +17,9 @@ use std::sync::Arc;
 /// The label that every Namespace has.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
+/// The field manager of composed patches.
+const COMPOSED: &str = "ordain";
+
 /// What is kept of one object beside its record.
 #[derive(Clone, Debug)]
 struct Held {
@@ -24,6 +28,8 @@ struct Held {
     made_uid: bool,
     /// A Namespace that no manifest describes.
     implied: bool,
+    /// Which field manager owns which places; what none of them owns is a person's.
+    managers: Managers,
 }
 
 /// The cluster.
@@ -207,6 +213,16 @@ impl World {
 
     /// Does what a server does with a write.
     pub fn write(&mut self, write: &Write, now: Timestamp) -> Outcome {
+        match &write.operation {
+            Operation::Apply {
+                manifest,
+                manager,
+                force,
+                ..
+            } => return self.apply(write, manifest, (manager, *force), now),
+            Operation::Event { event, time, .. } => return self.event(&write.object, event, *time),
+            _ => {}
+        }
         let Some(held) = self.objects.get(&write.object) else {
             return Outcome::Gone;
         };
@@ -225,6 +241,7 @@ impl World {
                 self.patch(&write.object, *status, operations, now)
             }
             Operation::Scale { replicas, path } => self.scale(&write.object, replicas, path, now),
+            Operation::Apply { .. } | Operation::Event { .. } => Outcome::Gone,
         }
     }
 
@@ -333,18 +350,15 @@ impl World {
         if Record::from_value(&after) == held.record {
             return Outcome::Written(held.record);
         }
-        if !status && let Some(generation) = before["metadata"]["generation"].as_i64() {
-            let rest = |value: &Value| {
-                let mut rest = value.as_object().cloned().unwrap_or_default();
-                rest.shift_remove("metadata");
-                rest.shift_remove("status");
-                rest
-            };
-            if rest(&after) != rest(&before) {
-                after["metadata"]["generation"] = json!(generation + 1);
-            }
+        if !status {
+            raise_generation(&before, &mut after);
         }
+        let kind = self.type_of(key, held.record.meta().api_version());
+        let ty = kind.as_deref().and_then(KindSchema::root);
+        let mut managers = held.managers.clone();
+        managers.changed(&before, &after, Some(COMPOSED), ty);
         let record = self.update(key, after, &held);
+        self.set_managers(key, managers);
         self.reap(key, now);
         Outcome::Written(record)
     }
@@ -356,8 +370,114 @@ impl World {
         self.store(key.clone(), &value, held.made_uid, held.implied)
     }
 
+    /// What server-side apply makes of it; where nothing is, it is created.
+    fn apply(
+        &mut self,
+        write: &Write,
+        manifest: &Value,
+        (manager, force): (&str, bool),
+        now: Timestamp,
+    ) -> Outcome {
+        let key = &write.object;
+        let kind = self.type_of(key, &write.api_version);
+        let ty = kind.as_deref().and_then(KindSchema::root);
+        let Some(held) = self.objects.get(key).cloned() else {
+            if !write.uid.is_empty() {
+                return Outcome::Failed(Fault::Stale);
+            }
+            if let Some(namespace) = &key.namespace {
+                self.imply_namespace(namespace, now);
+            }
+            let mut managers = Managers::default();
+            let applied = managers.apply(&json!({}), (manifest, manager, true), ty);
+            let mut value = applied.unwrap_or_else(|_| manifest.clone());
+            value["metadata"]["uid"] = json!(self.make_uid(key));
+            value["metadata"]["creationTimestamp"] = json!(seconds(now));
+            if is_namespace(key) {
+                value["metadata"]["labels"][NAME_LABEL] = json!(*key.name);
+            }
+            self.version += 1;
+            value["metadata"]["resourceVersion"] = json!(self.version.to_string());
+            let record = self.store(key.clone(), &value, true, false);
+            self.set_managers(key, managers);
+            return Outcome::Written(record);
+        };
+        let meta = held.record.meta();
+        let stale = |wanted: &str, actual: &str| !wanted.is_empty() && wanted != actual;
+        if stale(&write.uid, meta.uid()) || stale(&write.resource_version, meta.resource_version())
+        {
+            return Outcome::Failed(Fault::Stale);
+        }
+        let before = held.record.to_value();
+        let mut managers = held.managers.clone();
+        let mut after = match managers.apply(&before, (manifest, manager, force), ty) {
+            Ok(after) => after,
+            Err(conflicts) => {
+                let named = conflicts
+                    .iter()
+                    .map(|(other, place)| format!("conflict with {other:?} at {place}"));
+                let message = named.collect::<Vec<_>>().join(", ");
+                return Outcome::Failed(Fault::OwnershipConflict(message));
+            }
+        };
+        if kind.as_ref().is_some_and(|k| k.status) {
+            match before.get("status") {
+                Some(status) => after["status"] = status.clone(),
+                None => {
+                    if let Some(after) = after.as_object_mut() {
+                        after.shift_remove("status");
+                    }
+                }
+            }
+        }
+        if Record::from_value(&after) == held.record {
+            self.set_managers(key, managers);
+            return Outcome::Written(held.record);
+        }
+        raise_generation(&before, &mut after);
+        let record = self.update(key, after, &held);
+        self.set_managers(key, managers);
+        self.reap(key, now);
+        Outcome::Written(record)
+    }
+
+    fn set_managers(&mut self, key: &ObjectKey, managers: Managers) {
+        if let Some(held) = self.objects.get_mut(key) {
+            held.managers = managers;
+        }
+    }
+
+    /// A new Event; one of the same name is the same.
+    fn event(&mut self, key: &ObjectKey, event: &Value, time: Timestamp) -> Outcome {
+        if let Some(known) = self.get(key) {
+            return Outcome::Accepted(known.meta().resource_version().to_owned());
+        }
+        let mut value = event.clone();
+        value["eventTime"] = json!(format!("{time:.6}"));
+        value["metadata"]["uid"] = json!(self.make_uid(key));
+        value["metadata"]["creationTimestamp"] = json!(seconds(time));
+        self.version += 1;
+        value["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.store(key.clone(), &value, true, false);
+        Outcome::Accepted(self.version.to_string())
+    }
+
+    fn type_of(&self, key: &ObjectKey, api_version: &str) -> Option<Arc<KindSchema>> {
+        let gvk = Gvk::from_api_version(api_version, &key.kind.kind);
+        self.schema.kind_at(&gvk)
+    }
+
     fn store(&mut self, key: ObjectKey, value: &Value, made_uid: bool, implied: bool) -> Record {
         let record = Record::from_value(value);
+        let former = self.objects.get(&key);
+        let former = former.filter(|f| f.record.meta().uid() == record.meta().uid());
+        let managers = former.map(|f| (f.managers.clone(), f.record.to_value()));
+        let managers = managers.map(|(mut managers, before)| {
+            let kind = self.type_of(&key, record.meta().api_version());
+            let ty = kind.as_deref().and_then(KindSchema::root);
+            managers.changed(&before, value, None, ty);
+            managers
+        });
         self.events.push_back(Observation::Applied {
             kind: key.kind.clone(),
             record: record.clone(),
@@ -368,6 +488,7 @@ impl World {
                 record: record.clone(),
                 made_uid,
                 implied,
+                managers: managers.unwrap_or_default(),
             },
         );
         record
@@ -589,6 +710,22 @@ fn refers(reference: &Value, key: &ObjectKey, held: &Held) -> bool {
         && group == &*key.kind.group
         && text("kind") == &*key.kind.kind
         && text("name") == &*key.name
+}
+
+/// A change of anything but metadata and status is a new generation.
+fn raise_generation(before: &Value, after: &mut Value) {
+    let Some(generation) = before["metadata"]["generation"].as_i64() else {
+        return;
+    };
+    let rest = |value: &Value| {
+        let mut rest = value.as_object().cloned().unwrap_or_default();
+        rest.shift_remove("metadata");
+        rest.shift_remove("status");
+        rest
+    };
+    if rest(before) != rest(after) {
+        after["metadata"]["generation"] = json!(generation + 1);
+    }
 }
 
 fn restore(after: &mut Value, before: &Value, field: &str) {

@@ -159,6 +159,37 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
                 needed.add(scope, &gvk.group, resource, verb, &rule.name);
             }
         }
+        for kind in rule.applied_kinds() {
+            let gvk = gvk(&kind);
+            let Some(schema) = set.schema().kind_at(&gvk) else {
+                if unknown.iter().all(|u| u.kind != gvk) {
+                    unknown.push(UnknownPlural {
+                        rule: rule.name.clone(),
+                        kind: gvk,
+                    });
+                }
+                continue;
+            };
+            if !schema.namespaced && !scope.namespaces.is_empty() {
+                out_of_reach.insert((rule.name.clone(), kind.kind.clone()));
+                continue;
+            }
+            let reads = [RbacVerb::List, RbacVerb::Watch];
+            let writes = [RbacVerb::Get, RbacVerb::Create, RbacVerb::Patch];
+            let writes = writes.into_iter().filter(|_| !scope.read_only);
+            for verb in reads.into_iter().chain(writes) {
+                let resource = schema.plural.to_string();
+                needed.add(scope, &gvk.group, resource, verb, &rule.name);
+            }
+        }
+        let tells = rule
+            .steps
+            .iter()
+            .any(|step| matches!(step.action, Action::Event { .. }));
+        if tells && !scope.read_only {
+            let (group, resource) = ("events.k8s.io".into(), "events".to_owned());
+            needed.add(scope, &group, resource, RbacVerb::Create, &rule.name);
+        }
         if scope.namespaces.is_empty() {
             // Their annotations can tell any rule to leave what is in them alone.
             for verb in [RbacVerb::List, RbacVerb::Watch] {
@@ -206,7 +237,8 @@ fn verbs(
             Action::Patch { status: true, .. } => (Some("status"), RbacVerb::Patch),
             Action::Scale { .. } => (Some("scale"), RbacVerb::Patch),
             Action::Delete { .. } => (None, RbacVerb::Delete),
-            Action::Warn { .. } => continue,
+            // On other objects than the subject.
+            Action::Apply(_) | Action::Event { .. } | Action::Warn { .. } => continue,
         };
         // A write whose answer is lost is followed by a look at what became of it.
         verbs.extend([write, (None, RbacVerb::Get)]);

@@ -3,6 +3,7 @@
 //! PURE. `yaml` reads text into a tree with a position on every node; `compile` turns trees into [`Rule`]s and collects every problem;
 //! `path` is the only user of the JSONPath crate, `expr` the only user of the CEL crate.
 
+pub mod apply;
 pub mod candidates;
 pub mod compile;
 pub mod edit;
@@ -17,6 +18,7 @@ pub mod test;
 pub mod yaml;
 
 use crate::object::GroupKind;
+use apply::Apply;
 use edit::Edit;
 use expr::Template;
 use selector::Match;
@@ -75,10 +77,22 @@ pub struct Rule {
     pub unchecked_paths: Vec<path::Path>,
 }
 
+impl Rule {
+    /// The kinds that its `apply` steps write.
+    pub fn applied_kinds(&self) -> impl Iterator<Item = ResolvedKind> {
+        self.steps.iter().filter_map(|step| match &step.action {
+            Action::Apply(apply) => Some(apply.resolved()),
+            _ => None,
+        })
+    }
+}
+
 /// One step of `actions`.
 pub struct Step {
     /// What it does.
     pub action: Action,
+    /// It is made for each element of this list, which is its `item`.
+    pub for_each: Option<Template>,
     /// 1-based line in the rule's file.
     pub line: usize,
 }
@@ -97,6 +111,8 @@ pub enum Action {
         /// Each for the kinds that have their replicas where it writes.
         edits: Vec<(Vec<GroupKind>, Edit)>,
     },
+    /// Applies another object for it.
+    Apply(Box<Apply>),
     /// Deletes the object.
     Delete {
         /// What becomes of dependents.
@@ -109,6 +125,15 @@ pub enum Action {
         /// What to say.
         message: Template,
     },
+    /// A Kubernetes Event on the object, once each time a match begins.
+    Event {
+        /// `type: Warning`, not `Normal`.
+        warning: bool,
+        /// One word in CamelCase.
+        reason: Template,
+        /// What to say.
+        message: Template,
+    },
 }
 
 impl Action {
@@ -117,8 +142,10 @@ impl Action {
         match self {
             Action::Patch { .. } => Verb::Patch,
             Action::Scale { .. } => Verb::Scale,
+            Action::Apply(_) => Verb::Apply,
             Action::Delete { .. } => Verb::Delete,
             Action::Warn { .. } => Verb::Warn,
+            Action::Event { .. } => Verb::Event,
         }
     }
 }
@@ -130,20 +157,26 @@ pub enum Verb {
     Patch,
     /// Changes its number of replicas.
     Scale,
+    /// Makes or changes another object for it.
+    Apply,
     /// Deletes the object.
     Delete,
     /// Tells people.
     Warn,
+    /// Tells whoever looks at the object.
+    Event,
 }
 
 impl Verb {
-    /// As written in rule files: `patch`, `scale`, `delete`, `warn`.
+    /// As written in rule files: `patch`, `scale`, `apply`, `delete`, `warn`, `event`.
     pub fn as_str(self) -> &'static str {
         match self {
             Verb::Patch => "patch",
             Verb::Scale => "scale",
+            Verb::Apply => "apply",
             Verb::Delete => "delete",
             Verb::Warn => "warn",
+            Verb::Event => "event",
         }
     }
 }

@@ -74,7 +74,7 @@ impl RuleSet {
             }
             for resolved in &rule.matches.kinds {
                 let of_kind = by_kind.entry(resolved.kind.clone()).or_default();
-                if of_kind.rules.is_empty() {
+                if kinds.iter().all(|known| known.kind != resolved.kind) {
                     kinds.push(resolved.clone());
                 }
                 if of_kind.rules.last() != Some(&index) {
@@ -85,6 +85,14 @@ impl RuleSet {
                     }
                 }
                 of_kind.reads_more_than_metadata |= !rule.metadata_only;
+            }
+            // What a rule writes is compared with what there is.
+            for resolved in rule.applied_kinds() {
+                let of_kind = by_kind.entry(resolved.kind.clone()).or_default();
+                of_kind.reads_more_than_metadata = true;
+                if kinds.iter().all(|known| known.kind != resolved.kind) {
+                    kinds.push(resolved);
+                }
             }
         }
         kinds.sort_by(|a, b| a.kind.cmp(&b.kind));
@@ -135,7 +143,7 @@ impl RuleSet {
         self.by_name.get(name).copied()
     }
 
-    /// Every kind that some rule not `Off` matches, each once, sorted by group and kind.
+    /// Every kind that some rule not `Off` matches or applies, each once, sorted by group and kind.
     pub fn kinds(&self) -> Vec<ResolvedKind> {
         self.kinds.clone()
     }

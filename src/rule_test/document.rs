@@ -10,25 +10,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// The verbs that a change may have.
-const VERBS: [&str; 3] = ["patch", "scale", "delete"];
-
-/// The reasons that a finding may have.
-const REASONS: [Reason; 14] = [
-    Reason::Warning,
-    Reason::WrongType,
-    Reason::ImmutableField,
-    Reason::Conflict,
-    Reason::NoFixpoint,
-    Reason::ExpressionFailed,
-    Reason::Waiting,
-    Reason::Protected,
-    Reason::Aborted,
-    Reason::Throttled,
-    Reason::BreakerOpen,
-    Reason::UncheckedPath,
-    Reason::Refused,
-    Reason::Forbidden,
-];
+const VERBS: [&str; 5] = ["patch", "apply", "scale", "delete", "event"];
 
 /// One test.
 #[derive(Debug)]
@@ -384,7 +366,7 @@ impl Reader<'_> {
             return None;
         };
         let word = self.text(reason, "reason")?;
-        let known = REASONS.map(|r| r.to_string());
+        let known = Reason::ALL.map(|r| r.to_string());
         if !known.contains(&word) {
             let names = known.iter().map(String::as_str);
             let mend = match nearest(&word, names).first() {

@@ -1,6 +1,7 @@
 //! What needs a real API server. One control plane serves the whole run; each test keeps to namespaces of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod apply;
 mod chart;
 mod container;
 mod control_plane;

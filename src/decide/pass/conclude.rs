@@ -42,6 +42,15 @@ impl Run<'_, '_> {
                     .changes
                     .extend(self.world.by_verb(change, places.as_deref()));
             }
+            decision.wants.append(&mut slot.wants);
+            if !slot.enforces || fixpoint {
+                for deed in std::mem::take(&mut slot.deeds) {
+                    decision.changes.push(deed.change);
+                    if slot.enforces {
+                        decision.others.push(deed.write);
+                    }
+                }
+            }
             if slot.deletes {
                 let before = self.world.subject.record.to_value();
                 decision

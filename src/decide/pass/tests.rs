@@ -91,6 +91,8 @@ impl<'a> Given<'a> {
             now: self.now.parse().unwrap(),
             gate: self.open,
             assume_enforce: self.assume_enforce,
+            ahead: false,
+            neighbours: &crate::decide::Alone,
             state_namespace: "ordain",
         };
         let decision = pass(

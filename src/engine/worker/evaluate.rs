@@ -1,8 +1,9 @@
 //! One object: a pass, the limits, at most one request.
 
 use super::Engine;
+use super::deeds::Around;
 use crate::decide::pass::{PassContext, pass};
-use crate::decide::{Decision, Finding, Reason, Standing, Subject};
+use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Subject, Write};
 use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
@@ -49,6 +50,23 @@ impl Engine {
             decision = self.decide(&key, &record, now);
         }
         self.keep_to_the_ready(&mut decision);
+        for other in self.wants.set(&key, &decision.wants) {
+            self.queue.push(other, now);
+        }
+        if !self.begun.is_empty() {
+            let goes_on = |standing: &Standing| {
+                matches!(
+                    standing,
+                    Standing::Matched { .. } | Standing::Waiting | Standing::Failed
+                )
+            };
+            let standings = decision.standings.clone();
+            self.note_ended(&key, |rule| {
+                standings
+                    .iter()
+                    .any(|(index, s)| *rules.rules()[*index].name == *rule && goes_on(s))
+            });
+        }
         let mut recheck = decision.recheck_at;
         let mut findings = std::mem::take(&mut decision.findings);
         for (index, _) in &decision.standings {
@@ -92,8 +110,18 @@ impl Engine {
         if let Some(refused) = self.refused.get(&key) {
             findings.extend(refused.iter().cloned());
         }
+        let mut deeds: Vec<(Write, Vec<RuleChange>)> = std::mem::take(&mut decision.others)
+            .into_iter()
+            .map(|write| (write, vec![]))
+            .collect();
         let (mut made, mut told) = (vec![], vec![]);
         for change in decision.changes {
+            if let Some((_, changes)) = deeds.iter_mut().find(|(w, _)| w.makes(&change))
+                && !self.options.dry
+            {
+                changes.push(change);
+                continue;
+            }
             match &write {
                 Some((write, _)) if !self.options.dry && write.makes(&change) => made.push(change),
                 // Its request comes after this one.
@@ -103,8 +131,29 @@ impl Engine {
             }
         }
         self.tell(&key, told);
+        if self.options.dry {
+            for (write, _) in deeds.drain(..) {
+                for index in write.rules.iter().filter_map(|name| rules.index_of(name)) {
+                    let limits = &rules.rules()[index].limits;
+                    self.states[index].limits.acted(&key, limits, now);
+                }
+            }
+        }
+        // What a rule asks of others after changing its subject waits for that change.
+        let (follow_ups, deeds): (Vec<_>, Vec<_>) = deeds.into_iter().partition(|(deed, _)| {
+            let own = write.as_ref().map(|(w, _)| &w.rules);
+            own.is_some_and(|rules| deed.rules.iter().any(|r| rules.contains(r)))
+        });
+        for (write, changes) in deeds {
+            self.send_deed(write, changes, &key, (wanted, now), effects);
+        }
+        let follow_ups = follow_ups
+            .into_iter()
+            .map(|(write, changes)| (key.clone(), write, changes))
+            .collect();
         match write {
             Some(write) if !self.options.dry => {
+                let made = (made, follow_ups);
                 self.emit(write, made, &record, (wanted, now), effects);
             }
             Some((write, _)) => {
@@ -173,6 +222,12 @@ impl Engine {
             now,
             gate: &gate,
             assume_enforce: self.options.assume_enforce,
+            ahead: self.options.dry,
+            neighbours: &Around {
+                engine: self,
+                subject: key,
+                now,
+            },
             state_namespace: &self.options.state_namespace,
         };
         pass(&Subject { key, record }, &context)

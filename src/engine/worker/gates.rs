@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::decide::Reason;
-use crate::decide::breaker::{self, Breaker, Open, Trip};
+use crate::decide::breaker::{self, Open, Trip};
 use crate::object::{ObjectKey, duration};
 use crate::rule::{Mode, Rule};
 use jiff::Timestamp;
@@ -71,12 +71,10 @@ impl Engine {
                 until: None,
             });
         }
-        if let Some(open) = state.breakers.get(key).and_then(Breaker::opened) {
+        if state.breaker_open(key) {
+            let message = self.breaker_message(index, key).unwrap_or_default();
             // Told when it is known who else writes there.
-            let finding = open.others.as_ref().map(|others| {
-                let message = breaker_message(open, others, &rule);
-                (Reason::BreakerOpen, message)
-            });
+            let finding = (!message.is_empty()).then_some((Reason::BreakerOpen, message));
             return Some(Closed {
                 finding,
                 until: None,
@@ -103,6 +101,16 @@ impl Engine {
             });
         }
         None
+    }
+
+    /// What an open breaker says; nothing yet, while it is asked who else writes there.
+    pub(super) fn breaker_message(&self, index: usize, key: &ObjectKey) -> Option<String> {
+        let open = self.states[index].breakers.get(key)?.opened()?;
+        let rule = &self.rules.rules()[index];
+        Some(match &open.others {
+            Some(others) => breaker_message(open, others, rule),
+            None => String::new(),
+        })
     }
 
     /// As [`Engine::closed`], without words: asked for every rule that matches.

@@ -1,12 +1,13 @@
 //! The engine itself: which object next, what to ask of the server, what to remember.
 //!
 //! `mod` the state · `observe` what the cluster shows · `ready` whether rules know enough · `next` what is looked at next · `evaluate` one object ·
-//! `gates` whether rules may act on it · `paths` what holds back a rule that may be misspelt · `choose` which request is worth making · `send` requests on their way · `outcome` what became of them ·
+//! `gates` whether rules may act on it · `paths` what holds back a rule that may be misspelt · `choose` which request is worth making · `send` requests on their way · `outcome` what became of them · `deeds` those on other objects ·
 //! `reload` another rule set · `control` what a person tells it · `rules` what is remembered of each rule · `report` what is told once ·
 //! `status` what can be seen from outside.
 
 mod choose;
 mod control;
+mod deeds;
 mod evaluate;
 mod gates;
 mod next;
@@ -24,9 +25,10 @@ use super::counts::Histogram;
 use super::due::Due;
 use super::queue::Queue;
 use super::store::{Store, Sync};
+use super::wants::Wants;
 use super::{Report, RequestId, WatchedKind};
 use crate::decide::breaker::places::{Place, Trail};
-use crate::decide::{Finding, RuleChange, Write};
+use crate::decide::{Finding, Reason, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey};
 use crate::rule::Verb;
 use crate::rule::set::RuleSet;
@@ -72,8 +74,12 @@ impl Default for EngineOptions {
 /// A request that was not answered yet.
 struct InFlight {
     key: ObjectKey,
+    /// For whom it is made; of the subject's own requests, itself.
+    subject: ObjectKey,
     asked: Asked,
     changes: Vec<RuleChange>,
+    /// What is asked of other objects once this one is answered well.
+    follow_ups: Vec<FollowUp>,
     /// What each rule of a write writes.
     places: Vec<(Arc<str>, Vec<Place>)>,
     /// When the object came to be looked at: its change was seen, or a moment was due.
@@ -85,13 +91,36 @@ struct InFlight {
     uid: String,
 }
 
+/// A request on another object that waits for one on its subject: whose, the request, the changes it makes.
+type FollowUp = (ObjectKey, Write, Vec<RuleChange>);
+
+/// A request on another object that need not be made again in the same state.
+struct SettledDeed {
+    rule: Arc<str>,
+    state: u64,
+    operation: u64,
+    /// What the server refused it with; `None`: it took it.
+    refusal: Option<(Reason, String)>,
+}
+
+/// What a rule has told of an object with Events.
+struct Begun {
+    rule: Arc<str>,
+    /// How often its match has begun anew.
+    nth: u32,
+    /// Steps that have acted in the present match.
+    acted: Vec<usize>,
+}
+
 impl InFlight {
     /// What neither changes anything nor was decided on a state.
     fn question(key: ObjectKey, asked: Asked, since: Timestamp) -> Self {
         Self {
+            subject: key.clone(),
             key,
             asked,
             changes: vec![],
+            follow_ups: vec![],
             places: vec![],
             wanted: since,
             since,
@@ -164,6 +193,14 @@ pub struct Engine {
     awaited: AHashMap<ObjectKey, Awaited>,
     /// Writes that lead nowhere until the object changes.
     settled: AHashMap<ObjectKey, Vec<Settled>>,
+    settled_deeds: AHashMap<ObjectKey, Vec<SettledDeed>>,
+    /// What subjects want of other objects.
+    wants: Wants,
+    /// Subjects that wait for another object to be let go.
+    waiters: AHashMap<ObjectKey, Vec<ObjectKey>>,
+    follow_ups: Vec<FollowUp>,
+    /// By subject.
+    begun: AHashMap<ObjectKey, Vec<Begun>>,
     forbidden: AHashMap<Permission, Forbidden>,
     /// The last moment heard of.
     clock: Timestamp,
@@ -197,6 +234,11 @@ impl Engine {
             next_id: 0,
             awaited: AHashMap::new(),
             settled: AHashMap::new(),
+            settled_deeds: AHashMap::new(),
+            wants: Wants::default(),
+            waiters: AHashMap::new(),
+            follow_ups: vec![],
+            begun: AHashMap::new(),
             forbidden: AHashMap::new(),
             clock: Timestamp::MIN,
             refused: AHashMap::new(),
@@ -240,7 +282,10 @@ impl Engine {
 
     /// Nothing queued that could be evaluated, in flight, or waiting for a watch to catch up.
     pub fn is_idle(&self) -> bool {
-        self.in_flight.is_empty() && self.awaited.is_empty() && !self.queue_has_ready()
+        self.in_flight.is_empty()
+            && self.awaited.is_empty()
+            && self.follow_ups.is_empty()
+            && !self.queue_has_ready()
     }
 
     /// Whether every kind that rules need is known, or known to be out of reach.

@@ -23,6 +23,9 @@ impl Engine {
         while let Some(key) = self.overdue.pop(now) {
             self.read(key, now, effects);
         }
+        if !self.stopping {
+            self.send_follow_ups(now, effects);
+        }
         let mut left = budget;
         while left > 0 && !self.stopping && self.in_flight.len() < self.options.workers {
             let Some((key, wanted)) = self.next_key() else {

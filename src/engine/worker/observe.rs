@@ -64,8 +64,9 @@ impl Engine {
                 .set_fresh(&name_of(&key), true);
         }
         if !self.rules.for_kind(&key.kind).is_empty() {
-            self.queue.push(key, now);
+            self.queue.push(key.clone(), now);
         }
+        self.wake_subjects(&key, now);
     }
 
     /// Labels or annotations of a Namespace decide about the objects in it.
@@ -139,10 +140,16 @@ impl Engine {
     }
 
     /// Forgets what was remembered about an object. What rules did to it still counts for their limits.
-    fn forget(&mut self, key: &ObjectKey, _now: Timestamp) {
+    fn forget(&mut self, key: &ObjectKey, now: Timestamp) {
         self.due.set(key, None);
         self.queue.forget(key);
         self.settled.remove(key);
+        self.settled_deeds.remove(key);
+        self.begun.remove(key);
+        for other in self.wants.set(key, &[]) {
+            self.queue.push(other, now);
+        }
+        self.wake_subjects(key, now);
         self.refused.remove(key);
         self.told.remove(key);
         self.set_findings(key, vec![]);
@@ -172,7 +179,7 @@ impl Engine {
     pub(super) fn release(&mut self, key: &ObjectKey) {
         if self.awaited.remove(key).is_some() {
             self.overdue.set(key, None);
-            self.queue.release(key);
+            self.let_go(key);
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Rights are not granted every second.
-const FORBIDDEN_PAUSE: SignedDuration = SignedDuration::from_secs(120);
+pub(super) const FORBIDDEN_PAUSE: SignedDuration = SignedDuration::from_secs(120);
 
 impl Engine {
     /// Takes the answer to a request. An id that is not in flight is passed over.
@@ -29,6 +29,10 @@ impl Engine {
                 };
                 return self.managers_answered(&request.key, rule, others(&managed, trails), now);
             }
+        }
+        if request.key != request.subject {
+            self.deed_answered(request, outcome, now);
+            return;
         }
         let key = request.key.clone();
         match outcome {
@@ -74,10 +78,10 @@ impl Engine {
                         );
                     }
                     Some(_) => {
-                        self.queue.release(&key);
+                        self.let_go(&key);
                         self.queue.push(key, now);
                     }
-                    None => self.queue.release(&key),
+                    None => self.let_go(&key),
                 }
             }
             Outcome::Failed(fault) => self.failed(request, fault, now),
@@ -85,7 +89,13 @@ impl Engine {
     }
 
     /// The server took a write: the object is at `version` now, and in `state`, if the answer showed it.
-    fn taken(&mut self, request: InFlight, version: String, state: Option<u64>, now: Timestamp) {
+    fn taken(
+        &mut self,
+        mut request: InFlight,
+        version: String,
+        state: Option<u64>,
+        now: Timestamp,
+    ) {
         let key = request.key.clone();
         self.queue.succeeded(&key);
         self.refused.remove(&key);
@@ -94,6 +104,7 @@ impl Engine {
             .is_some_and(|w| w.resource_version == version);
         self.report_made(&request, Ok(()), now);
         self.allowed(&request);
+        self.follow_ups.append(&mut request.follow_ups);
         // An answer that shows nothing but that nothing changed: the state is still the one decided on.
         let state = state.or_else(|| unchanged.then_some(request.fingerprint.0));
         let known = self.store.get(&key).map(|e| e.record.meta());
@@ -110,15 +121,15 @@ impl Engine {
         }
         match here {
             _ if unchanged => {
-                self.queue.release(&key);
+                self.let_go(&key);
                 self.queue.push(key, now);
             }
             Some(true) => {
-                self.queue.release(&key);
+                self.let_go(&key);
                 self.queue.push(key, now);
             }
             // Deleted meanwhile, and the watch has shown it already.
-            None => self.queue.release(&key),
+            None => self.let_go(&key),
             Some(false) => self.wait_for(key, version, now),
         }
     }
@@ -134,7 +145,7 @@ impl Engine {
                         known.record.meta().resource_version(),
                     )
                 });
-                self.queue.release(&key);
+                self.let_go(&key);
                 if newer {
                     let kind = key.kind.clone();
                     self.observe(Observation::Applied { kind, record }, now);
@@ -143,10 +154,13 @@ impl Engine {
             }
             Outcome::Gone => {
                 self.gone(&key, now);
-                self.queue.release(&key);
+                self.let_go(&key);
             }
             Outcome::Failed(_) | Outcome::Accepted(_) | Outcome::Managers(_) => {
-                self.pause(&key, request.wanted, None, now)
+                self.pause(&key, request.wanted, None, now);
+                for subject in self.wants.subjects(&key) {
+                    self.later(&subject, request.wanted, None, now);
+                }
             }
         }
     }
@@ -165,11 +179,12 @@ impl Engine {
         {
             breaker.named(others);
             self.queue.push(key.clone(), now);
+            self.wake_subjects(key, now);
         }
     }
 
     /// A write was made: what it wrote is remembered, so that it is recognised when it has to be written again.
-    fn wrote(&mut self, request: &InFlight, now: Timestamp) {
+    pub(super) fn wrote(&mut self, request: &InFlight, now: Timestamp) {
         for (rule, places) in &request.places {
             if let Some(index) = self.rules.index_of(rule) {
                 self.states[index].wrote(&request.key, places, now);
@@ -199,17 +214,17 @@ impl Engine {
                         self.wait_for(key, next, now);
                     }
                     (Some(_), _) => {
-                        self.queue.release(&key);
+                        self.let_go(&key);
                         self.queue.push(key, now);
                     }
-                    (None, _) => self.queue.release(&key),
+                    (None, _) => self.let_go(&key),
                 }
                 self.report_made(&request, Err(fault), now);
                 return;
             }
             Fault::OwnershipConflict(message) | Fault::Refused(message) => {
                 self.settle(&key, request.fingerprint.0, &request, Some(message.clone()));
-                self.queue.release(&key);
+                self.let_go(&key);
                 self.queue.push(key.clone(), now);
             }
             Fault::Forbidden(message) => {
@@ -224,7 +239,7 @@ impl Engine {
                         },
                     );
                 }
-                self.queue.release(&key);
+                self.let_go(&key);
                 self.queue.push(key.clone(), now);
             }
             Fault::Rejected(message) => {
@@ -262,7 +277,7 @@ impl Engine {
         let backoff = self.queue.failed(key, wanted);
         let pause = SignedDuration::try_from(pause.unwrap_or(backoff))
             .unwrap_or(SignedDuration::from_secs(300));
-        self.queue.release(key);
+        self.let_go(key);
         self.due
             .set(key, Some(now.checked_add(pause).unwrap_or(now)));
     }
@@ -289,7 +304,7 @@ impl Engine {
     }
 
     /// The server took a write: its rules may write there.
-    fn allowed(&mut self, request: &InFlight) {
+    pub(super) fn allowed(&mut self, request: &InFlight) {
         if self.forbidden.is_empty() {
             return;
         }
@@ -300,7 +315,13 @@ impl Engine {
         }
     }
 
-    fn add_refusal(&mut self, key: &ObjectKey, rules: &[Arc<str>], reason: Reason, message: &str) {
+    pub(super) fn add_refusal(
+        &mut self,
+        key: &ObjectKey,
+        rules: &[std::sync::Arc<str>],
+        reason: Reason,
+        message: &str,
+    ) {
         let findings: Vec<Finding> = rules
             .iter()
             .map(|rule| Finding {
@@ -323,7 +344,12 @@ impl Engine {
         Some(&mut self.states[index].counts)
     }
 
-    fn report_made(&mut self, request: &InFlight, outcome: Result<(), Fault>, now: Timestamp) {
+    pub(super) fn report_made(
+        &mut self,
+        request: &InFlight,
+        outcome: Result<(), Fault>,
+        now: Timestamp,
+    ) {
         let took = Duration::try_from(now.duration_since(request.since)).unwrap_or_default();
         let since_wanted =
             Duration::try_from(now.duration_since(request.wanted)).unwrap_or_default();

@@ -25,6 +25,14 @@ impl Engine {
             // A kind that the cluster does not have has no objects: that is known.
             .filter(|(_, sync)| !matches!(sync, Sync::Synced | Sync::Lost(Lost::NoSuchKind)))
             .collect();
+        // What a rule applies must be known to be there or not; a kind that is not there cannot be applied.
+        for resolved in rule.applied_kinds() {
+            let sync = sync(&resolved.kind);
+            let known = missing.iter().any(|(kind, _)| *kind == resolved.kind);
+            if sync != Sync::Synced && !known {
+                missing.push((resolved.kind, sync));
+            }
+        }
         let namespaces = sync(&self.namespace_kind);
         let waits = match namespaces {
             Sync::Synced => false,

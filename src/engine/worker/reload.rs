@@ -44,6 +44,14 @@ impl Engine {
                 .extend(state.findings().map(|f| Report::FindingEnded(f.clone())));
         }
         self.forbidden.retain(|(rule, _, _), _| same(rule));
+        self.settled_deeds.retain(|_, settled| {
+            settled.retain(|s| same(&s.rule));
+            !settled.is_empty()
+        });
+        self.begun.retain(|_, begun| {
+            begun.retain(|b| same(&b.rule));
+            !begun.is_empty()
+        });
         let mut keys = vec![];
         let mut touched: AHashSet<GroupKind> = difference.concerned.iter().cloned().collect();
         for name in difference.removed.iter().chain(&difference.changed) {

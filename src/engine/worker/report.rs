@@ -38,7 +38,11 @@ impl Engine {
         for change in changes {
             let mark = (
                 change.rule.clone(),
-                fingerprint::difference(&change.before, change.after.as_ref()),
+                fingerprint::hash_of(&(
+                    &change.object,
+                    change.verb,
+                    fingerprint::difference(&change.before, change.after.as_ref()),
+                )),
             );
             if !before.contains(&mark) {
                 if let Some(counts) = self.counts_of(&change.rule) {

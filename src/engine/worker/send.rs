@@ -1,6 +1,6 @@
 //! Requests on their way, and keys that wait for what they will show.
 
-use super::{Asked, Awaited, Engine, InFlight, PATIENCE};
+use super::{Asked, Awaited, Engine, FollowUp, InFlight, PATIENCE};
 use crate::decide::breaker::places::{Place, written};
 use crate::decide::{RuleChange, Write};
 use crate::engine::Effect;
@@ -13,7 +13,7 @@ impl Engine {
     pub(super) fn emit(
         &mut self,
         (write, fingerprint): (Write, (u64, u64)),
-        changes: Vec<RuleChange>,
+        (changes, follow_ups): (Vec<RuleChange>, Vec<FollowUp>),
         record: &Record,
         (wanted, now): (Timestamp, Timestamp),
         effects: &mut Vec<Effect>,
@@ -64,9 +64,11 @@ impl Engine {
         self.in_flight.insert(
             id,
             InFlight {
+                subject: key.clone(),
                 key,
                 asked: Asked::Write(Box::new(write.clone())),
                 changes,
+                follow_ups,
                 places,
                 wanted,
                 since: now,
@@ -78,7 +80,7 @@ impl Engine {
     }
 
     /// A breaker has opened: asks who else writes there. It is told when that is known.
-    fn ask_for_managers(
+    pub(super) fn ask_for_managers(
         &mut self,
         key: &ObjectKey,
         rule: &Arc<str>,

@@ -3,17 +3,20 @@
 use super::document::Context;
 use super::fields::{self, Fields, one_of_these};
 use super::report::Spot;
-use super::{edits, expressions, scale};
+use super::{apply, edits, expressions, scale};
+use crate::rule::expr::{Names, Template};
 use crate::rule::yaml::{Data, Tree};
-use crate::rule::{Action, Propagation, Step};
+use crate::rule::{Action, Propagation, ResolvedKind, Step};
 
 /// Verbs that are built.
-const VERBS: [&str; 4] = ["patch", "scale", "delete", "warn"];
+const VERBS: [&str; 6] = ["patch", "apply", "scale", "delete", "warn", "event"];
 /// Verbs of the language that are not built yet.
-pub(super) const LATER: [&str; 10] = [
-    "apply", "evict", "restart", "rollback", "archive", "notify", "webhook", "event", "deny",
-    "metric",
+pub(super) const LATER: [&str; 8] = [
+    "evict", "restart", "rollback", "archive", "notify", "webhook", "deny", "metric",
 ];
+const EVENT_TYPES: [(&str, bool); 2] = [("Normal", false), ("Warning", true)];
+/// Longest `reason` of an Event, in characters, as the server takes it.
+const LONGEST_REASON: usize = 128;
 const MODIFIERS_LATER: [&str; 6] = ["target", "forEach", "after", "once", "lifetime", "wait"];
 const PROPAGATION: [(&str, Propagation); 3] = [
     ("Background", Propagation::Background),
@@ -26,6 +29,8 @@ const PROPAGATION: [(&str, Propagation); 3] = [
 pub(super) struct Actions {
     pub steps: Vec<Step>,
     pub step_places: Vec<Spot>,
+    /// The kinds that they apply, and where each is named.
+    pub applied: Vec<(ResolvedKind, Spot)>,
 }
 
 pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree) -> Actions {
@@ -36,7 +41,7 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree) -> Actions {
         context.report.error(tree, "`actions` names no step", mend);
     }
     for item in items {
-        if let Some((step, at)) = step(context, item) {
+        if let Some((step, at)) = step(context, item, &mut actions.applied) {
             actions.steps.push(step);
             actions.step_places.push(at);
         }
@@ -44,7 +49,11 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree) -> Actions {
     actions
 }
 
-fn step(context: &mut Context<'_, '_>, tree: &Tree) -> Option<(Step, Spot)> {
+fn step(
+    context: &mut Context<'_, '_>,
+    tree: &Tree,
+    applied: &mut Vec<(ResolvedKind, Spot)>,
+) -> Option<(Step, Spot)> {
     let Data::Map(entries) = &tree.data else {
         let mend = match tree.text() {
             Some(word) if VERBS.contains(&word) => Some(format!("write `{word}: {{}}`")),
@@ -73,8 +82,14 @@ fn step(context: &mut Context<'_, '_>, tree: &Tree) -> Option<(Step, Spot)> {
         );
         return None;
     }
+    let of_apply: Vec<&str> = ["apply", "forEach"]
+        .into_iter()
+        .chain(apply::MODIFIERS)
+        .collect();
     let known: &[&str] = match verb {
         "patch" => &["patch", "subresource"],
+        "apply" => &of_apply,
+        "event" => &["event", "forEach"],
         "scale" => &["scale"],
         "delete" => &["delete"],
         "warn" => &["warn"],
@@ -88,17 +103,101 @@ fn step(context: &mut Context<'_, '_>, tree: &Tree) -> Option<(Step, Spot)> {
     let what = format!("a step with `{verb}`");
     let of = fields::fields(context.report, tree, &what, known, &MODIFIERS_LATER)?;
     let value = tree.get(verb)?;
+    let repeats = known
+        .contains(&"forEach")
+        .then(|| of.get("forEach"))
+        .flatten();
+    let for_each = repeats.map(|list| for_each(context, list));
     let action = match verb {
         "patch" => patch(context, of, value)?,
+        "apply" => {
+            let compiled = apply::compile(context, of, value, for_each.is_some())?;
+            context.applied.extend(compiled.apply.name.clone());
+            applied.push((compiled.resolved, compiled.at));
+            Action::Apply(Box::new(compiled.apply))
+        }
+        "event" => event(context, value, for_each.is_some())?,
         "scale" => scale::compile(context, key, value)?,
         "delete" => delete(context, value)?,
         _ => warn(context, value)?,
     };
+    let for_each = match for_each {
+        Some(list) => Some(list?),
+        None => None,
+    };
     let step = Step {
         action,
+        for_each,
         line: key.line,
     };
     Some((step, key.into()))
+}
+
+/// A list, or one `${ }` that gives one.
+fn for_each(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Template> {
+    let is_list = matches!(tree.data, Data::List(_));
+    let declared = context.declared.clone();
+    let template = expressions::template(context, tree, declared.names())?;
+    if !is_list && template.whole().is_none() {
+        let message = format!(
+            "`forEach` is a list or one `${{ }}` that gives one, and here is {}",
+            fields::found(tree)
+        );
+        context.report.error(tree, message, None);
+        return None;
+    }
+    Some(template)
+}
+
+fn event(context: &mut Context<'_, '_>, tree: &Tree, item: bool) -> Option<Action> {
+    if tree.text().is_some() {
+        let mend = Some("write `event: {reason: …, message: …}`".into());
+        let message = "`event` is a map with a `reason` and a `message`";
+        context.report.error(tree, message, mend);
+        return None;
+    }
+    let known = ["type", "reason", "message"];
+    let of = fields::fields(context.report, tree, "`event`", &known, &[])?;
+    let warning = of
+        .get("type")
+        .and_then(|t| fields::word(context.report, t, "`type`", &EVENT_TYPES))
+        .unwrap_or_default();
+    let declared = context.declared.clone();
+    let names = Names {
+        item,
+        ..declared.names()
+    };
+    let mut text = |field: &str| {
+        let Some(value) = of.get(field) else {
+            let at = of.key(field).unwrap_or(tree);
+            let message = format!("`event` needs a `{field}`");
+            context.report.error(at, message, None);
+            return None;
+        };
+        let what = format!("`{field}`");
+        let written = fields::text(context.report, value, &what)?;
+        if field == "reason" && !written.contains("${") {
+            let word = |c: char| c.is_ascii_alphanumeric();
+            let good = written.starts_with(|c: char| c.is_ascii_uppercase())
+                && written.chars().all(word)
+                && written.len() <= LONGEST_REASON;
+            if !good {
+                let message = format!(
+                    "a `reason` is one word in CamelCase of at most {LONGEST_REASON} characters"
+                );
+                let mend = Some("write for example `ReplicasRaised`".into());
+                context.report.error(value, message, mend);
+                return None;
+            }
+        }
+        expressions::template(context, value, names)
+    };
+    let (reason, message) = (text("reason"), text("message"));
+    Some(Action::Event {
+        warning,
+        reason: reason?,
+        message: message?,
+    })
 }
 
 fn no_verb(

@@ -48,6 +48,9 @@ const LONGEST_NAME: usize = 63;
 /// What the parts of a rule are compiled with.
 pub(super) struct Context<'a, 'f> {
     pub report: &'a mut Report<'f>,
+    pub schema: &'a Schema,
+    /// The names of the `apply` steps so far.
+    pub applied: Vec<Arc<str>>,
     pub kinds: Vec<Matched>,
     /// Some kind whose schema is there: metadata is the same in all.
     pub metadata: Option<Arc<KindSchema>>,
@@ -229,6 +232,8 @@ fn spec_of(
     };
     let mut context = Context {
         report,
+        schema,
+        applied: vec![],
         kinds,
         metadata: schema.kind(&GroupKind::new("", "ConfigMap")),
         declared: Arc::default(),
@@ -250,7 +255,11 @@ fn spec_of(
     if context.reads.now {
         clauses::warn_of_now(&mut context, of.get("where"));
     }
-    let Actions { steps, step_places } = match of.get("actions") {
+    let Actions {
+        steps,
+        step_places,
+        applied,
+    } = match of.get("actions") {
         Some(tree) => actions::compile(&mut context, tree),
         None => {
             context.report.error(
@@ -296,6 +305,7 @@ fn spec_of(
         },
         name_at: spec.into(),
         kinds_at,
+        applied,
     };
     Some((draft, values))
 }
@@ -307,13 +317,14 @@ fn allowed(report: &mut Report<'_>, tree: &Tree) -> Vec<Verb> {
             "patch" => verbs.push(Verb::Patch),
             "delete" => verbs.push(Verb::Delete),
             "scale" => verbs.push(Verb::Scale),
+            "apply" => verbs.push(Verb::Apply),
             _ if actions::LATER.contains(&text) => {
                 report.error(item, format!("`{text}` is not supported yet"), None);
             }
             _ => report.error(
                 item,
                 format!("`{}` is no verb that writes", fields::shortened(text)),
-                fields::one_of_these(text, &["patch", "delete", "scale"]),
+                fields::one_of_these(text, &["patch", "apply", "delete", "scale"]),
             ),
         }
     }

@@ -28,6 +28,7 @@ pub(super) fn template(
         context.report.error(tree, message, None);
         return None;
     }
+    let names = with_applied(context, names);
     match Template::compile(&tree.to_value(), names) {
         Ok(template) => {
             for expr in template.expressions() {
@@ -138,8 +139,16 @@ pub(super) fn whole(context: &mut Context<'_, '_>, tree: &Tree, names: Names<'_>
     expr(context, tree, inner, names)
 }
 
+/// What earlier steps applied may be read in every later one.
+fn with_applied<'n>(context: &Context<'_, '_>, names: Names<'n>) -> Names<'n> {
+    Names {
+        applied: !context.applied.is_empty(),
+        ..names
+    }
+}
+
 fn expr(context: &mut Context<'_, '_>, tree: &Tree, text: &str, names: Names<'_>) -> Option<Expr> {
-    match Expr::compile(text, names) {
+    match Expr::compile(text, with_applied(context, names)) {
         Ok(expr) => Some(expr),
         Err(problems) => {
             for problem in problems {

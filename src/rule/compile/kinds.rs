@@ -208,6 +208,30 @@ fn include(entry: &Entry<'_>, report: &mut Report<'_>, schema: &Schema, kinds: &
     }
 }
 
+/// One kind written out, at apiVersion and kind; what is wrong with it is reported.
+pub(super) fn one(
+    report: &mut Report<'_>,
+    schema: &Schema,
+    (version_tree, api_version): (&Tree, &str),
+    (kind_tree, kind): (&Tree, &str),
+) -> Option<Matched> {
+    let entry = Entry {
+        tree: kind_tree,
+        api_version: Some((version_tree, api_version)),
+        kind: (kind_tree, kind),
+    };
+    let mut kinds = Kinds::default();
+    named(
+        &entry,
+        version_tree,
+        api_version,
+        report,
+        schema,
+        &mut kinds,
+    );
+    kinds.matched.pop()
+}
+
 /// A kind written out.
 fn named(
     entry: &Entry<'_>,

@@ -2,10 +2,11 @@
 //!
 //! `report` problems and their places · `fields` maps with known keys · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
-//! `parameters` and `variables` · `actions` steps · `scale` the one of that name · `edits` the six edits · `values` what they write ·
+//! `parameters` and `variables` · `actions` steps · `apply`, `scale` two of them · `edits` the six edits · `values` what they write ·
 //! `limits` · `safety` what may not be edited or deleted.
 
 mod actions;
+mod apply;
 mod clauses;
 mod document;
 mod edits;
@@ -72,6 +73,8 @@ struct Draft {
     name_at: report::Spot,
     /// Where each kind is named.
     kinds_at: Vec<report::Spot>,
+    /// The kinds that it applies, and where each is named.
+    applied: Vec<(super::ResolvedKind, report::Spot)>,
 }
 
 /// Compiles all files against a schema. Documents of other kinds (other YAML lying among the rules) are a warning, `RuleTest`s are handed back;
@@ -184,7 +187,9 @@ fn versions_agree(
     let mut good = vec![];
     for (index, draft) in drafts {
         let mut agrees = true;
-        for (resolved, at) in draft.rule.matches.kinds.iter().zip(&draft.kinds_at) {
+        let matched = draft.rule.matches.kinds.iter().zip(&draft.kinds_at);
+        let applied = draft.applied.iter().map(|(resolved, at)| (resolved, at));
+        for (resolved, at) in matched.chain(applied) {
             let (version, rule, file, line) =
                 versions.entry(resolved.kind.clone()).or_insert_with(|| {
                     (
@@ -203,7 +208,7 @@ fn versions_agree(
             report.error(
                 *at,
                 format!(
-                    "{} is matched here at {} and by rule `{rule}` at {version} ({}:{line}): a kind is watched at one version",
+                    "{} is named here at {} and by rule `{rule}` at {version} ({}:{line}): a kind is watched at one version",
                     resolved.kind, resolved.version, files[*file].name
                 ),
                 Some(format!("write the same version in both: `{version}`")),

@@ -9,7 +9,7 @@ use crate::object::Record;
 use crate::rule::expr::{NamespaceObject, Scope, Template};
 use crate::rule::path::Path;
 use crate::rule::yaml::Tree;
-use crate::rule::{Step, Verb};
+use crate::rule::{Action, Step, Verb};
 use crate::schema::{Fixed, KindSchema, Shape};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -39,7 +39,17 @@ pub(super) fn protected(
 ) {
     for (step, at) in steps.iter().zip(places) {
         let verb = step.action.verb();
-        if verb == Verb::Warn || allowed.contains(&verb) {
+        if matches!(verb, Verb::Warn | Verb::Event) || allowed.contains(&verb) {
+            continue;
+        }
+        if let Action::Apply(apply) = &step.action {
+            let (group, kind) = (&*apply.kind.group, &*apply.kind.kind);
+            if PROTECTED.contains(&(group, kind)) {
+                let message =
+                    format!("every {kind} is protected from `apply`: this step would never act");
+                let mend = "if you mean it, add `allowProtected: [apply]` to the rule";
+                context.report.error(*at, message, Some(mend.into()));
+            }
             continue;
         }
         let is_protected = |group: &str, kind: &str| {
@@ -290,6 +300,7 @@ impl Trial<'_> {
             namespace_object: NamespaceObject::Unknown,
             now: Timestamp::UNIX_EPOCH,
             item: None,
+            applied: None,
             current: Some(current.root()),
             variables: None,
         };

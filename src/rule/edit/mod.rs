@@ -13,6 +13,8 @@ mod write;
 
 pub use noop::is_noop;
 pub use plan::plan;
+pub(crate) use same::{misfit, same};
+pub(crate) use site::{element_token, key_of, push_token, scalar_text};
 pub(crate) use value::meets;
 
 use super::expr::{Expr, ExprFault, Scope, Template};

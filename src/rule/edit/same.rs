@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 /// Whether the server would take `value` for what stands there: null members count as absent, quantities and times compare by value.
-pub(super) fn same(node: Node<'_>, value: &Value, ty: Option<Type<'_>>) -> bool {
+pub(crate) fn same(node: Node<'_>, value: &Value, ty: Option<Type<'_>>) -> bool {
     match (node.kind(), value) {
         (NodeKind::Map, Value::Object(map)) => {
             let field = |name: &str| ty.and_then(|t| t.field(name));
@@ -83,7 +83,7 @@ pub(super) fn keep_spelling(node: Node<'_>, value: &mut Value, ty: Option<Type<'
 }
 
 /// What a value should be, in words, and where below it (as pointer) it is not; `None` if it fits its type.
-pub(super) fn misfit(value: &Value, ty: Type<'_>, below: &mut String) -> Option<&'static str> {
+pub(crate) fn misfit(value: &Value, ty: Type<'_>, below: &mut String) -> Option<&'static str> {
     let (fits, words) = match ty.shape() {
         Shape::Object | Shape::Map => (value.is_object(), "a map"),
         Shape::List => (value.is_array(), "a list"),

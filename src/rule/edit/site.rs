@@ -110,7 +110,7 @@ const FREE_MAPS: [&str; 7] = [
 ];
 
 /// Appends one token to an RFC 6901 pointer.
-pub(super) fn push_token(pointer: &mut String, token: &str) {
+pub(crate) fn push_token(pointer: &mut String, token: &str) {
     pointer.push('/');
     for c in token.chars() {
         match c {
@@ -136,7 +136,7 @@ fn name_element(element: Node<'_>, list: Option<Type<'_>>) -> Option<String> {
 }
 
 /// `name=app`, `containerPort=80,protocol=TCP`.
-pub(super) fn element_token(keys: &[impl AsRef<str>], values: &[Value]) -> String {
+pub(crate) fn element_token(keys: &[impl AsRef<str>], values: &[Value]) -> String {
     let mut token = String::new();
     for (key, value) in keys.iter().zip(values) {
         if !token.is_empty() {
@@ -150,7 +150,7 @@ pub(super) fn element_token(keys: &[impl AsRef<str>], values: &[Value]) -> Strin
 }
 
 /// A scalar in a pointer.
-pub(super) fn scalar_text(value: &Value) -> String {
+pub(crate) fn scalar_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -158,7 +158,7 @@ pub(super) fn scalar_text(value: &Value) -> String {
 }
 
 /// The value of a key field; the schema's default where it is absent.
-pub(super) fn key_of(element: Node<'_>, key: &str, ty: Option<Type<'_>>) -> Option<Value> {
+pub(crate) fn key_of(element: Node<'_>, key: &str, ty: Option<Type<'_>>) -> Option<Value> {
     element
         .get_str(key)
         .filter(|n| !n.is_null())

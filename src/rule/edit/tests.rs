@@ -65,6 +65,7 @@ fn try_make(rule: &Rule, before: &Value, barred: &[Box<str>]) -> Result<Made, Ex
         namespace_object: NamespaceObject::Unknown,
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
         item: None,
+        applied: None,
         current: None,
         variables: None,
     };
@@ -709,6 +710,7 @@ fn each_endpoint_writes_only_its_own_part() {
         namespace_object: NamespaceObject::None,
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
         item: None,
+        applied: None,
         current: None,
         variables: None,
     };

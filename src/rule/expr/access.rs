@@ -32,6 +32,7 @@ impl<'a> Frame<'_, 'a> {
             }
             Code::Item => scope.item,
             Code::Current => scope.current,
+            Code::Applied => scope.applied,
             _ => Some(scope.object),
         };
         node.filter(|node| !node.is_null())

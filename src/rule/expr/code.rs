@@ -93,6 +93,7 @@ pub(super) enum Code {
     Current,
     /// By its place among the rule's variables.
     Variable(usize, Box<str>),
+    Applied,
     Local(usize, Box<str>),
     Select {
         of: Box<Code>,
@@ -157,6 +158,7 @@ impl Code {
             Code::Now => "now".into(),
             Code::Item => "item".into(),
             Code::Current => "current".into(),
+            Code::Applied => "applied".into(),
             Code::Local(_, name) | Code::Variable(_, name) => name.to_string(),
             Code::Select { of, key } | Code::OptSelect { of, key } | Code::Has { of, key } => {
                 format!("{}.{}", of.describe(), key.as_str())

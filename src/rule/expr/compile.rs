@@ -17,7 +17,7 @@ pub(super) struct Compiled {
 }
 
 /// Names of the language that this version does not have yet.
-const NOT_YET: [&str; 5] = ["schedule", "request", "applied", "candidate", "previous"];
+const NOT_YET: [&str; 4] = ["schedule", "request", "candidate", "previous"];
 
 /// Names of types, as `type(x) == int` compares them.
 const TYPES: [(&str, &str); 10] = [
@@ -335,12 +335,15 @@ impl Compiler<'_> {
                     None,
                 );
             }
-            "item" | "current" => {
-                return self.problem(
-                    id,
-                    format!("`{name}` has no meaning here: only an edit of a patch has it"),
-                    None,
-                );
+            "applied" if self.names.applied => return Code::Applied,
+            "item" | "current" | "applied" => {
+                let whose = match name {
+                    "item" => "an edit of a patch has it, and a step with `forEach`",
+                    "current" => "only an edit of a patch has it",
+                    _ => "it holds what `apply` steps with a `name` before this one applied",
+                };
+                let message = format!("`{name}` has no meaning here: {whose}");
+                return self.problem(id, message, None);
             }
             _ => {}
         }
@@ -356,6 +359,9 @@ impl Compiler<'_> {
         }
         if self.names.current {
             known.push("current");
+        }
+        if self.names.applied {
+            known.push("applied");
         }
         if self.names.params.is_some() {
             known.push("params");

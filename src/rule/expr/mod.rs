@@ -65,6 +65,8 @@ pub struct Scope<'a> {
     pub current: Option<Node<'a>>,
     /// The rule's variables, computed for this turn. `None`: it has none, or they are not computed yet.
     pub variables: Option<&'a Variables>,
+    /// The objects that earlier steps applied, by the names of those steps.
+    pub applied: Option<Node<'a>>,
 }
 
 /// The Namespace of a subject.
@@ -125,6 +127,8 @@ pub struct Names<'n> {
     pub later: &'n [std::sync::Arc<str>],
     /// The parameters of the rule. `None`: it declares none.
     pub params: Option<&'n Params>,
+    /// `applied`, what earlier steps applied.
+    pub applied: bool,
 }
 
 /// One compiled expression.

@@ -43,6 +43,7 @@ const EDIT: Names<'_> = Names {
     variables: &[],
     later: &[],
     params: None,
+    applied: false,
 };
 
 /// Evaluates over [`pod`], with `item` its first container and `current` its replicas.
@@ -65,6 +66,7 @@ fn with_scope<T>(run: impl FnOnce(&Scope<'_>) -> T) -> T {
         item: spec.get_str("containers").unwrap().at(0),
         current: spec.get_str("replicas"),
         variables: None,
+        applied: None,
     })
 }
 

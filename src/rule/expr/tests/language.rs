@@ -160,6 +160,7 @@ fn a_namespace_can_be_unknown_or_none() {
             namespace_object,
             now: Timestamp::UNIX_EPOCH,
             item: None,
+            applied: None,
             current: None,
             variables: None,
         };

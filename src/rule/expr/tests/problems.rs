@@ -13,10 +13,14 @@ fn names() {
         ("1 + nov", "nov", "did you mean `now`?"),
         ("[1].map(x, y)", "y", "there is no `y`"),
         ("[1].map(port, prot)", "prot", "did you mean `port`?"),
-        ("item.name", "item", "only an edit of a patch has it"),
+        (
+            "item.name",
+            "item",
+            "an edit of a patch has it, and a step with `forEach`",
+        ),
         ("current", "current", "only an edit of a patch has it"),
         ("params.x", "params", "the rule declares no parameters"),
-        ("applied.x", "applied", "not supported yet"),
+        ("applied.x", "applied", "has no meaning here"),
         ("'é' + objekt", "objekt", "did you mean `object`?"),
         ("[1].map(x.y, 1)", ".", "a name must stand here"),
         (

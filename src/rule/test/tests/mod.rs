@@ -22,6 +22,7 @@ fn scope(record: &Record) -> Scope<'_> {
         namespace_object: NamespaceObject::Unknown,
         now: at("2026-01-08T00:00:00Z"),
         item: None,
+        applied: None,
         current: None,
         variables: None,
     }

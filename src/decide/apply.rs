@@ -1,0 +1,336 @@
+//! `apply`: what a subject's manifest asks of another object, whatever state that is in.
+
+use super::protect::{Ignored, protected_target};
+use super::turn::{Turn, World};
+use super::{Operation, Reason, RuleChange, Write};
+use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::apply::ownership::{self, Ownership};
+use crate::rule::apply::{Apply, Rendered, fields};
+use crate::rule::expr::ExprFault;
+use crate::rule::set::RuleIndex;
+use crate::rule::{Rule, Verb};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What a pass may know of objects other than its subject.
+pub trait Neighbours {
+    /// An object as last seen; `None` if there is none.
+    ///
+    /// # Errors
+    /// It is not known, and why.
+    fn get(&self, object: &ObjectKey) -> Result<Option<Record>, String>;
+
+    /// What became of this very request in this very state, and whether it may be made.
+    fn prospect(&self, rule: RuleIndex, write: &Write) -> Prospect;
+
+    /// Another subject for which the same rule wants other contents of an object.
+    fn disagreeing(
+        &self,
+        object: &ObjectKey,
+        rule: &str,
+        subject: &ObjectKey,
+        contents: u64,
+    ) -> Option<ObjectKey>;
+
+    /// The subjects for which a rule wants these contents of an object.
+    fn agreeing(&self, object: &ObjectKey, rule: &str, contents: u64) -> Vec<ObjectKey>;
+
+    /// How often the present match of a rule has begun, if its step at this position has not acted in it.
+    fn begun(&self, rule: RuleIndex, step: usize) -> Option<u32>;
+}
+
+/// What is to be expected of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Prospect {
+    /// It can be made.
+    New,
+    /// It was made, and the object is what the server makes of it.
+    Made,
+    /// It would fail, or may not be made now; until when, where that ends by itself. No message: it is told later.
+    Barred(Reason, String, Option<Timestamp>),
+}
+
+/// Nothing else is known: for passes of rules that only look at their subject.
+pub struct Alone;
+
+impl Neighbours for Alone {
+    fn get(&self, _: &ObjectKey) -> Result<Option<Record>, String> {
+        Err("no other object is known".into())
+    }
+
+    fn prospect(&self, _: RuleIndex, _: &Write) -> Prospect {
+        Prospect::New
+    }
+
+    fn disagreeing(&self, _: &ObjectKey, _: &str, _: &ObjectKey, _: u64) -> Option<ObjectKey> {
+        None
+    }
+
+    fn agreeing(&self, _: &ObjectKey, _: &str, _: u64) -> Vec<ObjectKey> {
+        vec![]
+    }
+
+    fn begun(&self, _: RuleIndex, _: usize) -> Option<u32> {
+        Some(0)
+    }
+}
+
+/// What a subject wants of another object, whether it is so already or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// Name of the rule.
+    pub rule: Arc<str>,
+    /// The object.
+    pub object: ObjectKey,
+    /// Hash of the manifest.
+    pub contents: u64,
+}
+
+/// A request on another object than the subject.
+#[derive(Clone, Debug)]
+pub(super) struct Deed {
+    pub write: Write,
+    pub change: RuleChange,
+}
+
+/// How far a step that acts on another object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Progress {
+    /// It is done: the next step comes.
+    Done,
+    /// It is asked for: the next step comes when it is done.
+    Asked,
+    /// It failed or has to wait: the list stops.
+    Stopped,
+}
+
+pub(super) fn apply(
+    world: &World<'_>,
+    (index, rule): (RuleIndex, &Rule),
+    apply: &Apply,
+    rendered: Rendered,
+    turn: &mut Turn,
+) -> Result<Progress, ExprFault> {
+    let Rendered {
+        object,
+        mut manifest,
+    } = rendered;
+    let subject = world.subject;
+    // Nothing is applied for itself, nor for what the same rule applied: copies would beget copies.
+    let is_own = Ownership::read(subject.record.meta(), &rule.name, subject.key).is_some();
+    if object == *subject.key || is_own {
+        return Ok(Progress::Done);
+    }
+    let neighbours = world.context.neighbours;
+    let unknown = |why| ExprFault::Unknown(format!("{object}: {why}"));
+    let live = neighbours.get(&object).map_err(unknown)?;
+    let meta = live.as_ref().map(Record::meta);
+    if let Some(why) = protected_target(
+        (rule, Verb::Apply),
+        &object,
+        meta,
+        world.context.state_namespace,
+    ) {
+        turn.find(
+            Reason::Protected,
+            format!("{object} is protected from apply: {why}"),
+        );
+        return Ok(Progress::Stopped);
+    }
+    if let (Some(live), Some(name)) = (&live, &apply.name) {
+        turn.bind(name, live);
+    }
+    let contents = contents_of(&manifest);
+    let same = |want: &&Want| want.object == object;
+    if let Some(before) = turn.wants.iter().find(same) {
+        if before.contents == contents {
+            return Ok(Progress::Done);
+        }
+        let message = format!("{object}: this rule wants two different contents of it at once");
+        turn.find(Reason::Conflict, message);
+        return Ok(Progress::Stopped);
+    }
+    turn.wants.push(Want {
+        rule: rule.name.clone(),
+        object: object.clone(),
+        contents,
+    });
+    let other = neighbours.disagreeing(&object, &rule.name, subject.key, contents);
+    if let Some(other) = other {
+        let message = format!(
+            "{object}: the rule wants other contents of it for {other}; it is left as it is until they agree"
+        );
+        turn.find(Reason::Conflict, message);
+        return Ok(Progress::Stopped);
+    }
+    let known = meta.and_then(|m| Ownership::read(m, &rule.name, &object));
+    if let Some(live) = &live {
+        if apply.keep {
+            return Ok(Progress::Done);
+        }
+        if is_ignored(world, rule, &object, live) || live.meta().is_deleting() {
+            return Ok(Progress::Stopped);
+        }
+        if known.is_none() && !apply.adopt {
+            let message = format!(
+                "{object} was created by something else: this rule leaves it alone, unless the step says `adopt: true`"
+            );
+            turn.find(Reason::NotOurs, message);
+            return Ok(Progress::Stopped);
+        }
+    }
+    let kind = apply.schema(world.context.rules.schema());
+    let ty = kind.as_deref().and_then(|k| k.root());
+    let subjects = subjects(world, rule, &object, contents, known.as_ref());
+    if apply.owned {
+        other_owners(&mut manifest, live.as_ref(), &subjects);
+    }
+    let owned = fields::hash(&fields::places(&manifest, ty));
+    let uid = subject.record.meta().uid();
+    let agrees = live
+        .as_ref()
+        .is_some_and(|live| fields::agrees(live.root(), &manifest, ty));
+    let settled = known
+        .as_ref()
+        .is_some_and(|k| k.fields == owned && k.names(subject.key, uid));
+    if agrees && settled {
+        return Ok(Progress::Done);
+    }
+    let counts = !(agrees && known.as_ref().is_some_and(|k| k.fields == owned));
+    let said = Ownership {
+        subjects,
+        more: known.is_some_and(|k| k.more),
+        fields: owned,
+    };
+    let annotation = ownership::annotation(&rule.name);
+    if !manifest["metadata"]["annotations"].is_object() {
+        manifest["metadata"]["annotations"] = json!({});
+    }
+    manifest["metadata"]["annotations"][annotation] = json!(said.write(&object));
+    let before = live.as_ref().map_or(Value::Null, Record::to_value);
+    let mut after = before.clone();
+    fields::lay_over(&mut after, &manifest, ty);
+    let write = Write {
+        object: object.clone(),
+        api_version: apply.api_version.to_string(),
+        operation: Operation::Apply {
+            manifest,
+            manager: Apply::manager(&rule.name),
+            force: apply.force,
+            counts,
+        },
+        rules: vec![rule.name.clone()],
+        expected: Some(after.clone()),
+        uid: meta.map_or("", |m| m.uid()).to_owned(),
+        resource_version: meta.map_or("", |m| m.resource_version()).to_owned(),
+    };
+    match neighbours.prospect(index, &write) {
+        Prospect::Made => return Ok(Progress::Done),
+        Prospect::New => {}
+        Prospect::Barred(reason, message, until) => {
+            if !message.is_empty() {
+                turn.find(reason, format!("{object}: {message}"));
+            }
+            turn.recheck(until);
+            return Ok(Progress::Stopped);
+        }
+    }
+    if let (None, Some(name)) = (&live, &apply.name) {
+        turn.bind(name, &Record::from_value(&after));
+    }
+    let change = RuleChange {
+        rule: rule.name.clone(),
+        mode: rule.mode,
+        verb: Verb::Apply,
+        object,
+        before,
+        after: Some(after),
+    };
+    turn.deeds.push(Deed { write, change });
+    Ok(Progress::Asked)
+}
+
+/// The owner references of the other subjects: an object that is applied for many belongs to all.
+fn other_owners(manifest: &mut Value, live: Option<&Record>, subjects: &[(ObjectKey, String)]) {
+    let there = live.and_then(|l| l.root().path(&["metadata", "ownerReferences"]));
+    let Some(there) = there else { return };
+    let Some(wanted) = manifest["metadata"]["ownerReferences"].as_array_mut() else {
+        return;
+    };
+    for owner in there.items() {
+        let uid = owner.get_str("uid").and_then(|n| n.as_str()).unwrap_or("");
+        let subject = subjects.iter().any(|(_, known)| known == uid);
+        if subject && wanted.iter().all(|w| w["uid"] != *uid) {
+            let mut kept = json!({});
+            for field in ["apiVersion", "kind", "name", "uid"] {
+                if let Some(value) = owner.get_str(field) {
+                    kept[field] = value.to_value();
+                }
+            }
+            wanted.push(kept);
+        }
+    }
+}
+
+/// Owner references name the subject: they differ from one to the next and are no contradiction.
+fn contents_of(manifest: &Value) -> u64 {
+    let mut contents = manifest.clone();
+    if let Some(meta) = contents.get_mut("metadata").and_then(Value::as_object_mut) {
+        meta.shift_remove("ownerReferences");
+    }
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in contents.to_string().bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash
+}
+
+/// For whom an object is applied: those written down who still exist, and those who want it now.
+fn subjects(
+    world: &World<'_>,
+    rule: &Rule,
+    object: &ObjectKey,
+    contents: u64,
+    known: Option<&Ownership>,
+) -> Vec<(ObjectKey, String)> {
+    let neighbours = world.context.neighbours;
+    let uid_of = |key: &ObjectKey| match neighbours.get(key) {
+        Ok(Some(record)) => Some(record.meta().uid().to_owned()),
+        _ => None,
+    };
+    let own = (
+        world.subject.key.clone(),
+        world.subject.record.meta().uid().to_owned(),
+    );
+    let mut subjects = vec![own];
+    for (key, uid) in known.into_iter().flat_map(|k| &k.subjects) {
+        // What cannot be looked up now stays.
+        let stays = match neighbours.get(key) {
+            Ok(Some(record)) => record.meta().uid() == uid,
+            Ok(None) => false,
+            Err(_) => true,
+        };
+        if stays {
+            subjects.push((key.clone(), uid.clone()));
+        }
+    }
+    for key in neighbours.agreeing(object, &rule.name, contents) {
+        if let Some(uid) = uid_of(&key) {
+            subjects.push((key, uid));
+        }
+    }
+    subjects.sort();
+    subjects.dedup_by(|a, b| a.0 == b.0);
+    subjects
+}
+
+/// Whether the object, or its namespace, was taken out of Ordain's hands.
+fn is_ignored(world: &World<'_>, rule: &Rule, object: &ObjectKey, live: &Record) -> bool {
+    let namespace = object.namespace.as_ref().and_then(|name| {
+        let key = ObjectKey::new(GroupKind::new("", "Namespace"), None, name);
+        world.context.neighbours.get(&key).ok().flatten()
+    });
+    let ignored = Ignored::of(live, namespace.as_ref(), world.context.now);
+    ignored.entirely || ignored.rule(&rule.name)
+}

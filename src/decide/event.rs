@@ -1,0 +1,182 @@
+//! `event`: a Kubernetes Event on the subject, once each time a match begins.
+
+use super::apply::{Deed, Progress, Prospect};
+use super::turn::{Turn, World};
+use super::{Operation, RuleChange, Write};
+use crate::object::{GroupKind, ObjectKey};
+use crate::rule::expr::{ExprFault, Scope, Template};
+use crate::rule::set::RuleIndex;
+use crate::rule::{Rule, Verb};
+use serde_json::{Value, json};
+
+/// Longest note, in bytes: the server refuses a longer one.
+const LONGEST_NOTE: usize = 1_024;
+/// Longest reason, in bytes.
+const LONGEST_REASON: usize = 128;
+/// The name of an Event is that of its subject, so much of it, and a number.
+const LONGEST_NAME: usize = 200;
+/// Elements of a `forEach` are fewer.
+const ELEMENTS: usize = 1 << 16;
+/// Who reports.
+const CONTROLLER: &str = "ordain.dev/ordain";
+
+/// A number for a step and an element of its `forEach`.
+pub(super) fn step(position: usize, element: usize) -> usize {
+    position * ELEMENTS + element
+}
+
+pub(super) fn event(
+    world: &World<'_>,
+    (index, rule): (RuleIndex, &Rule),
+    step: usize,
+    (warning, reason, message): (bool, &Template, &Template),
+    scope: &Scope<'_>,
+    turn: &mut Turn,
+) -> Result<Progress, ExprFault> {
+    let neighbours = world.context.neighbours;
+    let Some(nth) = neighbours.begun(index, step) else {
+        return Ok(Progress::Done);
+    };
+    let reason = shortened(text(reason, scope)?, LONGEST_REASON);
+    if reason.is_empty() {
+        return Err(ExprFault::Failed("the reason of an event is empty".into()));
+    }
+    let note = shortened(text(message, scope)?, LONGEST_NOTE);
+    let subject = world.subject;
+    let meta = subject.record.meta();
+    let mut regarding = json!({
+        "apiVersion": meta.api_version(),
+        "kind": meta.kind(),
+        "name": meta.name(),
+        "uid": meta.uid(),
+    });
+    if let Some(namespace) = &subject.key.namespace {
+        regarding["namespace"] = json!(**namespace);
+    }
+    // Events on what has no namespace lie in this one.
+    let namespace = subject.key.namespace.as_deref().unwrap_or("default");
+    let name = name(&subject.key.name, &rule.name, step, meta.uid(), nth);
+    let kind = if warning { "Warning" } else { "Normal" };
+    let event = json!({
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": namespace},
+        "reportingController": CONTROLLER,
+        "reportingInstance": "ordain",
+        "action": *rule.name,
+        "type": kind,
+        "reason": reason,
+        "note": note,
+        "regarding": regarding,
+    });
+    let write = Write {
+        object: ObjectKey::new(
+            GroupKind::new("events.k8s.io", "Event"),
+            Some(namespace),
+            &name,
+        ),
+        api_version: "events.k8s.io/v1".into(),
+        operation: Operation::Event {
+            event,
+            time: world.context.now,
+            step,
+        },
+        rules: vec![rule.name.clone()],
+        expected: None,
+        uid: String::new(),
+        resource_version: String::new(),
+    };
+    match neighbours.prospect(index, &write) {
+        Prospect::Made => return Ok(Progress::Done),
+        Prospect::New => {}
+        Prospect::Barred(reason, message, until) => {
+            turn.find(reason, format!("the event: {message}"));
+            turn.recheck(until);
+            return Ok(Progress::Stopped);
+        }
+    }
+    let change = RuleChange {
+        rule: rule.name.clone(),
+        mode: rule.mode,
+        verb: Verb::Event,
+        object: subject.key.clone(),
+        before: Value::Null,
+        after: Some(json!({"type": kind, "reason": reason, "note": note})),
+    };
+    turn.deeds.push(Deed { write, change });
+    Ok(Progress::Asked)
+}
+
+fn text(template: &Template, scope: &Scope<'_>) -> Result<String, ExprFault> {
+    let value = match template.literal() {
+        Some(literal) => Some(literal.clone()),
+        None => template.render(scope)?,
+    };
+    Ok(match value {
+        Some(Value::String(text)) => text,
+        Some(other) => other.to_string(),
+        None => String::new(),
+    })
+}
+
+/// At most so many bytes, cut between characters.
+fn shortened(mut text: String, bytes: usize) -> String {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}
+
+/// The same for the same match, so that telling it again is telling the same: made from rule, step, uid, and how often the match has begun (FNV-1a).
+fn name(subject: &str, rule: &str, step: usize, uid: &str, nth: u32) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for part in [rule, uid, &step.to_string(), &nth.to_string()] {
+        for byte in part.bytes().chain([0xff]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    // Names of some kinds have characters that those of Events must not have.
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    let subject: String = subject
+        .chars()
+        .take(LONGEST_NAME)
+        .map(|c| if good(c) { c } else { '-' })
+        .collect();
+    let subject = subject.trim_matches(['-', '.']);
+    let subject = if subject.is_empty() {
+        "object"
+    } else {
+        subject
+    };
+    format!("{subject}.{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(shortened("äöü".into(), 3), "ä");
+        assert_eq!(shortened("äöü".into(), 4), "äö");
+        assert_eq!(shortened("abc".into(), 9), "abc");
+    }
+
+    #[test]
+    fn a_name_tells_matches_apart() {
+        let one = name("web", "r", 0, "u", 0);
+        assert_eq!(one, name("web", "r", 0, "u", 0));
+        for other in [
+            name("web", "s", 0, "u", 0),
+            name("web", "r", 1, "u", 0),
+            name("web", "r", 0, "v", 0),
+            name("web", "r", 0, "u", 1),
+        ] {
+            assert_ne!(one, other);
+        }
+        assert!(name("system:Node_x", "r", 0, "u", 0).starts_with("system--ode-x."));
+        assert!(name("::", "r", 0, "u", 0).starts_with("object."));
+    }
+}

@@ -1,0 +1,404 @@
+//! Requests on other objects than the subject: what `apply` and `event` steps ask, and what becomes of that.
+
+use super::observe::at_or_past;
+use super::outcome::FORBIDDEN_PAUSE;
+use super::{Asked, Begun, Engine, Forbidden, InFlight, SettledDeed};
+use crate::decide::breaker::places::written;
+use crate::decide::{Neighbours, Operation, Prospect, Reason, RuleChange, Write};
+use crate::engine::store::{Sync, name_of};
+use crate::engine::{Effect, Fault, Outcome, fingerprint};
+use crate::object::{ObjectKey, Record};
+use crate::rule::set::RuleIndex;
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// Most requests on one object that are remembered as leading nowhere.
+const MOST_SETTLED: usize = 32;
+
+/// What an engine knows around one subject.
+pub(super) struct Around<'e> {
+    pub engine: &'e Engine,
+    pub subject: &'e ObjectKey,
+    pub now: Timestamp,
+}
+
+impl Neighbours for Around<'_> {
+    fn get(&self, object: &ObjectKey) -> Result<Option<Record>, String> {
+        let options = &self.engine.options;
+        if let Some(namespace) = &object.namespace
+            && !options.namespaces.is_empty()
+            && !options.namespaces.iter().any(|n| **n == **namespace)
+        {
+            return Err("its namespace is not looked at (--namespace)".into());
+        }
+        let Some(kind) = self.engine.store.kind(&object.kind) else {
+            return Err(format!("{} is not followed", object.kind));
+        };
+        match &kind.sync {
+            Sync::Synced => Ok(kind.get(&name_of(object)).map(|e| e.record.clone())),
+            Sync::Pending => Err(format!("{} is not listed yet", object.kind)),
+            Sync::Lost(why) => Err(format!("{} cannot be followed: {why:?}", object.kind)),
+        }
+    }
+
+    fn prospect(&self, rule: RuleIndex, write: &Write) -> Prospect {
+        let engine = self.engine;
+        let object = &write.object;
+        let name = &engine.rules.rules()[rule].name;
+        let place = (name.clone(), object.kind.clone(), object.namespace.clone());
+        if let Some(forbidden) = engine.forbidden.get(&place)
+            && forbidden.until > self.now
+        {
+            let message = forbidden.message.clone();
+            return Prospect::Barred(Reason::Forbidden, message, Some(forbidden.until));
+        }
+        let Operation::Apply { counts, .. } = &write.operation else {
+            return Prospect::New;
+        };
+        if *counts && let Some(message) = engine.breaker_message(rule, object) {
+            return Prospect::Barred(Reason::BreakerOpen, message, None);
+        }
+        let (state, operation) = engine.fingerprint_of(write);
+        let known = engine.settled_deeds.get(object).into_iter().flatten();
+        for settled in known {
+            if settled.state == state && settled.operation == operation && settled.rule == *name {
+                return match &settled.refusal {
+                    None => Prospect::Made,
+                    Some((reason, message)) => Prospect::Barred(*reason, message.clone(), None),
+                };
+            }
+        }
+        Prospect::New
+    }
+
+    fn disagreeing(
+        &self,
+        object: &ObjectKey,
+        rule: &str,
+        subject: &ObjectKey,
+        contents: u64,
+    ) -> Option<ObjectKey> {
+        self.engine
+            .wants
+            .disagreeing(object, rule, subject, contents)
+    }
+
+    fn agreeing(&self, object: &ObjectKey, rule: &str, contents: u64) -> Vec<ObjectKey> {
+        self.engine.wants.agreeing(object, rule, contents)
+    }
+
+    fn begun(&self, rule: RuleIndex, step: usize) -> Option<u32> {
+        let name = &self.engine.rules.rules()[rule].name;
+        let begun = self.engine.begun.get(self.subject).into_iter().flatten();
+        match begun.into_iter().find(|b| b.rule == *name) {
+            Some(begun) => (!begun.acted.contains(&step)).then_some(begun.nth),
+            None => Some(0),
+        }
+    }
+}
+
+impl Engine {
+    fn fingerprint_of(&self, write: &Write) -> (u64, u64) {
+        let entry = self.store.get(&write.object);
+        let state = entry.map_or(0, |e| fingerprint::state(e.record.root()));
+        (state, fingerprint::operation(&write.operation))
+    }
+
+    /// Sends a request on another object, unless that object waits for an answer, or changes too often.
+    pub(super) fn send_deed(
+        &mut self,
+        write: Write,
+        changes: Vec<RuleChange>,
+        subject: &ObjectKey,
+        (wanted, now): (Timestamp, Timestamp),
+        effects: &mut Vec<Effect>,
+    ) {
+        let object = write.object.clone();
+        if self.queue.is_held(&object) {
+            self.waiters
+                .entry(object)
+                .or_default()
+                .push(subject.clone());
+            return;
+        }
+        if self.in_flight.len() >= self.options.workers {
+            self.queue.push(subject.clone(), wanted);
+            return;
+        }
+        let rules = self.rules.clone();
+        let Some((name, index)) = write
+            .rules
+            .first()
+            .and_then(|name| Some((name.clone(), rules.index_of(name)?)))
+        else {
+            return;
+        };
+        let mut places = vec![];
+        let limits = &rules.rules()[index].limits;
+        if let Operation::Apply { counts: true, .. } = &write.operation {
+            places = changes.iter().flat_map(written).collect();
+            if !self.states[index].admit(&object, limits.per_object, &places, now) {
+                self.ask_for_managers(&object, &name, &places, now, effects);
+                return;
+            }
+        }
+        self.states[index].limits.acted(subject, limits, now);
+        let fingerprint = self.fingerprint_of(&write);
+        self.next_id += 1;
+        let id = self.next_id;
+        self.queue.hold(object.clone());
+        self.in_flight.insert(
+            id,
+            InFlight {
+                key: object,
+                subject: subject.clone(),
+                asked: Asked::Write(Box::new(write.clone())),
+                changes,
+                follow_ups: vec![],
+                places: vec![(name, places)],
+                wanted,
+                since: now,
+                fingerprint,
+                uid: write.uid.clone(),
+            },
+        );
+        effects.push(Effect::Write(id, Box::new(write)));
+    }
+
+    /// Sends what had to wait for a change of the subject itself.
+    pub(super) fn send_follow_ups(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        for (subject, write, changes) in std::mem::take(&mut self.follow_ups) {
+            self.send_deed(write, changes, &subject, (now, now), effects);
+        }
+    }
+
+    /// Lets a key go, and with it the subjects that waited for it.
+    pub(super) fn let_go(&mut self, key: &ObjectKey) {
+        self.queue.release(key);
+        for subject in self.waiters.remove(key).unwrap_or_default() {
+            self.queue.push(subject, self.clock);
+        }
+    }
+
+    /// An object has changed, or is gone: those who want something of it are looked at.
+    pub(super) fn wake_subjects(&mut self, object: &ObjectKey, now: Timestamp) {
+        for subject in self.wants.subjects(object) {
+            self.queue.push(subject, now);
+        }
+    }
+
+    /// A match has ended: the next one tells its events anew.
+    pub(super) fn note_ended(&mut self, subject: &ObjectKey, matched: impl Fn(&str) -> bool) {
+        let Some(begun) = self.begun.get_mut(subject) else {
+            return;
+        };
+        for one in begun.iter_mut().filter(|b| !b.acted.is_empty()) {
+            if !matched(&one.rule) {
+                one.nth = one.nth.saturating_add(1);
+                one.acted.clear();
+            }
+        }
+    }
+
+    /// The answer to a request on another object.
+    pub(super) fn deed_answered(&mut self, request: InFlight, outcome: Outcome, now: Timestamp) {
+        match outcome {
+            Outcome::Written(record) | Outcome::Read(record) => self.applied(request, &record, now),
+            Outcome::Accepted(_) => {
+                self.told_event(&request);
+                self.deed_done(&request, now);
+                self.let_go(&request.key);
+                self.queue.push(request.subject, now);
+            }
+            Outcome::Gone => {
+                let fault = Fault::Rejected("the server does not find it".into());
+                self.deed_failed(request, fault, now);
+            }
+            Outcome::Managers(_) => self.deed_failed(request, Fault::Timeout, now),
+            Outcome::Failed(fault) => self.deed_failed(request, fault, now),
+        }
+    }
+
+    fn deed_done(&mut self, request: &InFlight, now: Timestamp) {
+        self.queue.succeeded(&request.subject);
+        self.refused.remove(&request.subject);
+        self.report_made(request, Ok(()), now);
+        self.allowed(request);
+    }
+
+    fn applied(&mut self, request: InFlight, record: &Record, now: Timestamp) {
+        self.deed_done(&request, now);
+        let version = record.meta().resource_version().to_owned();
+        let write = request.write();
+        let unchanged = write.is_some_and(|w| w.resource_version == version);
+        // If the object looks as the answer shows it and the same is wanted again, asking again would lead nowhere.
+        self.settle_deed(&request, fingerprint::state(record.root()), None);
+        if unchanged {
+            self.deed_undone(&request);
+        } else {
+            self.wrote(&request, now);
+        }
+        let known = self.store.get(&request.key);
+        let here = known.is_some_and(|e| at_or_past(e.record.meta().resource_version(), &version));
+        if unchanged || here {
+            self.let_go(&request.key);
+            self.queue.push(request.subject, now);
+        } else {
+            self.wait_for(request.key, version, now);
+        }
+    }
+
+    fn told_event(&mut self, request: &InFlight) {
+        let Some(write) = request.write() else {
+            return;
+        };
+        let (Operation::Event { step, .. }, Some(rule)) = (&write.operation, write.rules.first())
+        else {
+            return;
+        };
+        let begun = self.begun.entry(request.subject.clone()).or_default();
+        match begun.iter_mut().find(|b| b.rule == *rule) {
+            Some(known) => known.acted.push(*step),
+            None => begun.push(Begun {
+                rule: rule.clone(),
+                nth: 0,
+                acted: vec![*step],
+            }),
+        }
+    }
+
+    /// It certainly changed nothing: it does not count for limits and breakers.
+    fn deed_undone(&mut self, request: &InFlight) {
+        let Some(write) = request.write() else {
+            return;
+        };
+        let counted = matches!(write.operation, Operation::Apply { counts: true, .. });
+        for rule in &write.rules {
+            let index = self.rules.index_of(rule);
+            if let Some(state) = index.map(|index| &mut self.states[index]) {
+                state.limits.withdraw(&request.subject);
+                if let (true, Some(breaker)) = (counted, state.breakers.get_mut(&request.key)) {
+                    breaker.withdraw();
+                }
+            }
+        }
+    }
+
+    fn settle_deed(&mut self, request: &InFlight, state: u64, refusal: Option<(Reason, String)>) {
+        let rule = request.rules().first();
+        let Some(rule) = rule.cloned() else { return };
+        let operation = request.fingerprint.1;
+        let settled = self.settled_deeds.entry(request.key.clone()).or_default();
+        settled.retain(|s| s.state == state && (s.operation != operation || s.rule != rule));
+        if settled.len() >= MOST_SETTLED {
+            settled.remove(0);
+        }
+        settled.push(SettledDeed {
+            rule,
+            state,
+            operation,
+            refusal,
+        });
+    }
+
+    fn deed_failed(&mut self, request: InFlight, fault: Fault, now: Timestamp) {
+        let (object, subject) = (request.key.clone(), request.subject.clone());
+        let Some(write) = request.write().cloned() else {
+            return;
+        };
+        let event = matches!(write.operation, Operation::Event { .. });
+        if fault != Fault::Timeout {
+            self.deed_undone(&request);
+        }
+        match &fault {
+            Fault::Stale => {
+                let known = self.store.get(&object);
+                let known = known.map(|e| e.record.meta().resource_version().to_owned());
+                match known {
+                    Some(known) if known == write.resource_version => {
+                        let next = known.parse::<u128>().map_or(u128::MAX, |v| v + 1);
+                        self.wait_for(object, next.to_string(), now);
+                    }
+                    // Made by somebody in between, and not seen yet.
+                    None if write.resource_version.is_empty() => {
+                        self.let_go(&object);
+                        self.later(&subject, request.wanted, None, now);
+                    }
+                    _ => {
+                        self.let_go(&object);
+                        self.queue.push(subject, now);
+                    }
+                }
+                self.report_made(&request, Err(fault), now);
+                return;
+            }
+            Fault::OwnershipConflict(message) | Fault::Refused(message) if !event => {
+                let reason = match &fault {
+                    Fault::Refused(_) => Reason::Refused,
+                    _ => Reason::OwnershipConflict,
+                };
+                let told = match reason {
+                    Reason::Refused => message.clone(),
+                    _ => format!(
+                        "{message}: the field is another manager's; `force: true` would take it"
+                    ),
+                };
+                self.settle_deed(&request, request.fingerprint.0, Some((reason, told)));
+                self.let_go(&object);
+                self.queue.push(subject, now);
+            }
+            Fault::Forbidden(message) => {
+                let until = now.checked_add(FORBIDDEN_PAUSE).unwrap_or(now);
+                for rule in &write.rules {
+                    let place = (rule.clone(), object.kind.clone(), object.namespace.clone());
+                    let message = message.clone();
+                    self.forbidden.insert(place, Forbidden { until, message });
+                }
+                self.let_go(&object);
+                self.queue.push(subject, now);
+            }
+            Fault::Rejected(message)
+            | Fault::Refused(message)
+            | Fault::OwnershipConflict(message) => {
+                let message = format!("{object}: {message}");
+                self.add_refusal(&subject, &write.rules, Reason::Refused, &message);
+                self.let_go(&object);
+                self.later(&subject, request.wanted, None, now);
+            }
+            Fault::Busy { retry_after, .. } => {
+                self.let_go(&object);
+                self.later(&subject, request.wanted, *retry_after, now);
+            }
+            Fault::Timeout if !event => self.overdue.set(&object, Some(now)),
+            // A second Event of the same name is none.
+            Fault::Timeout | Fault::Unreachable(_) => {
+                self.let_go(&object);
+                self.later(&subject, request.wanted, None, now);
+            }
+        }
+        for rule in &write.rules {
+            if let Some(index) = self.rules.index_of(rule) {
+                let counts = &mut self.states[index].counts;
+                counts.failures += 1;
+                counts.errors.add(fault.as_str());
+                self.states[index].last_error = Some(format!("{object}: {fault:?}"));
+            }
+        }
+        self.report_made(&request, Err(fault), now);
+    }
+
+    /// Looks at a subject again after a pause: the server's own, or the next of its back-off.
+    pub(super) fn later(
+        &mut self,
+        subject: &ObjectKey,
+        wanted: Timestamp,
+        pause: Option<Duration>,
+        now: Timestamp,
+    ) {
+        let backoff = self.queue.failed(subject, wanted);
+        let pause = SignedDuration::try_from(pause.unwrap_or(backoff))
+            .unwrap_or(SignedDuration::from_secs(300));
+        let at = now.checked_add(pause).unwrap_or(now);
+        self.due.set(subject, Some(at));
+    }
+}

@@ -1,0 +1,97 @@
+//! The annotation `state.ordain.dev/RULE` of an applied object: that the rule made it, and for which subjects.
+//!
+//! It names the object that carries it and is void on any other: controllers copy annotations.
+
+use crate::object::{GroupKind, Meta, ObjectKey};
+use serde_json::{Value, json};
+
+/// Most subjects that are written down; an annotation may take 256 KiB in all.
+const MOST_SUBJECTS: usize = 500;
+
+/// What the annotation says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ownership {
+    /// For whom it was applied, with their uids; sorted.
+    pub subjects: Vec<(ObjectKey, String)>,
+    /// There are more than were written down.
+    pub more: bool,
+    /// [`super::fields::hash`] of the places that were applied.
+    pub fields: u64,
+}
+
+/// The name of a rule's annotation.
+pub fn annotation(rule: &str) -> String {
+    format!("state.ordain.dev/{rule}")
+}
+
+fn name_of(key: &ObjectKey) -> Value {
+    let mut name = json!({"kind": key.kind.to_string(), "name": *key.name});
+    if let Some(namespace) = &key.namespace {
+        name["namespace"] = json!(**namespace);
+    }
+    name
+}
+
+fn key_of(name: &Value) -> Option<ObjectKey> {
+    let text = |field: &str| name.get(field).and_then(Value::as_str);
+    let kind = text("kind")?;
+    let (kind, group) = kind.split_once('.').unwrap_or((kind, ""));
+    Some(ObjectKey::new(
+        GroupKind::new(group, kind),
+        text("namespace"),
+        text("name")?,
+    ))
+}
+
+impl Ownership {
+    /// What an object says of a rule; `None` if it says nothing, or speaks of another object.
+    pub fn read(meta: Meta<'_>, rule: &str, object: &ObjectKey) -> Option<Ownership> {
+        let text = meta.annotation(&annotation(rule))?;
+        let said: Value = serde_json::from_str(text).ok()?;
+        if key_of(said.get("object")?)? != *object {
+            return None;
+        }
+        let subjects = said.get("subjects").and_then(Value::as_array);
+        let subject = |value: &Value| {
+            let uid = value.get("uid").and_then(Value::as_str).unwrap_or("");
+            Some((key_of(value)?, uid.to_owned()))
+        };
+        let fields = said.get("fields").and_then(Value::as_str).unwrap_or("");
+        Some(Ownership {
+            subjects: subjects.into_iter().flatten().filter_map(subject).collect(),
+            more: said.get("more") == Some(&Value::Bool(true)),
+            fields: u64::from_str_radix(fields, 16).unwrap_or_default(),
+        })
+    }
+
+    /// The annotation's text on an object.
+    pub fn write(mut self, object: &ObjectKey) -> String {
+        self.subjects.sort();
+        self.subjects.dedup();
+        self.more |= self.subjects.len() > MOST_SUBJECTS;
+        self.subjects.truncate(MOST_SUBJECTS);
+        let subjects = self.subjects.iter().map(|(key, uid)| {
+            let mut name = name_of(key);
+            name["uid"] = json!(uid);
+            name
+        });
+        let mut said = json!({
+            "object": name_of(object),
+            "subjects": subjects.collect::<Vec<_>>(),
+            "fields": format!("{:x}", self.fields),
+        });
+        if self.more {
+            said["more"] = json!(true);
+        }
+        said.to_string()
+    }
+
+    /// Whether it is written down that the object was applied for this subject, as far as that is written down.
+    pub fn names(&self, subject: &ObjectKey, uid: &str) -> bool {
+        self.more
+            || self
+                .subjects
+                .iter()
+                .any(|(key, u)| key == subject && u == uid)
+    }
+}

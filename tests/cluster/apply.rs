@@ -1,0 +1,345 @@
+//! `apply` on the real server, judged by its audit log.
+
+use crate::control_plane::audit::Request;
+use crate::control_plane::{Plane, shared};
+use crate::daemon::{Daemon, until};
+use crate::watch::namespace;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+/// For every ConfigMap called `subject-…` another one, and after it a label on the subject.
+fn rule(namespace: &str) -> String {
+    format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: made}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: v1, kind: ConfigMap}}]
+    namespaces: ['{namespace}']
+    names: ['subject-*']
+  actions:
+  - apply:
+      apiVersion: v1
+      kind: ConfigMap
+      metadata: {{name: 'made-${{object.metadata.name}}', labels: {{made: 'yes'}}}}
+      data: {{color: '${{object.data.color}}', size: '5'}}
+    ownerReference: true
+    name: made
+  - patch:
+    - {{path: $.metadata.labels.made, set: '${{applied.made.metadata.name}}'}}
+"
+    )
+}
+
+fn subject(name: &str) -> ConfigMap {
+    serde_json::from_value(json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": format!("subject-{name}")}, "data": {"color": "red"}
+    }))
+    .unwrap()
+}
+
+/// Ordain's requests on objects that it made: how many of them were answered well, and all of them.
+fn requests(plane: &Plane, namespace: &str) -> (usize, Vec<Request>) {
+    let mut requests = plane.audit().of_ordain(namespace);
+    requests.retain(|r| r.name.starts_with("made-"));
+    let good = requests.iter().filter(|r| r.code < 300).count();
+    (good, requests)
+}
+
+async fn quiet(daemon: &mut Daemon) {
+    daemon
+        .until("that nothing is in flight", |s| s["requestsInFlight"] == 0)
+        .await;
+}
+
+async fn color(maps: &Api<ConfigMap>, name: &str) -> Option<String> {
+    let map = maps.get_opt(name).await.unwrap()?;
+    map.data.unwrap_or_default().get("color").cloned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn applied_objects_are_made_once_and_made_right_again() {
+    const SUBJECTS: usize = 20;
+    let plane = shared();
+    let client = plane.client().await;
+    let name = namespace(&client, "applied").await;
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &name);
+    for n in 0..SUBJECTS {
+        let made = subject(&format!("{n:02}"));
+        maps.create(&PostParams::default(), &made).await.unwrap();
+    }
+    // Something else was faster.
+    let mut foreign = subject("foreign");
+    maps.create(&PostParams::default(), &foreign).await.unwrap();
+    foreign.metadata.name = Some("made-subject-foreign".into());
+    maps.create(&PostParams::default(), &foreign).await.unwrap();
+
+    let mut daemon = Daemon::start(&plane.kubeconfig(), &rule(&name), &["--write-rate=0"]);
+    let labelled = || async {
+        let list = maps.list(&Default::default()).await.unwrap();
+        let labelled = list.iter().filter(|m| {
+            let labels = m.metadata.labels.as_ref();
+            labels
+                .and_then(|l| l.get("made"))
+                .is_some_and(|v| v.starts_with("made-"))
+        });
+        labelled.count() == SUBJECTS
+    };
+    until("the label behind each object", &daemon, labelled).await;
+    quiet(&mut daemon).await;
+    let (good, all) = requests(plane, &name);
+    assert_eq!((good, all.len()), (SUBJECTS, SUBJECTS), "{all:?}");
+    assert!(
+        all.iter().all(|r| r.verb == "patch" && r.code == 201),
+        "{all:?}"
+    );
+    daemon
+        .until("the finding about the foreign object", |s| {
+            s["findings"]["byReason"]["NotOurs"] == 1
+        })
+        .await;
+    let manager = maps.get("made-subject-00").await.unwrap();
+    let managers = manager.metadata.managed_fields.unwrap_or_default();
+    assert_eq!(managers.len(), 1);
+    assert_eq!(managers[0].manager.as_deref(), Some("ordain/made"));
+    assert_eq!(managers[0].operation.as_deref(), Some("Apply"));
+
+    // A restart writes nothing.
+    assert_eq!(daemon.stop().await, Some(0), "{}", daemon.log());
+    daemon.start_again();
+    daemon.ready().await;
+    daemon
+        .until("the finding about the foreign object", |s| {
+            s["findings"]["byReason"]["NotOurs"] == 1
+        })
+        .await;
+    quiet(&mut daemon).await;
+    assert_eq!(requests(plane, &name).1.len(), SUBJECTS);
+
+    // Deleted: made again. A field taken away: comes back. The subject's field changed: follows.
+    maps.delete("made-subject-00", &DeleteParams::default())
+        .await
+        .unwrap();
+    until("that it is there again", &daemon, || async {
+        color(&maps, "made-subject-00").await.as_deref() == Some("red")
+    })
+    .await;
+    let without: Patch<Value> = Patch::Merge(json!({"data": {"color": null}}));
+    maps.patch("made-subject-01", &PatchParams::default(), &without)
+        .await
+        .unwrap();
+    until("that the field is there again", &daemon, || async {
+        color(&maps, "made-subject-01").await.as_deref() == Some("red")
+    })
+    .await;
+    let blue: Patch<Value> = Patch::Merge(json!({"data": {"color": "blue"}}));
+    maps.patch("subject-02", &PatchParams::default(), &blue)
+        .await
+        .unwrap();
+    until("that it follows its subject", &daemon, || async {
+        color(&maps, "made-subject-02").await.as_deref() == Some("blue")
+    })
+    .await;
+    quiet(&mut daemon).await;
+    let (good, all) = requests(plane, &name);
+    assert_eq!((good, all.len()), (SUBJECTS + 3, SUBJECTS + 3), "{all:?}");
+
+    // Another manager takes a field: it keeps it, one request finds that out, and the finding names it.
+    let green: Patch<Value> = Patch::Merge(json!({"data": {"color": "green"}}));
+    let intruder = PatchParams {
+        field_manager: Some("intruder".into()),
+        ..PatchParams::default()
+    };
+    maps.patch("made-subject-03", &intruder, &green)
+        .await
+        .unwrap();
+    daemon
+        .until("the finding about the other manager", |s| {
+            s["findings"]["byReason"]["OwnershipConflict"] == 1
+        })
+        .await;
+    assert!(daemon.log().contains("intruder"), "{}", daemon.log());
+    quiet(&mut daemon).await;
+    assert_eq!(
+        color(&maps, "made-subject-03").await.as_deref(),
+        Some("green")
+    );
+    let (good, all) = requests(plane, &name);
+    assert_eq!((good, all.len()), (SUBJECTS + 3, SUBJECTS + 4), "{all:?}");
+    assert_eq!(all.last().map(|r| r.code), Some(409), "{all:?}");
+
+    // With its subject goes what was made for it.
+    maps.delete("subject-04", &DeleteParams::default())
+        .await
+        .unwrap();
+    until("that the garbage collector took it", &daemon, || async {
+        maps.get_opt("made-subject-04").await.unwrap().is_none()
+    })
+    .await;
+    quiet(&mut daemon).await;
+    assert_eq!(requests(plane, &name).1.len(), SUBJECTS + 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_writes_in_its_own_way_is_not_applied_again() {
+    let plane = shared();
+    let client = plane.client().await;
+    let name = namespace(&client, "own-way").await;
+    let rule = format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: own-way}}
+spec:
+  mode: Enforce
+  match: {{resources: [{{apiVersion: v1, kind: Namespace}}], names: ['{name}']}}
+  actions:
+  - apply:
+      apiVersion: apps/v1
+      kind: Deployment
+      metadata: {{name: made-app}}
+      spec:
+        replicas: 0
+        selector: {{matchLabels: {{app: a}}}}
+        template:
+          metadata: {{labels: {{app: a}}}}
+          spec:
+            containers:
+            - name: app
+              image: registry.example/app:1
+              ports: [{{containerPort: 80}}]
+              resources: {{requests: {{cpu: 1000m, memory: 1024Mi}}}}
+              volumeMounts: [{{name: tmp, mountPath: /tmp}}]
+            volumes: [{{name: tmp, emptyDir: {{}}}}]
+  - apply:
+      apiVersion: v1
+      kind: Secret
+      metadata: {{name: made-secret}}
+      stringData: {{a: text}}
+  - apply:
+      apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {{name: made-policy}}
+      spec:
+        podSelector: {{}}
+        policyTypes: [Ingress]
+        ingress: [{{ports: [{{port: 80}}]}}]
+  - apply:
+      apiVersion: rbac.authorization.k8s.io/v1
+      kind: Role
+      metadata: {{name: made-role}}
+      rules: [{{apiGroups: [''], resources: [pods], verbs: [get]}}]
+"
+    );
+    let mut daemon = Daemon::start(&plane.kubeconfig(), &rule, &[]);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &name);
+    let made = || {
+        let mut names: Vec<String> = requests(plane, &name)
+            .1
+            .iter()
+            .map(|r| format!("{} {}", r.name, r.code))
+            .collect();
+        names.sort();
+        names
+    };
+    let all = [
+        "made-app 201",
+        "made-policy 201",
+        "made-role 201",
+        "made-secret 201",
+    ];
+    until("all four", &daemon, || async { made().len() >= all.len() }).await;
+    quiet(&mut daemon).await;
+    assert_eq!(made(), all);
+    let secret = secrets.get("made-secret").await.unwrap();
+    assert_eq!(secret.data.unwrap()["a"].0, b"text");
+    // The controllers have changed its status meanwhile; nothing of that is a reason to write.
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &name);
+    until("the controller's answer", &daemon, || async {
+        let status = deployments.get("made-app").await.unwrap().status;
+        status.and_then(|s| s.observed_generation).is_some()
+    })
+    .await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", daemon.log());
+    daemon.start_again();
+    daemon.ready().await;
+    // It is at rest when it has made again what is deleted now.
+    secrets
+        .delete("made-secret", &DeleteParams::default())
+        .await
+        .unwrap();
+    until("the secret again", &daemon, || async {
+        secrets.get_opt("made-secret").await.unwrap().is_some()
+    })
+    .await;
+    quiet(&mut daemon).await;
+    assert_eq!(made().len(), all.len() + 1, "{:?}", made());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adopting_keeping_and_what_is_protected() {
+    let plane = shared();
+    let client = plane.client().await;
+    let name = namespace(&client, "adopted").await;
+    let step = |object: &str, namespace: &str, more: &str| {
+        format!(
+            "  - apply: {{apiVersion: v1, kind: ConfigMap, metadata: {{name: {object}, namespace: {namespace}}}, data: {{mine: 'yes'}}}}\n    {more}\n"
+        )
+    };
+    let rules = [
+        ("adopts", step("made-adopted", &name, "adopt: true")),
+        ("keeps", step("made-kept", &name, "ifExists: Keep")),
+        ("strays", step("made-strayed", "kube-system", "adopt: true")),
+        (
+            "homeless",
+            step("made-nowhere", "no-such-namespace", "adopt: true"),
+        ),
+    ]
+    .map(|(rule, step)| {
+        format!(
+            "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: {rule}}}
+spec:
+  mode: Enforce
+  match: {{resources: [{{apiVersion: v1, kind: Namespace}}], names: ['{name}']}}
+  actions:
+{step}"
+        )
+    })
+    .join("---\n");
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &name);
+    for object in ["made-adopted", "made-kept"] {
+        let mut there = subject("x");
+        there.metadata.name = Some(object.into());
+        maps.create(&PostParams::default(), &there).await.unwrap();
+    }
+    let mut daemon = Daemon::start(&plane.kubeconfig(), &rules, &[]);
+    until("that one is adopted", &daemon, || async {
+        let map = maps.get("made-adopted").await.unwrap();
+        map.data.unwrap_or_default().contains_key("mine")
+    })
+    .await;
+    daemon
+        .until("what could not be done", |s| {
+            let reasons = &s["findings"]["byReason"];
+            reasons["Protected"] == 1 && reasons["Refused"] == 1
+        })
+        .await;
+    quiet(&mut daemon).await;
+    let adopted = maps.get("made-adopted").await.unwrap();
+    assert_eq!(
+        adopted.data.unwrap()["color"],
+        "red",
+        "what was there stays"
+    );
+    let kept = maps.get("made-kept").await.unwrap();
+    assert!(!kept.data.unwrap().contains_key("mine"));
+    let (good, all) = requests(plane, &name);
+    assert_eq!((good, all.len()), (1, 1), "{all:?}");
+    assert!(requests(plane, "kube-system").1.is_empty());
+}
