@@ -5,7 +5,7 @@ use super::turn::{Turn, World};
 use super::{Operation, Reason, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::apply::ownership::{self, Ownership};
-use crate::rule::apply::{Apply, Rendered, fields};
+use crate::rule::apply::{Apply, Rendered, fields, owner_reference};
 use crate::rule::expr::ExprFault;
 use crate::rule::set::RuleIndex;
 use crate::rule::{Rule, Verb};
@@ -184,20 +184,29 @@ pub(super) fn apply(
     let ty = kind.as_deref().and_then(|k| k.root());
     let subjects = subjects(world, rule, &object, contents, known.as_ref());
     if apply.owned {
-        other_owners(&mut manifest, live.as_ref(), &subjects);
+        other_owners(world, &mut manifest, &subjects);
     }
-    let owned = fields::hash(&fields::places(&manifest, ty));
+    let contents_alone = without_owners(&manifest);
+    let mut places = fields::places(&contents_alone, ty);
+    if contents_alone != manifest {
+        // Who they are changes with the subjects; that there are some is the rule's.
+        places.insert("/metadata/ownerReferences".into());
+    }
+    let owned = fields::hash(&places);
     let uid = subject.record.meta().uid();
-    let agrees = live
-        .as_ref()
-        .is_some_and(|live| fields::agrees(live.root(), &manifest, ty));
+    let agrees_with = |wanted: &Value| {
+        let live = live.as_ref();
+        live.is_some_and(|live| fields::agrees(live.root(), wanted, ty))
+    };
+    let agrees = agrees_with(&manifest);
     let settled = known
         .as_ref()
         .is_some_and(|k| k.fields == owned && k.names(subject.key, uid));
     if agrees && settled {
         return Ok(Progress::Done);
     }
-    let counts = !(agrees && known.as_ref().is_some_and(|k| k.fields == owned));
+    let same_fields = known.as_ref().is_some_and(|k| k.fields == owned);
+    let counts = !(same_fields && agrees_with(&contents_alone));
     let said = Ownership {
         subjects,
         more: known.is_some_and(|k| k.more),
@@ -252,33 +261,33 @@ pub(super) fn apply(
 }
 
 /// The owner references of the other subjects: an object that is applied for many belongs to all.
-fn other_owners(manifest: &mut Value, live: Option<&Record>, subjects: &[(ObjectKey, String)]) {
-    let there = live.and_then(|l| l.root().path(&["metadata", "ownerReferences"]));
-    let Some(there) = there else { return };
-    let Some(wanted) = manifest["metadata"]["ownerReferences"].as_array_mut() else {
+fn other_owners(world: &World<'_>, manifest: &mut Value, subjects: &[(ObjectKey, String)]) {
+    let Some(owners) = manifest["metadata"]["ownerReferences"].as_array_mut() else {
         return;
     };
-    for owner in there.items() {
-        let uid = owner.get_str("uid").and_then(|n| n.as_str()).unwrap_or("");
-        let subject = subjects.iter().any(|(_, known)| known == uid);
-        if subject && wanted.iter().all(|w| w["uid"] != *uid) {
-            let mut kept = json!({});
-            for field in ["apiVersion", "kind", "name", "uid"] {
-                if let Some(value) = owner.get_str(field) {
-                    kept[field] = value.to_value();
-                }
-            }
-            wanted.push(kept);
+    for (key, uid) in subjects {
+        if *key == *world.subject.key {
+            continue;
+        }
+        if let Ok(Some(record)) = world.context.neighbours.get(key)
+            && record.meta().uid() == uid
+        {
+            owners.push(owner_reference(&record));
         }
     }
 }
 
-/// Owner references name the subject: they differ from one to the next and are no contradiction.
-fn contents_of(manifest: &Value) -> u64 {
+/// Owner references name the subjects: they differ from one to the next and are no contradiction.
+fn without_owners(manifest: &Value) -> Value {
     let mut contents = manifest.clone();
     if let Some(meta) = contents.get_mut("metadata").and_then(Value::as_object_mut) {
         meta.shift_remove("ownerReferences");
     }
+    contents
+}
+
+fn contents_of(manifest: &Value) -> u64 {
+    let contents = without_owners(manifest);
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in contents.to_string().bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);

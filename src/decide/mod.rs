@@ -3,12 +3,13 @@
 //! PURE. Rules run in priority order on one working copy; the sequence repeats until a round changes nothing; only the end result is compared with the stored object.
 //!
 //! `pass` the rounds · `turn` one rule's turn on the copy · `working` the copy · `conflict` rules that want different things ·
-//! `apply`, `event` steps that act on another object ·
+//! `apply`, `event` steps that act on another object · `elements` for each of a list ·
 //! `writes` the end result as requests · `protect` what is left alone · `limits`, `breaker` how much is let through.
 
 mod apply;
 pub mod breaker;
 mod conflict;
+mod elements;
 mod event;
 pub mod limits;
 pub mod pass;

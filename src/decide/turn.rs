@@ -1,6 +1,7 @@
 //! One rule's turn: its tests and steps on the working copy as it finds it.
 
-use super::apply::{self, Deed, Progress, Want};
+use super::apply::{self, Deed, Want};
+use super::elements::{each, stops};
 use super::event;
 use super::pass::PassContext;
 use super::protect::{Ignored, protected};
@@ -13,7 +14,7 @@ use crate::rule::path::PodPrefix;
 use crate::rule::selector::InScope;
 use crate::rule::set::RuleIndex;
 use crate::rule::test::{self, Test, TestRun, Verdict};
-use crate::rule::{Action, Propagation, Rule, Step};
+use crate::rule::{Action, Propagation, Rule};
 use crate::schema::KindSchema;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -44,7 +45,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn scope<'r>(&'r self, record: &'r Record, variables: Option<&'r Variables>) -> Scope<'r> {
+    pub fn scope<'r>(&'r self, record: &'r Record, variables: Option<&'r Variables>) -> Scope<'r> {
         Scope {
             object: record.root(),
             pod: self.pod,
@@ -107,9 +108,9 @@ pub(super) struct Turn {
     pub claims: Vec<Claim>,
     /// What steps with a name applied, by name, and the same as a record.
     named: Map<String, Value>,
-    applied: Option<Record>,
+    pub applied: Option<Record>,
     /// The step at hand has a `forEach`.
-    repeats: bool,
+    pub repeats: bool,
     pub findings: Vec<(Reason, String)>,
     pub wrong_types: Vec<String>,
     pub recheck_at: Option<Timestamp>,
@@ -397,66 +398,6 @@ fn steps(
         }
     }
     Ok(())
-}
-
-/// Most elements of a `forEach`.
-const MOST_ELEMENTS: usize = 1_000;
-
-/// Whether the steps behind one that acts on another object have to wait.
-fn stops(progress: Progress, manner: Manner<'_>) -> bool {
-    match progress {
-        Progress::Done => false,
-        Progress::Asked => !manner.ahead,
-        Progress::Stopped => true,
-    }
-}
-
-/// What a step does to one element of its `forEach`; without one, to element 0.
-type OnElement<'o> = dyn FnMut(&Scope<'_>, usize, &mut Turn) -> Result<Progress, ExprFault> + 'o;
-
-/// A step, for each element of its `forEach`. It is as far as the element that is farthest behind.
-fn each(
-    world: &World<'_>,
-    step: &Step,
-    (record, variables): (&Record, Option<&Variables>),
-    turn: &mut Turn,
-    one: &mut OnElement<'_>,
-) -> Result<Progress, ExprFault> {
-    let applied = turn.applied.clone();
-    let base = Scope {
-        applied: applied.as_ref().map(Record::root),
-        ..world.scope(record, variables)
-    };
-    let Some(template) = &step.for_each else {
-        turn.repeats = false;
-        return one(&base, 0, turn);
-    };
-    turn.repeats = true;
-    let list = match template.literal() {
-        Some(literal) => Some(literal.clone()),
-        None => template.render(&base)?,
-    };
-    let items = match list {
-        None | Some(Value::Null) => vec![],
-        Some(Value::Array(items)) => items,
-        Some(_) => return Err(ExprFault::Failed("`forEach` is not a list".into())),
-    };
-    if items.len() > MOST_ELEMENTS {
-        return Err(ExprFault::Failed(format!(
-            "`forEach` has {} elements, and at most {MOST_ELEMENTS} are taken",
-            items.len()
-        )));
-    }
-    let mut progress = Progress::Done;
-    for (element, item) in items.iter().enumerate() {
-        let item = Record::from_value(item);
-        let scope = Scope {
-            item: Some(item.root()),
-            ..base
-        };
-        progress = progress.max(one(&scope, element, turn)?);
-    }
-    Ok(progress)
 }
 
 /// Whether the edit changed something.

@@ -4,7 +4,6 @@
 //!
 //! * [`load`] reads manifests;
 //! * [`world`] keeps them as a cluster would: resource versions, uids, finalizers, garbage collection;
-//! * `managers` who owns which fields there;
 //! * [`simulation`] drives an engine on a world in simulated time: `plan`, `test`, `run --once`;
 //! * [`folder`] is the [`Cluster`](crate::cluster::Cluster) of `run --manifests`, which follows the files;
 //! * [`export`] is `--write-manifests`.
@@ -12,7 +11,6 @@
 pub mod export;
 pub mod folder;
 pub mod load;
-mod managers;
 pub mod simulation;
 pub mod world;
 

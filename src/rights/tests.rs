@@ -328,3 +328,35 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 }
+
+#[test]
+fn what_is_done_to_other_objects_needs_rights_on_those() {
+    let apply = "{apply: {apiVersion: v1, kind: Secret, metadata: {name: a}}}";
+    let event = "{event: {reason: Seen, message: hear}}";
+    let expected = [
+        "create secrets",
+        "get secrets",
+        "list pods",
+        "list secrets",
+        "patch secrets",
+        "watch pods",
+        "watch secrets",
+    ];
+    let mut found = derived(apply);
+    found.sort();
+    assert_eq!(found, expected);
+    let mut found = derived(event);
+    found.sort();
+    assert_eq!(found, ["create events", "list pods", "watch pods"]);
+    let deployment = "{apiVersion: apps/v1, kind: Deployment}";
+    let scaling = set(&[rule("r", "Enforce", deployment, "{scale: {replicas: 1}}")]);
+    let mut found = of_rules(&derive(&scaling, &scope(&[])).unwrap());
+    found.sort();
+    let expected = [
+        "get deployments",
+        "list deployments",
+        "patch deployments/scale",
+        "watch deployments",
+    ];
+    assert_eq!(found, expected);
+}

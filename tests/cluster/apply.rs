@@ -3,11 +3,13 @@
 use crate::control_plane::audit::Request;
 use crate::control_plane::{Plane, shared};
 use crate::daemon::{Daemon, until};
+use crate::proxy::Proxy;
 use crate::watch::namespace;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// For every ConfigMap called `subject-…` another one, and after it a label on the subject.
 fn rule(namespace: &str) -> String {
@@ -80,17 +82,10 @@ async fn applied_objects_are_made_once_and_made_right_again() {
     maps.create(&PostParams::default(), &foreign).await.unwrap();
 
     let mut daemon = Daemon::start(&plane.kubeconfig(), &rule(&name), &["--write-rate=0"]);
-    let labelled = || async {
-        let list = maps.list(&Default::default()).await.unwrap();
-        let labelled = list.iter().filter(|m| {
-            let labels = m.metadata.labels.as_ref();
-            labels
-                .and_then(|l| l.get("made"))
-                .is_some_and(|v| v.starts_with("made-"))
-        });
-        labelled.count() == SUBJECTS
-    };
-    until("the label behind each object", &daemon, labelled).await;
+    until("the label behind each object", &daemon, || async {
+        labelled(&maps).await == SUBJECTS
+    })
+    .await;
     quiet(&mut daemon).await;
     let (good, all) = requests(plane, &name);
     assert_eq!((good, all.len()), (SUBJECTS, SUBJECTS), "{all:?}");
@@ -342,4 +337,78 @@ spec:
     let (good, all) = requests(plane, &name);
     assert_eq!((good, all.len()), (1, 1), "{all:?}");
     assert!(requests(plane, "kube-system").1.is_empty());
+}
+
+/// How many subjects carry the label that comes behind what was made for them.
+async fn labelled(maps: &Api<ConfigMap>) -> usize {
+    let list = maps.list(&Default::default()).await.unwrap();
+    let made = list.iter().filter(|m| {
+        let labels = m.metadata.labels.as_ref();
+        labels
+            .and_then(|l| l.get("made"))
+            .is_some_and(|v| v.starts_with("made-"))
+    });
+    made.count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_watches_and_lost_answers_make_nothing_twice() {
+    const SUBJECTS: usize = 40;
+    let plane = shared();
+    let client = plane.client().await;
+    let name = namespace(&client, "late-made").await;
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &name);
+    for n in 0..SUBJECTS {
+        let made = subject(&format!("{n:02}"));
+        maps.create(&PostParams::default(), &made).await.unwrap();
+    }
+    let proxy = Proxy::start(plane.kubeconfig()).await;
+    proxy.delay_watches(Duration::from_millis(200));
+    proxy.lose_answers(10);
+    let mut daemon = Daemon::start(&proxy.kubeconfig(), &rule(&name), &["--write-rate=0"]);
+    until("the label behind each object", &daemon, || async {
+        labelled(&maps).await == SUBJECTS
+    })
+    .await;
+    quiet(&mut daemon).await;
+    let (good, all) = requests(plane, &name);
+    assert_eq!((good, all.len()), (SUBJECTS, SUBJECTS), "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_object_for_many_subjects_names_them_all_and_goes_with_the_last() {
+    const SUBJECTS: usize = 30;
+    let plane = shared();
+    let client = plane.client().await;
+    let name = namespace(&client, "shared-made").await;
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &name);
+    for n in 0..SUBJECTS {
+        let made = subject(&format!("{n:02}"));
+        maps.create(&PostParams::default(), &made).await.unwrap();
+    }
+    let rule = rule(&name).replace("made-${object.metadata.name}", "made-shared");
+    let mut daemon = Daemon::start(&plane.kubeconfig(), &rule, &["--write-rate=0"]);
+    until("the label behind it", &daemon, || async {
+        labelled(&maps).await == SUBJECTS
+    })
+    .await;
+    quiet(&mut daemon).await;
+    let made = maps.get("made-shared").await.unwrap().metadata;
+    assert_eq!(made.owner_references.unwrap_or_default().len(), SUBJECTS);
+    let said = &made.annotations.unwrap_or_default()["state.ordain.dev/made"];
+    let said: Value = serde_json::from_str(said).unwrap();
+    assert_eq!(said["subjects"].as_array().unwrap().len(), SUBJECTS);
+    // The first for whoever was first, each further one for all that had come meanwhile.
+    let (good, all) = requests(plane, &name);
+    assert_eq!(good, all.len(), "{all:?}");
+    assert!(good < SUBJECTS / 2, "{good} requests for one object");
+    for n in 0..SUBJECTS {
+        maps.delete(&format!("subject-{n:02}"), &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+    until("that it went with the last", &daemon, || async {
+        maps.get_opt("made-shared").await.unwrap().is_none()
+    })
+    .await;
 }

@@ -314,4 +314,6 @@ impl Engine {
 }
 
 #[cfg(test)]
+mod deeds_tests;
+#[cfg(test)]
 mod tests;

@@ -147,13 +147,7 @@ impl Apply {
                     "{object} cannot have an owner in another namespace"
                 )));
             }
-            let meta = record.meta();
-            let owner = json!({
-                "apiVersion": meta.api_version(),
-                "kind": meta.kind(),
-                "name": meta.name(),
-                "uid": meta.uid(),
-            });
+            let owner = owner_reference(record);
             match manifest["metadata"]["ownerReferences"].as_array_mut() {
                 Some(owners) => owners.push(owner),
                 None => manifest["metadata"]["ownerReferences"] = json!([owner]),
@@ -172,6 +166,17 @@ impl Apply {
         }
         Ok(Rendered { object, manifest })
     }
+}
+
+/// An owner reference to an object, neither `controller` nor `blockOwnerDeletion`.
+pub fn owner_reference(owner: &Record) -> Value {
+    let meta = owner.meta();
+    json!({
+        "apiVersion": meta.api_version(),
+        "kind": meta.kind(),
+        "name": meta.name(),
+        "uid": meta.uid(),
+    })
 }
 
 /// The namespace of what is applied for a subject; of a Namespace, itself.

@@ -296,3 +296,43 @@ fn a_deletion_that_rests_on_a_path_nothing_has_is_shown_as_blocked() {
         baskets
     );
 }
+
+const DEFAULTS: &str = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: defaults}
+spec:
+  match: {resources: [{apiVersion: apps/v1, kind: Deployment}]}
+  actions:
+  - apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {a: one}}
+  - apply: {apiVersion: v1, kind: Secret, metadata: {name: token}, stringData: {token: canary-7}}
+  - scale: {replicas: 3}
+  - event: {reason: Scaled, message: to three}
+";
+
+#[test]
+fn shows_what_would_be_made_scaled_and_told() {
+    let dir = folder(&[("r.yaml", DEFAULTS), ("cluster/web.yaml", WEB)]);
+    let arguments = ["plan", "--rules", "r.yaml", "--manifests", "cluster"];
+    let ran = ordain(dir.path(), &arguments);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    for part in [
+        "apply ConfigMap/shop/settings by defaults (Audit)\n",
+        "+  a: one\n",
+        "apply Secret/shop/token by defaults (Audit)\n",
+        "scale Deployment/shop/web by defaults (Audit)\n",
+        "-  replicas: 1\n+  replicas: 3\n",
+        "event Deployment/shop/web by defaults (Audit)\n",
+        "+note: to three\n",
+    ] {
+        assert!(ran.out.contains(part), "{part}\n{}", ran.out);
+    }
+    assert!(
+        ran.out
+            .ends_with("1 to scale, 2 to apply, 1 event to tell\n"),
+        "{}",
+        ran.out
+    );
+    for secret in ["canary", "Y2FuYXJ5"] {
+        assert!(!ran.out.contains(secret), "{}", ran.out);
+    }
+}

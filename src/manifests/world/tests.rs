@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
+use crate::decide::{Operation, Write};
+use crate::engine::Fault;
 use crate::object::difference;
 
 const START: &str = "2026-01-01T00:00:00Z";

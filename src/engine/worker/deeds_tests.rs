@@ -1,0 +1,271 @@
+//! Requests on other objects: who waits for whom, and what follows from each answer.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::*;
+use crate::decide::{Operation, Write};
+use crate::engine::{Effect, EngineOptions, Fault, Observation, Outcome};
+use crate::object::Record;
+use crate::rule::compile::{SourceFile, compile};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const RULE: &str = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: r}
+spec:
+  mode: Enforce
+  match: {resources: [{apiVersion: v1, kind: ServiceAccount}]}
+  actions:
+  - apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: made}, data: {a: '1'}}
+  - patch: [{path: $.metadata.labels.done, set: 'yes'}]
+";
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_767_225_600 + seconds).unwrap()
+}
+
+fn kind(kind: &str) -> GroupKind {
+    GroupKind::new("", kind)
+}
+
+fn object(of: &str, name: &str, version: u64) -> Value {
+    json!({"apiVersion": "v1", "kind": of, "metadata": {"namespace": "shop", "name": name, "uid": format!("u-{name}"), "resourceVersion": version.to_string()}})
+}
+
+struct Bench {
+    engine: Engine,
+    now: i64,
+}
+
+impl Bench {
+    /// With these ServiceAccounts; no ConfigMaps.
+    fn new(subjects: &[&str]) -> Bench {
+        let file = SourceFile {
+            name: "r.yaml".into(),
+            bytes: RULE.into(),
+        };
+        let compiled = compile(&[file], &Schema::bundled());
+        assert!(compiled.problems.is_empty(), "{}", compiled.problems[0]);
+        let rules = Arc::new(RuleSet::new(compiled.rules, Schema::bundled()));
+        let mut engine = Engine::new(EngineOptions::default());
+        engine.load(rules, at(0));
+        let mut bench = Bench { engine, now: 0 };
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "uid": "u", "resourceVersion": "1"}});
+        bench.list("Namespace", vec![namespace]);
+        bench.list("ConfigMap", vec![]);
+        let subjects = subjects.iter().map(|n| object("ServiceAccount", n, 2));
+        bench.list("ServiceAccount", subjects.collect());
+        bench
+    }
+
+    fn list(&mut self, of: &str, objects: Vec<Value>) {
+        let now = at(self.now);
+        self.engine
+            .observe(Observation::ListStarted { kind: kind(of) }, now);
+        for object in objects {
+            self.see(of, &object);
+        }
+        self.engine
+            .observe(Observation::ListDone { kind: kind(of) }, now);
+    }
+
+    fn see(&mut self, of: &str, object: &Value) {
+        let observation = Observation::Applied {
+            kind: kind(of),
+            record: Record::from_value(object),
+        };
+        self.engine.observe(observation, at(self.now));
+    }
+
+    /// The requests that are made now, as `verb name`.
+    fn work(&mut self) -> Vec<(RequestId, Write)> {
+        let mut effects = vec![];
+        loop {
+            let wake = self.engine.poll(at(self.now), 100, &mut effects);
+            if wake.is_none_or(|wake| wake > at(self.now)) {
+                break;
+            }
+        }
+        let writes = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Write(id, write) => Some((id, *write)),
+            _ => None,
+        });
+        writes.collect()
+    }
+
+    fn only(&mut self) -> (RequestId, Write) {
+        let mut writes = self.work();
+        assert_eq!(writes.len(), 1, "{writes:?}");
+        writes.remove(0)
+    }
+
+    fn answer(&mut self, id: RequestId, outcome: Outcome) {
+        self.engine.complete(id, outcome, at(self.now));
+    }
+
+    /// What the server has after taking a manifest.
+    fn taken(write: &Write, version: u64) -> Value {
+        let Operation::Apply { manifest, .. } = &write.operation else {
+            panic!("{write:?}");
+        };
+        let mut made = manifest.clone();
+        made["metadata"]["uid"] = json!("u-made");
+        made["metadata"]["resourceVersion"] = json!(version.to_string());
+        made
+    }
+
+    fn findings(&self) -> Vec<String> {
+        let mut all: Vec<String> = self
+            .engine
+            .findings()
+            .map(|f| format!("{} {}: {}", f.reason, f.object, f.message))
+            .collect();
+        all.sort();
+        all
+    }
+}
+
+#[test]
+fn the_next_step_comes_when_the_watch_shows_the_applied_object() {
+    let mut bench = Bench::new(&["a"]);
+    let (id, write) = bench.only();
+    assert_eq!(write.object.to_string(), "ConfigMap/shop/made");
+    let made = Bench::taken(&write, 5);
+    bench.answer(id, Outcome::Written(Record::from_value(&made)));
+    assert!(bench.work().is_empty(), "nothing before the watch shows it");
+    bench.see("ConfigMap", &made);
+    let (_, patch) = bench.only();
+    assert_eq!(patch.object.to_string(), "ServiceAccount/shop/a");
+}
+
+#[test]
+fn others_wait_for_the_answer_and_are_then_written_down_together() {
+    let mut bench = Bench::new(&["a", "b", "c", "d"]);
+    let (id, write) = bench.only();
+    let made = Bench::taken(&write, 5);
+    bench.see("ConfigMap", &made);
+    // The first goes on with its next step; on one object there is one request at a time.
+    let (_, next) = bench.only();
+    assert_eq!(&*next.object.kind.kind, "ServiceAccount");
+    bench.answer(id, Outcome::Written(Record::from_value(&made)));
+    let (_, second) = bench.only();
+    assert_eq!(second.object.to_string(), "ConfigMap/shop/made");
+    let Operation::Apply {
+        manifest, counts, ..
+    } = &second.operation
+    else {
+        panic!("{second:?}");
+    };
+    assert!(!counts, "only who it is for has changed");
+    assert_eq!(second.resource_version, "5");
+    let said = &manifest["metadata"]["annotations"]["state.ordain.dev/r"];
+    for subject in ["u-a", "u-b", "u-c", "u-d"] {
+        assert!(said.as_str().unwrap().contains(subject), "{said}");
+    }
+}
+
+#[test]
+fn a_refusal_stands_until_the_object_changes_and_stops_the_list() {
+    let mut bench = Bench::new(&["a"]);
+    let (id, _) = bench.only();
+    let conflict = Fault::OwnershipConflict("conflict with \"helm\" at .data.a".into());
+    bench.answer(id, Outcome::Failed(conflict));
+    assert!(bench.work().is_empty());
+    assert_eq!(
+        bench.findings(),
+        [
+            "OwnershipConflict ServiceAccount/shop/a: ConfigMap/shop/made: conflict with \"helm\" at .data.a: the field is another manager's; `force: true` would take it"
+        ]
+    );
+    bench.see("ServiceAccount", &object("ServiceAccount", "a", 3));
+    assert!(bench.work().is_empty());
+    let foreign = object("ConfigMap", "made", 9);
+    bench.see("ConfigMap", &foreign);
+    assert!(bench.work().is_empty());
+    assert!(bench.findings()[0].starts_with("NotOurs "));
+    bench.engine.observe(
+        Observation::Deleted {
+            key: ObjectKey::new(kind("ConfigMap"), Some("shop"), "made"),
+            resource_version: None,
+        },
+        at(bench.now),
+    );
+    assert_eq!(bench.work().len(), 1, "it is gone: asked again");
+    assert!(bench.findings().is_empty());
+}
+
+#[test]
+fn a_busy_server_and_a_missing_right_are_waited_for() {
+    let mut bench = Bench::new(&["a"]);
+    let (id, _) = bench.only();
+    let busy = Fault::Busy {
+        retry_after: Some(Duration::from_secs(7)),
+        message: String::new(),
+    };
+    bench.answer(id, Outcome::Failed(busy));
+    bench.now = 6;
+    assert!(bench.work().is_empty());
+    bench.now = 7;
+    let (id, _) = bench.only();
+    bench.answer(
+        id,
+        Outcome::Failed(Fault::Forbidden("may not patch".into())),
+    );
+    assert!(bench.work().is_empty());
+    assert_eq!(
+        bench.findings(),
+        ["Forbidden ServiceAccount/shop/a: ConfigMap/shop/made: may not patch"]
+    );
+    bench.now = 127;
+    assert_eq!(bench.work().len(), 1);
+}
+
+#[test]
+fn after_a_lost_answer_the_object_is_read_first() {
+    let mut bench = Bench::new(&["a"]);
+    let (id, write) = bench.only();
+    bench.answer(id, Outcome::Failed(Fault::Timeout));
+    let mut effects = vec![];
+    bench.engine.poll(at(bench.now), 100, &mut effects);
+    let read = effects.iter().find_map(|effect| match effect {
+        Effect::Read(id, key) => Some((*id, key.clone())),
+        Effect::Write(..) => panic!("{effects:?}"),
+        _ => None,
+    });
+    let (id, key) = read.unwrap();
+    assert_eq!(key, write.object);
+    let made = Bench::taken(&write, 5);
+    bench.answer(id, Outcome::Read(Record::from_value(&made)));
+    let (_, patch) = bench.only();
+    assert_eq!(patch.object.to_string(), "ServiceAccount/shop/a");
+}
+
+#[test]
+fn an_object_that_is_deleted_again_and_again_is_given_up() {
+    let mut bench = Bench::new(&["a"]);
+    let key = ObjectKey::new(kind("ConfigMap"), Some("shop"), "made");
+    let mut made = 0;
+    for turn in 0..20 {
+        bench.now = turn * 10;
+        let applied: Vec<_> = bench
+            .work()
+            .into_iter()
+            .filter(|(_, w)| w.object == key)
+            .collect();
+        let Some((id, write)) = applied.into_iter().next() else {
+            break;
+        };
+        made += 1;
+        let object = Bench::taken(&write, 100 + turn as u64);
+        bench.answer(id, Outcome::Written(Record::from_value(&object)));
+        bench.see("ConfigMap", &object);
+        bench.engine.observe(
+            Observation::Deleted {
+                key: key.clone(),
+                resource_version: None,
+            },
+            at(bench.now),
+        );
+    }
+    assert_eq!(made, 5, "five changes in ten minutes");
+}
