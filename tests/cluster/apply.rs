@@ -7,6 +7,7 @@ use crate::proxy::Proxy;
 use crate::watch::namespace;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -411,4 +412,167 @@ async fn one_object_for_many_subjects_names_them_all_and_goes_with_the_last() {
         maps.get_opt("made-shared").await.unwrap().is_none()
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_copied_into_each_namespace_of_a_list_and_follows_its_original() {
+    let plane = shared();
+    let client = plane.client().await;
+    let origin = namespace(&client, "copied").await;
+    let mut targets = vec![];
+    for n in 0..3 {
+        targets.push(namespace(&client, &format!("{origin}-{n}")).await);
+    }
+    let rule = format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: copies}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: v1, kind: Secret}}]
+    namespaces: ['{origin}']
+    names: [pull]
+  actions:
+  - forEach: [{}]
+    apply:
+      apiVersion: v1
+      kind: Secret
+      metadata: {{namespace: '${{item}}', labels: {{from: '{origin}'}}}}
+    copyOf: ${{object}}
+",
+        targets.join(", ")
+    );
+    let made: Secret = serde_json::from_value(json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "example.com/pull",
+        "metadata": {"name": "pull", "labels": {"kept": "yes"}, "finalizers": ["example.com/keep"]},
+        "stringData": {"token": "one"}
+    }))
+    .unwrap();
+    let originals: Api<Secret> = Api::namespaced(client.clone(), &origin);
+    originals
+        .create(&PostParams::default(), &made)
+        .await
+        .unwrap();
+    let mut daemon = Daemon::start(&plane.kubeconfig(), &rule, &[]);
+    let copies = || async {
+        let mut found = vec![];
+        for target in &targets {
+            let secrets: Api<Secret> = Api::namespaced(client.clone(), target);
+            found.extend(secrets.get_opt("pull").await.unwrap());
+        }
+        found
+    };
+    let all_say = |token: &'static str| {
+        let copies = copies();
+        async move {
+            let found = copies.await;
+            found.len() == 3
+                && found.iter().all(|s| {
+                    s.data
+                        .as_ref()
+                        .and_then(|d| d.get("token"))
+                        .map(|t| t.0.as_slice())
+                        == Some(token.as_bytes())
+                })
+        }
+    };
+    until("three copies", &daemon, || all_say("one")).await;
+    for copy in copies().await {
+        assert_eq!(copy.type_.as_deref(), Some("example.com/pull"));
+        let meta = copy.metadata;
+        let labels = meta.labels.unwrap_or_default();
+        assert_eq!((labels["kept"].as_str(), &labels["from"]), ("yes", &origin));
+        assert!(meta.finalizers.is_none() && meta.owner_references.is_none());
+    }
+    let patch: Patch<Value> = Patch::Merge(json!({"stringData": {"token": "two"}}));
+    originals
+        .patch("pull", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    until("that the copies follow", &daemon, || all_say("two")).await;
+    quiet(&mut daemon).await;
+    let requests = plane.audit().of_ordain(&origin);
+    assert_eq!(requests.len(), 6, "{requests:?}");
+    assert!(
+        requests
+            .iter()
+            .all(|r| r.namespace != origin && r.code < 300)
+    );
+    let log = daemon.log();
+    for secret in ["b25l", "dHdv"] {
+        assert!(!log.contains(secret), "secret data in the log\n{log}");
+    }
+    let patch: Patch<Value> = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    originals
+        .patch("pull", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_comes_later_is_applied_when_it_is_there() {
+    let plane = shared();
+    let client = plane.client().await;
+    let name = namespace(&client, "later-made").await;
+    let group = format!("{name}.example");
+    let rules = format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: later}}
+spec:
+  mode: Enforce
+  match: {{resources: [{{apiVersion: v1, kind: Namespace}}], names: ['{name}']}}
+  actions:
+  - apply: {{apiVersion: {group}/v1, kind: Till, metadata: {{name: made-till}}, spec: {{count: 1}}}}
+---
+{}",
+        rule(&name)
+    );
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &name);
+    maps.create(&PostParams::default(), &subject("a"))
+        .await
+        .unwrap();
+    let mut daemon = Daemon::start(&plane.kubeconfig(), &rules, &[]);
+    until(
+        "that the other rule is not kept from its work",
+        &daemon,
+        || async { labelled(&maps).await == 1 },
+    )
+    .await;
+    let definition: CustomResourceDefinition = serde_json::from_value(json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("tills.{group}")},
+        "spec": {
+            "group": group, "scope": "Namespaced",
+            "names": {"kind": "Till", "plural": "tills", "singular": "till", "listKind": "TillList"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+                "type": "object",
+                "properties": {"spec": {"type": "object", "properties": {"count": {"type": "integer"}}}}
+            }}}]
+        }
+    }))
+    .unwrap();
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    definitions
+        .create(&PostParams::default(), &definition)
+        .await
+        .unwrap();
+    let tills = || {
+        let mut requests = requests(plane, &name).1;
+        requests.retain(|r| r.resource == "tills");
+        requests
+    };
+    until("the object of the new kind", &daemon, || async {
+        !tills().is_empty()
+    })
+    .await;
+    quiet(&mut daemon).await;
+    let made = tills();
+    assert_eq!((made.len(), made[0].code), (1, 201), "{made:?}");
+    let delete = DeleteParams::default();
+    definitions
+        .delete(&format!("tills.{group}"), &delete)
+        .await
+        .unwrap();
 }

@@ -168,6 +168,9 @@ impl Engine {
     /// Sends what had to wait for a change of the subject itself.
     pub(super) fn send_follow_ups(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         for (subject, write, changes) in std::mem::take(&mut self.follow_ups) {
+            if self.frozen {
+                continue;
+            }
             self.send_deed(write, changes, &subject, (now, now), effects);
         }
     }
