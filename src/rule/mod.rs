@@ -12,6 +12,7 @@ mod number;
 pub mod path;
 mod pattern;
 pub mod problem;
+pub mod protection;
 pub mod selector;
 pub mod set;
 pub mod test;

@@ -217,7 +217,7 @@ mod tests {
             .collect();
         let compiled = compile(&files, &schema);
         let problems: Vec<String> = compiled.problems.iter().map(ToString::to_string).collect();
-        assert!(problems.is_empty(), "{}", problems.join("\n"));
+        assert!(!compiled.has_errors(), "{}", problems.join("\n"));
         RuleSet::new(compiled.rules, schema)
     }
 

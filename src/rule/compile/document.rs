@@ -56,6 +56,10 @@ pub(super) struct Context<'a, 'f> {
     pub metadata: Option<Arc<KindSchema>>,
     /// What expressions can read beside the names of the language.
     pub declared: Arc<Declared>,
+    /// What `namespaceObject` looks like.
+    pub namespace: Option<Arc<KindSchema>>,
+    /// The rule's `where`, once it is compiled.
+    pub tests: Vec<Test>,
     /// What the expressions and paths so far read.
     pub reads: Reads,
 }
@@ -192,6 +196,7 @@ fn spec_of(
     name: &Arc<str>,
     given: &Given<'_>,
 ) -> Option<(Draft, Values)> {
+    let errors = report.errors();
     let of = fields::fields(report, spec, "`spec`", &SPEC, &SPEC_LATER)?;
     let description = of
         .get("description")
@@ -237,6 +242,8 @@ fn spec_of(
         kinds,
         metadata: schema.kind(&GroupKind::new("", "ConfigMap")),
         declared: Arc::default(),
+        namespace: schema.kind(&GroupKind::new("", "Namespace")),
+        tests: vec![],
         reads: Reads::default(),
     };
     let variables = of
@@ -252,6 +259,7 @@ fn spec_of(
     // Variables are computed only after the tests that need none have passed.
     tests.sort_by_key(Test::reads_variables);
     let tests_without_variables = tests.iter().filter(|t| !t.reads_variables()).count();
+    context.tests = tests;
     if context.reads.now {
         clauses::warn_of_now(&mut context, of.get("where"));
     }
@@ -279,8 +287,12 @@ fn spec_of(
         .map(|t| allowed(context.report, t))
         .unwrap_or_default();
     safety::protected(&mut context, &steps, &step_places, &allow_protected);
+    if context.report.errors() == errors {
+        safety::made_by_controllers(&mut context, &steps, &step_places, of.get("where"));
+    }
     let matches = matches?;
     let reads = std::mem::take(&mut context.reads);
+    let tests = std::mem::take(&mut context.tests);
     drop(context);
     let variables = Arc::into_inner(declared).map_or_else(Vec::new, |declared| declared.variables);
     let draft = Draft {

@@ -2,6 +2,7 @@
 
 use super::document::Context;
 use super::expressions;
+use super::feedback;
 use super::fields::{self, Fields};
 use super::paths;
 use super::safety;
@@ -79,7 +80,7 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, status: bool) 
         None => None,
     };
     if let (Some(template), "set") = (&template, verb)
-        && safety::feeds_itself(context, &path, template)
+        && feedback::feeds_itself(context, &path, template, &tests)
     {
         context.report.error(
             value,

@@ -1,6 +1,7 @@
 //! `${ }` in values, its problems mapped to their place in the file.
 
 use super::document::Context;
+use super::members;
 use super::report::Spot;
 use crate::rule::expr::{Expr, ExprProblem, Names, Template};
 use crate::rule::path::{Hop, Location};
@@ -33,6 +34,7 @@ pub(super) fn template(
         Ok(template) => {
             for expr in template.expressions() {
                 context.reads.expression(expr);
+                members::check(context, tree, expr);
             }
             Some(template)
         }

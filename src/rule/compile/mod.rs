@@ -2,8 +2,8 @@
 //!
 //! `report` problems and their places · `fields` maps with known keys · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
-//! `parameters` and `variables` · `actions` steps · `apply`, `scale` two of them · `edits` the six edits · `values` what they write ·
-//! `limits` · `safety` what may not be edited or deleted.
+//! `members` the fields they name · `parameters` and `variables` · `actions` steps · `apply`, `scale` two of them · `edits` the six edits ·
+//! `values` what they write · `limits` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves.
 
 mod actions;
 mod apply;
@@ -11,11 +11,13 @@ mod clauses;
 mod document;
 mod edits;
 mod expressions;
+mod feedback;
 mod fields;
 mod file;
 mod kinds;
 mod limits;
 mod matching;
+mod members;
 mod parameters;
 mod paths;
 mod report;

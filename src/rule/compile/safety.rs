@@ -2,33 +2,14 @@
 
 use super::document::Context;
 use super::fields::Fields;
+use super::kinds::Matched;
 use super::paths::listed;
 use super::report::Spot;
 use super::values;
-use crate::object::Record;
-use crate::rule::expr::{NamespaceObject, Scope, Template};
 use crate::rule::path::Path;
-use crate::rule::yaml::Tree;
-use crate::rule::{Action, Step, Verb};
-use crate::schema::{Fixed, KindSchema, Shape};
-use jiff::Timestamp;
-use serde_json::{Value, json};
-
-/// Kinds of which no object is written without `allowProtected`: (group, kind).
-const PROTECTED: [(&str, &str); 4] = [
-    ("apiextensions.k8s.io", "CustomResourceDefinition"),
-    ("apiregistration.k8s.io", "APIService"),
-    (
-        "admissionregistration.k8s.io",
-        "ValidatingWebhookConfiguration",
-    ),
-    (
-        "admissionregistration.k8s.io",
-        "MutatingWebhookConfiguration",
-    ),
-];
-/// Kinds of which none is deleted without `allowProtected`.
-const NOT_DELETED: [(&str, &str); 2] = [("", "Namespace"), ("", "Node")];
+use crate::rule::yaml::{Data, Tree};
+use crate::rule::{Action, Step, Verb, protection};
+use crate::schema::{Fixed, KindSchema};
 
 /// Steps that protection would always skip.
 pub(super) fn protected(
@@ -44,7 +25,7 @@ pub(super) fn protected(
         }
         if let Action::Apply(apply) = &step.action {
             let (group, kind) = (&*apply.kind.group, &*apply.kind.kind);
-            if PROTECTED.contains(&(group, kind)) {
+            if protection::of_kind(group, kind, verb).is_some() {
                 let message =
                     format!("every {kind} is protected from `apply`: this step would never act");
                 let mend = "if you mean it, add `allowProtected: [apply]` to the rule";
@@ -52,10 +33,8 @@ pub(super) fn protected(
             }
             continue;
         }
-        let is_protected = |group: &str, kind: &str| {
-            PROTECTED.contains(&(group, kind))
-                || verb == Verb::Delete && NOT_DELETED.contains(&(group, kind))
-        };
+        let is_protected =
+            |group: &str, kind: &str| protection::of_kind(group, kind, verb).is_some();
         let names: Vec<String> = context
             .kinds
             .iter()
@@ -83,6 +62,82 @@ pub(super) fn protected(
         } else {
             context.report.warning(*at, message, mend);
         }
+    }
+}
+
+/// Group and kind.
+type KindName = (&'static str, &'static str);
+
+/// Kinds that controllers make, each with the kinds of its owners.
+const MADE: [(KindName, &[KindName]); 4] = [
+    (
+        ("", "Pod"),
+        &[
+            ("apps", "ReplicaSet"),
+            ("apps", "StatefulSet"),
+            ("apps", "DaemonSet"),
+            ("batch", "Job"),
+        ],
+    ),
+    (("apps", "ReplicaSet"), &[("apps", "Deployment")]),
+    (
+        ("apps", "ControllerRevision"),
+        &[("apps", "StatefulSet"), ("apps", "DaemonSet")],
+    ),
+    (("discovery.k8s.io", "EndpointSlice"), &[("", "Service")]),
+];
+
+/// Edits of kinds that controllers make, in a rule that neither is about the owners too nor asks who owns an object.
+pub(super) fn made_by_controllers(
+    context: &mut Context<'_, '_>,
+    steps: &[Step],
+    places: &[Spot],
+    tests: Option<&Tree>,
+) {
+    let edits = |step: &Step| {
+        matches!(
+            step.action,
+            Action::Patch { status: false, .. } | Action::Scale { .. }
+        )
+    };
+    let first = steps.iter().zip(places).find(|(step, _)| edits(step));
+    let Some((_, at)) = first else { return };
+    if tests.is_some_and(|tests| mentions(tests, "ownerReferences")) {
+        return;
+    }
+    let is = |matched: &Matched, name: &KindName| {
+        let of = &matched.resolved.kind;
+        (&*of.group, &*of.kind) == *name
+    };
+    let made = MADE.iter().find(|(name, owners)| {
+        let kinds = &context.kinds;
+        kinds.iter().any(|m| m.named && is(m, name))
+            && !owners
+                .iter()
+                .any(|owner| kinds.iter().any(|m| is(m, owner)))
+    });
+    let Some(((_, kind), owners)) = made else {
+        return;
+    };
+    let owners: Vec<String> = owners.iter().map(|(_, kind)| (*kind).to_owned()).collect();
+    context.report.warning(
+        *at,
+        format!(
+            "a {kind} is normally made by a controller ({}), which makes the next one without this change",
+            owners.join(", ")
+        ),
+        Some(format!(
+            "change the owner; if a {kind} without one is meant, say so: `where: [{{path: $.metadata.ownerReferences, operator: Empty}}]`"
+        )),
+    );
+}
+
+/// Whether some text in the tree has this word.
+fn mentions(tree: &Tree, word: &str) -> bool {
+    match &tree.data {
+        Data::Scalar { .. } => tree.text().is_some_and(|text| text.contains(word)),
+        Data::List(items) => items.iter().any(|item| mentions(item, word)),
+        Data::Map(entries) => entries.iter().any(|(_, value)| mentions(value, word)),
     }
 }
 
@@ -213,97 +268,4 @@ fn only_fixed(schema: &KindSchema, path: &Path, leaves: &[Vec<Option<&str>>]) ->
         }
     }
     first
-}
-
-/// Whether a `set` never comes to rest: tried on a few values of the field's type, and what it gives is put in the field again. Certain
-/// only in one direction: what a value of the object bounds (`where`) is not looked at.
-pub(super) fn feeds_itself(context: &Context<'_, '_>, path: &Path, template: &Template) -> bool {
-    if template.literal().is_some() {
-        return false;
-    }
-    let schemas = || context.kinds.iter().filter_map(|k| k.schema.as_deref());
-    let shape = super::paths::types(schemas(), path, None)
-        .first()
-        .map(|t| t.shape());
-    let pod = schemas().next().and_then(KindSchema::pod_prefix);
-    let kind = context.kinds.first().map(|k| k.name().to_owned());
-    let trial = Trial {
-        names: path
-            .plain_names(pod)
-            .map(|names| names.iter().map(|n| n.as_str().to_owned()).collect()),
-        object: json!({
-            "apiVersion": "v1",
-            "kind": kind.unwrap_or_default(),
-            "metadata": {"name": "name", "namespace": "namespace", "labels": {}, "annotations": {}},
-        }),
-        template,
-        pod,
-    };
-    let mut tried = false;
-    for sample in samples(shape) {
-        match trial.diverges(sample) {
-            Some(false) => return false,
-            Some(true) => tried = true,
-            None => {}
-        }
-    }
-    tried
-}
-
-fn samples(shape: Option<Shape>) -> Vec<Value> {
-    let numbers = [json!(1), json!(7), json!(1000)];
-    let texts = [json!("a"), json!("nginx:1.25"), json!("1.0.0"), json!("2")];
-    let amounts = [json!("1Gi"), json!("100m"), json!("2")];
-    let lists = [json!([]), json!(["a"])];
-    match shape {
-        Some(Shape::Integer | Shape::Number) => numbers.to_vec(),
-        Some(Shape::String) => texts.to_vec(),
-        Some(Shape::Quantity) => amounts.to_vec(),
-        Some(Shape::List) => lists.to_vec(),
-        Some(Shape::Boolean | Shape::Time | Shape::Object | Shape::Map) => vec![],
-        _ => [&numbers[..], &texts[..], &lists[..]].concat(),
-    }
-}
-
-/// A template applied to its own results.
-struct Trial<'a> {
-    /// The field's names from the object's root, for a path of plain names.
-    names: Option<Vec<String>>,
-    object: Value,
-    template: &'a Template,
-    pod: crate::rule::path::PodPrefix,
-}
-
-impl Trial<'_> {
-    /// `None`: it cannot be evaluated on this sample.
-    fn diverges(&self, sample: Value) -> Option<bool> {
-        let first = self.apply(&sample)?;
-        let second = self.apply(&first)?;
-        let third = self.apply(&second)?;
-        Some(first != second && second != third && first != third)
-    }
-
-    fn apply(&self, value: &Value) -> Option<Value> {
-        let mut object = self.object.clone();
-        if let Some(names) = &self.names {
-            let mut at = &mut object;
-            for name in names {
-                at = at.as_object_mut()?.entry(name).or_insert_with(|| json!({}));
-            }
-            *at = value.clone();
-        }
-        let object = Record::from_value(&object);
-        let current = Record::from_value(value);
-        let scope = Scope {
-            object: object.root(),
-            pod: self.pod,
-            namespace_object: NamespaceObject::Unknown,
-            now: Timestamp::UNIX_EPOCH,
-            item: None,
-            applied: None,
-            current: Some(current.root()),
-            variables: None,
-        };
-        self.template.render(&scope).ok()?
-    }
 }

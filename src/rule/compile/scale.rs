@@ -4,7 +4,7 @@ use super::document::Context;
 use super::fields::{self, found};
 use super::paths::listed;
 use super::report::Spot;
-use super::{expressions, safety};
+use super::{expressions, feedback};
 use crate::object::GroupKind;
 use crate::rule::Action;
 use crate::rule::edit::{Edit, EditChange};
@@ -35,7 +35,7 @@ pub(super) fn compile(context: &mut Context<'_, '_>, key: &Tree, tree: &Tree) ->
     for (path, kinds) in places {
         // The first tells what is wrong with the value; it would be the same for all.
         let template = value(context, replicas)?;
-        if safety::feeds_itself(context, &path, &template) {
+        if feedback::feeds_itself(context, &path, &template, &[]) {
             context.report.error(
                 replicas,
                 "this number is made from the one it replaces and differs each time: the rule would feed itself",

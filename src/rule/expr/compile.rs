@@ -6,7 +6,7 @@ use super::code::{Arithmetic, Code, Comparison, Reads};
 use super::compare::compare;
 use super::eval::{Fault, Frame, article};
 use super::value::{self, Val};
-use super::{ExprProblem, Names};
+use super::{ExprProblem, Members, Names};
 use crate::object::Key;
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 
@@ -14,6 +14,7 @@ use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo, oper
 pub(super) struct Compiled {
     pub code: Code,
     pub reads: Reads,
+    pub members: Vec<Members>,
 }
 
 /// Names of the language that this version does not have yet.
@@ -49,6 +50,7 @@ pub(super) fn compile(
         names,
         locals: Vec::new(),
         reads: Reads::default(),
+        members: Vec::new(),
         problems: Vec::new(),
         depth: 0,
     };
@@ -57,6 +59,7 @@ pub(super) fn compile(
         Ok(Compiled {
             code,
             reads: compiler.reads,
+            members: compiler.members,
         })
     } else {
         compiler.problems.sort_by_key(|problem| problem.at);
@@ -65,11 +68,12 @@ pub(super) fn compile(
 }
 
 pub(super) struct Compiler<'t> {
-    text: &'t str,
-    source: &'t SourceInfo,
+    pub(super) text: &'t str,
+    pub(super) source: &'t SourceInfo,
     names: Names<'t>,
     pub(super) locals: Vec<Box<str>>,
     pub(super) reads: Reads,
+    pub(super) members: Vec<Members>,
     pub(super) problems: Vec<ExprProblem>,
     depth: usize,
 }
@@ -205,6 +209,7 @@ impl Compiler<'_> {
                 {
                     return code;
                 }
+                self.note_members(tree, select.test);
                 let of = Box::new(self.part_of(&select.operand, &select.field));
                 let key = Key::new(&select.field);
                 if select.test {
@@ -244,6 +249,9 @@ impl Compiler<'_> {
             ),
             Expr::Call(call) => {
                 let target = call.target.as_deref();
+                if call.func_name == operators::INDEX {
+                    self.note_members(tree, false);
+                }
                 if target.is_none()
                     && let Some(code) = self.operator(tree.id, &call.func_name, &call.args)
                 {

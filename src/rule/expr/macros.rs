@@ -37,10 +37,13 @@ impl Compiler<'_> {
         let Some(target) = target else {
             return match (name, args) {
                 ("has", [operand]) => Some(match &operand.expr {
-                    Expr::Select(select) => Code::Has {
-                        of: Box::new(self.part_of(&select.operand, &select.field)),
-                        key: Key::new(&select.field),
-                    },
+                    Expr::Select(select) => {
+                        self.note_members(operand, true);
+                        Code::Has {
+                            of: Box::new(self.part_of(&select.operand, &select.field)),
+                            key: Key::new(&select.field),
+                        }
+                    }
                     _ => self.problem(
                         operand.id,
                         "`has` needs a field".into(),

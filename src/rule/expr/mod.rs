@@ -5,7 +5,7 @@
 //! compiled to [`code`] and run by [`eval`], on records as they are: reading a field allocates nothing.
 //!
 //! * Text to code: [`guard`] bounds the text before any parser sees it, [`syntax`] words what the parser refuses, [`compile`] with
-//!   [`calls`] and [`macros`] resolves names, functions and argument counts, evaluates literals and collects all problems.
+//!   [`calls`], [`macros`] and [`members`] resolves names, functions and argument counts, evaluates literals and collects all problems.
 //! * Code to value: [`eval`] with [`access`], [`operators`] and [`loops`]; [`value`] is what expressions compute with, [`compare`] orders
 //!   it, [`output`] turns it into text and JSON; [`functions`] are the libraries, one file each.
 //! * [`template`] is YAML with `${ }`.
@@ -29,6 +29,7 @@ mod functions;
 mod guard;
 mod loops;
 mod macros;
+mod members;
 mod operators;
 mod output;
 mod syntax;
@@ -38,6 +39,7 @@ mod tests;
 mod value;
 mod variables;
 
+pub use members::{Member, Members};
 pub use template::{Template, TemplateProblem};
 pub use variables::{Params, Variable, Variables};
 
@@ -133,14 +135,20 @@ pub struct Names<'n> {
 
 /// One compiled expression.
 pub struct Expr {
-    text: Box<str>,
+    source: Box<Source>,
     code: Code,
     reads: Reads,
 }
 
+/// What evaluating it does not need.
+struct Source {
+    text: Box<str>,
+    members: Vec<Members>,
+}
+
 impl fmt::Debug for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Expr").field(&self.text).finish()
+        f.debug_tuple("Expr").field(&self.source.text).finish()
     }
 }
 
@@ -157,7 +165,10 @@ impl Expr {
             .map_err(|errors| vec![syntax::problem(text, &errors)])?;
         let compiled = compile::compile(text, program.expression(), program.source_info(), names)?;
         let mut expr = Expr {
-            text: text.into(),
+            source: Box::new(Source {
+                text: text.into(),
+                members: compiled.members,
+            }),
             code: compiled.code,
             reads: compiled.reads,
         };
@@ -189,7 +200,7 @@ impl Expr {
 
     /// As it was written, without `${` and `}`.
     pub fn text(&self) -> &str {
-        &self.text
+        &self.source.text
     }
 
     /// The value as a JSON tree: integers stay integers, timestamps are RFC 3339, durations as rules write them (`1h30m`), quantities, IP
@@ -236,7 +247,7 @@ impl Expr {
             value::Val::Text(text) => Ok(text.to_string()),
             value::Val::Optional(None) => Err(ExprFault::Absent(format!(
                 "the value of ${{{}}} inside text",
-                self.text.trim()
+                self.source.text.trim()
             ))),
             value::Val::Int(n) => Ok(n.to_string()),
             value::Val::Double(d) => Ok(d.to_string()),
@@ -246,6 +257,11 @@ impl Expr {
                 None => String::new(),
             }),
         }
+    }
+
+    /// The fields of `object` and `namespaceObject` that it names; chains that begin longer ones too.
+    pub fn members(&self) -> &[Members] {
+        &self.source.members
     }
 
     /// Whether it reads `now`, or `age()` does.

@@ -2,7 +2,7 @@
 //! records, because the crate hands out references and cannot walk a flat record.
 //!
 //! `scan` a first look at the text · `parse` text to a compiled path · `dialect` other dialects and syntax errors · `walk` what a path
-//! selects · `filter` the tests inside it · `places` where an edit goes · `check` a path against a kind's schema. null counts as absent
+//! selects · `filter` the tests inside it · `places` where an edit goes · `planted` an object to try it on · `check` a path against a kind's schema. null counts as absent
 //! everywhere.
 //!
 //! Narrower than the RFC, so that the cost of a path is bounded by the size of the object: inside a filter `$` takes names and indexes only,
@@ -13,6 +13,7 @@ mod dialect;
 mod filter;
 mod parse;
 mod places;
+mod planted;
 mod scan;
 mod walk;
 

@@ -1,0 +1,143 @@
+//! Which fields of an object an expression names, for whoever knows what its kind looks like.
+
+use super::compile::Compiler;
+use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
+
+/// A chain of fields from `object` or `namespaceObject`: `object.spec.replicas`, `object.metadata['name']`.
+#[derive(Clone, Debug)]
+pub struct Members {
+    /// From `namespaceObject`.
+    pub of_namespace: bool,
+    /// At least one.
+    pub names: Vec<Member>,
+    /// Asked for with `has()`: that it is absent is expected.
+    pub asked: bool,
+}
+
+/// One field of a chain.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its name.
+    pub name: Box<str>,
+    /// Byte offset in the expression's text.
+    pub at: usize,
+    /// In bytes.
+    pub length: usize,
+}
+
+impl Compiler<'_> {
+    /// Takes note of a chain that ends in this field or index, if it is one. What is chosen with `?` is no part of it.
+    pub(super) fn note_members(&mut self, tree: &IdedExpr, asked: bool) {
+        let mut names = vec![];
+        let mut at = tree;
+        let of_namespace = loop {
+            match &at.expr {
+                Expr::Select(select) => {
+                    let dot = self.source.offset_for(at.id).map_or(0, |(start, _)| start);
+                    names.push(self.member(dot, &select.field));
+                    at = &select.operand;
+                }
+                Expr::Call(call) if call.func_name == operators::INDEX && call.target.is_none() => {
+                    let [of, index] = &*call.args else { return };
+                    let Expr::Literal(LiteralValue::String(name)) = &index.expr else {
+                        return;
+                    };
+                    let start = self
+                        .source
+                        .offset_for(index.id)
+                        .map_or(0, |(start, _)| start);
+                    names.push(self.member(start, name.inner()));
+                    at = of;
+                }
+                Expr::Ident(name) if !self.locals.iter().any(|local| **local == *name) => {
+                    match name.as_str() {
+                        "object" => break false,
+                        "namespaceObject" => break true,
+                        _ => return,
+                    }
+                }
+                _ => return,
+            }
+        };
+        if !names.is_empty() {
+            names.reverse();
+            self.members.push(Members {
+                of_namespace,
+                names,
+                asked,
+            });
+        }
+    }
+
+    /// A name that stands at or soon behind an offset: the parser places a field at its dot, a literal at its quote.
+    fn member(&self, start: u32, name: &str) -> Member {
+        let start = self.text.floor_char_boundary(start as usize);
+        let (at, length) = match self.text[start..].find(name) {
+            Some(behind) => (start + behind, name.len()),
+            // Written with escapes.
+            None => (start, 1),
+        };
+        Member {
+            name: name.into(),
+            at,
+            length: length.max(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::rule::expr::{Expr, Names};
+
+    fn chains(text: &str) -> Vec<String> {
+        let expr = Expr::compile(text, Names::default()).unwrap();
+        expr.members()
+            .iter()
+            .map(|chain| {
+                let names: Vec<&str> = chain
+                    .names
+                    .iter()
+                    .inspect(|m| assert_eq!(&text[m.at..m.at + m.length], &*m.name))
+                    .map(|m| &*m.name)
+                    .collect();
+                let root = if chain.of_namespace { "ns" } else { "o" };
+                let mark = if chain.asked { "?" } else { "" };
+                format!("{root}.{}{mark}", names.join("."))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn chains_are_found_wherever_they_stand() {
+        for (text, found) in [
+            (
+                "object.spec.replicas + 1",
+                vec!["o.spec.replicas", "o.spec"],
+            ),
+            (
+                "object.metadata['name']",
+                vec!["o.metadata.name", "o.metadata"],
+            ),
+            ("has(object.spec.x)", vec!["o.spec.x?", "o.spec"]),
+            ("object.?spec.?x.orValue(1)", vec![]),
+            ("object.spec.?x.orValue(1)", vec!["o.spec"]),
+            (
+                "namespaceObject.metadata.name",
+                vec!["ns.metadata.name", "ns.metadata"],
+            ),
+            ("[{'a': 1}].all(object, object.a == 1)", vec![]),
+            (
+                "object.spec.list.exists(x, x.a == 1)",
+                vec!["o.spec.list", "o.spec"],
+            ),
+            ("object.spec.list[0].a", vec!["o.spec.list", "o.spec"]),
+            (
+                "'a' in object.metadata.labels",
+                vec!["o.metadata.labels", "o.metadata"],
+            ),
+        ] {
+            assert_eq!(chains(text), found, "{text}");
+        }
+    }
+}
