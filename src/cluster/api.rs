@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -57,6 +58,7 @@ pub struct Api {
     followers: Mutex<HashMap<String, (WatchedKind, JoinHandle<()>)>>,
     rate: Arc<Rate>,
     warnings: Arc<Warnings>,
+    frozen: Arc<AtomicBool>,
     out: Sender,
     kinds: Vec<JoinHandle<()>>,
 }
@@ -103,6 +105,7 @@ impl Api {
             followers: Mutex::new(HashMap::new()),
             rate: Arc::new(Rate::new(options.write_rate)),
             warnings: Arc::default(),
+            frozen: Arc::default(),
             out,
             kinds,
         })
@@ -215,7 +218,7 @@ impl Cluster for Api {
             Arc::clone(&self.rate),
             self.discovery.load_full(),
         );
-        let warnings = Arc::clone(&self.warnings);
+        let (warnings, frozen) = (Arc::clone(&self.warnings), Arc::clone(&self.frozen));
         Box::pin(async move {
             let gvk = Gvk::from_api_version(&write.api_version, &write.object.kind.kind);
             let Some(resource) = discovery.resource(&write.object.kind, &gvk.version) else {
@@ -229,6 +232,12 @@ impl Cluster for Api {
                 _ => format!("{kind_path}/{}", write.object.name),
             };
             rate.wait().await;
+            if frozen.load(Ordering::SeqCst) {
+                return Outcome::Failed(Fault::Busy {
+                    retry_after: Some(Duration::ZERO),
+                    message: "everything was frozen before the request was sent".into(),
+                });
+            }
             match request(&path, &write) {
                 Ok(request) => {
                     let told = (&*write.rules, &*warnings);
@@ -263,6 +272,10 @@ impl Cluster for Api {
         self.connection.traffic.figures(now)
     }
 
+    fn set_frozen(&self, frozen: bool) {
+        self.frozen.store(frozen, Ordering::SeqCst);
+    }
+
     fn read(&self, key: ObjectKey) -> BoxFuture<'static, Outcome> {
         let (client, path) = (self.connection.writes.clone(), self.path_of(&key));
         let warnings = Arc::clone(&self.warnings);
@@ -282,10 +295,14 @@ impl Cluster for Api {
     fn managers(&self, key: ObjectKey) -> BoxFuture<'static, Outcome> {
         let (client, path) = (self.connection.writes.clone(), self.path_of(&key));
         Box::pin(async move {
-            match path.and_then(|(_, path)| get(path, METADATA)) {
+            let outcome = match path.and_then(|(_, path)| get(path, METADATA)) {
                 Ok(request) => managers(&client, request).await,
                 Err(fault) => Outcome::Failed(fault),
+            };
+            if let Outcome::Failed(fault) = &outcome {
+                tracing::warn!(object = %key, error = ?fault, "who writes its fields cannot be read");
             }
+            outcome
         })
     }
 }

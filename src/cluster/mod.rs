@@ -28,6 +28,8 @@ pub trait Cluster: Send + Sync + 'static {
     fn follow(&self, kinds: Vec<WatchedKind>);
     /// Makes one write; never fails but with a fault. Bounded in time.
     fn write(&self, write: Write) -> BoxFuture<'static, Outcome>;
+    /// From now on writes that wait for their turn are not sent but answered as failed; or they are again.
+    fn set_frozen(&self, frozen: bool);
     /// Reads one object.
     fn read(&self, key: ObjectKey) -> BoxFuture<'static, Outcome>;
     /// Asks who writes the fields of one object: [`Outcome::Managers`].

@@ -298,6 +298,7 @@ impl Daemon {
         match asked {
             Control::Freeze(frozen) => {
                 tracing::warn!(frozen, "the freeze switch was pressed");
+                self.cluster.set_frozen(frozen);
                 self.engine.set_frozen(frozen, now);
                 self.teller.status.lock().frozen = frozen;
             }

@@ -52,6 +52,8 @@ pub enum Reason {
     Throttled,
     /// The breaker of this rule and object is open.
     BreakerOpen,
+    /// A rule changes objects that a controller owns, and not their owners.
+    OwnedByController,
     /// A rule that deletes tests a path that no schema knows and no object in its scope has.
     UncheckedPath,
     /// The server refused the change (422, 400, 413, 415, or a webhook).
@@ -66,7 +68,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order in which they were thought of.
-    pub const ALL: [Reason; 16] = [
+    pub const ALL: [Reason; 17] = [
         Reason::Warning,
         Reason::WrongType,
         Reason::ImmutableField,
@@ -81,6 +83,7 @@ impl Reason {
         Reason::Refused,
         Reason::Forbidden,
         Reason::UncheckedPath,
+        Reason::OwnedByController,
         Reason::NotOurs,
         Reason::OwnershipConflict,
     ];
@@ -102,6 +105,7 @@ impl Reason {
             Reason::Refused => "Refused",
             Reason::Forbidden => "Forbidden",
             Reason::UncheckedPath => "UncheckedPath",
+            Reason::OwnedByController => "OwnedByController",
             Reason::NotOurs => "NotOurs",
             Reason::OwnershipConflict => "OwnershipConflict",
         }

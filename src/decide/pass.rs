@@ -11,7 +11,7 @@ use crate::object::Record;
 use crate::rule::candidates::Positions;
 use crate::rule::edit::Claim;
 use crate::rule::set::{RuleIndex, RuleSet};
-use crate::rule::{Mode, Rule};
+use crate::rule::{Action, Mode, Rule, Step};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -246,6 +246,8 @@ impl<'w, 'a> Run<'w, 'a> {
                         manner,
                         &mut turn,
                     );
+                } else if matched && !settled.is_stopped(index) {
+                    self.would_delete_too(position, &mut turn);
                 }
                 if turn.changed && !self.thorough {
                     return false;
@@ -283,6 +285,34 @@ impl<'w, 'a> Run<'w, 'a> {
             self.no_fixpoint = changed;
         }
         true
+    }
+
+    /// A rule's turn after another one has deleted the object: nothing is left to do, but an object that it would delete as well is due for
+    /// it, and counts for its limits, whoever comes first.
+    fn would_delete_too(&self, position: usize, turn: &mut Turn) {
+        let rule = self.rule(position);
+        let deletes = |step: &Step| matches!(step.action, Action::Delete { .. });
+        if !rule.steps.iter().any(deletes) {
+            return;
+        }
+        let state = self.working.record().clone();
+        let manner = Manner {
+            index: self.indexes[position],
+            ahead: self.world.context.ahead,
+            barred: &[],
+            claim_all: false,
+        };
+        let mut own = look(self.world, rule, &self.working);
+        act(
+            self.world,
+            rule,
+            &mut Working::new(&state),
+            manner,
+            &mut own,
+        );
+        if own.deletion.is_some() {
+            turn.standing = own.standing;
+        }
     }
 
     /// Rules in Audit, and those with a closed gate, on the final state; nobody sees what they do.

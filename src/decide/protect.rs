@@ -2,7 +2,7 @@
 
 use crate::object::{Key, Meta, ObjectKey, Record};
 use crate::rule::path::{PodPrefix, Root};
-use crate::rule::{Action, Rule, Verb};
+use crate::rule::{Action, Rule, Verb, protection};
 use jiff::Timestamp;
 use std::sync::LazyLock;
 
@@ -11,20 +11,6 @@ const SYSTEM_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-l
 
 /// Ordain's own objects outside its namespace (roles, bindings) carry this label with this value.
 const OWN: (&str, &str) = ("app.kubernetes.io/name", "ordain");
-
-/// Kinds that decide what the API server takes: a mistake in them reaches everything.
-const GUARDED_KINDS: [(&str, &str); 4] = [
-    ("apiextensions.k8s.io", "CustomResourceDefinition"),
-    ("apiregistration.k8s.io", "APIService"),
-    (
-        "admissionregistration.k8s.io",
-        "ValidatingWebhookConfiguration",
-    ),
-    (
-        "admissionregistration.k8s.io",
-        "MutatingWebhookConfiguration",
-    ),
-];
 
 /// Why the object is protected from this step of this rule; `None` if it is not, or the rule's `allowProtected` has the verb.
 /// Reading and warning are always free.
@@ -67,13 +53,14 @@ fn shield(
     state_namespace: &str,
 ) -> Option<&'static str> {
     let (group, kind) = (&*key.kind.group, &*key.kind.kind);
+    let of_kind = protection::of_kind(group, kind, verb);
     let is_namespace = group.is_empty() && kind == "Namespace";
     if is_namespace && SYSTEM_NAMESPACES.contains(&&*key.name) {
         return Some("the namespace belongs to the cluster itself");
     }
     if is_namespace {
-        return match verb {
-            Verb::Delete => Some("deleting a Namespace deletes everything in it"),
+        return match of_kind {
+            Some(why) => Some(why),
             _ if *key.name == *state_namespace && !labels => Some("the namespace is Ordain's own"),
             _ => None,
         };
@@ -86,11 +73,8 @@ fn shield(
             return Some("its namespace is Ordain's own");
         }
     }
-    if GUARDED_KINDS.contains(&(group, kind)) {
-        return Some("its kind decides what the API server takes");
-    }
-    if verb == Verb::Delete && group.is_empty() && kind == "Node" {
-        return Some("deleting a Node takes its Pods with it");
+    if of_kind.is_some() {
+        return of_kind;
     }
     if key.namespace.is_none() && meta.is_some_and(|m| m.label(OWN.0) == Some(OWN.1)) {
         return Some("it is Ordain's own");

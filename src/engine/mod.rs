@@ -73,6 +73,20 @@ pub enum Observation {
     },
 }
 
+impl Observation {
+    /// The kind that it is about.
+    pub fn kind(&self) -> &GroupKind {
+        match self {
+            Observation::ListStarted { kind }
+            | Observation::ListDone { kind }
+            | Observation::Applied { kind, .. }
+            | Observation::Lost { kind, .. }
+            | Observation::Undecodable { kind, .. } => kind,
+            Observation::Deleted { key, .. } => &key.kind,
+        }
+    }
+}
+
 /// Why a kind is not followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lost {

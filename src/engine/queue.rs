@@ -116,6 +116,13 @@ impl Queue {
         self.failures.remove(key);
     }
 
+    /// Forgets every key of a kind that is not held.
+    pub fn drop_kind(&mut self, kind: &GroupKind) {
+        self.lanes.retain(|lane| lane.kind != *kind);
+        self.queued.retain(|key| key.kind != *kind);
+        self.failures.retain(|key, _| key.kind != *kind);
+    }
+
     /// Number of keys that wait.
     pub fn len(&self) -> usize {
         self.queued.len()
@@ -211,6 +218,25 @@ mod tests {
         queue.succeeded(&k);
         queue.push(k.clone(), at(10));
         assert_eq!(queue.pop(|_| true), Some((k, at(10))));
+    }
+
+    #[test]
+    fn a_kind_that_is_dropped_leaves_nothing() {
+        let mut queue = Queue::default();
+        for kind in ["A", "B"] {
+            for n in 0..3 {
+                queue.push(key(kind, n), Timestamp::UNIX_EPOCH);
+            }
+        }
+        queue.pop(|_| true);
+        queue.drop_kind(&GroupKind::new("", "A"));
+        assert_eq!(queue.len(), 3);
+        let left: Vec<String> = std::iter::from_fn(|| queue.pop(|_| true))
+            .map(|(k, _)| k.to_string())
+            .collect();
+        assert_eq!(left, ["B/0", "B/1", "B/2"]);
+        queue.push(key("A", 0), Timestamp::UNIX_EPOCH);
+        assert!(queue.pop(|_| true).is_some_and(|(k, _)| k == key("A", 0)));
     }
 
     proptest! {

@@ -170,6 +170,12 @@ impl KindStore {
         self.sync = Sync::Lost(why);
     }
 
+    /// What is known is not what rules read any more, nor is the list that is under way: only another one makes it known.
+    pub fn doubt(&mut self) {
+        self.listing = false;
+        self.sync = Sync::Pending;
+    }
+
     /// Whether a list is under way.
     pub fn is_listing(&self) -> bool {
         self.listing
@@ -253,6 +259,14 @@ impl KindStore {
         self.bytes -= entry.record.size();
         self.fresh -= usize::from(entry.fresh);
         Some(entry)
+    }
+
+    /// Marks all objects as not evaluated.
+    pub fn all_fresh(&mut self) {
+        for entry in self.objects.values_mut() {
+            entry.fresh = true;
+        }
+        self.fresh = self.objects.len();
     }
 
     /// Marks an object as not evaluated since a list or reload.

@@ -248,6 +248,10 @@ impl Cluster for Folder {
         Box::pin(async move { outcome })
     }
 
+    fn set_frozen(&self, _frozen: bool) {
+        // Nothing waits here.
+    }
+
     fn managers(&self, _key: ObjectKey) -> BoxFuture<'static, Outcome> {
         // Files have no field managers.
         Box::pin(async { Outcome::Managers(vec![]) })

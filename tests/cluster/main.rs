@@ -7,6 +7,8 @@ mod container;
 mod control_plane;
 mod daemon;
 mod daemon_faults;
+mod fights;
+mod freeze;
 mod monitoring;
 mod plane;
 mod prometheus;

@@ -972,3 +972,28 @@ proptest::proptest! {
         proptest::prop_assert!(second.writes.is_empty(), "{:?}\n{:?}\n{:?}", after["data"], second.writes, second.findings);
     }
 }
+
+#[test]
+fn an_object_is_due_for_every_rule_that_would_delete_it() {
+    let rules = rules(
+        CONFIG_MAP,
+        &[
+            ("first", "priority: 1, ", "{delete: {}}"),
+            (
+                "second",
+                "",
+                "{patch: [{path: $.data.a, set: b}]}, {delete: {}}",
+            ),
+            ("third", "", "{patch: [{path: $.data.a, set: c}]}"),
+        ],
+    );
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "n", "name": "a", "uid": "u-1", "resourceVersion": "7"}});
+    let decision = Given::new(&rules).pass(&object);
+    let standings: Vec<Standing> = decision.standings.into_iter().map(|(_, s)| s).collect();
+    let acts = |acts| Standing::Matched { acts };
+    assert_eq!(standings, [acts(true), acts(true), acts(false)]);
+    assert_eq!(decision.writes.len(), 1);
+    assert_eq!(&*decision.writes[0].rules[0], "first");
+    let authors: Vec<&str> = decision.changes.iter().map(|c| &*c.rule).collect();
+    assert_eq!(authors, ["first"]);
+}

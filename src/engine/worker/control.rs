@@ -6,10 +6,22 @@ use jiff::Timestamp;
 impl Engine {
     /// Every rule behaves as in Audit until unfrozen.
     pub fn set_frozen(&mut self, frozen: bool, now: Timestamp) {
-        if self.frozen != frozen {
-            self.frozen = frozen;
-            self.look_at_everything(now);
+        if self.frozen == frozen {
+            return;
         }
+        self.frozen = frozen;
+        if !frozen {
+            // Nobody has counted what has become due meanwhile: as after a start, that comes before the first step.
+            for state in &mut self.states {
+                state.scope_known = false;
+            }
+            for (kind, objects) in self.store.kinds_mut() {
+                if !self.rules.for_kind(kind).is_empty() {
+                    objects.all_fresh();
+                }
+            }
+        }
+        self.look_at_everything(now);
     }
 
     /// Whether every rule behaves as in Audit.

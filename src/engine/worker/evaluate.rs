@@ -22,11 +22,11 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let name = name_of(&key);
-        self.store.kind_mut(&key.kind).set_fresh(&name, false);
         let Some(entry) = self.store.get(&key) else {
             return;
         };
         let record = entry.record.clone();
+        self.store.kind_mut(&key.kind).set_fresh(&name, false);
         self.evaluations += 1;
         let mut decision = self.decide(&key, &record, now);
         self.note_standings(&key, &decision);
@@ -67,6 +67,7 @@ impl Engine {
                     .any(|(index, s)| *rules.rules()[*index].name == *rule && goes_on(s))
             });
         }
+        self.note_owned(&key, &record, &decision.changes);
         let mut recheck = decision.recheck_at;
         let mut findings = std::mem::take(&mut decision.findings);
         for (index, _) in &decision.standings {
@@ -152,10 +153,13 @@ impl Engine {
             .map(|(write, changes)| (key.clone(), write, changes))
             .collect();
         match write {
-            Some(write) if !self.options.dry => {
-                let made = (made, follow_ups);
-                self.emit(write, made, &record, (wanted, now), effects);
-            }
+            Some(write) if !self.options.dry => match self.paused_until(&key, now) {
+                Some(until) => self.due.no_later_than(&key, until),
+                None => {
+                    let made = (made, follow_ups);
+                    self.emit(write, made, &record, (wanted, now), effects);
+                }
+            },
             Some((write, _)) => {
                 // A plan counts what a run would do, so that it shows what the limits hold back.
                 for index in rules.for_kind(&key.kind) {

@@ -1,7 +1,8 @@
 //! The engine itself: which object next, what to ask of the server, what to remember.
 //!
 //! `mod` the state · `observe` what the cluster shows · `ready` whether rules know enough · `next` what is looked at next · `evaluate` one object ·
-//! `gates` whether rules may act on it · `paths` what holds back a rule that may be misspelt · `choose` which request is worth making · `send` requests on their way · `outcome` what became of them · `deeds` those on other objects ·
+//! `gates` whether rules may act on it · `paths` what holds back a rule that may be misspelt · `owned` changes of what controllers make ·
+//! `choose` which request is worth making · `send` requests on their way · `outcome` what became of them · `deeds` those on other objects ·
 //! `reload` another rule set · `control` what a person tells it · `rules` what is remembered of each rule · `report` what is told once ·
 //! `status` what can be seen from outside.
 
@@ -13,6 +14,7 @@ mod gates;
 mod next;
 mod observe;
 mod outcome;
+mod owned;
 mod paths;
 mod ready;
 mod reload;
@@ -33,7 +35,7 @@ use crate::object::{GroupKind, ObjectKey};
 use crate::rule::Verb;
 use crate::rule::set::RuleSet;
 use crate::schema::Schema;
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use jiff::{SignedDuration, Timestamp};
 use rules::RuleState;
 use std::sync::Arc;
@@ -182,6 +184,8 @@ pub struct Engine {
     rules: Arc<RuleSet>,
     /// By index in the set.
     states: Vec<RuleState>,
+    /// The kinds that are followed. What is said of another one comes late.
+    followed: AHashSet<GroupKind>,
     store: Store,
     queue: Queue,
     /// When objects are to be looked at again.
@@ -191,6 +195,8 @@ pub struct Engine {
     in_flight: AHashMap<RequestId, InFlight>,
     next_id: RequestId,
     awaited: AHashMap<ObjectKey, Awaited>,
+    /// Until when nothing is asked for again after a failure, whatever happens to the object.
+    paused: AHashMap<ObjectKey, Timestamp>,
     /// Writes that lead nowhere until the object changes.
     settled: AHashMap<ObjectKey, Vec<Settled>>,
     settled_deeds: AHashMap<ObjectKey, Vec<SettledDeed>>,
@@ -226,6 +232,7 @@ impl Engine {
             options,
             rules: Arc::new(RuleSet::new(vec![], Schema::empty())),
             states: vec![],
+            followed: AHashSet::new(),
             store: Store::default(),
             queue: Queue::default(),
             due: Due::default(),
@@ -233,6 +240,7 @@ impl Engine {
             in_flight: AHashMap::new(),
             next_id: 0,
             awaited: AHashMap::new(),
+            paused: AHashMap::new(),
             settled: AHashMap::new(),
             settled_deeds: AHashMap::new(),
             wants: Wants::default(),

@@ -20,7 +20,9 @@ impl Engine {
         while let Some(key) = self.due.pop(now) {
             self.queue.push(key, now);
         }
-        while let Some(key) = self.overdue.pop(now) {
+        while self.in_flight.len() < self.options.workers
+            && let Some(key) = self.overdue.pop(now)
+        {
             self.read(key, now, effects);
         }
         if !self.stopping {
@@ -42,7 +44,12 @@ impl Engine {
         if self.in_flight.len() < self.options.workers && self.queue_has_ready() {
             return Some(now);
         }
-        match (self.due.earliest(), self.overdue.earliest()) {
+        // Without a free worker an answer comes first.
+        let overdue = match self.in_flight.len() < self.options.workers {
+            true => self.overdue.earliest(),
+            false => None,
+        };
+        match (self.due.earliest(), overdue) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
@@ -58,6 +65,7 @@ impl Engine {
             for key in self.awaited.keys() {
                 self.overdue.set(key, Some(until));
             }
+            self.paused.clear();
             for forbidden in self.forbidden.values_mut() {
                 forbidden.until = forbidden.until.min(now);
             }

@@ -10,6 +10,9 @@ use std::sync::Arc;
 impl Engine {
     /// Takes what the cluster shows.
     pub fn observe(&mut self, observation: Observation, now: Timestamp) {
+        if !self.followed.contains(observation.kind()) {
+            return;
+        }
         match observation {
             Observation::ListStarted { kind } => self.list_started(&kind),
             Observation::ListDone { kind } => self.list_done(&kind, now),
@@ -54,6 +57,9 @@ impl Engine {
         if key.kind == self.namespace_kind {
             self.namespace_changed(&key.name, now);
         }
+        if self.rules.for_kind(&key.kind).is_empty() {
+            return self.wake_subjects(&key, now);
+        }
         let syncing = self
             .store
             .kind(&key.kind)
@@ -63,9 +69,7 @@ impl Engine {
                 .kind_mut(&key.kind)
                 .set_fresh(&name_of(&key), true);
         }
-        if !self.rules.for_kind(&key.kind).is_empty() {
-            self.queue.push(key.clone(), now);
-        }
+        self.queue.push(key.clone(), now);
         self.wake_subjects(&key, now);
     }
 
@@ -140,9 +144,10 @@ impl Engine {
     }
 
     /// Forgets what was remembered about an object. What rules did to it still counts for their limits.
-    fn forget(&mut self, key: &ObjectKey, now: Timestamp) {
+    pub(super) fn forget(&mut self, key: &ObjectKey, now: Timestamp) {
         self.due.set(key, None);
         self.queue.forget(key);
+        self.paused.remove(key);
         self.settled.remove(key);
         self.settled_deeds.remove(key);
         self.begun.remove(key);

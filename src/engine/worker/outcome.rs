@@ -19,6 +19,9 @@ impl Engine {
         let Some(request) = self.in_flight.remove(&id) else {
             return;
         };
+        if request.key == request.subject && !self.followed.contains(&request.key.kind) {
+            return self.answered_late(&request, outcome, now);
+        }
         match &request.asked {
             Asked::Write(_) => {}
             Asked::Read => return self.read_answered(request, outcome, now),
@@ -85,6 +88,20 @@ impl Engine {
                 }
             }
             Outcome::Failed(fault) => self.failed(request, fault, now),
+        }
+    }
+
+    /// The answer to a request about a kind that no rule is about any more: people hear of it, nothing else comes of it.
+    fn answered_late(&mut self, request: &InFlight, outcome: Outcome, now: Timestamp) {
+        self.overdue.set(&request.key, None);
+        self.let_go(&request.key);
+        self.queue.drop_kind(&request.key.kind);
+        if request.write().is_some() {
+            let outcome = match outcome {
+                Outcome::Failed(fault) => Err(fault),
+                _ => Ok(()),
+            };
+            self.report_made(request, outcome, now);
         }
     }
 
@@ -198,6 +215,14 @@ impl Engine {
         if fault != Fault::Timeout {
             self.unacted(&request);
         }
+        if self.store.get(&key).is_none() {
+            // The object went meanwhile, and with it whatever could be remembered.
+            self.let_go(&key);
+            if fault != Fault::Stale {
+                self.report_made(&request, Err(fault), now);
+            }
+            return;
+        }
         match &fault {
             // The newer object is on its way, or here already.
             Fault::Stale => {
@@ -230,6 +255,8 @@ impl Engine {
             Fault::Forbidden(message) => {
                 // A condition of the rule there, not of this object: the others need not find out one by one.
                 let until = now.checked_add(FORBIDDEN_PAUSE).unwrap_or(now);
+                // Namespaces come and go.
+                self.forbidden.retain(|_, f| f.until > now);
                 for rule in &rules {
                     self.forbidden.insert(
                         (rule.clone(), key.kind.clone(), key.namespace.clone()),
@@ -274,12 +301,29 @@ impl Engine {
         pause: Option<Duration>,
         now: Timestamp,
     ) {
+        if self.store.get(key).is_none() {
+            return self.let_go(key);
+        }
         let backoff = self.queue.failed(key, wanted);
         let pause = SignedDuration::try_from(pause.unwrap_or(backoff))
             .unwrap_or(SignedDuration::from_secs(300));
         self.let_go(key);
-        self.due
-            .set(key, Some(now.checked_add(pause).unwrap_or(now)));
+        let until = now.checked_add(pause).unwrap_or(now);
+        self.paused.insert(key.clone(), until);
+        self.due.set(key, Some(until));
+    }
+
+    /// Until when an object is left alone after a failure.
+    pub(super) fn paused_until(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Timestamp> {
+        if self.paused.is_empty() {
+            return None;
+        }
+        let until = *self.paused.get(key)?;
+        if until > now {
+            return Some(until);
+        }
+        self.paused.remove(key);
+        None
     }
 
     /// A write that certainly did nothing does not count for the limits' windows; its key is due again.

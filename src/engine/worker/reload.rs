@@ -2,9 +2,9 @@
 
 use super::Engine;
 use super::rules::RuleState;
-use crate::engine::store::{Name, Sync, key_of};
+use crate::engine::store::{Name, key_of};
 use crate::engine::{Report, standings};
-use crate::object::{GroupKind, Record};
+use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::expr::NamespaceObject;
 use crate::rule::selector::InScope;
 use crate::rule::set::RuleSet;
@@ -35,7 +35,12 @@ impl Engine {
             .iter()
             .map(|rule| match states.remove(&rule.name) {
                 Some(state) if same(&rule.name) => state.kept(rule),
-                Some(state) => state.changed(rule),
+                Some(mut state) => {
+                    let ended = std::mem::take(&mut state.owned);
+                    self.reports
+                        .extend(ended.into_iter().map(Report::FindingEnded));
+                    state.changed(rule)
+                }
                 None => RuleState::of(rule),
             })
             .collect();
@@ -85,6 +90,15 @@ impl Engine {
             let went: Vec<usize> = (0..before.len())
                 .filter(|p| !stood.contains(&Some(*p)))
                 .collect();
+            // Rules that are the same but are not about this kind any more: what it is about depends on what kinds there are.
+            let leave: Vec<(usize, usize)> = went
+                .iter()
+                .filter_map(|position| {
+                    let name = &older.rules()[before[*position]].name;
+                    let index = self.rules.index_of(name)?;
+                    same(name).then_some((*position, index))
+                })
+                .collect();
             let Some(objects) = self
                 .store
                 .kinds_mut()
@@ -96,6 +110,11 @@ impl Engine {
             let mut fresh: Vec<Name> = vec![];
             for (name, entry) in objects.iter_mut() {
                 let old = &entry.standings;
+                for (position, index) in &leave {
+                    let state = &mut self.states[*index];
+                    state.count(standings::get(old, *position), -1);
+                    state.forget(&key_of(kind, name));
+                }
                 let mut now = standings::Standings::new();
                 let mut concerned = went
                     .iter()
@@ -132,6 +151,7 @@ impl Engine {
             }
         }
         for key in keys {
+            self.paused.remove(&key);
             self.settled.remove(&key);
             self.refused.remove(&key);
             self.queue.push(key, now);
@@ -143,11 +163,11 @@ impl Engine {
             if before.is_some_and(|b| {
                 b.version != kind.version || (b.metadata_only && !kind.metadata_only)
             }) {
-                self.store.kind_mut(&kind.kind).sync = Sync::Pending;
+                self.store.kind_mut(&kind.kind).doubt();
             }
         }
-        self.store
-            .retain(|kind| wanted.iter().any(|w| w.kind == *kind));
+        self.followed = wanted.into_iter().map(|w| w.kind).collect();
+        self.drop_kinds(now);
         self.review_readiness();
         for index in 0..self.states.len() {
             let state = &self.states[index];
@@ -157,5 +177,28 @@ impl Engine {
                 self.look_at_matched(index, now);
             }
         }
+    }
+
+    /// Forgets the objects of kinds that are no longer followed, and everything that was remembered about them.
+    fn drop_kinds(&mut self, now: Timestamp) {
+        let followed = &self.followed;
+        let dropped: Vec<GroupKind> = self
+            .store
+            .kinds()
+            .map(|(kind, _)| kind.clone())
+            .filter(|kind| !followed.contains(kind))
+            .collect();
+        for kind in &dropped {
+            let keys: Vec<ObjectKey> = match self.store.kind(kind) {
+                Some(objects) => objects.iter().map(|(name, _)| key_of(kind, name)).collect(),
+                None => vec![],
+            };
+            for key in keys {
+                self.forget(&key, now);
+                self.release(&key);
+            }
+            self.queue.drop_kind(kind);
+        }
+        self.store.retain(|kind| !dropped.contains(kind));
     }
 }

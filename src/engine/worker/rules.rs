@@ -29,6 +29,8 @@ pub struct RuleState {
     pub unproven: Vec<Path>,
     /// What was told of that.
     pub refusal: Option<Finding>,
+    /// What was told of changes of objects that a controller owns, each kind once.
+    pub owned: Vec<Finding>,
     pub breakers: AHashMap<ObjectKey, Breaker>,
     /// When breakers that nothing happened to lately were forgotten.
     swept: Timestamp,
@@ -70,7 +72,8 @@ impl RuleState {
 
     /// What is told of the rule itself, not of one object.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.conditions.iter().chain(&self.refusal)
+        let lasting = self.conditions.iter().chain(&self.refusal);
+        lasting.chain(&self.owned)
     }
 
     /// Adds (`1`) or takes away (`-1`) an object of this standing.

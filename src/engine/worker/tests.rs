@@ -985,3 +985,223 @@ fn the_clock_may_go_back() {
     bench.answer(id, Outcome::Failed(Fault::Unreachable("x".into())), -86_400);
     assert_eq!(bench.work(-86_390).len(), 1);
 }
+
+/// One rule of another kind.
+fn rule_of(name: &str, api_version: &str, kind: &str, body: &str) -> SourceFile {
+    SourceFile {
+        name: format!("{name}.yaml").into(),
+        bytes: format!("apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: {name}}}\nspec:\n  mode: Enforce\n  match:\n    resources: [{{apiVersion: {api_version}, kind: {kind}}}]\n{body}").into_bytes(),
+    }
+}
+
+fn set_of(files: &[SourceFile]) -> Arc<RuleSet> {
+    let compiled = compile(files, &Schema::bundled());
+    assert!(compiled.problems.is_empty(), "{}", compiled.problems[0]);
+    Arc::new(RuleSet::new(compiled.rules, Schema::bundled()))
+}
+
+#[test]
+fn what_became_due_while_frozen_is_counted_before_the_first_step() {
+    let mut bench = Bench::new(
+        EngineOptions {
+            frozen: true,
+            ..EngineOptions::default()
+        },
+        rules(&[DELETE]),
+        (0..30)
+            .map(|n| map(&n.to_string(), n + 1, json!({})))
+            .collect(),
+    );
+    assert!(bench.work(0).is_empty());
+    for n in 0..30 {
+        let old = json!({"data": {"old": "yes"}});
+        bench.see(map(&n.to_string(), n + 100, old), 1);
+    }
+    assert!(bench.work(1).is_empty());
+    bench.engine.set_frozen(false, at(2));
+    assert!(bench.work(2).is_empty(), "20 are allowed, 30 are due");
+    assert_eq!(bench.found(Reason::Aborted), 30);
+}
+
+#[test]
+fn a_kind_that_no_rule_is_about_any_more_leaves_nothing() {
+    let warn = "  where:\n  - {path: $.metadata.creationTimestamp, as: age, operator: LessThan, value: 7d}\n  actions:\n  - warn: {message: found}\n";
+    let young = json!({"creationTimestamp": "2026-01-01T00:00:00Z"});
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL, warn]),
+        vec![map("a", 1, young.clone()), map("b", 2, young.clone())],
+    );
+    let writes = bench.work(0);
+    assert_eq!((writes.len(), bench.found(Reason::Warning)), (2, 2));
+    bench.see(map("b", 3, young.clone()), 1);
+    let secrets = rule_of("s", "v1", "Secret", LABEL);
+    bench.engine.load(set_of(&[secrets]), at(1));
+    let [(first, _), (second, _)] = &writes[..] else {
+        panic!("{writes:?}")
+    };
+    bench.answer(*first, Outcome::Written(map("a", 9, young.clone())), 1);
+    let refused = Fault::Rejected("no".into());
+    bench.answer(*second, Outcome::Failed(refused), 1);
+    // What its watch had sent before it was stopped.
+    bench.list(vec![map("c", 4, young)], 1);
+    assert!(bench.work(1).is_empty());
+    let status = bench.engine.status(at(1));
+    assert!(bench.engine.store().kind(&kind()).is_none());
+    assert_eq!(
+        (status.queue_depth, status.due, status.in_flight),
+        (0, 0, 0)
+    );
+    assert!(status.findings.is_empty(), "{:?}", status.findings);
+    assert!(bench.engine.is_idle());
+    let ended = |e: &&Effect| matches!(e, Effect::Report(Report::FindingEnded(f)) if f.reason == Reason::Warning);
+    assert_eq!(bench.effects.iter().filter(ended).count(), 2);
+}
+
+#[test]
+fn a_failure_is_waited_out_whatever_happens_to_the_object() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({}))],
+    );
+    let (id, _) = one(bench.work(0));
+    let busy = Fault::Busy {
+        retry_after: Some(std::time::Duration::from_secs(30)),
+        message: "later".into(),
+    };
+    bench.answer(id, Outcome::Failed(busy), 0);
+    for now in 1..30 {
+        let data = json!({"data": {"x": now.to_string()}});
+        bench.see(map("a", 1 + now as u64, data), now);
+        assert!(bench.work(now).is_empty(), "{now}");
+        assert_eq!(bench.wake, Some(at(30)));
+    }
+    assert_eq!(bench.work(30).len(), 1);
+}
+
+#[test]
+fn a_refusal_of_what_is_gone_is_not_remembered() {
+    for fault in [
+        Fault::Rejected("no".into()),
+        Fault::Refused("no".into()),
+        Fault::Unreachable("no".into()),
+    ] {
+        let mut bench = Bench::new(
+            EngineOptions::default(),
+            rules(&[LABEL]),
+            vec![map("a", 1, json!({}))],
+        );
+        let (id, _) = one(bench.work(0));
+        bench.engine.observe(
+            Observation::Deleted {
+                key: key("a"),
+                resource_version: None,
+            },
+            at(0),
+        );
+        bench.answer(id, Outcome::Failed(fault), 0);
+        assert!(bench.work(1_000).is_empty());
+        assert_eq!(bench.engine.status(at(0)).due, 0);
+        assert_eq!(bench.engine.findings().count(), 0);
+        assert!(bench.engine.is_idle());
+    }
+}
+
+#[test]
+fn no_more_reads_are_in_flight_than_workers() {
+    let mut bench = Bench::new(
+        EngineOptions {
+            workers: 2,
+            ..EngineOptions::default()
+        },
+        rules(&[LABEL]),
+        (0..6)
+            .map(|n| map(&n.to_string(), n + 1, json!({})))
+            .collect(),
+    );
+    let shown = |name: &str| map(name, 100, json!({"labels": {"team": "web"}}));
+    loop {
+        let writes = bench.work(0);
+        if writes.is_empty() {
+            break;
+        }
+        for (id, write) in writes {
+            bench.answer(id, Outcome::Written(shown(&write.object.name)), 0);
+        }
+    }
+    // No watch shows any of them.
+    let mut read = 0;
+    loop {
+        bench.work(60);
+        let asked: Vec<(RequestId, ObjectKey)> = bench
+            .effects
+            .drain(..)
+            .filter_map(|e| match e {
+                Effect::Read(id, key) => Some((id, key)),
+                _ => None,
+            })
+            .collect();
+        assert!(asked.len() <= 2, "{asked:?}");
+        if asked.is_empty() {
+            break;
+        }
+        assert_eq!(bench.wake, None, "an answer comes first");
+        for (id, key) in asked {
+            read += 1;
+            bench.answer(id, Outcome::Read(shown(&key.name)), 60);
+        }
+    }
+    assert_eq!(read, 6);
+    assert!(bench.engine.is_idle());
+}
+
+#[test]
+fn objects_that_were_there_before_any_rule_hold_up_none() {
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[LABEL]), vec![]);
+    let label = rule_of(
+        "n",
+        "v1",
+        "Namespace",
+        "    names: [other]\n  actions:\n  - patch:\n    - {path: $.metadata.labels.team, set: web}\n  limits: {abortAbove: {objects: 5}}\n",
+    );
+    bench.engine.load(set_of(&[label]), at(1));
+    let namespaces = GroupKind::new("", "Namespace");
+    bench.engine.observe(
+        Observation::Applied {
+            kind: namespaces,
+            record: Record::from_value(
+                &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other", "uid": "u", "resourceVersion": "9"}}),
+            ),
+        },
+        at(1),
+    );
+    assert_eq!(bench.work(1).len(), 1);
+}
+
+#[test]
+fn of_two_rules_that_delete_both_count_what_they_would() {
+    let second = format!("{DELETE}  limits: {{abortAbove: {{objects: 2}}}}\n");
+    let first = format!("  priority: 1\n{DELETE}  limits: {{abortAbove: {{objects: 50}}}}\n");
+    let files: Vec<SourceFile> = [("first", &first), ("second", &second)]
+        .iter()
+        .map(|(name, body)| rule_of(name, "v1", "ConfigMap", body))
+        .collect();
+    let mut bench = Bench::new(EngineOptions::default(), set_of(&files), vec![]);
+    bench.work(0);
+    for n in 0..3 {
+        let old = json!({"data": {"old": "yes"}});
+        bench.see(map(&n.to_string(), n + 1, old), 1);
+    }
+    let writes = bench.work(1);
+    assert_eq!(writes.len(), 3);
+    let aborted: Vec<&str> = bench
+        .effects
+        .iter()
+        .filter_map(|e| match e {
+            Effect::Report(Report::Aborted { rule, .. }) => Some(&**rule),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(aborted, ["second"]);
+}
