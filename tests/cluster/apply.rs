@@ -4,7 +4,7 @@ use crate::control_plane::audit::Request;
 use crate::control_plane::{Plane, shared};
 use crate::daemon::{Daemon, until};
 use crate::proxy::Proxy;
-use crate::watch::namespace;
+use crate::scene::namespace;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

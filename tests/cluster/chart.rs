@@ -6,7 +6,7 @@ use crate::control_plane::programs::program;
 use crate::control_plane::tools::{Ran, helm, render, run};
 use crate::control_plane::{Plane, shared};
 use crate::prometheus;
-use crate::watch::{map, namespace};
+use crate::scene::{map, namespace};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};

@@ -1,9 +1,9 @@
 //! The daemon while its surroundings fail: it goes on where it was, and a bystander rule never stops.
 
-use crate::control_plane::{Options, Plane, shared};
+use crate::control_plane::{Options, Plane};
 use crate::daemon::{Daemon, until};
 use crate::proxy::{Proxy, Purpose};
-use crate::watch::{map, namespace, step};
+use crate::scene::{Place, create, define, following, follows, labelling, take_step, until_seen};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{
@@ -12,63 +12,22 @@ use kube::api::{
 use serde_json::json;
 use std::path::Path;
 
-/// Sets the label `seen` of objects of one kind in one namespace to the value of their label `step`.
-fn seeing(name: &str, api_version: &str, kind: &str, namespace: &str) -> String {
-    format!(
-        "apiVersion: ordain.dev/v1alpha1
-kind: Rule
-metadata: {{name: {name}}}
-spec:
-  mode: Enforce
-  match:
-    resources: [{{apiVersion: {api_version}, kind: {kind}}}]
-    namespaces: ['{namespace}']
-    names: ['!kube-root-ca.crt']
-  where:
-  - {{path: $.metadata.labels.step, operator: Exists}}
-  actions:
-  - patch:
-    - {{path: $.metadata.labels.seen, set: '${{object.metadata.labels.step}}'}}
-"
-    )
-}
-
-async fn seen(maps: &Api<ConfigMap>, name: &str, step: &str) -> bool {
-    let map = maps.get(name).await;
-    map.is_ok_and(|m| m.metadata.labels.unwrap_or_default().get("seen") == Some(&step.to_owned()))
-}
-
-async fn take_step(maps: &Api<ConfigMap>, name: &str, to: &str) {
-    maps.patch(name, &PatchParams::default(), &step(to))
-        .await
-        .unwrap();
-}
-
-/// Changes an object and waits until the rule has followed.
-async fn follows(daemon: &Daemon, maps: &Api<ConfigMap>, name: &str, to: &str) {
-    take_step(maps, name, to).await;
-    until(&format!("step {to} of {name}"), daemon, || {
-        seen(maps, name, to)
-    })
-    .await;
-}
-
 fn daemon_on(kubeconfig: &Path, rules: &[String], more: &[&str]) -> Daemon {
     Daemon::start(kubeconfig, &rules.join("---\n"), more)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kind_that_comes_and_goes_stops_only_its_own_rules() {
-    let plane = shared();
-    let client = plane.client().await;
-    let namespace = namespace(&client, "crd").await;
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
-    maps.create(&PostParams::default(), &map("bystander"))
-        .await
-        .unwrap();
+    let Place {
+        plane,
+        client,
+        namespace,
+        maps,
+    } = Place::new("crd").await;
+    create(&maps, &["bystander"]).await;
     let rules = [
-        seeing("maps", "v1", "ConfigMap", &namespace),
-        seeing("gadgets", "daemon.example/v1", "Gadget", &namespace),
+        following("maps", "v1", "ConfigMap", &namespace),
+        following("gadgets", "daemon.example/v1", "Gadget", &namespace),
     ];
     let mut daemon = daemon_on(&plane.kubeconfig(), &rules, &[]);
     let state = |s: &serde_json::Value, state: &str| {
@@ -82,13 +41,8 @@ async fn a_kind_that_comes_and_goes_stops_only_its_own_rules() {
         .await;
     follows(&daemon, &maps, "bystander", "1").await;
 
-    let crd: CustomResourceDefinition = serde_json::from_value(json!({
-        "metadata": {"name": "gadgets.daemon.example"},
-        "spec": {"group": "daemon.example", "scope": "Namespaced", "names": {"plural": "gadgets", "singular": "gadget", "kind": "Gadget"},
-            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}}))
-    .unwrap();
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    crds.create(&PostParams::default(), &crd).await.unwrap();
+    let definition = define(&crds, "daemon.example", "Gadget").await;
     daemon
         .until("that gadgets are followed", |s| state(s, "Synced"))
         .await;
@@ -113,7 +67,7 @@ async fn a_kind_that_comes_and_goes_stops_only_its_own_rules() {
     })
     .await;
 
-    crds.delete("gadgets.daemon.example", &DeleteParams::default())
+    crds.delete(&definition, &DeleteParams::default())
         .await
         .unwrap();
     daemon
@@ -124,27 +78,13 @@ async fn a_kind_that_comes_and_goes_stops_only_its_own_rules() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_crashes_is_waited_for() {
-    let plane = tokio::task::spawn_blocking(|| Plane::start(Options::default()))
-        .await
-        .unwrap();
+    let mut plane = Plane::start(Options::default());
     let maps: Api<ConfigMap> = Api::namespaced(plane.client().await, "default");
-    for name in ["a", "b"] {
-        maps.create(&PostParams::default(), &map(name))
-            .await
-            .unwrap();
-    }
-    let rules = [seeing("maps", "v1", "ConfigMap", "default")];
+    create(&maps, &["a", "b"]).await;
+    let rules = [following("maps", "v1", "ConfigMap", "default")];
     let daemon = daemon_on(&plane.kubeconfig(), &rules, &[]);
     follows(&daemon, &maps, "a", "1").await;
-    let plane = tokio::task::spawn_blocking(move || {
-        let mut plane = plane;
-        plane.kill("kube-apiserver");
-        plane.start_again("kube-apiserver");
-        plane.wait_until_ready();
-        plane
-    })
-    .await
-    .unwrap();
+    plane.crash("kube-apiserver");
     let maps: Api<ConfigMap> = Api::namespaced(plane.client().await, "default");
     follows(&daemon, &maps, "a", "2").await;
     follows(&daemon, &maps, "b", "1").await;
@@ -157,17 +97,15 @@ async fn an_api_server_that_crashes_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_changes_while_the_daemon_is_down_or_blind_is_made_right() {
-    let plane = shared();
-    let client = plane.client().await;
-    let namespace = namespace(&client, "blind").await;
-    let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
-    for name in ["a", "b", "goes"] {
-        maps.create(&PostParams::default(), &map(name))
-            .await
-            .unwrap();
-    }
+    let Place {
+        plane,
+        namespace,
+        maps,
+        ..
+    } = Place::new("blind").await;
+    create(&maps, &["a", "b", "goes"]).await;
     let proxy = Proxy::start(plane.kubeconfig()).await;
-    let rules = [seeing("maps", "v1", "ConfigMap", &namespace)];
+    let rules = [following("maps", "v1", "ConfigMap", &namespace)];
     let mut daemon = daemon_on(&proxy.kubeconfig(), &rules, &[]);
     for name in ["a", "b", "goes"] {
         follows(&daemon, &maps, name, "1").await;
@@ -179,7 +117,7 @@ async fn what_changes_while_the_daemon_is_down_or_blind_is_made_right() {
     maps.delete("goes", &DeleteParams::default()).await.unwrap();
     take_step(&maps, "a", "2").await;
     proxy.hold_watches(false);
-    until("step 2", &daemon, || seen(&maps, "a", "2")).await;
+    until_seen(&daemon, &maps, "a", "2").await;
     // Busy: what is to be written is refused for now.
     proxy.refuse(Purpose::Write, "/configmaps/a", 2, 429, Some(1));
     follows(&daemon, &maps, "a", "3").await;
@@ -187,7 +125,7 @@ async fn what_changes_while_the_daemon_is_down_or_blind_is_made_right() {
     daemon.kill();
     take_step(&maps, "b", "2").await;
     daemon.start_again();
-    until("step 2 of b", &daemon, || seen(&maps, "b", "2")).await;
+    until_seen(&daemon, &maps, "b", "2").await;
     let written = plane.audit().of_ordain(&namespace);
     assert_eq!(
         written.len(),
@@ -200,35 +138,21 @@ async fn what_changes_while_the_daemon_is_down_or_blind_is_made_right() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_of_the_server_is_reported_and_not_repeated() {
-    let plane = shared();
-    let client = plane.client().await;
-    let namespace = namespace(&client, "refusal").await;
-    let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
-    for name in ["refused", "bystander"] {
-        maps.create(&PostParams::default(), &map(name))
-            .await
-            .unwrap();
-    }
+    let Place {
+        plane,
+        namespace,
+        maps,
+        ..
+    } = Place::new("refusal").await;
+    create(&maps, &["refused", "bystander"]).await;
     let words = Patch::Merge(json!({"data": {"words": "not the value of a label"}}));
     maps.patch("refused", &PatchParams::default(), &words)
         .await
         .unwrap();
-    let words = format!(
-        "apiVersion: ordain.dev/v1alpha1
-kind: Rule
-metadata: {{name: words}}
-spec:
-  mode: Enforce
-  match:
-    resources: [{{apiVersion: v1, kind: ConfigMap}}]
-    namespaces: ['{namespace}']
-    names: [refused]
-  actions:
-  - patch:
-    - {{path: $.metadata.labels.words, set: '${{object.data.words}}'}}
-"
-    );
-    let rules = [seeing("maps", "v1", "ConfigMap", &namespace), words];
+    let rules = [
+        following("maps", "v1", "ConfigMap", &namespace),
+        labelling("words", &namespace),
+    ];
     let mut daemon = daemon_on(&plane.kubeconfig(), &rules, &[]);
     daemon
         .until("the finding", |s| {
@@ -249,14 +173,14 @@ spec:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_item_of_a_list_that_cannot_be_read_is_left_out_and_counted() {
-    let plane = shared();
-    let client = plane.client().await;
-    let namespace = namespace(&client, "odd").await;
-    let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
+    let Place {
+        plane,
+        namespace,
+        maps,
+        ..
+    } = Place::new("odd").await;
     for name in ["first", "odd-one", "last"] {
-        maps.create(&PostParams::default(), &map(name))
-            .await
-            .unwrap();
+        create(&maps, &[name]).await;
         take_step(&maps, name, "1").await;
     }
     let proxy = Proxy::start(plane.kubeconfig()).await;
@@ -264,10 +188,10 @@ async fn an_item_of_a_list_that_cannot_be_read_is_left_out_and_counted() {
         r#""metadata":{"name":"odd-one""#,
         r#""metadata":[],"x":{"name":"odd-one""#,
     );
-    let rules = [seeing("maps", "v1", "ConfigMap", &namespace)];
+    let rules = [following("maps", "v1", "ConfigMap", &namespace)];
     let daemon = daemon_on(&proxy.kubeconfig(), &rules, &["--namespace", &namespace]);
     for name in ["first", "last"] {
-        until(name, &daemon, || seen(&maps, name, "1")).await;
+        until_seen(&daemon, &maps, name, "1").await;
     }
     let (_, metrics) = daemon.http("GET", "/metrics").await.unwrap();
     assert!(

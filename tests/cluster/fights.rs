@@ -2,7 +2,7 @@
 
 use crate::control_plane::shared;
 use crate::daemon::{Daemon, until};
-use crate::watch::{map, namespace};
+use crate::scene::{map, namespace};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, Patch, PatchParams, PostParams};

@@ -2,7 +2,7 @@
 
 use crate::control_plane::shared;
 use crate::daemon::Daemon;
-use crate::watch::{map, namespace};
+use crate::scene::{map, namespace};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PostParams};
 

@@ -13,6 +13,8 @@ mod monitoring;
 mod plane;
 mod prometheus;
 mod proxy;
+mod scene;
+mod seen;
 mod verbs;
 mod watch;
 mod watch_faults;

@@ -1,8 +1,8 @@
 //! The control plane itself: it is the real one, and its audit log tells who wrote what.
 
 use crate::control_plane::tools::render;
-use crate::control_plane::{Options, Plane, shared};
-use crate::watch::namespace;
+use crate::control_plane::{Options, Plane};
+use crate::scene::{Place, create};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, PostParams};
@@ -12,59 +12,42 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shared_plane_is_kubernetes_and_keeps_an_audit_log() {
-    let plane = shared();
-    let client = plane.client().await;
+    let Place {
+        plane,
+        client,
+        namespace,
+        maps,
+    } = Place::new("audited").await;
     assert_eq!(
         client.apiserver_version().await.unwrap().git_version,
         "v1.37.2"
     );
-    let maps: Api<ConfigMap> = Api::namespaced(client, "default");
-    let map = ConfigMap {
-        metadata: kube::api::ObjectMeta {
-            name: Some("audited".into()),
-            ..Default::default()
-        },
-        ..Default::default()
-    };
-    maps.create(&PostParams::default(), &map).await.unwrap();
+    create(&maps, &["audited"]).await;
     assert!(
-        plane.audit().of_ordain("default").is_empty(),
+        plane.audit().of_ordain(&namespace).is_empty(),
         "the write was not Ordain's"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plane_of_its_own_survives_a_crash_of_its_api_server() {
-    let mut plane = tokio::task::spawn_blocking(|| Plane::start(Options::default()))
-        .await
-        .unwrap();
+    let mut plane = Plane::start(Options::default());
     let maps: Api<ConfigMap> = Api::namespaced(plane.client().await, "default");
-    let map = ConfigMap {
-        metadata: kube::api::ObjectMeta {
-            name: Some("kept".into()),
-            ..Default::default()
-        },
-        ..Default::default()
-    };
-    maps.create(&PostParams::default(), &map).await.unwrap();
-    let plane = tokio::task::spawn_blocking(move || {
-        plane.kill("kube-apiserver");
-        plane.start_again("kube-apiserver");
-        plane.wait_until_ready();
-        plane
-    })
-    .await
-    .unwrap();
+    create(&maps, &["kept"]).await;
+    plane.crash("kube-apiserver");
     let maps: Api<ConfigMap> = Api::namespaced(plane.client().await, "default");
     assert!(maps.get_opt("kept").await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_of_a_deployment_run_on_a_node() {
-    let plane = shared();
-    let client = plane.client().await;
+    let Place {
+        plane,
+        client,
+        namespace,
+        ..
+    } = Place::new("nodes").await;
     plane.start_nodes().await;
-    let namespace = namespace(&client, "nodes").await;
     let labels = json!({"app": "web"});
     let web: Deployment = serde_json::from_value(json!({
         "metadata": {"name": "web"},
@@ -91,9 +74,12 @@ async fn pods_of_a_deployment_run_on_a_node() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chart_is_rendered_and_installed() {
-    let plane = shared();
-    let client = plane.client().await;
-    let namespace = namespace(&client, "chart").await;
+    let Place {
+        plane,
+        namespace,
+        maps,
+        ..
+    } = Place::new("chart").await;
     let folder = tempfile::tempdir().unwrap();
     let chart = folder.path().join("greeting");
     std::fs::create_dir_all(chart.join("templates")).unwrap();
@@ -121,7 +107,6 @@ async fn a_chart_is_rendered_and_installed() {
     plane
         .helm(&["install", "first", &chart, "--namespace", &namespace])
         .ok();
-    let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
     let map = maps.get("first").await.unwrap();
     assert_eq!(map.data.unwrap()["word"], "hello");
     let word = plane.kubectl(&[

@@ -2,7 +2,7 @@
 
 use crate::control_plane::shared;
 use crate::daemon::{Daemon, until};
-use crate::watch::namespace;
+use crate::scene::namespace;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, Patch, PatchParams, PostParams};

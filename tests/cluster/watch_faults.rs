@@ -1,27 +1,23 @@
 //! Watches through a proxy that misbehaves: whatever happens, what is seen ends as what is there, and no more is asked than needed.
 
-use crate::control_plane::{Options, Plane, shared};
+use crate::control_plane::{Options, Plane};
 use crate::proxy::{Proxy, Purpose};
-use crate::watch::{Seen, map, namespace, step};
+use crate::scene::{Place, create, create_all, names, namespace, take_step};
+use crate::seen::Seen;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, DeleteParams, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams};
 use ordain::engine::Lost;
-
-async fn create(maps: &Api<ConfigMap>, name: &str) {
-    maps.create(&PostParams::default(), &map(name))
-        .await
-        .unwrap();
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_is_cut_goes_on_where_it_was() {
-    let plane = shared();
-    let client = plane.client().await;
-    let namespace = namespace(&client, "cut").await;
-    let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
+    let Place {
+        plane,
+        namespace,
+        maps,
+        ..
+    } = Place::new("cut").await;
     let proxy = Proxy::start(plane.kubeconfig()).await;
-    create(&maps, "goes").await;
-    create(&maps, "stays").await;
+    create(&maps, &["goes", "stays"]).await;
     let mut seen = Seen::connect(proxy.kubeconfig(), &[&namespace]).await;
     seen.follow("", "v1", "ConfigMap", false);
     seen.until("the list", |s| {
@@ -31,9 +27,7 @@ async fn a_watch_that_is_cut_goes_on_where_it_was() {
     proxy.hold_watches(true);
     proxy.cut_watches();
     maps.delete("goes", &DeleteParams::default()).await.unwrap();
-    maps.patch("stays", &PatchParams::default(), &step("1"))
-        .await
-        .unwrap();
+    take_step(&maps, "stays", "1").await;
     proxy.hold_watches(false);
     seen.until("what happened meanwhile", |s| {
         s.has(&namespace, &[("stays", "1")])
@@ -44,13 +38,10 @@ async fn a_watch_that_is_cut_goes_on_where_it_was() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_is_too_old_is_replaced_by_a_list() {
-    let plane = tokio::task::spawn_blocking(|| Plane::start(Options::default()))
-        .await
-        .unwrap();
+    let mut plane = Plane::start(Options::default());
     let maps: Api<ConfigMap> = Api::namespaced(plane.client().await, "default");
     let proxy = Proxy::start(plane.kubeconfig()).await;
-    create(&maps, "goes").await;
-    create(&maps, "stays").await;
+    create(&maps, &["goes", "stays"]).await;
     let mut seen = Seen::connect(proxy.kubeconfig(), &["default"]).await;
     seen.follow("", "v1", "ConfigMap", false);
     seen.until("the list", |s| {
@@ -60,19 +51,9 @@ async fn a_watch_that_is_too_old_is_replaced_by_a_list() {
     proxy.hold_watches(true);
     proxy.cut_watches();
     maps.delete("goes", &DeleteParams::default()).await.unwrap();
-    maps.patch("stays", &PatchParams::default(), &step("1"))
-        .await
-        .unwrap();
+    take_step(&maps, "stays", "1").await;
     // A server that has just started knows nothing of what happened before: it answers 410.
-    let plane = tokio::task::spawn_blocking(move || {
-        let mut plane = plane;
-        plane.kill("kube-apiserver");
-        plane.start_again("kube-apiserver");
-        plane.wait_until_ready();
-        plane
-    })
-    .await
-    .unwrap();
+    plane.crash("kube-apiserver");
     proxy.hold_watches(false);
     seen.until("a second list, without what is gone", |s| {
         s.lists == 2 && s.has("default", &[("stays", "1")])
@@ -83,17 +64,17 @@ async fn a_watch_that_is_too_old_is_replaced_by_a_list() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_is_silent_past_its_end_is_cut() {
-    let plane = shared();
-    let client = plane.client().await;
-    let (quiet, loud) = (
-        namespace(&client, "stalled").await,
-        namespace(&client, "stalled").await,
-    );
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &quiet);
+    let Place {
+        plane,
+        client,
+        namespace: quiet,
+        maps,
+    } = Place::new("stalled").await;
+    let loud = namespace(&client, "stalled").await;
     let others: Api<ConfigMap> = Api::namespaced(client, &loud);
     let proxy = Proxy::start(plane.kubeconfig()).await;
-    create(&maps, "a").await;
-    create(&others, "b").await;
+    create(&maps, &["a"]).await;
+    create(&others, &["b"]).await;
     let mut seen = Seen::connect_with(proxy.kubeconfig(), &[&quiet, &loud], Some(2)).await;
     seen.follow("", "v1", "ConfigMap", false);
     seen.until("the lists", |s| {
@@ -103,10 +84,7 @@ async fn a_watch_that_is_silent_past_its_end_is_cut() {
     let opened = proxy.count(Purpose::Watch, "/configmaps");
     proxy.stall_watches();
     maps.delete("a", &DeleteParams::default()).await.unwrap();
-    others
-        .patch("b", &PatchParams::default(), &step("1"))
-        .await
-        .unwrap();
+    take_step(&others, "b", "1").await;
     seen.until("what happened while the watches were stalled", |s| {
         s.has(&quiet, &[]) && s.has(&loud, &[("b", "1")])
     })
@@ -117,12 +95,14 @@ async fn a_watch_that_is_silent_past_its_end_is_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_busy_is_asked_again_later() {
-    let plane = shared();
-    let client = plane.client().await;
-    let namespace = namespace(&client, "busy").await;
-    let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
+    let Place {
+        plane,
+        namespace,
+        maps,
+        ..
+    } = Place::new("busy").await;
     let proxy = Proxy::start(plane.kubeconfig()).await;
-    create(&maps, "a").await;
+    create(&maps, &["a"]).await;
     let mut seen = Seen::connect(proxy.kubeconfig(), &[&namespace]).await;
     proxy.refuse(Purpose::Read, "/configmaps", 2, 429, Some(1));
     proxy.refuse(Purpose::Watch, "/configmaps", 2, 429, Some(1));
@@ -133,9 +113,7 @@ async fn a_server_that_is_busy_is_asked_again_later() {
     .await;
     seen.until("the list", |s| s.has(&namespace, &[("a", "")]))
         .await;
-    maps.patch("a", &PatchParams::default(), &step("1"))
-        .await
-        .unwrap();
+    take_step(&maps, "a", "1").await;
     seen.until("the change", |s| s.has(&namespace, &[("a", "1")]))
         .await;
     assert_eq!(proxy.count(Purpose::Read, "/configmaps"), 3);
@@ -147,12 +125,14 @@ async fn a_server_that_is_busy_is_asked_again_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_is_refused_for_long_gives_way_to_a_list() {
-    let plane = shared();
-    let client = plane.client().await;
-    let namespace = namespace(&client, "refused").await;
-    let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
+    let Place {
+        plane,
+        namespace,
+        maps,
+        ..
+    } = Place::new("refused").await;
     let proxy = Proxy::start(plane.kubeconfig()).await;
-    create(&maps, "a").await;
+    create(&maps, &["a"]).await;
     let mut seen = Seen::connect(proxy.kubeconfig(), &[&namespace]).await;
     proxy.refuse(Purpose::Watch, "/configmaps", usize::MAX, 500, None);
     seen.follow("", "v1", "ConfigMap", false);
@@ -162,7 +142,7 @@ async fn a_watch_that_is_refused_for_long_gives_way_to_a_list() {
     seen.until("a second list", |s| s.lists == 2 && s.has(&namespace, &[]))
         .await;
     proxy.refuse_nothing();
-    create(&maps, "b").await;
+    create(&maps, &["b"]).await;
     seen.until("what a watch says again", |s| {
         s.has(&namespace, &[("b", "")])
     })
@@ -171,15 +151,17 @@ async fn a_watch_that_is_refused_for_long_gives_way_to_a_list() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_a_long_list_are_put_together() {
-    let plane = shared();
-    let client = plane.client().await;
-    let namespace = namespace(&client, "pages").await;
-    let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
-    let names: Vec<String> = (0..1_100).map(|n| format!("map-{n:04}")).collect();
-    futures::future::join_all(names.iter().map(|name| create(&maps, name))).await;
+    let Place {
+        plane,
+        client,
+        namespace,
+        ..
+    } = Place::new("pages").await;
+    let all = names(std::slice::from_ref(&namespace), 1_100);
+    create_all(&client, &all).await;
     let proxy = Proxy::start(plane.kubeconfig()).await;
     let mut seen = Seen::connect(proxy.kubeconfig(), &[&namespace]).await;
-    let expected: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), "")).collect();
+    let expected: Vec<(&str, &str)> = all.iter().map(|(_, name)| (name.as_str(), "")).collect();
     seen.follow("", "v1", "ConfigMap", true);
     seen.until("all of them", |s| s.has(&namespace, &expected))
         .await;

@@ -1,174 +1,29 @@
 //! What the daemon writes, judged by the server's audit log.
 
-use crate::control_plane::audit::Request;
-use crate::control_plane::{Plane, shared};
 use crate::daemon::{Daemon, until};
 use crate::proxy::{Proxy, Purpose};
-use crate::watch::{account_for, map, namespace};
-use futures::StreamExt;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use crate::scene::{
+    Places, account_for, both, create_all, data_of, deleting, each, is_blue, names, per_object,
+    setting, settled, until_blue, written,
+};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Requests of a test in flight at once.
-const AT_ONCE: usize = 16;
-
-/// A rule that sets one value in ConfigMaps called `map-…` of namespaces that start with `prefix`.
-fn setting(name: &str, prefix: &str, path: &str, value: &str) -> String {
-    format!(
-        "apiVersion: ordain.dev/v1alpha1
-kind: Rule
-metadata: {{name: {name}}}
-spec:
-  mode: Enforce
-  match:
-    resources: [{{apiVersion: v1, kind: ConfigMap}}]
-    namespaces: ['{prefix}*']
-    names: ['map-*']
-  actions:
-  - patch:
-    - {{path: {path}, set: '{value}'}}
-"
-    )
-}
-
-fn both(prefix: &str) -> String {
-    [
-        setting("team", prefix, "$.metadata.labels.team", "blue"),
-        setting("seen", prefix, "$.data.seen", "yes"),
-    ]
-    .join("---\n")
-}
-
-/// Namespaces whose names have a prefix of their own, which is answered.
-async fn namespaces(client: &kube::Client, word: &str, count: usize) -> (String, Vec<String>) {
-    let prefix = namespace(client, word).await;
-    let all: Api<Namespace> = Api::all(client.clone());
-    let mut names = vec![];
-    for n in 0..count {
-        let name = format!("{prefix}-{n:02}");
-        let namespace = Namespace {
-            metadata: ObjectMeta {
-                name: Some(name.clone()),
-                ..Default::default()
-            },
-            ..Default::default()
-        };
-        all.create(&PostParams::default(), &namespace)
-            .await
-            .unwrap();
-        names.push(name);
-    }
-    (prefix, names)
-}
-
-/// Does something with every map `(namespace, name)`.
-async fn each<F: Future<Output = ()>>(
-    client: &kube::Client,
-    maps: &[(String, String)],
-    job: impl Fn(Api<ConfigMap>, String) -> F,
-) {
-    futures::stream::iter(maps)
-        .for_each_concurrent(AT_ONCE, |(namespace, name)| {
-            job(Api::namespaced(client.clone(), namespace), name.clone())
-        })
-        .await;
-}
-
-async fn create_all(client: &kube::Client, maps: &[(String, String)]) {
-    each(client, maps, |api, name| async move {
-        api.create(&PostParams::default(), &map(&name))
-            .await
-            .unwrap();
-    })
-    .await;
-}
-
-fn names(namespaces: &[String], count: usize) -> Vec<(String, String)> {
-    (0..count)
-        .map(|n| {
-            (
-                namespaces[n % namespaces.len()].clone(),
-                format!("map-{n:04}"),
-            )
-        })
-        .collect()
-}
-
-async fn data_of(client: &kube::Client, namespaces: &[String]) -> Vec<ConfigMap> {
-    let mut found = vec![];
-    for namespace in namespaces {
-        let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-        let list = maps.list(&ListParams::default()).await.unwrap();
-        found.extend(
-            list.items
-                .into_iter()
-                .filter(|m| m.metadata.name.as_deref().unwrap().starts_with("map-")),
-        );
-    }
-    found
-}
-
-fn is_blue(map: &ConfigMap) -> bool {
-    let label = |m: &ConfigMap| m.metadata.labels.as_ref()?.get("team").cloned();
-    let data = |m: &ConfigMap| m.data.as_ref()?.get("seen").cloned();
-    label(map).as_deref() == Some("blue") && data(map).as_deref() == Some("yes")
-}
-
-/// Waits until the daemon has nothing in flight, and has seen and changed an object that was made last.
-async fn settled(daemon: &mut Daemon, client: &kube::Client, namespace: &str, marker: &str) {
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    maps.create(&PostParams::default(), &map(marker))
-        .await
-        .unwrap();
-    until("the change of the last object", daemon, || async {
-        maps.get(marker)
-            .await
-            .unwrap()
-            .metadata
-            .labels
-            .unwrap_or_default()
-            .contains_key("team")
-    })
-    .await;
-    daemon
-        .until("that nothing is in flight", |s| s["requestsInFlight"] == 0)
-        .await;
-    maps.delete(marker, &DeleteParams::default()).await.unwrap();
-}
-
-/// Ordain's requests of a test, but for those on markers.
-fn written(plane: &Plane, prefix: &str) -> Vec<Request> {
-    let mut requests = plane.audit().of_ordain(prefix);
-    requests.retain(|r| !r.name.starts_with("map-z"));
-    requests
-}
-
-fn per_object(requests: &[Request]) -> BTreeMap<(String, String), usize> {
-    let mut counts = BTreeMap::new();
-    for request in requests.iter().filter(|r| r.code == 200) {
-        *counts
-            .entry((request.namespace.clone(), request.name.clone()))
-            .or_default() += 1;
-    }
-    counts
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_objects_under_two_rules_are_written_once_each() {
-    let plane = shared();
-    let client = plane.client().await;
-    let (prefix, namespaces) = namespaces(&client, "once", 50).await;
+    let Places {
+        plane,
+        client,
+        prefix,
+        namespaces,
+    } = Places::new("once", 50).await;
     let maps = names(&namespaces, 2_000);
     create_all(&client, &maps).await;
     let mut daemon = Daemon::start(&plane.kubeconfig(), &both(&prefix), &["--write-rate=0"]);
     daemon.ready().await;
-    until("that every object is right", &daemon, || async {
-        data_of(&client, &namespaces).await.iter().all(is_blue)
-    })
-    .await;
+    until_blue(&daemon, &client, &namespaces).await;
     settled(&mut daemon, &client, &namespaces[0], "map-z1").await;
     let requests = written(plane, &prefix);
     assert_eq!(requests.len(), 2_000, "one request for each object");
@@ -193,9 +48,12 @@ async fn two_thousand_objects_under_two_rules_are_written_once_each() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_update_of_another_client_is_lost() {
-    let plane = shared();
-    let client = plane.client().await;
-    let (prefix, namespaces) = namespaces(&client, "both", 5).await;
+    let Places {
+        plane,
+        client,
+        prefix,
+        namespaces,
+    } = Places::new("both", 5).await;
     let maps = names(&namespaces, 300);
     create_all(&client, &maps).await;
     let rules = [
@@ -244,9 +102,12 @@ async fn no_update_of_another_client_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_was_killed_writes_only_what_is_left() {
-    let plane = shared();
-    let client = plane.client().await;
-    let (prefix, namespaces) = namespaces(&client, "killed", 5).await;
+    let Places {
+        plane,
+        client,
+        prefix,
+        namespaces,
+    } = Places::new("killed", 5).await;
     let maps = names(&namespaces, 500);
     create_all(&client, &maps).await;
     let mut daemon = Daemon::start(&plane.kubeconfig(), &both(&prefix), &["--write-rate=100"]);
@@ -258,10 +119,7 @@ async fn a_daemon_that_was_killed_writes_only_what_is_left() {
     let before = written(plane, &prefix).len();
     assert!(before < 500, "it was killed in the middle");
     daemon.start_again();
-    until("that every object is right", &daemon, || async {
-        data_of(&client, &namespaces).await.iter().all(is_blue)
-    })
-    .await;
+    until_blue(&daemon, &client, &namespaces).await;
     settled(&mut daemon, &client, &namespaces[0], "map-z1").await;
     let requests = written(plane, &prefix);
     // A write that was in flight may have been made without anybody to answer to: it is in the log without a 200.
@@ -276,28 +134,14 @@ async fn a_daemon_that_was_killed_writes_only_what_is_left() {
     );
 }
 
-fn deleting(name: &str, prefix: &str) -> String {
-    format!(
-        "apiVersion: ordain.dev/v1alpha1
-kind: Rule
-metadata: {{name: {name}}}
-spec:
-  mode: Enforce
-  match:
-    resources: [{{apiVersion: v1, kind: ConfigMap}}]
-    namespaces: ['{prefix}*']
-    selector: {{matchLabels: {{doomed: 'yes'}}}}
-  actions:
-  - delete: {{}}
-"
-    )
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn at_most_twenty_of_a_thousand_are_deleted_until_a_person_agrees() {
-    let plane = shared();
-    let client = plane.client().await;
-    let (prefix, namespaces) = namespaces(&client, "doomed", 1).await;
+    let Places {
+        plane,
+        client,
+        prefix,
+        namespaces,
+    } = Places::new("doomed", 1).await;
     let maps = names(&namespaces, 1_000);
     create_all(&client, &maps).await;
     let mut daemon = Daemon::start(
@@ -346,19 +190,19 @@ async fn at_most_twenty_of_a_thousand_are_deleted_until_a_person_agrees() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn late_watches_cause_no_second_write() {
-    let plane = shared();
-    let client = plane.client().await;
-    let (prefix, namespaces) = namespaces(&client, "late", 2).await;
+    let Places {
+        plane,
+        client,
+        prefix,
+        namespaces,
+    } = Places::new("late", 2).await;
     let maps = names(&namespaces, 200);
     create_all(&client, &maps).await;
     let proxy = Proxy::start(plane.kubeconfig()).await;
     proxy.delay_watches(Duration::from_millis(200));
     let mut daemon = Daemon::start(&proxy.kubeconfig(), &both(&prefix), &["--write-rate=0"]);
     daemon.ready().await;
-    until("that every object is right", &daemon, || async {
-        data_of(&client, &namespaces).await.iter().all(is_blue)
-    })
-    .await;
+    until_blue(&daemon, &client, &namespaces).await;
     settled(&mut daemon, &client, &namespaces[0], "map-z1").await;
     assert_eq!(written(plane, &prefix).len(), 200);
 
@@ -394,37 +238,37 @@ async fn late_watches_cause_no_second_write() {
     })
     .await;
     proxy.hold_watches(false);
-    until("that every object is right again", &daemon, || async {
-        data_of(&client, &namespaces).await.iter().all(is_blue)
-    })
-    .await;
+    until_blue(&daemon, &client, &namespaces).await;
     settled(&mut daemon, &client, &namespaces[0], "map-z2").await;
     assert_eq!(written(plane, &prefix).len(), before + 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_whose_answer_is_lost_is_not_made_again() {
-    let plane = shared();
-    let client = plane.client().await;
-    let (prefix, namespaces) = namespaces(&client, "lost", 1).await;
+    let Places {
+        plane,
+        client,
+        prefix,
+        namespaces,
+    } = Places::new("lost", 1).await;
     let maps = names(&namespaces, 20);
     create_all(&client, &maps).await;
     let proxy = Proxy::start(plane.kubeconfig()).await;
     proxy.lose_answers(10);
     let mut daemon = Daemon::start(&proxy.kubeconfig(), &both(&prefix), &["--write-rate=0"]);
-    until("that every object is right", &daemon, || async {
-        data_of(&client, &namespaces).await.iter().all(is_blue)
-    })
-    .await;
+    until_blue(&daemon, &client, &namespaces).await;
     settled(&mut daemon, &client, &namespaces[0], "map-z1").await;
     assert_eq!(written(plane, &prefix).len(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rights_in_two_namespaces_are_enough_and_a_forbidden_kind_stops_only_its_rule() {
-    let plane = shared();
-    let admin = plane.client().await;
-    let (prefix, namespaces) = namespaces(&admin, "rights", 3).await;
+    let Places {
+        plane,
+        client: admin,
+        prefix,
+        namespaces,
+    } = Places::new("rights", 3).await;
     let (a, b, c) = (&namespaces[0], &namespaces[1], &namespaces[2]);
     account_for(&admin, a, &[a, b]).await;
     let maps = names(&namespaces, 3);
@@ -444,13 +288,7 @@ spec:
 ";
     let rules = both(&prefix) + secrets;
     let mut daemon = Daemon::start(&kubeconfig, &rules, &["--namespace", a, "--namespace", b]);
-    until("the changes in both namespaces", &daemon, || async {
-        data_of(&admin, &[a.clone(), b.clone()])
-            .await
-            .iter()
-            .all(is_blue)
-    })
-    .await;
+    until_blue(&daemon, &admin, &[a.clone(), b.clone()]).await;
     daemon
         .until("that Secrets are forbidden", |s| {
             s["kinds"]

@@ -1,6 +1,6 @@
 //! Ways into a plane: kubeconfigs, tokens, clients.
 
-use super::Plane;
+use super::{Authority, Plane};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, PostParams};
@@ -22,11 +22,22 @@ impl Plane {
         fs::write(self.kubeconfig(), self.kubeconfig_text(&user)).unwrap();
     }
 
-    fn kubeconfig_text(&self, user: &str) -> String {
+    /// Who signs the plane's certificates.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The text of a kubeconfig with the fields of `user`.
+    pub fn kubeconfig_text(&self, user: &str) -> String {
+        self.kubeconfig_trusting(&self.folder.path().join("ca.crt"), user)
+    }
+
+    /// The text of a kubeconfig for the plane's server, with a file of whom to trust and the fields of `user`.
+    pub fn kubeconfig_trusting(&self, authority: &Path, user: &str) -> String {
         format!(
             "apiVersion: v1\nkind: Config\nclusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:{}', certificate-authority: '{}'}}}}]\nusers: [{{name: u, user: {user}}}]\ncontexts: [{{name: x, context: {{cluster: c, user: u}}}}]\ncurrent-context: x\n",
             self.ports.apiserver,
-            self.file("ca.crt")
+            authority.display()
         )
     }
 

@@ -39,11 +39,14 @@ pub fn apiserver(ports: Ports, file: impl Fn(&str) -> String) -> Vec<String> {
         format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd),
         "--bind-address=127.0.0.1".to_owned(),
         format!("--secure-port={}", ports.apiserver),
-        format!("--tls-cert-file={}", file("admin.crt")),
-        format!("--tls-private-key-file={}", file("admin.key")),
+        format!("--tls-cert-file={}", file("server.crt")),
+        format!("--tls-private-key-file={}", file("server.key")),
         format!("--client-ca-file={}", file("ca.crt")),
-        format!("--service-account-key-file={}", file("admin.pub")),
-        format!("--service-account-signing-key-file={}", file("admin.key")),
+        format!("--service-account-key-file={}", file("accounts.pub")),
+        format!(
+            "--service-account-signing-key-file={}",
+            file("accounts.key")
+        ),
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local".to_owned(),
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
         "--allow-privileged=true".to_owned(),
@@ -60,7 +63,10 @@ pub fn controller_manager(port: u16, file: impl Fn(&str) -> String) -> Vec<Strin
     let mut flags = scheduler(port, &file);
     flags.extend([
         format!("--root-ca-file={}", file("ca.crt")),
-        format!("--service-account-private-key-file={}", file("admin.key")),
+        format!(
+            "--service-account-private-key-file={}",
+            file("accounts.key")
+        ),
     ]);
     flags
 }

@@ -13,6 +13,7 @@ pub mod programs;
 pub mod tools;
 
 use audit::AuditLog;
+pub use certificates::Authority;
 use flags::Ports;
 use processes::{free_port, reachable, spawn};
 use programs::program;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
+use tokio::task::block_in_place;
 
 /// How a plane differs from the ordinary one.
 #[derive(Clone, Default)]
@@ -38,6 +40,7 @@ pub struct Plane {
     folder: tempfile::TempDir,
     programs: Mutex<Vec<Program>>,
     ports: Ports,
+    authority: Authority,
 }
 
 /// A program of a plane.
@@ -53,7 +56,7 @@ static SHARED: OnceLock<Plane> = OnceLock::new();
 
 /// The plane that the whole test run shares, with a controller manager. Tests keep to namespaces of their own.
 pub fn shared() -> &'static Plane {
-    SHARED.get_or_init(|| {
+    let start = || {
         let plane = Plane::start(Options {
             controller_manager: true,
             ..Options::default()
@@ -61,7 +64,8 @@ pub fn shared() -> &'static Plane {
         // SAFETY: registers a function without arguments; what is static is never dropped otherwise.
         unsafe { libc::atexit(end_shared) };
         plane
-    })
+    };
+    block_in_place(|| SHARED.get_or_init(start))
 }
 
 /// The processes would end with this one by themselves; their folder would stay.
@@ -85,6 +89,10 @@ fn end(programs: &mut [Program]) {
 impl Plane {
     /// Starts one and waits until it is ready.
     pub fn start(options: Options) -> Plane {
+        block_in_place(|| Self::start_blocking(options))
+    }
+
+    fn start_blocking(options: Options) -> Plane {
         // What has to be built is built before anything runs.
         let etcd = program("etcd");
         let apiserver = program("kube-apiserver");
@@ -99,8 +107,15 @@ impl Plane {
                 etcd_peer: free_port(),
                 apiserver: free_port(),
             },
+            authority: Authority::new(),
         };
-        certificates::write(plane.folder.path());
+        plane.authority.write(plane.folder.path());
+        plane.authority.write_server(plane.folder.path());
+        plane.authority.write_client(plane.folder.path(), "admin");
+        // Only its keys are used, for signing the tokens of service accounts.
+        plane
+            .authority
+            .write_client(plane.folder.path(), "accounts");
         fs::write(plane.file("audit.yaml"), flags::AUDIT_POLICY).unwrap();
         plane.write_kubeconfig();
 
@@ -161,7 +176,7 @@ impl Plane {
     }
 
     /// Waits until the API server says that it is ready.
-    pub fn wait_until_ready(&self) {
+    fn wait_until_ready(&self) {
         // On a thread of its own: callers may be inside a runtime already.
         let outcome = std::thread::scope(|scope| {
             scope
@@ -192,8 +207,29 @@ impl Plane {
         AuditLog::new(self.folder.path().join("audit.log"))
     }
 
-    /// Ends a program at once, as a crash would.
-    pub fn kill(&mut self, name: &str) {
+    /// Ends a program at once, starts it again with the flags it had, and waits until the API server is ready.
+    pub fn crash(&mut self, name: &str) {
+        block_in_place(|| {
+            self.kill(name);
+            self.start_again(name);
+            self.wait_until_ready();
+        });
+    }
+
+    /// Starts the API server again with a new certificate: of the plane's own authority, or of a stranger.
+    pub fn serve_under(&mut self, stranger: Option<&Authority>) {
+        self.kill("kube-apiserver");
+        let authority = stranger.unwrap_or(&self.authority);
+        authority.write_server(self.folder.path());
+        self.start_again("kube-apiserver");
+        block_in_place(|| match stranger {
+            None => self.wait_until_ready(),
+            Some(_) => self.wait_for("kube-apiserver", || reachable(self.ports.apiserver)),
+        });
+    }
+
+    /// Ends a program at once.
+    fn kill(&mut self, name: &str) {
         let mut programs = self.programs.lock().unwrap();
         let program = programs.iter_mut().find(|p| p.name == name).unwrap();
         let mut child = program.child.take().unwrap();
@@ -202,7 +238,7 @@ impl Plane {
     }
 
     /// Starts a killed program again, with the flags it had.
-    pub fn start_again(&mut self, name: &str) {
+    fn start_again(&mut self, name: &str) {
         let log = self.log_of(name);
         let mut programs = self.programs.lock().unwrap();
         let program = programs.iter_mut().find(|p| p.name == name).unwrap();

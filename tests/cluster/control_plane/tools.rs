@@ -21,12 +21,18 @@ impl Ran {
         assert_eq!(self.code, 0, "{}\n{}", self.out, self.err);
         self.out
     }
+
+    /// What it printed, as one JSON document.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|e| panic!("{e}: {}\n{}", self.out, self.err))
+    }
 }
 
 /// Runs a command to its end.
 pub fn run(command: &mut Command) -> Ran {
-    let output = command
-        .output()
+    let output = tokio::task::block_in_place(|| command.output())
         .unwrap_or_else(|e| panic!("{command:?} does not start: {e}"));
     Ran {
         code: output.status.code().unwrap_or(-1),
