@@ -4,7 +4,8 @@
 
 use crate::rule::compile::Override;
 use crate::rules_dir::Selection;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::schema::nearest;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,6 +34,35 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// A variable that begins like ours and is none, with the nearest of ours: a switch that is misspelt must not be overlooked.
+///
+/// What Kubernetes sets in every container for a Service that is called `ordain…` does not count.
+pub fn misspelt_variable(names: impl IntoIterator<Item = String>) -> Option<String> {
+    let command = Arguments::command();
+    let known: Vec<String> = command
+        .get_subcommands()
+        .flat_map(clap::Command::get_opts)
+        .filter_map(|option| Some(option.get_env()?.to_string_lossy().into_owned()))
+        .collect();
+    let name = names.into_iter().find(|name| {
+        name.starts_with("ORDAIN_") && !known.contains(name) && !is_of_a_service(name)
+    })?;
+    let mend = match nearest(&name, known.iter().map(String::as_str)).first() {
+        Some(near) => format!("did you mean {near}?"),
+        None => "every option has one of its name: ORDAIN_RULES is --rules".to_owned(),
+    };
+    Some(format!("no option has the variable {name}: {mend}"))
+}
+
+/// `X_SERVICE_HOST`, `X_SERVICE_PORT`, `X_SERVICE_PORT_NAME`, `X_PORT`, `X_PORT_9464_TCP`, `X_PORT_9464_TCP_ADDR`.
+fn is_of_a_service(name: &str) -> bool {
+    let has_port = |(_, rest): (&str, &str)| rest.starts_with(|c: char| c.is_ascii_digit());
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || name.split_once("_PORT_").is_some_and(has_port)
 }
 
 /// What to do.
@@ -488,7 +518,6 @@ pub struct RunSettings {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -509,6 +538,28 @@ mod tests {
                     command.get_name()
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_variable_of_ours_that_is_none_is_found_with_the_nearest() {
+        let misspelt = |name: &str| misspelt_variable([name.to_owned()]);
+        assert_eq!(
+            misspelt("ORDAIN_AUDIT_ONYL").as_deref(),
+            Some("no option has the variable ORDAIN_AUDIT_ONYL: did you mean ORDAIN_AUDIT_ONLY?")
+        );
+        assert!(misspelt("ORDAIN_WHATEVER_ELSE").is_some());
+        for other in [
+            "ORDAIN_AUDIT_ONLY",
+            "HOME",
+            "ORDAIN_SERVICE_HOST",
+            "ORDAIN_SERVICE_PORT",
+            "ORDAIN_SERVICE_PORT_METRICS",
+            "ORDAIN_PORT",
+            "ORDAIN_PORT_9464_TCP",
+            "ORDAIN_METRICS_PORT_9464_TCP_ADDR",
+        ] {
+            assert_eq!(misspelt(other), None);
         }
     }
 

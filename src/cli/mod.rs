@@ -9,7 +9,7 @@ mod run;
 mod tally;
 mod test;
 
-use crate::settings::{Arguments, Command};
+use crate::settings::{self, Arguments, Command};
 use clap::CommandFactory;
 
 /// Exit codes; scripts rely on them.
@@ -29,6 +29,10 @@ pub mod exit {
 /// # Errors
 /// What kept the command from doing its work: [`exit::COULD_NOT_TELL`].
 pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
+    let variables = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    if let Some(message) = settings::misspelt_variable(variables) {
+        return Ok(usage(&message));
+    }
     match arguments.command {
         Command::Check(settings) => check::run(&settings),
         Command::Plan(settings) => plan::run(&settings),

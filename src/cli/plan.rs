@@ -35,6 +35,7 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
             options,
             0,
             Tense::Future,
+            |_| {},
         )?
     } else {
         let now = settings.time.now();

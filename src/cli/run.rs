@@ -4,6 +4,7 @@ use super::output::{self, Paint};
 use super::tally::{self, Tally, Tense};
 use super::{exit, plan, usage};
 use crate::cluster::api::Api;
+use crate::cluster::configuration::Misconfigured;
 use crate::cluster::connection::ConnectOptions;
 use crate::daemon::{self, Options, Surroundings};
 use crate::engine::{EngineOptions, Report};
@@ -59,6 +60,7 @@ pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
                 options,
                 settings.write_rate,
                 Tense::Past,
+                print_in_text(settings.output),
             )?;
             finish(&mut tally, settings.output)
         }
@@ -99,6 +101,16 @@ fn print_changes(report: &Report, options: OutputOptions, paint: Paint) {
     }
 }
 
+/// Prints each change of a single pass as it is made; other formats have one document at the end.
+fn print_in_text(options: OutputOptions) -> impl FnMut(&Report) + Send {
+    let paint = Paint::new(options);
+    move |report| {
+        if options.output == OutputFormat::Text {
+            print_changes(report, options, paint);
+        }
+    }
+}
+
 fn finish(tally: &mut Tally, options: OutputOptions) -> anyhow::Result<u8> {
     tally.finish();
     if !output::print_document(options, &tally.json(Tense::Past))? {
@@ -109,14 +121,11 @@ fn finish(tally: &mut Tally, options: OutputOptions) -> anyhow::Result<u8> {
 
 fn once_on_manifests(settings: &RunSettings, options: EngineOptions) -> anyhow::Result<u8> {
     let now = settings.time.now();
-    let paint = Paint::new(settings.output);
     let (mut simulation, mut tally) =
         plan::prepare(&settings.rules, &settings.cluster, options, now)?;
-    let text = settings.output.output == OutputFormat::Text;
+    let mut print = print_in_text(settings.output);
     simulation.settle(&mut |report| {
-        if text {
-            print_changes(&report, settings.output, paint);
-        }
+        print(&report);
         tally.take(report, Tense::Past);
     })?;
     if let Some(folder) = &settings.write_manifests {
@@ -127,13 +136,14 @@ fn once_on_manifests(settings: &RunSettings, options: EngineOptions) -> anyhow::
     finish(&mut tally, settings.output)
 }
 
-/// One pass over a real cluster: `run --once`, and `plan` with options that write nothing.
+/// One pass over a real cluster: `run --once`, and `plan` with options that write nothing. `told` hears every report at once.
 pub fn once_on_cluster(
     rules: &RuleOptions,
     cluster: &ClusterOptions,
     engine: EngineOptions,
     write_rate: u32,
     tense: Tense,
+    mut told: impl FnMut(&Report) + Send + 'static,
 ) -> anyhow::Result<Tally> {
     let tally = Arc::new(Mutex::new(Tally::default()));
     let hearing = tally.clone();
@@ -149,7 +159,10 @@ pub fn once_on_cluster(
             messages,
             control: asked,
             status: status.clone(),
-            audience: Box::new(move |report| hearing.lock().take(report, tense)),
+            audience: Box::new(move |report| {
+                told(&report);
+                hearing.lock().take(report, tense);
+            }),
         };
         let options = Options {
             engine,
@@ -220,7 +233,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
         let cluster: Arc<dyn crate::cluster::Cluster> = if manifests.is_empty() {
             let options = connect(&settings.cluster, settings.write_rate);
             tokio::select! {
-                api = connected(&options, &sender, &status) => Arc::new(api),
+                api = connected(&options, &sender, &status) => Arc::new(api?),
                 () = &mut stop => return Ok(exit::DONE),
             }
         } else {
@@ -257,15 +270,19 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
 }
 
 /// A server that cannot be reached yet is waited for: a daemon may well be started before its API server.
+///
+/// # Errors
+/// A configuration that cannot be used.
 async fn connected(
     options: &ConnectOptions,
     sender: &crate::cluster::Sender,
     status: &crate::observe::Shared,
-) -> Api {
+) -> anyhow::Result<Api> {
     let mut pause = std::time::Duration::from_secs(1);
     loop {
         match Api::connect(options, sender.clone()).await {
-            Ok(api) => return api,
+            Ok(api) => return Ok(api),
+            Err(error) if error.is::<Misconfigured>() => return Err(error),
             Err(error) => {
                 tracing::error!(
                     error = format!("{error:#}"),

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// The field manager of composed patches.
 pub const FIELD_MANAGER: &str = "ordain";
@@ -41,6 +41,9 @@ const KINDS_SETTLE: Duration = Duration::from_secs(1);
 const KINDS_LATEST: Duration = Duration::from_secs(10);
 /// and once more after this: the server's discovery and OpenAPI lag behind its CRDs.
 const KINDS_LAG: Duration = Duration::from_secs(5);
+
+/// When groups that could not be asked are asked again.
+const KINDS_MISSING: Duration = Duration::from_secs(60);
 
 /// What changes when kinds come and go. An APIService is there for every group and version, those of CRDs included.
 const KINDS_OF_KINDS: [(&str, &str); 2] = [
@@ -61,6 +64,8 @@ pub struct Api {
     frozen: Arc<AtomicBool>,
     out: Sender,
     kinds: Vec<JoinHandle<()>>,
+    /// The next question for groups that did not answer is on its way.
+    asking_again: Arc<AtomicBool>,
 }
 
 impl Api {
@@ -108,7 +113,22 @@ impl Api {
             frozen: Arc::default(),
             out,
             kinds,
+            asking_again: Arc::default(),
         })
+    }
+
+    /// Groups that could not be asked are asked again after a while: nobody announces that an extension server is back.
+    fn ask_again(&self) {
+        if self.asking_again.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (out, asking) = (self.out.clone(), Arc::clone(&self.asking_again));
+        tokio::spawn(async move {
+            sleep(KINDS_MISSING).await;
+            asking.store(false, Ordering::Relaxed);
+            // Closed only when the daemon stops.
+            let _ = out.send(Message::KindsChanged).await;
+        });
     }
 }
 
@@ -169,7 +189,14 @@ async fn announce_kinds(mut changes: mpsc::Receiver<Message>, out: Sender) {
 impl Cluster for Api {
     fn schema(&self) -> BoxFuture<'_, anyhow::Result<Schema>> {
         Box::pin(async {
-            let found = Discovery::run(&self.connection.watches).await?;
+            let found = self
+                .discovery
+                .load_full()
+                .again(&self.connection.watches)
+                .await?;
+            if found.incomplete {
+                self.ask_again();
+            }
             let schema = found.schema(&self.connection.watches).await?;
             if **self.discovery.load() != found {
                 self.discovery.store(Arc::new(found));

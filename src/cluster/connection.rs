@@ -1,9 +1,9 @@
 //! Who we are and where the API server is: kubeconfig, in-cluster, time-outs, user agent, write rate.
 
+use super::configuration::{Misconfigured, configuration};
 use super::traffic::{Counting, Traffic};
 use http::{HeaderValue, header};
 use kube::client::ClientBuilder;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,27 +41,10 @@ impl Connection {
     /// Reads the configuration. Nothing is sent yet.
     ///
     /// # Errors
-    /// A kubeconfig that is missing or broken, a context that is not in it, no configuration at all.
-    pub async fn open(options: &ConnectOptions) -> anyhow::Result<Self> {
-        let mut config = match (&options.kubeconfig, &options.context) {
-            (None, None) => kube::Config::infer().await?,
-            (path, context) => {
-                let selection = KubeConfigOptions {
-                    context: context.clone(),
-                    ..KubeConfigOptions::default()
-                };
-                match path {
-                    Some(path) => {
-                        kube::Config::from_custom_kubeconfig(
-                            Kubeconfig::read_from(path)?,
-                            &selection,
-                        )
-                        .await?
-                    }
-                    None => kube::Config::from_kubeconfig(&selection).await?,
-                }
-            }
-        };
+    /// A configuration that cannot be used.
+    pub async fn open(options: &ConnectOptions) -> Result<Self, Misconfigured> {
+        let mut config =
+            configuration(options.kubeconfig.as_deref(), options.context.as_deref()).await?;
         config
             .headers
             .push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
@@ -72,11 +55,11 @@ impl Connection {
         config.write_timeout = None;
         config.disable_compression = true;
         let traffic = Arc::new(Traffic::default());
-        let client = |config: kube::Config| -> anyhow::Result<kube::Client> {
+        let client = |config: kube::Config| {
             let counting = Counting(Arc::clone(&traffic));
-            Ok(ClientBuilder::try_from(config)?
-                .with_layer(&counting)
-                .build())
+            ClientBuilder::try_from(config)
+                .map(|builder| builder.with_layer(&counting).build())
+                .map_err(Misconfigured::unusable)
         };
         Ok(Self {
             watches: client(config.clone())?,

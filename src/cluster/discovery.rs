@@ -46,6 +46,8 @@ impl Resource {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Discovery {
     resources: BTreeMap<(GroupKind, String), Resource>,
+    /// Some group could not be asked: ask again later.
+    pub incomplete: bool,
 }
 
 /// Where CustomResourceDefinitions are.
@@ -57,6 +59,14 @@ impl Discovery {
     /// # Errors
     /// The server cannot be reached or refuses discovery as a whole.
     pub async fn run(client: &kube::Client) -> anyhow::Result<Self> {
+        Self::default().again(client).await
+    }
+
+    /// As [`Discovery::run`]; but of a group that cannot be asked what is known here stays: nobody said that its kinds are gone.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn again(&self, client: &kube::Client) -> anyhow::Result<Self> {
         let mut paths = vec![("/api/v1".to_owned(), String::new(), "v1".to_owned())];
         let groups: APIGroupList = serde_json::from_slice(&get(client, "/apis").await?)?;
         for group in groups.groups {
@@ -81,11 +91,22 @@ impl Discovery {
                 Ok(list) => found.add(&group, &version, list),
                 Err(error) if path == "/api/v1" => return Err(error),
                 Err(error) => {
-                    tracing::warn!(%path, %error, "a group of the API cannot be discovered: its kinds are not known")
+                    tracing::warn!(%path, %error, "a group of the API cannot be discovered: what was known of its kinds stays");
+                    found.incomplete = true;
+                    found.keep(&group, &version, self);
                 }
             }
         }
         Ok(found)
+    }
+
+    fn keep(&mut self, group: &str, version: &str, before: &Discovery) {
+        let kept = before
+            .resources
+            .iter()
+            .filter(|((kind, v), _)| &*kind.group == group && v == version);
+        self.resources
+            .extend(kept.map(|(key, resource)| (key.clone(), resource.clone())));
     }
 
     fn add(&mut self, group: &str, version: &str, list: APIResourceList) {

@@ -35,6 +35,9 @@ struct Cause {
     field: String,
 }
 
+/// What 401 means.
+pub const UNKNOWN_TO_IT: &str = "the server does not accept our credentials (401 Unauthorized): they have expired, or belong to another cluster";
+
 /// Why a request with this answer failed. Not for 2xx and 404.
 ///
 /// `sensitive`: the object may hold secret data, and a server's message may quote it: only its reason is kept.
@@ -80,7 +83,8 @@ pub fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], sensitive
         }
         403 if by_rbac => Fault::Forbidden(message),
         403 => Fault::Rejected(message),
-        401 => Fault::Forbidden(message),
+        // No fault of the rule's: who we are is in question, and a new token may come.
+        401 => Fault::Unreachable(UNKNOWN_TO_IT.to_owned()),
         400 | 405 | 413 | 415 | 422 => Fault::Refused(message),
         429 | 503 | 504 => Fault::Busy {
             retry_after,
@@ -101,7 +105,15 @@ pub fn transport_message(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    let message = innermost.to_string();
+    // The wording is rustls's.
+    if message.starts_with("invalid peer certificate") {
+        format!(
+            "{message}: the server is not the one that the configuration's certificate authority vouches for"
+        )
+    } else {
+        message
+    }
 }
 
 /// Whether the request certainly never reached the server: no connection was made.
@@ -160,6 +172,10 @@ mod tests {
         assert_eq!(
             fault(403, &serde_json::json!({"message": quota}).to_string()),
             Fault::Rejected(quota.into())
+        );
+        assert_eq!(
+            fault(401, r#"{"message":"Unauthorized"}"#),
+            Fault::Unreachable(UNKNOWN_TO_IT.into())
         );
         assert_eq!(
             fault(422, "{}"),

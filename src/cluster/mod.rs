@@ -1,10 +1,12 @@
 //! A real Kubernetes API server. The only user of kube.
 
 pub mod api;
+pub mod configuration;
 pub mod connection;
 pub mod discovery;
 pub mod fault;
 pub mod frames;
+mod pause;
 mod requests;
 pub mod rights;
 pub mod traffic;

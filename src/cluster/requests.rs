@@ -1,11 +1,14 @@
 //! Requests as they go over the wire.
 
 use super::fault;
+use super::pause::{paused, spread};
+use crate::engine::Fault;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// A read that is not answered whole within this time has failed.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,21 +45,36 @@ pub async fn send(client: &kube::Client, request: Request<Vec<u8>>) -> Result<An
     })
 }
 
-/// A GET whose answer must be 200.
+/// A GET whose answer must be 200. A server that is too busy is asked again as long as [`READ_TIMEOUT`] lasts, one that fails twice.
 ///
 /// # Errors
 /// Anything else, told shortly.
 pub async fn get(client: &kube::Client, path: &str) -> anyhow::Result<Bytes> {
-    let request = Request::get(path)
-        .header(header::ACCEPT, "application/json")
-        .body(vec![])?;
-    let answer = whole(client, request).await?;
-    anyhow::ensure!(
-        answer.status.is_success(),
-        "GET {path}: the server answered {}",
-        answer.status
-    );
-    Ok(answer.body)
+    let ends = Instant::now() + READ_TIMEOUT;
+    let mut failures = 0;
+    loop {
+        let request = Request::get(path)
+            .header(header::ACCEPT, "application/json")
+            .body(vec![])?;
+        let answer = whole(client, request).await?;
+        let status = answer.status;
+        if status.is_success() {
+            return Ok(answer.body);
+        }
+        anyhow::ensure!(status != 401, "GET {path}: {}", fault::UNKNOWN_TO_IT);
+        failures += 1;
+        let pause = match fault::of_answer(status, &answer.headers, &answer.body, false) {
+            Fault::Busy { retry_after, .. } if status == 429 => {
+                Some(retry_after.map_or_else(|| paused(failures), spread))
+            }
+            _ if status.is_server_error() && failures <= 2 => Some(paused(failures)),
+            _ => None,
+        };
+        match pause.filter(|pause| Instant::now() + *pause < ends) {
+            Some(pause) => sleep(pause).await,
+            None => anyhow::bail!("GET {path}: the server answered {status}"),
+        }
+    }
 }
 
 /// As [`send`], bounded in time.

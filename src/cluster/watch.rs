@@ -2,6 +2,7 @@
 
 use super::discovery::{Discovery, Resource};
 use super::frames::{Line, Lines, line, page};
+use super::pause::{BACKOFF, paused, random};
 use super::traffic::{Pulse, Restart};
 use super::{Message, Sender, fault, requests};
 use crate::engine::{Fault, Lost, Observation, WatchedKind};
@@ -13,8 +14,6 @@ use futures::stream::FuturesUnordered;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -26,8 +25,6 @@ const PAGE: usize = 500;
 pub const WATCH_SECONDS: u64 = 90;
 /// A watch that shows no sign of life, bookmarks included, for this long past its end is cut.
 const SILENCE: Duration = Duration::from_secs(15);
-/// First and longest pause after a failure.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// A watch, or a list and its watch, that lasts no longer than this did not work.
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// A watch that cannot be opened again this often in a row gives way to a new list; with the pauses, after about half a minute.
@@ -251,7 +248,7 @@ impl Follower {
         ) {
             (404, _) => Stop::Lost(Lost::NoSuchKind),
             (410, _) => Stop::Gone,
-            (401 | 403, Fault::Forbidden(message) | Fault::Rejected(message)) => {
+            (403, Fault::Forbidden(message) | Fault::Rejected(message)) => {
                 Stop::Lost(Lost::Forbidden(message))
             }
             (
@@ -266,7 +263,10 @@ impl Follower {
                 }
                 Stop::Failed(message)
             }
-            (_, Fault::Refused(message) | Fault::Rejected(message)) => Stop::Failed(message),
+            (
+                _,
+                Fault::Refused(message) | Fault::Rejected(message) | Fault::Unreachable(message),
+            ) => Stop::Failed(message),
             _ => Stop::Failed(format!("the server answered {status}")),
         }
     }
@@ -425,18 +425,6 @@ impl Follower {
         };
         Err(self.refused(parts.status, &parts.headers, &body).await)
     }
-}
-
-/// How long to wait after so many failures in a row: doubled each time, and up to half as long again, so that clients do not come together.
-fn paused(failures: u32) -> Duration {
-    let pause =
-        (BACKOFF.0 * 2u32.saturating_pow(failures.saturating_sub(1).min(16))).min(BACKOFF.1);
-    pause + pause.mul_f64((random() % 1000) as f64 / 2000.0)
-}
-
-/// The standard library seeds its hashers at random; good enough for spreading.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 /// A value of a query.

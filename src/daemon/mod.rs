@@ -369,12 +369,14 @@ impl Daemon {
     }
 }
 
-/// The kinds that could not be looked at, for the exit code of a single pass.
+/// The kinds that some rule needs and that could not be looked at, for the exit code of a single pass.
 pub fn undecided(status: &Shared) -> Vec<String> {
-    status
-        .lock()
-        .kinds
-        .iter()
+    let status = status.lock();
+    let needed = status.kinds.iter().filter(|(kind, (_, following))| {
+        // Rules that need a kind that is lost say so. Without rights beyond some namespaces the Namespaces are lost, and few rules care.
+        *following == Following::Listing || status.is_missed(kind)
+    });
+    needed
         .filter_map(|(kind, (_, following))| match following {
             Following::Lost(Lost::Forbidden(why)) => Some(format!("{kind}: forbidden: {why}")),
             Following::Lost(Lost::Unreachable(why)) => Some(format!("{kind}: {why}")),

@@ -176,6 +176,12 @@ impl Status {
         self.findings.remove(&finding_key(finding)).is_some()
     }
 
+    /// Whether a rule waits for a kind that cannot be followed.
+    pub fn is_missed(&self, kind: &GroupKind) -> bool {
+        let every = |object: &ObjectKey| object.kind == *kind && &*object.name == "*";
+        self.findings.keys().any(|(_, object, _)| every(object))
+    }
+
     /// As `/status` shows it.
     pub fn json(&self) -> Value {
         let rules: Vec<Value> = self

@@ -1,6 +1,7 @@
 //! Running the program as a user does, and waiting for what it says.
 
 mod check;
+mod cluster;
 mod daemon;
 mod metrics;
 mod once;

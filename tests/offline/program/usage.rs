@@ -46,6 +46,41 @@ fn wrong_usage_exits_with_2_and_says_what_is_wrong() {
 }
 
 #[test]
+fn the_nearest_name_is_offered() {
+    let dir = folder(&[("r.yaml", &label_rule("r", "a", "b"))]);
+    for (arguments, said) in [
+        (&["chek", "r.yaml"][..], "'check'"),
+        (&["plan", "--kubeconfg", "x"], "'--kubeconfig'"),
+        (&["run", "--audit-olny"], "'--audit-only'"),
+        (&["plan", "--output", "jsn"], "'json'"),
+    ] {
+        let ran = ordain(dir.path(), arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.err);
+        assert!(ran.err.contains(said), "{arguments:?}: {}", ran.err);
+    }
+    let with = |name: &str, value: &str| {
+        ordain_with(dir.path(), &["check", "r.yaml"], &[(name, value)], "")
+    };
+    let ran = with("ORDAIN_AUDIT_OLNY", "true");
+    assert_eq!(ran.code, 2, "a switch that is misspelt is not overlooked");
+    assert!(
+        ran.err.contains(
+            "no option has the variable ORDAIN_AUDIT_OLNY: did you mean ORDAIN_AUDIT_ONLY?"
+        ),
+        "{}",
+        ran.err
+    );
+    assert_eq!(with("ORDAIN_PORT_9464_TCP", "tcp://10.0.0.1:9464").code, 0);
+    let ran = with("ORDAIN_OUTPUT", "jsn");
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains("'--output <FORMAT>'") && ran.err.contains("'json'"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
 fn help_teaches_each_command_with_an_example() {
     let dir = folder(&[]);
     for command in [
