@@ -3,6 +3,8 @@
 
 mod apply;
 mod chart;
+mod command;
+mod commands;
 mod container;
 mod control_plane;
 mod daemon;
@@ -10,11 +12,13 @@ mod daemon_faults;
 mod fights;
 mod freeze;
 mod monitoring;
+mod overload;
 mod plane;
 mod prometheus;
 mod proxy;
 mod scene;
 mod seen;
+mod surroundings;
 mod verbs;
 mod watch;
 mod watch_faults;

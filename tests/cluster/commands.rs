@@ -1,0 +1,246 @@
+//! `plan`, `run --once` and `check` as processes on a real API server: exit codes, text, JSON, and what was really written.
+
+use crate::command::{ordain, ordain_with};
+use crate::scene::{
+    Place, account_for, both, create, create_all, data_of, deleting, is_blue, labelling, names,
+    written,
+};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+use std::path::Path;
+
+fn folder(rules: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    std::fs::write(folder.path().join("rules/rules.yaml"), rules).unwrap();
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_tells_what_one_pass_then_does() {
+    let Place {
+        plane,
+        client,
+        namespace,
+        ..
+    } = Place::new("planned").await;
+    let here = std::slice::from_ref(&namespace);
+    create_all(&client, &names(here, 3)).await;
+    let folder = folder(&both(&namespace));
+    let run = |arguments: &[&str]| ordain(folder.path(), &plane.kubeconfig(), arguments);
+
+    let text = run(&["plan"]);
+    assert_eq!(text.code, 1, "{text:?}");
+    for n in 0..3 {
+        let change = format!("patch ConfigMap/{namespace}/map-000{n} by seen, team\n@@ ");
+        assert!(text.out.contains(&change), "{}", text.out);
+    }
+    assert_eq!(
+        text.out.matches("+    team: blue").count(),
+        3,
+        "{}",
+        text.out
+    );
+    assert!(text.out.ends_with("3 to patch\n"), "{}", text.out);
+    let json = run(&["plan", "--namespace", &namespace, "--output", "json"]);
+    assert_eq!(json.code, 1, "{json:?}");
+    let json = json.json();
+    let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["changes", "findings", "summary"]);
+    assert_eq!(json["summary"], "3 to patch");
+    let changes = json["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 6, "each rule has its own: {json}");
+    for change in changes {
+        let (path, value) = match change["rule"].as_str().unwrap() {
+            "team" => ("/verb", "patch"),
+            "seen" => ("/mode", "Enforce"),
+            other => panic!("{other}"),
+        };
+        assert_eq!(change.pointer(path).unwrap(), value, "{change}");
+        let object = change["object"].as_str().unwrap();
+        assert!(
+            object.starts_with(&format!("ConfigMap/{namespace}/map-")),
+            "{object}"
+        );
+        assert!(change["diff"].as_str().unwrap().contains("@@ "), "{change}");
+    }
+    assert_eq!(written(plane, &namespace).len(), 0, "plan writes nothing");
+
+    let once = run(&["run", "--once"]);
+    assert_eq!(once.code, 0, "{once:?}");
+    assert!(once.out.ends_with("3 patched\n"), "{}", once.out);
+    assert!(data_of(&client, here).await.iter().all(is_blue));
+    assert_eq!(written(plane, &namespace).len(), 3);
+    let again = run(&["run", "--once", "--output", "json"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(again.json()["summary"], "nothing changed");
+    let nothing = run(&["plan"]);
+    assert_eq!(
+        (nothing.code, nothing.out.as_str()),
+        (0, "nothing to change\n")
+    );
+    assert_eq!(written(plane, &namespace).len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_refuses_is_3_and_the_rest_is_done() {
+    let Place {
+        plane,
+        client,
+        namespace,
+        maps,
+    } = Place::new("refusing").await;
+    let here = std::slice::from_ref(&namespace);
+    create(&maps, &["refused", "map-a"]).await;
+    let words = Patch::Merge(json!({"data": {"words": "not the value of a label"}}));
+    maps.patch("refused", &PatchParams::default(), &words)
+        .await
+        .unwrap();
+    let rules = both(&namespace) + "---\n" + &labelling("words", &namespace);
+    let folder = folder(&rules);
+    let once = ordain(
+        folder.path(),
+        &plane.kubeconfig(),
+        &["run", "--once", "--output", "json"],
+    );
+    assert_eq!(once.code, 3, "{once:?}");
+    let json = once.json();
+    let refused = json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|f| f["reason"] == "Refused")
+        .unwrap_or_else(|| panic!("{json}"));
+    assert_eq!(refused["rule"], "words");
+    assert_eq!(refused["object"], format!("ConfigMap/{namespace}/refused"));
+    assert!(
+        refused["message"]
+            .as_str()
+            .unwrap()
+            .contains("a valid label must be"),
+        "{refused}"
+    );
+    assert!(data_of(&client, here).await.iter().all(is_blue));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_stops_a_rule_is_3_and_nothing_is_deleted() {
+    let Place {
+        plane,
+        client,
+        namespace,
+        ..
+    } = Place::new("limited").await;
+    let here = std::slice::from_ref(&namespace);
+    let doomed = names(here, 30);
+    create_all(&client, &doomed).await;
+    let doom = Patch::Merge(json!({"metadata": {"labels": {"doomed": "yes"}}}));
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
+    for (_, name) in &doomed {
+        maps.patch(name, &PatchParams::default(), &doom)
+            .await
+            .unwrap();
+    }
+    let folder = folder(&deleting("sweep", &namespace));
+    let once = ordain(folder.path(), &plane.kubeconfig(), &["run", "--once"]);
+    assert_eq!(once.code, 3, "{once:?}");
+    assert!(once.out.contains("sweep"), "{}", once.out);
+    assert_eq!(
+        data_of(&client, here).await.len(),
+        30,
+        "the default limit is 20"
+    );
+    assert_eq!(written(plane, &namespace).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_may_not_be_listed_is_3() {
+    let Place {
+        plane,
+        client,
+        namespace,
+        maps,
+    } = Place::new("forbidden").await;
+    create(&maps, &["map-a"]).await;
+    account_for(&client, &namespace, &[&namespace]).await;
+    let secrets = both(&namespace)
+        .replace("kind: ConfigMap", "kind: Secret")
+        .replace(
+            "$.data.seen, set: 'yes'",
+            "$.metadata.labels.seen, set: 'yes'",
+        )
+        .replace("{name: ", "{name: secret-");
+    let rules = both(&namespace) + "---\n" + &secrets;
+    let folder = folder(&rules);
+    let kubeconfig = plane
+        .kubeconfig_for_account(&namespace, "ordain", folder.path())
+        .await;
+    let run = |arguments: &[&str]| {
+        let mut all = arguments.to_vec();
+        all.extend(["--namespace", &namespace]);
+        ordain(folder.path(), &kubeconfig, &all)
+    };
+    for command in [&["plan"][..], &["run", "--once"]] {
+        let ran = run(command);
+        assert_eq!(ran.code, 3, "{ran:?}");
+        assert!(
+            ran.out.contains("map-a"),
+            "the other kind is served: {ran:?}"
+        );
+        assert!(
+            ran.out.contains("cannot list resource \"secrets\""),
+            "{ran:?}"
+        );
+    }
+    assert_eq!(written(plane, &namespace).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_asks_no_cluster() {
+    let folder = folder(&both("anything"));
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(
+        &kubeconfig,
+        kubeconfig_to(&format!("http://127.0.0.1:{port}")),
+    )
+    .unwrap();
+    let checked = ordain_with(
+        folder.path(),
+        &["check", "rules"],
+        &[
+            ("KUBECONFIG", kubeconfig.to_str().unwrap()),
+            ("KUBERNETES_SERVICE_HOST", "127.0.0.1"),
+            ("KUBERNETES_SERVICE_PORT", &port),
+        ],
+    );
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert!(checked.out.contains("2 good rules"), "{}", checked.out);
+    assert_eq!(
+        server.accept().unwrap_err().kind(),
+        std::io::ErrorKind::WouldBlock,
+        "nobody has come"
+    );
+    // The same kubeconfig does lead there.
+    let planned = std::thread::spawn({
+        let folder = folder.path().to_owned();
+        move || plan_there(&folder, &kubeconfig)
+    });
+    server.set_nonblocking(false).unwrap();
+    drop(server.accept().unwrap());
+    drop(server);
+    assert_eq!(planned.join().unwrap(), 3);
+}
+
+fn plan_there(folder: &Path, kubeconfig: &Path) -> i32 {
+    ordain(folder, kubeconfig, &["plan"]).code
+}
+
+fn kubeconfig_to(server: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\nclusters: [{{name: c, cluster: {{server: '{server}'}}}}]\nusers: [{{name: u, user: {{}}}}]\ncontexts: [{{name: x, context: {{cluster: c, user: u}}}}]\ncurrent-context: x\n"
+    )
+}
