@@ -5,7 +5,7 @@ use super::discovery::Discovery;
 use super::traffic::Figures;
 use super::warnings::Warnings;
 use super::watch::{Follower, WATCH_SECONDS};
-use super::{Cluster, Message, Sender, fault, requests};
+use super::{Cluster, Message, Sender, Stream, fault, requests};
 use crate::decide::breaker::managers::ManagedFields;
 use crate::decide::{Operation, Write};
 use crate::engine::{Fault, Lost, Observation, Outcome, WatchedKind};
@@ -51,6 +51,9 @@ const KINDS_OF_KINDS: [(&str, &str); 2] = [
     ("apiregistration.k8s.io/v1", "APIService"),
 ];
 
+/// A kind as it is followed, and who follows it.
+type Watch = (WatchedKind, Stream, JoinHandle<()>);
+
 /// A connected API server.
 pub struct Api {
     connection: Connection,
@@ -58,7 +61,7 @@ pub struct Api {
     watch_seconds: u64,
     discovery: Arc<ArcSwap<Discovery>>,
     discovered: Arc<Notify>,
-    followers: Mutex<HashMap<String, (WatchedKind, JoinHandle<()>)>>,
+    followers: Mutex<HashMap<String, Watch>>,
     rate: Arc<Rate>,
     warnings: Arc<Warnings>,
     frozen: Arc<AtomicBool>,
@@ -84,6 +87,7 @@ impl Api {
         let of_kinds = KINDS_OF_KINDS.map(|(api_version, kind)| {
             let gvk = Gvk::from_api_version(api_version, kind);
             let follower = Follower {
+                stream: Stream::default(),
                 client: connection.watches.clone(),
                 discovery: Arc::clone(&discovery),
                 discovered: Arc::clone(&discovered),
@@ -135,7 +139,7 @@ impl Api {
 impl Drop for Api {
     fn drop(&mut self) {
         self.kinds.iter().for_each(JoinHandle::abort);
-        for (_, (_, follower)) in self.followers.lock().drain() {
+        for (_, (_, _, follower)) in self.followers.lock().drain() {
             follower.abort();
         }
     }
@@ -160,7 +164,9 @@ async fn announce_kinds(mut changes: mpsc::Receiver<Message>, out: Sender) {
             }
         };
         let observations = match message {
-            Some(Message::Observed(observations)) => observations,
+            Some(Message::Observed(observations) | Message::Followed(_, observations)) => {
+                observations
+            }
             Some(Message::KindsChanged) => continue,
             None => return,
         };
@@ -209,9 +215,10 @@ impl Cluster for Api {
     fn follow(&self, kinds: Vec<WatchedKind>) {
         let mut followers = self.followers.lock();
         let name = |k: &WatchedKind| k.kind.to_string();
-        followers.retain(|_, (running, task)| {
+        followers.retain(|_, (running, stream, task)| {
             let stays = kinds.contains(running) && !task.is_finished();
             if !stays {
+                stream.end();
                 task.abort();
             }
             stays
@@ -224,7 +231,9 @@ impl Cluster for Api {
         });
         for kind in kinds {
             followers.entry(name(&kind)).or_insert_with(|| {
+                let stream = Stream::default();
                 let follower = Follower {
+                    stream: stream.clone(),
                     client: self.connection.watches.clone(),
                     discovery: Arc::clone(&self.discovery),
                     discovered: Arc::clone(&self.discovered),
@@ -234,7 +243,7 @@ impl Cluster for Api {
                     pulse: self.connection.traffic.pulse(&kind.kind),
                     out: self.out.clone(),
                 };
-                (kind, tokio::spawn(follower.run()))
+                (kind, stream, tokio::spawn(follower.run()))
             });
         }
     }
@@ -341,8 +350,8 @@ impl Api {
             .followers
             .lock()
             .values()
-            .find(|(w, _)| w.kind == key.kind)
-            .map(|(w, _)| w.version.clone());
+            .find(|(w, ..)| w.kind == key.kind)
+            .map(|(w, ..)| w.version.clone());
         let discovery = self.discovery.load();
         let resource = version.and_then(|v| discovery.resource(&key.kind, &v));
         let Some(resource) = resource else {

@@ -19,6 +19,8 @@ use crate::object::ObjectKey;
 use crate::schema::Schema;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 use traffic::Figures;
 
@@ -47,8 +49,27 @@ pub trait Cluster: Send + Sync + 'static {
 pub enum Message {
     /// In order; batched so that one wake-up serves many events.
     Observed(Vec<Observation>),
+    /// As `Observed`, by one of the watches of a kind, which may have been stopped since.
+    Followed(Stream, Vec<Observation>),
     /// A CRD or APIService changed: ask `schema` again.
     KindsChanged,
+}
+
+/// One watch of one kind. What it sent before it was stopped may be of a version, or of metadata alone, that rules no longer go by: nobody
+/// may take that for what the watch in its place will send.
+#[derive(Clone, Debug, Default)]
+pub struct Stream(Arc<AtomicBool>);
+
+impl Stream {
+    /// It was stopped.
+    pub fn end(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was stopped.
+    pub fn is_over(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 /// Where a cluster sends what it sees. Bounded: a slow engine slows the watches, nothing is dropped.

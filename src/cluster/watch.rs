@@ -4,7 +4,7 @@ use super::discovery::{Discovery, Resource};
 use super::frames::{Line, Lines, line, page};
 use super::pause::{BACKOFF, paused, random};
 use super::traffic::{Pulse, Restart};
-use super::{Message, Sender, fault, requests};
+use super::{Message, Sender, Stream, fault, requests};
 use crate::engine::{Fault, Lost, Observation, WatchedKind};
 use crate::object::Gvk;
 use crate::object::record::Encoder;
@@ -38,6 +38,7 @@ const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;
 
 /// What a follower needs.
 pub struct Follower {
+    pub stream: Stream,
     pub client: kube::Client,
     pub discovery: Arc<ArcSwap<Discovery>>,
     /// Wakes followers of kinds that were not there.
@@ -108,7 +109,7 @@ impl Follower {
                 };
                 if self
                     .out
-                    .send(Message::Observed(vec![observation]))
+                    .send(Message::Followed(self.stream.clone(), vec![observation]))
                     .await
                     .is_err()
                 {
@@ -174,7 +175,12 @@ impl Follower {
     }
 
     async fn send(&self, observations: Vec<Observation>) -> bool {
-        observations.is_empty() || self.out.send(Message::Observed(observations)).await.is_ok()
+        observations.is_empty()
+            || self
+                .out
+                .send(Message::Followed(self.stream.clone(), observations))
+                .await
+                .is_ok()
     }
 
     /// All pages of one scope; answers the version of the list.

@@ -244,7 +244,8 @@ impl Daemon {
 
     fn hear(&mut self, message: Message) {
         match message {
-            Message::Observed(observations) => {
+            Message::Followed(stream, _) if stream.is_over() => {}
+            Message::Observed(observations) | Message::Followed(_, observations) => {
                 let now = Timestamp::now();
                 self.teller.observed(&observations);
                 for observation in observations {

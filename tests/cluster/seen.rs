@@ -90,7 +90,7 @@ impl Seen {
         let waited = tokio::time::timeout(Duration::from_secs(60), async {
             while !done(self) {
                 match self.messages.recv().await.unwrap() {
-                    Message::Observed(observations) => {
+                    Message::Observed(observations) | Message::Followed(_, observations) => {
                         observations.into_iter().for_each(|o| self.take(o))
                     }
                     Message::KindsChanged => {
