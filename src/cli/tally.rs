@@ -390,6 +390,7 @@ mod tests {
             object: key(name),
             before: json!({"spec": {"replicas": 1}}),
             after: (verb == Verb::Patch).then(|| json!({"spec": {"replicas": 2}})),
+            why: vec![],
         }
     }
 

@@ -101,7 +101,7 @@ impl Follower {
             });
             let slow = !matches!(why, Lost::Unreachable(_));
             if lost.as_ref() != Some(&why) {
-                tracing::warn!(kind = %self.kind.kind, why = ?why, "a kind cannot be followed");
+                tracing::debug!(kind = %self.kind.kind, why = ?why, "a kind cannot be followed");
                 lost = Some(why.clone());
                 let observation = Observation::Lost {
                     kind: self.kind.kind.clone(),

@@ -3,7 +3,9 @@
 use super::following;
 use super::rules::Loaded;
 use crate::engine::{Fault, Lost, Observation, Report, WatchedKind};
+use crate::object::difference::is_secret;
 use crate::observe::Shared;
+use crate::observe::change::{Told, millis};
 use crate::observe::status::{Following, ReloadResult};
 use crate::rule::problem::Severity;
 use crate::rule::set::RuleSet;
@@ -39,7 +41,12 @@ impl Teller {
     /// What is logged, or changes the status.
     fn noted(&mut self, observation: &Observation) {
         if let Observation::Undecodable { kind, reason } = observation {
-            tracing::warn!(%kind, error = %reason, "an object was left out");
+            // A decoder may quote what it cannot read.
+            let reason = match is_secret(kind) {
+                true => "it cannot be decoded",
+                false => reason,
+            };
+            tracing::warn!(%kind, error = reason, "an object was left out");
         }
         let Some((kind, following)) = following(observation) else {
             return;
@@ -176,17 +183,47 @@ impl Teller {
                 outcome,
                 took,
             } => {
+                let now = Timestamp::now();
                 for change in changes {
-                    let object = &change.object;
-                    let (rule, verb, millis) = (&*change.rule, change.verb.as_str(), millis(*took));
+                    let told = Told::new(change, outcome, *took, now);
+                    let (rule, object, verb) = (&*told.rule, &*told.object, told.verb);
+                    let (outcome_name, millis) = (told.outcome, told.millis);
                     match outcome {
-                        Ok(()) => tracing::info!(rule, %object, verb, millis, "changed"),
-                        Err(Fault::Stale) => {
-                            tracing::debug!(rule, %object, verb, millis, "changed by somebody meanwhile: decided again")
+                        Ok(()) => tracing::info!(
+                            rule,
+                            object,
+                            verb,
+                            fields = told.fields_text(),
+                            why = told.why_text(),
+                            outcome = outcome_name,
+                            millis,
+                            "changed"
+                        ),
+                        Err(fault @ Fault::Stale) => {
+                            tracing::debug!(
+                                rule,
+                                object,
+                                verb,
+                                outcome = outcome_name,
+                                millis,
+                                "{}",
+                                fault.message()
+                            )
                         }
-                        Err(fault) => {
-                            tracing::warn!(rule, %object, verb, millis, error = ?fault, "not changed")
-                        }
+                        Err(fault) => tracing::warn!(
+                            rule,
+                            object,
+                            verb,
+                            fields = told.fields_text(),
+                            why = told.why_text(),
+                            outcome = outcome_name,
+                            error = fault.message(),
+                            millis,
+                            "not changed"
+                        ),
+                    }
+                    if !matches!(outcome, Err(Fault::Stale)) {
+                        self.status.lock().latest.add(told);
                     }
                 }
                 let mut status = self.status.lock();
@@ -197,7 +234,15 @@ impl Teller {
                 }
             }
             Report::WouldChange(change) => {
-                tracing::info!(rule = %change.rule, object = %change.object, verb = change.verb.as_str(), "would change");
+                let told = Told::new(change, &Ok(()), Duration::ZERO, Timestamp::UNIX_EPOCH);
+                tracing::info!(
+                    rule = told.rule,
+                    object = told.object,
+                    verb = told.verb,
+                    fields = told.fields_text(),
+                    why = told.why_text(),
+                    "would change"
+                );
             }
             Report::Finding(finding) => {
                 self.status.lock().add_finding(finding);
@@ -226,9 +271,4 @@ impl Teller {
         }
         (self.audience)(report);
     }
-}
-
-/// For the log: tenths of a millisecond are enough.
-fn millis(took: Duration) -> f64 {
-    (took.as_secs_f64() * 10_000.0).round() / 10.0
 }

@@ -255,6 +255,7 @@ pub(super) fn apply(
         object,
         before,
         after: Some(after),
+        why: vec![],
     };
     turn.deeds.push(Deed { write, change });
     Ok(Progress::Asked)

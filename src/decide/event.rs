@@ -102,6 +102,7 @@ pub(super) fn event(
         object: subject.key.clone(),
         before: Value::Null,
         after: Some(json!({"type": kind, "reason": reason, "note": note})),
+        why: vec![],
     };
     turn.deeds.push(Deed { write, change });
     Ok(Progress::Asked)

@@ -159,6 +159,8 @@ pub struct RuleChange {
     pub before: Value,
     /// The state after; `None`: deleted.
     pub after: Option<Value>,
+    /// The tests that held, as written, with the values they saw; without values where these may be secret.
+    pub why: Vec<String>,
 }
 
 /// One request to the server: at most one per endpoint, object and pass.

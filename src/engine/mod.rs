@@ -171,6 +171,22 @@ impl Fault {
             Fault::Unreachable(_) => "Unreachable",
         }
     }
+
+    /// What happened, for people: the server's words where it said something.
+    pub fn message(&self) -> &str {
+        match self {
+            Fault::Stale => "the object has changed meanwhile: decided again",
+            Fault::OwnershipConflict(message)
+            | Fault::Refused(message)
+            | Fault::Forbidden(message)
+            | Fault::Rejected(message)
+            | Fault::Busy { message, .. }
+            | Fault::Unreachable(message) => message,
+            Fault::Timeout => {
+                "no answer in time: it may have been done, the object is read before anything else"
+            }
+        }
+    }
 }
 
 /// What a person or a metric should hear of.

@@ -133,6 +133,12 @@ impl KindStore {
         self.objects.len()
     }
 
+    /// Bytes that finding an object takes, beside the records: an estimate from the table's capacity.
+    pub fn index_bytes(&self) -> usize {
+        let standings: usize = self.objects.values().map(|e| e.standings.len()).sum();
+        self.objects.capacity() * (size_of::<Name>() + size_of::<Entry>() + 1) + standings
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()

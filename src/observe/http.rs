@@ -1,12 +1,13 @@
-//! `--listen`: `/metrics`, `/healthz`, `/readyz`, `/status`; and the switches `POST /freeze`, `/unfreeze`, `/acknowledge?rule=NAME`.
+//! `--listen`: `/metrics`, `/healthz`, `/readyz`, `/status`, `/log-level`; and the switches `POST /freeze`, `/unfreeze`,
+//! `/acknowledge?rule=NAME`, `PUT /log-level?filter=FILTER`.
 //!
 //! The switches are accepted from loopback addresses only, whatever the daemon listens on: in a cluster one reaches them through
 //! `kubectl port-forward`, which arrives as loopback, so that the cluster's own rights decide who may. A browser is refused (any request with an
 //! `Origin`), so that no web page can press them.
 
 use super::Shared;
-use super::metrics;
 use super::process::Process;
+use super::{log, metrics};
 use axum::Router;
 use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -73,6 +74,7 @@ pub async fn serve(
         .route("/freeze", post(freeze))
         .route("/unfreeze", post(unfreeze))
         .route("/acknowledge", post(acknowledge))
+        .route("/log-level", get(log_level).put(set_log_level))
         .with_state(served);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).await
@@ -115,7 +117,7 @@ async fn readyz(State(served): State<Served>) -> Response {
 
 async fn status_page(State(served): State<Served>) -> Response {
     look(&served.status).await;
-    let status = served.status.lock().json();
+    let status = served.status.lock().json(Process::now());
     axum::Json(status).into_response()
 }
 
@@ -196,6 +198,35 @@ async fn acknowledge(
             (StatusCode::NOT_FOUND, text).into_response()
         }
         (Err(_), _) => stopping(),
+    }
+}
+
+async fn log_level() -> Response {
+    format!("{}\n", log::level()).into_response()
+}
+
+async fn set_log_level(
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if let Some(refused) = refuse(peer, &headers) {
+        return refused;
+    }
+    let query = query.unwrap_or_default();
+    let filter = url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "filter")
+        .map(|(_, filter)| filter.into_owned());
+    let Some(filter) = filter else {
+        let text = "which filter? For example PUT /log-level?filter=info,ordain::engine=debug\n";
+        return (StatusCode::BAD_REQUEST, text).into_response();
+    };
+    match log::set_level(&filter) {
+        Ok(()) => {
+            tracing::warn!(filter, "the log level was changed");
+            format!("{filter}\n").into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! I/O. Never the data of a Secret: object contents leave only through [`difference::text`](crate::object::difference::text).
 
+pub mod change;
 pub mod exposition;
 pub mod http;
 pub mod log;

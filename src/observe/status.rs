@@ -1,5 +1,7 @@
 //! What the daemon is doing, shared with the HTTP server and shown as `/status`.
 
+use super::change::Latest;
+use super::process::Process;
 use crate::cluster::traffic::Figures;
 use crate::decide::{Finding, Reason};
 use crate::engine::counts::Histogram;
@@ -123,6 +125,8 @@ pub struct Status {
     pub asked: Option<Arc<Notify>>,
     /// Who waits for that.
     pub lookers: Vec<oneshot::Sender<()>>,
+    /// The last changes.
+    pub latest: Latest,
     findings: HashMap<(Arc<str>, ObjectKey, Reason), String>,
 }
 
@@ -153,6 +157,7 @@ impl Status {
             traffic: Figures::default(),
             asked: None,
             lookers: vec![],
+            latest: Latest::default(),
             findings: HashMap::new(),
         }
     }
@@ -183,7 +188,7 @@ impl Status {
     }
 
     /// As `/status` shows it.
-    pub fn json(&self) -> Value {
+    pub fn json(&self, process: Process) -> Value {
         let rules: Vec<Value> = self
             .rules
             .iter()
@@ -200,8 +205,10 @@ impl Status {
                     "aborted": self.aborted.get(&rule.name),
                     "state": counted.map(|c| c.state),
                     "objects": counted.map(|c| json!({
-                        "inScope": c.in_scope, "matched": c.matched, "waiting": c.pending, "blocked": c.blocked,
+                        "inScope": c.in_scope, "matched": c.matched, "pending": c.pending, "blocked": c.blocked,
                     })),
+                    "evaluations": counted.map(|c| c.counts.evaluations),
+                    "changes": counted.map(|c| json!({"made": c.counts.made, "failed": c.counts.failures})),
                     "lastError": counted.and_then(|c| c.last_error.as_deref()),
                 })
             })
@@ -220,9 +227,12 @@ impl Status {
                 let name = kind.to_string();
                 let engine = self.engine.as_ref();
                 let counted = engine.and_then(|e| e.kinds.iter().find(|k| k.kind == name));
+                let watch = self.traffic.watches.iter().find(|w| w.kind == *kind);
                 json!({
                     "kind": name, "version": **version, "state": state, "reason": reason,
                     "objects": counted.map(|c| c.objects), "bytes": counted.map(|c| c.bytes),
+                    "undecodable": counted.map(|c| c.seen.undecodable),
+                    "watchAgeSeconds": watch.map(|w| w.age.as_secs_f64()),
                 })
             })
             .collect();
@@ -235,15 +245,28 @@ impl Status {
         listed.truncate(MOST_LISTED);
         json!({
             "startedAt": self.started.to_string(),
+            "version": env!("CARGO_PKG_VERSION"),
             "ready": self.ready,
+            "leader": self.leader,
             "frozen": self.frozen,
             "rules": rules,
             "fault": self.fault,
             "problems": self.problems.iter().take(MOST_PROBLEMS).collect::<Vec<_>>(),
             "kinds": kinds,
-            "changes": {"made": self.made, "failed": self.failed},
+            "changes": {"made": self.made, "failed": self.failed, "latest": self.latest.json()},
+            "reloads": {
+                "last": self.reloads.last.map(ReloadResult::as_str),
+                "lastSuccessAt": self.reloads.last_ok.map(|at| at.to_string()),
+                "total": self.reloads.counts.iter().sum::<u64>(),
+            },
+            "memory": {
+                "residentBytes": process.resident,
+                "peakBytes": process.peak,
+                "sources": self.engine.as_ref().map(|e| e.memory.iter().map(|(name, bytes)| ((*name).to_owned(), json!(bytes))).collect::<serde_json::Map<_, _>>()),
+            },
             "requestsInFlight": self.in_flight,
             "queueDepth": self.engine.as_ref().map(|e| e.queue_depth),
+            "queueOldestSeconds": self.engine.as_ref().map(|e| e.queue_oldest_seconds),
             "findings": {
                 "total": self.findings.len(),
                 "byReason": by_reason,

@@ -181,6 +181,7 @@ mod tests {
             object: key(name),
             before: Value::Null,
             after: None,
+            why: vec![],
         }
     }
 

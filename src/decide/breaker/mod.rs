@@ -222,6 +222,7 @@ mod tests {
             object: ObjectKey::new(GroupKind::new("apps", "Deployment"), Some("n"), "a"),
             before,
             after: Some(after),
+            why: vec![],
         })
     }
 

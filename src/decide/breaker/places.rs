@@ -149,6 +149,7 @@ mod tests {
             object: ObjectKey::new(GroupKind::new("", "Pod"), Some("n"), "a"),
             before,
             after: Some(after),
+            why: vec![],
         })
     }
 

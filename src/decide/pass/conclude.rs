@@ -6,8 +6,10 @@ use crate::decide::turn::World;
 use crate::decide::writes::{self, Authors};
 use crate::decide::{Decision, Finding, Reason, RuleChange, Standing};
 use crate::object::Record;
-use crate::object::difference::json_patch;
+use crate::object::difference::{is_secret, json_patch, short};
+use crate::rule::expr::Variables;
 use crate::rule::path::PodPrefix;
+use crate::rule::test::{self, Test, TestRun, Verdict};
 use crate::rule::{Action, Rule, Verb};
 use serde_json::Value;
 
@@ -36,6 +38,7 @@ impl Run<'_, '_> {
             // What came before a deletion is not written: the object goes.
             let void =
                 slot.deletes || (slot.enforces && (!fixpoint || stays || self.deletion.is_some()));
+            let first = decision.changes.len();
             if !void && let Some(change) = self.world.patched(rule, &slot.effects) {
                 let places = slot.scales.then(|| self.world.replicas(rule)).flatten();
                 decision
@@ -56,6 +59,14 @@ impl Run<'_, '_> {
                 decision
                     .changes
                     .push(self.world.change(rule, Verb::Delete, before, None));
+            }
+            if decision.changes.len() > first {
+                let state = slot.effects.first().map(|(before, _)| before);
+                let state = state.unwrap_or(self.working.record());
+                let why = self.world.why(rule, state);
+                for change in &mut decision.changes[first..] {
+                    change.why.clone_from(&why);
+                }
             }
         }
         for (index, reason, message) in settled.findings {
@@ -140,6 +151,36 @@ impl Run<'_, '_> {
 }
 
 impl World<'_> {
+    /// The tests of a rule that held on a state, for people.
+    fn why(&self, rule: &Rule, record: &Record) -> Vec<String> {
+        let scope = self.scope(record, None);
+        let variables =
+            (!rule.variables.is_empty()).then(|| Variables::compute(&rule.variables, &scope));
+        let scope = self.scope(record, variables.as_ref());
+        let secret = is_secret(&self.subject.key.kind);
+        let mut why = vec![];
+        for test in &rule.tests {
+            let mut trace = vec![];
+            let mut run = TestRun {
+                scope: &scope,
+                recheck_at: None,
+                trace: Some(&mut trace),
+            };
+            test::all(std::slice::from_ref(test), &mut run);
+            if matches!(test, Test::None(_)) {
+                let clauses: Vec<String> = trace.into_iter().map(|t| t.clause).collect();
+                why.push(format!("none of: {}", clauses.join(", ")));
+                continue;
+            }
+            let held = trace.into_iter().filter(|t| t.verdict == Verdict::Pass);
+            why.extend(held.map(|t| match t.value {
+                Some(value) if !secret => format!("{} (is {})", t.clause, short(&value)),
+                _ => t.clause,
+            }));
+        }
+        why
+    }
+
     fn finding(&self, rule: &Rule, (reason, message): (Reason, String)) -> Finding {
         Finding {
             rule: rule.name.clone(),
@@ -157,6 +198,7 @@ impl World<'_> {
             object: self.subject.key.clone(),
             before,
             after,
+            why: vec![],
         }
     }
 

@@ -45,9 +45,8 @@ impl Engine {
                 self.release(&key);
             }
             Observation::Lost { kind, why } => self.lost(&kind, why, now),
-            Observation::Undecodable { kind, reason } => {
+            Observation::Undecodable { kind, .. } => {
                 self.store.kind_mut(&kind).seen.undecodable += 1;
-                tracing::warn!(%kind, %reason, "an object cannot be decoded and is left out");
             }
         }
     }

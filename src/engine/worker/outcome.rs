@@ -287,7 +287,8 @@ impl Engine {
                 let counts = &mut self.states[index].counts;
                 counts.failures += 1;
                 counts.errors.add(fault.as_str());
-                self.states[index].last_error = Some(format!("{key}: {fault:?}"));
+                self.states[index].last_error =
+                    Some(format!("{key}: {}: {}", fault.as_str(), fault.message()));
             }
         }
         self.report_made(&request, Err(fault), now);

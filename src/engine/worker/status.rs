@@ -1,8 +1,10 @@
 //! What can be seen of an engine from outside.
 
 use super::Engine;
+use crate::decide::Finding;
 use crate::engine::counts::{Histogram, RuleCounts};
 use crate::engine::store::{Seen, Sync};
+use crate::object::ObjectKey;
 use crate::rule::Mode;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -28,6 +30,8 @@ pub struct Status {
     pub due: usize,
     /// Objects evaluated since the start.
     pub evaluations: u64,
+    /// Bytes of memory by what they are for, the larger structures only, estimated from their sizes.
+    pub memory: Vec<(&'static str, usize)>,
     /// Seconds from request to answer, by verb.
     pub durations: Vec<(&'static str, Histogram)>,
     /// Findings that last: how many of each rule and reason.
@@ -91,6 +95,32 @@ pub struct FindingStatus {
 const MOST_FINDINGS: usize = 200;
 
 impl Engine {
+    fn memory(&self) -> Vec<(&'static str, usize)> {
+        let (mut records, mut index) = (0, 0);
+        for (_, objects) in self.store.kinds() {
+            records += objects.bytes;
+            index += objects.index_bytes();
+        }
+        let key = size_of::<ObjectKey>();
+        let messages = |findings: &[Finding]| -> usize {
+            findings
+                .iter()
+                .map(|f| size_of::<Finding>() + f.message.len())
+                .sum()
+        };
+        let findings = self.findings.values().map(|f| key + messages(f)).sum();
+        // A key that waits stands in a set and in a line.
+        let queue = self.queue.len() * (2 * key + size_of::<Timestamp>());
+        let due = self.due.len() * (2 * key + 2 * size_of::<Timestamp>());
+        vec![
+            ("records", records),
+            ("index", index),
+            ("queue", queue),
+            ("dueMoments", due),
+            ("findings", findings),
+        ]
+    }
+
     /// What it looks like now.
     pub fn status(&self, now: Timestamp) -> Status {
         let rules = self
@@ -174,6 +204,7 @@ impl Engine {
             in_flight: self.in_flight.len(),
             due: self.due.len(),
             evaluations: self.evaluations,
+            memory: self.memory(),
             durations: self
                 .durations
                 .iter()

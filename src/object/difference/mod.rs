@@ -1,9 +1,11 @@
 //! The difference between two states of an object: as a JSON patch for the server, as a diff for people.
 
+mod fields;
 mod patch;
 mod sensitive;
 mod text;
 
+pub use fields::{Field, fields, short};
 pub use patch::json_patch;
-pub use sensitive::redact;
+pub use sensitive::{is_secret, redact};
 pub use text::{text, text_up_to, yaml};

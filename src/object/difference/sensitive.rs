@@ -16,7 +16,8 @@ pub fn redact(kind: &GroupKind, value: &Value) -> Value {
     shown
 }
 
-pub(super) fn is_secret(kind: &GroupKind) -> bool {
+/// Whether objects of a kind hold secret data.
+pub fn is_secret(kind: &GroupKind) -> bool {
     kind.group.is_empty() && &*kind.kind == "Secret"
 }
 

@@ -9,6 +9,7 @@ mod plan;
 mod rbac;
 mod ready;
 mod rule_tests;
+mod seen;
 mod usage;
 
 use std::io::{BufRead, BufReader, Read, Write};
