@@ -28,6 +28,10 @@ fn a_kubeconfig_that_cannot_be_used_ends_every_command_with_the_mend() {
         ("rules/r.yaml", &label_rule("r", "a", "b")),
         ("good", KUBECONFIG),
         (
+            "far",
+            &KUBECONFIG.replace("http://127.0.0.1:1", "https://k8s.example"),
+        ),
+        (
             "broken",
             "apiVersion: v1\nusers: [{name: u, user: {token: [hidden-token]}}]\n",
         ),
@@ -88,6 +92,11 @@ fn a_kubeconfig_that_cannot_be_used_ends_every_command_with_the_mend() {
             "--kubeconfig good: failed to load the cluster of context",
         ),
         (&["--kubeconfig", "key"], &[], "missing.crt"),
+        (
+            &["--kubeconfig", "far"],
+            &[("HTTPS_PROXY", "http://me:hidden-token@proxy.example:3128")],
+            "proxies are not supported yet: name k8s.example in NO_PROXY",
+        ),
         (&["--context", "here"], &[], "--context needs a kubeconfig"),
         (
             &[],
