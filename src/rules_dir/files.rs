@@ -142,8 +142,16 @@ fn walk(
         }
         let path = entry.path();
         // Follows links: a mounted ConfigMap consists of them.
-        let Ok(meta) = fs::metadata(&path) else {
-            continue;
+        let meta = match fs::metadata(&path) {
+            Ok(meta) => meta,
+            // Removed since it was listed, or a link to nothing.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(e) => {
+                if has_extension(&path) {
+                    set.fault(&shown(&path), &e, false);
+                }
+                continue;
+            }
         };
         if meta.is_dir() {
             if depth < DEEPEST {

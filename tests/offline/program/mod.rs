@@ -8,6 +8,7 @@ mod once;
 mod plan;
 mod rbac;
 mod ready;
+mod reloads;
 mod rule_tests;
 mod seen;
 mod usage;
