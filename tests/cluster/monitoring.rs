@@ -1,11 +1,23 @@
-//! Alerts, judged by Debian's promtool.
+//! Alerts and dashboard, judged by Debian's Prometheus.
 
+use crate::container::get;
+use crate::control_plane::processes::{free_port, start};
+use crate::control_plane::shared;
 use crate::control_plane::tools::run;
+use crate::daemon::Daemon;
 use crate::prometheus::program;
+use crate::scene::{map, namespace};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, PostParams};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// What a test waits for comes within this time, or never.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -38,8 +50,11 @@ fn alerts() -> BTreeSet<String> {
 
 #[test]
 fn each_alert_fires_when_it_should_and_not_when_all_is_well() {
+    let Some(promtool) = program("promtool") else {
+        return;
+    };
     let promtool = |arguments: &[&str]| {
-        let mut command = Command::new(program("promtool"));
+        let mut command = Command::new(&promtool);
         run(command.args(arguments).current_dir(file("prometheus"))).ok()
     };
     let checked = promtool(&["check", "rules", "ordain.rules.yaml"]);
@@ -67,4 +82,216 @@ fn each_alert_fires_when_it_should_and_not_when_all_is_well() {
     }
     assert_eq!(firing, alerts());
     assert_eq!(quiet, alerts());
+}
+
+/// Every query of the dashboard by panel and letter, for a Prometheus that scrapes each second.
+fn queries() -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(file("grafana/ordain.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    let mut queries = BTreeMap::new();
+    let mut add = |of: String, expression: &str| {
+        let mut expression = expression.replace("$__rate_interval", "15s");
+        for variable in dashboard["templating"]["list"].as_array().unwrap() {
+            let name = format!("${}", variable["name"].as_str().unwrap());
+            expression = expression.replace(&name, ".*");
+        }
+        assert!(!expression.contains('$'), "{of}: {expression}");
+        assert!(
+            queries.insert(of.clone(), expression).is_none(),
+            "{of} is there twice"
+        );
+    };
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let title = panel["title"].as_str().unwrap();
+        if panel["type"] != "row" {
+            assert!(!panel["targets"].as_array().unwrap().is_empty(), "{title}");
+            assert!(panel["description"].as_str().unwrap().len() > 3, "{title}");
+        }
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let letter = target["refId"].as_str().unwrap();
+            add(
+                format!("{title}, {letter}"),
+                target["expr"].as_str().unwrap(),
+            );
+        }
+    }
+    for variable in dashboard["templating"]["list"].as_array().unwrap() {
+        // label_values(series, label)
+        let Some(query) = variable["query"]["query"].as_str() else {
+            continue;
+        };
+        let inside = query
+            .strip_prefix("label_values(")
+            .and_then(|q| q.strip_suffix(')'));
+        let (series, label) = inside.unwrap().rsplit_once(", ").unwrap();
+        add(
+            format!("variable {label}"),
+            &format!("group by ({label}) ({series})"),
+        );
+    }
+    for annotation in dashboard["annotations"]["list"].as_array().unwrap() {
+        // An annotation marks moments: what it looks at must be there, not the moment.
+        let expression = annotation["expr"]
+            .as_str()
+            .unwrap()
+            .split(" > ")
+            .next()
+            .unwrap();
+        let expression = expression.replace("[1m]", "[15s]");
+        add(format!("annotation {}", annotation["name"]), &expression);
+    }
+    queries
+}
+
+struct Prometheus {
+    child: std::process::Child,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    /// Scrapes a port of this machine each second, and evaluates the alerts.
+    fn start(program: &Path, target: u16) -> Prometheus {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\nrule_files: ['{}']\nscrape_configs:\n- job_name: ordain\n  \
+             static_configs:\n  - targets: ['127.0.0.1:{target}']\n    labels: {{namespace: ordain-system, pod: ordain-0}}\n",
+            file("prometheus/ordain.rules.yaml").display()
+        );
+        let at = folder.path().join("prometheus.yaml");
+        std::fs::write(&at, config).unwrap();
+        let port = free_port();
+        let mut command = Command::new(program);
+        command
+            .arg(format!("--config.file={}", at.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                folder.path().join("data").display()
+            ))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .current_dir(folder.path());
+        Prometheus {
+            child: start(command, &folder.path().join("log")),
+            port,
+            folder,
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// What an endpoint of its API answers; nothing until it listens.
+    async fn ask(&mut self, path: &str) -> Option<Value> {
+        if let Some(exit) = self.child.try_wait().unwrap() {
+            panic!("Prometheus ended ({exit})\n{}", self.log());
+        }
+        let (_, body) = get(self.port, path).await?;
+        let answer: Value = serde_json::from_str(&body).ok()?;
+        assert_eq!(answer["status"], "success", "{path}: {answer}");
+        Some(answer["data"].clone())
+    }
+
+    /// Whether a query has a result with a number in it.
+    async fn has(&mut self, query: &str) -> bool {
+        let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let Some(data) = self.ask(&format!("/api/v1/query?query={query}")).await else {
+            return false;
+        };
+        let results = data["result"].as_array().unwrap();
+        results.iter().any(|r| r["value"][1] != "NaN")
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Rules of every sort, about ConfigMaps of one namespace: one that acts, one in Audit, one that warns, one whose test finds no quantity.
+fn rules(namespace: &str) -> String {
+    let rule = |name: &str, mode: &str, test: &str, action: &str| {
+        format!(
+            "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: {name}}}\nspec:\n  mode: {mode}\n  match:\n    resources: [{{apiVersion: \
+             v1, kind: ConfigMap}}]\n    namespaces: [{namespace}]\n    names: ['map-*']\n  where:\n  - {test}\n  actions:\n  - {action}\n"
+        )
+    };
+    let lacks =
+        |label: &str| format!("{{path: $.metadata.labels.{label}, operator: DoesNotExist}}");
+    let set = |label: &str| format!("patch: [{{path: $.metadata.labels.{label}, set: \"yes\"}}]");
+    [
+        rule("acts", "Enforce", &lacks("acts"), &set("acts")),
+        rule("would-act", "Audit", &lacks("would"), &set("would")),
+        rule(
+            "warns",
+            "Enforce",
+            &lacks("warns"),
+            "warn: {message: looked at}",
+        ),
+        rule(
+            "fails",
+            "Enforce",
+            "{path: $.metadata.name, as: quantity, operator: AtLeast, value: \"1\"}",
+            &set("fails"),
+        ),
+    ]
+    .join("---\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_query_of_the_dashboard_returns_data_of_a_running_daemon() {
+    let (Some(prometheus), Some(promtool)) = (program("prometheus"), program("promtool")) else {
+        return;
+    };
+    let plane = shared();
+    let client = plane.client().await;
+    let home = namespace(&client, "monitored").await;
+    let mut daemon = Daemon::start(&plane.kubeconfig(), &rules(&home), &[]);
+    daemon.ready().await;
+    let mut prometheus = Prometheus::start(&prometheus, daemon.port());
+    let mut left = queries();
+    assert!(left.len() > 30, "{left:?}");
+    let maps: Api<ConfigMap> = Api::namespaced(client, &home);
+    let started = Instant::now();
+    for n in 0.. {
+        // So that there is always something to do: a rate needs counters that grow.
+        let new = map(&format!("map-{n}"));
+        maps.create(&PostParams::default(), &new).await.unwrap();
+        for (of, query) in left.clone() {
+            if prometheus.has(&query).await {
+                left.remove(&of);
+            }
+        }
+        if left.is_empty() {
+            break;
+        }
+        assert!(
+            started.elapsed() < PATIENCE,
+            "no data: {left:#?}\n{}\n{}",
+            prometheus.log(),
+            daemon.log()
+        );
+        sleep(Duration::from_millis(200)).await;
+    }
+
+    // What it reads is well-formed, and the alerts can be evaluated on it.
+    let (_, page) = daemon.http("GET", "/metrics").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("page");
+    std::fs::write(&at, page).unwrap();
+    let mut check = Command::new("sh");
+    check.args(["-c", "\"$0\" check metrics < \"$1\""]);
+    run(check.arg(promtool).arg(&at)).ok();
+    let groups = prometheus.ask("/api/v1/rules").await.unwrap();
+    let rules = groups["groups"][0]["rules"].as_array().unwrap();
+    assert_eq!(rules.len(), alerts().len());
+    for rule in rules {
+        assert_eq!(rule["health"], "ok", "{rule}");
+        if rule["labels"]["severity"] == "critical" {
+            assert_eq!(rule["state"], "inactive", "{rule}");
+        }
+    }
+    assert_eq!(daemon.stop().await, Some(0), "{}", daemon.log());
 }
