@@ -278,9 +278,9 @@ pub(super) fn act(
             turn.standing = Standing::Waiting;
             turn.find(Reason::Waiting, reason);
         }
-        Err(ExprFault::Absent(reason) | ExprFault::Failed(reason)) => {
+        Err(fault) => {
             turn.standing = Standing::Failed;
-            turn.find(Reason::ExpressionFailed, reason);
+            turn.find(Reason::ExpressionFailed, fault.to_string());
         }
     }
     if turn.changed {

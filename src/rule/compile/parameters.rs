@@ -465,7 +465,7 @@ pub(super) fn compile(
     rule: &Arc<str>,
     given: &Given<'_>,
 ) -> (Params, Values) {
-    let mut values: Values = vec![];
+    let mut values: Vec<(Arc<str>, Option<Value>)> = vec![];
     let mut seen: Vec<Arc<str>> = vec![];
     for item in fields::list(report, tree, "`parameters`").unwrap_or_default() {
         let known = ["name", "type", "default", "description"];
@@ -489,9 +489,13 @@ pub(super) fn compile(
         }
         // A parameter that is there but wrong still has a name: expressions that read it are no further problem.
         let value = parameter(report, of, at, rule, &name, given);
-        values.push((name, value.unwrap_or(Value::Null)));
+        values.push((name, value));
     }
-    (Params::new(values.iter().cloned()), values)
+    let params = Params::new(values.iter().cloned());
+    let good = values
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    (params, good.collect())
 }
 
 fn parameter(

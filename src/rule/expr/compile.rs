@@ -289,8 +289,14 @@ impl Compiler<'_> {
         }
         let params = self.names.params?;
         self.reads.params = true;
-        if let Some(value) = params.get(name) {
-            return Some(Code::Const(value.clone()));
+        match params.get(name) {
+            Some(Some(value)) => return Some(Code::Const(value.clone())),
+            // Not a constant: nothing is concluded from it.
+            Some(None) => {
+                self.reads.subject = true;
+                return Some(Code::Const(Val::Null));
+            }
+            None => {}
         }
         let mend = nearest(name, params.names()).map(|name| format!("did you mean `{name}`?"));
         let message = format!("the rule declares no parameter `{name}`");

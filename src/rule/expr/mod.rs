@@ -189,7 +189,7 @@ impl Expr {
     /// The value, if it is made of parameters alone.
     pub fn constant(&self) -> Option<Value> {
         match &self.code {
-            Code::Const(value) if self.reads.params => {
+            Code::Const(value) if self.reads.params && !self.reads.subject => {
                 output::to_json(&mut eval::Frame::new(None), value)
                     .ok()
                     .flatten()

@@ -63,7 +63,7 @@ impl Variables {
 
 /// The parameters of a rule with their values.
 #[derive(Default)]
-pub struct Params(Vec<(Arc<str>, Val<'static>)>);
+pub struct Params(Vec<(Arc<str>, Option<Val<'static>>)>);
 
 impl std::fmt::Debug for Params {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -72,12 +72,12 @@ impl std::fmt::Debug for Params {
 }
 
 impl Params {
-    /// From names and values, in any order.
-    pub fn new(values: impl IntoIterator<Item = (Arc<str>, Value)>) -> Params {
+    /// From names and values, in any order. Without a value: something is wrong with the parameter, which is no fault of its readers.
+    pub fn new(values: impl IntoIterator<Item = (Arc<str>, Option<Value>)>) -> Params {
         let values = values.into_iter();
         Params(
             values
-                .map(|(name, value)| (name, Val::from_json(value)))
+                .map(|(name, value)| (name, value.map(Val::from_json)))
                 .collect(),
         )
     }
@@ -86,16 +86,16 @@ impl Params {
         self.0.iter().map(|(name, _)| &**name)
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Val<'static>> {
+    pub(super) fn get(&self, name: &str) -> Option<Option<&Val<'static>>> {
         let found = self.0.iter().find(|(known, _)| **known == *name);
-        found.map(|(_, value)| value)
+        found.map(|(_, value)| value.as_ref())
     }
 
     pub(super) fn all(&self) -> Val<'static> {
         let members = self.0.iter();
         Val::Map(Arc::new(
             members
-                .map(|(name, value)| (Val::text(name.clone()), value.clone()))
+                .filter_map(|(name, value)| Some((Val::text(name.clone()), value.clone()?)))
                 .collect(),
         ))
     }
