@@ -13,6 +13,7 @@ use ordain::decide::Subject;
 use ordain::decide::pass::{PassContext, pass};
 use ordain::engine::{Engine, EngineOptions, Observation};
 use ordain::object::{GroupKind, ObjectKey, Record};
+use ordain::rule::Occasion;
 use ordain::rule::compile::{SourceFile, compile};
 use ordain::rule::expr::{NamespaceObject, Scope};
 use ordain::rule::set::RuleSet;
@@ -73,6 +74,7 @@ fn tests(c: &mut Criterion) {
         applied: None,
         current: None,
         variables: None,
+        request: None,
     };
     let mut group = c.benchmark_group("one test");
     for (name, test) in [
@@ -117,6 +119,8 @@ fn converged(c: &mut Criterion) {
     let meta = record.meta();
     let key = ObjectKey::new(GroupKind::new("", "Pod"), meta.namespace(), meta.name());
     let context = PassContext {
+        occasion: Occasion::Reconcile,
+        request: None,
         rules: &set,
         namespace: Err("not asked for"),
         now: now(),

@@ -481,6 +481,10 @@ pub struct RunSettings {
     /// Frozen: every rule behaves as in Audit until POST /unfreeze
     #[arg(long, env = "ORDAIN_AUDIT_ONLY", value_parser = clap::builder::BoolishValueParser::new())]
     pub audit_only: bool,
+    /// With --once and --manifests: each manifest is presented as a creation to rules with `when: [Create]` first; one that is
+    /// denied is not there
+    #[arg(long, env = "ORDAIN_ADMIT", value_parser = clap::builder::BoolishValueParser::new())]
+    pub admit: bool,
     /// With --manifests: the resulting objects go here, one file per namespace
     #[arg(
         long,

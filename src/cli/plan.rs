@@ -3,8 +3,10 @@
 use super::run::once_on_cluster;
 use super::tally::{Tally, Tense};
 use super::{output, usage};
-use crate::engine::EngineOptions;
-use crate::manifests::{Manifests, Simulation, World};
+use crate::decide::RuleChange;
+use crate::engine::{EngineOptions, Report};
+use crate::manifests::admission::Admission;
+use crate::manifests::{Manifest, Manifests, Simulation, World};
 use crate::rule::problem::Severity;
 use crate::rule::set::RuleSet;
 use crate::rules_dir;
@@ -39,8 +41,13 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
         )?
     } else {
         let now = settings.time.now();
-        let (mut simulation, mut tally) =
-            prepare(&settings.rules, &settings.cluster, options, now)?;
+        let (mut simulation, mut tally) = prepare(
+            &settings.rules,
+            &settings.cluster,
+            options,
+            now,
+            (true, Tense::Future),
+        )?;
         simulation.settle(&mut |report| tally.take(report, Tense::Future))?;
         tally
     };
@@ -51,12 +58,32 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
     Ok(tally.plan_code())
 }
 
-/// Rules and manifests, loaded into a simulation. What is wrong with either is printed to standard error and counted as undecided.
+/// The changes of an admission as the engine reports its own.
+fn reports(admission: &Admission, changes: Vec<RuleChange>, dry: bool) -> Vec<Report> {
+    let (made, told): (Vec<_>, Vec<_>) = changes
+        .into_iter()
+        .partition(|change| !dry && admission.acts(change.mode));
+    let mut reports: Vec<Report> = told
+        .into_iter()
+        .map(|change| Report::WouldChange(Box::new(change)))
+        .collect();
+    if !made.is_empty() {
+        reports.push(Report::Changed {
+            changes: made,
+            outcome: Ok(()),
+            took: std::time::Duration::ZERO,
+        });
+    }
+    reports
+}
+
+/// Rules and manifests, loaded into a simulation; `admits`: each manifest is presented as a creation first. What is wrong with either is printed to standard error and counted as undecided.
 pub fn prepare(
     rules: &crate::settings::RuleOptions,
     cluster: &crate::settings::ClusterOptions,
     options: EngineOptions,
     now: jiff::Timestamp,
+    (admits, tense): (bool, Tense),
 ) -> anyhow::Result<(Simulation, Tally)> {
     let mut tally = Tally::default();
     let mut manifests = Manifests::read(&cluster.manifests);
@@ -74,8 +101,31 @@ pub fn prepare(
         eprintln!("warning: {message}");
     }
     let rule_set = load(rules, &schema, &mut tally);
-    for manifest in &manifests.objects {
-        world.put(&manifest.value, now);
+    let admission = admits.then(|| {
+        Admission::new(
+            &rule_set,
+            options.assume_enforce,
+            options.frozen,
+            &options.state_namespace,
+        )
+    });
+    // A Namespace is there before what is in it.
+    let is_namespace = |manifest: &&Manifest| manifest.value["kind"] == "Namespace";
+    let first = manifests.objects.iter().filter(is_namespace);
+    let rest = manifests.objects.iter().filter(|m| !is_namespace(m));
+    for manifest in first.chain(rest) {
+        let Some(admission) = &admission else {
+            world.put(&manifest.value, now);
+            continue;
+        };
+        let admitted = admission.put(&mut world, &manifest.value, now);
+        for report in reports(admission, admitted.changes, options.dry) {
+            tally.take(report, tense);
+        }
+        tally.findings.extend(admitted.findings);
+        if let Some(object) = admitted.object {
+            world.put(&object, now);
+        }
     }
     Ok((Simulation::new(options, rule_set, world, now), tally))
 }

@@ -42,6 +42,9 @@ pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
             missing.display()
         )));
     }
+    if settings.admit && !(settings.once && offline) {
+        return Ok(usage("--admit needs --once and --manifests"));
+    }
     log::start(&settings.log, if settings.once { "warn" } else { "info" })?;
     let options = EngineOptions {
         frozen: settings.audit_only,
@@ -121,8 +124,13 @@ fn finish(tally: &mut Tally, options: OutputOptions) -> anyhow::Result<u8> {
 
 fn once_on_manifests(settings: &RunSettings, options: EngineOptions) -> anyhow::Result<u8> {
     let now = settings.time.now();
-    let (mut simulation, mut tally) =
-        plan::prepare(&settings.rules, &settings.cluster, options, now)?;
+    let (mut simulation, mut tally) = plan::prepare(
+        &settings.rules,
+        &settings.cluster,
+        options,
+        now,
+        (settings.admit, Tense::Past),
+    )?;
     let mut print = print_in_text(settings.output);
     simulation.settle(&mut |report| {
         print(&report);

@@ -67,7 +67,8 @@ impl Tally {
 
     /// Orders by object, then rule.
     pub fn finish(&mut self) {
-        self.changes.retain(|c| c.verb != Verb::Warn);
+        self.changes
+            .retain(|c| !matches!(c.verb, Verb::Warn | Verb::Deny));
         self.changes
             .sort_by(|a, b| (&a.object, a.verb).cmp(&(&b.object, b.verb)));
         self.findings
@@ -121,7 +122,7 @@ impl Tally {
                 (Tense::Past, Verb::Apply) => format!("{n} applied"),
                 (Tense::Past, Verb::Delete) => format!("{n} deleted"),
                 (Tense::Past, Verb::Scale) => format!("{n} scaled"),
-                (Tense::Past, Verb::Patch | Verb::Warn) => format!("{n} patched"),
+                (Tense::Past, Verb::Patch | Verb::Warn | Verb::Deny) => format!("{n} patched"),
             });
         }
         if !self.failed.is_empty() {

@@ -7,6 +7,7 @@ use crate::object::difference::is_secret;
 use crate::observe::Shared;
 use crate::observe::change::{Told, millis};
 use crate::observe::status::{Following, ReloadResult};
+use crate::rule::Occasion;
 use crate::rule::problem::Severity;
 use crate::rule::set::RuleSet;
 use jiff::Timestamp;
@@ -162,6 +163,14 @@ impl Teller {
 
     /// These rules are in force now.
     pub(super) fn in_force(&mut self, set: &RuleSet, kept: &[Arc<str>], fault: Option<String>) {
+        for rule in set.rules().iter().filter(|rule| rule.when.admits()) {
+            let runs = if rule.when.has(Occasion::Reconcile) {
+                "only its Reconcile part runs"
+            } else {
+                "it does nothing"
+            };
+            tracing::warn!(rule = %rule.name, "it looks at admission, and there is no admission server yet: {runs}");
+        }
         let mut status = self.status.lock();
         status.rules = set.rules().to_vec();
         status.kept = kept.to_vec();

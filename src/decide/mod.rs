@@ -32,6 +32,8 @@ use std::sync::Arc;
 pub enum Reason {
     /// A `warn` step.
     Warning,
+    /// A `deny` step.
+    Denied,
     /// A value is not of the type that an edit or a test reads.
     WrongType,
     /// A field that is fixed at creation.
@@ -68,8 +70,9 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order in which they were thought of.
-    pub const ALL: [Reason; 17] = [
+    pub const ALL: [Reason; 18] = [
         Reason::Warning,
+        Reason::Denied,
         Reason::WrongType,
         Reason::ImmutableField,
         Reason::Conflict,
@@ -92,6 +95,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::Warning => "Warning",
+            Reason::Denied => "Denied",
             Reason::WrongType => "WrongType",
             Reason::ImmutableField => "ImmutableField",
             Reason::Conflict => "Conflict",

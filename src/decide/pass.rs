@@ -11,7 +11,7 @@ use crate::object::Record;
 use crate::rule::candidates::Positions;
 use crate::rule::edit::Claim;
 use crate::rule::set::{RuleIndex, RuleSet};
-use crate::rule::{Action, Mode, Rule, Step};
+use crate::rule::{Action, Mode, Occasion, Rule, Step};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -26,6 +26,10 @@ pub struct PassContext<'a> {
     pub namespace: Result<Option<&'a Record>, &'a str>,
     /// The moment of the pass.
     pub now: Timestamp,
+    /// Why the object is looked at.
+    pub occasion: Occasion,
+    /// At admission: `request`.
+    pub request: Option<&'a Record>,
     /// Whether this rule may act on this object now; a closed gate makes it behave as in Audit. Frozen, aborted, throttled, breaker open.
     /// Asked only for rules that match.
     pub gate: &'a dyn Fn(RuleIndex) -> bool,

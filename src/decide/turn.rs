@@ -8,13 +8,13 @@ use super::protect::{Ignored, protected};
 use super::working::Working;
 use super::{Reason, Standing, Subject};
 use crate::object::Record;
-use crate::rule::edit::{Claim, Edit, EditContext, Endpoint, is_noop, plan};
+use crate::rule::edit::{Claim, Edit, EditContext, Endpoint, FixedFields, is_noop, plan};
 use crate::rule::expr::{ExprFault, NamespaceObject, Scope, Variables};
 use crate::rule::path::PodPrefix;
 use crate::rule::selector::InScope;
 use crate::rule::set::RuleIndex;
 use crate::rule::test::{self, Test, TestRun, Verdict};
-use crate::rule::{Action, Propagation, Rule};
+use crate::rule::{Action, Occasion, Propagation, Rule};
 use crate::schema::KindSchema;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -55,6 +55,7 @@ impl<'a> World<'a> {
             applied: None,
             current: None,
             variables,
+            request: self.context.request.map(Record::root),
         }
     }
 
@@ -300,7 +301,16 @@ fn steps(
     (manner, variables): (Manner<'_>, Option<&Variables>),
     turn: &mut Turn,
 ) -> Result<(), ExprFault> {
+    let creates = rule.when.has(Occasion::Create);
+    let at_admission = world.context.occasion != Occasion::Reconcile;
     for (position, step) in rule.steps.iter().enumerate() {
+        let admits = matches!(
+            step.action,
+            Action::Patch { status: false, .. } | Action::Deny { .. } | Action::Warn { .. }
+        );
+        if at_admission && !admits {
+            continue;
+        }
         let shield = protected(
             rule,
             &step.action,
@@ -321,7 +331,14 @@ fn steps(
                     Endpoint::Main
                 };
                 for edit in edits {
-                    patch(world, edit, endpoint, working, (manner, variables), turn)?;
+                    patch(
+                        world,
+                        edit,
+                        endpoint,
+                        working,
+                        (manner, variables, creates),
+                        turn,
+                    )?;
                 }
             }
             Action::Scale { edits } => {
@@ -332,7 +349,7 @@ fn steps(
                         edit,
                         Endpoint::Main,
                         working,
-                        (manner, variables),
+                        (manner, variables, creates),
                         turn,
                     )?;
                 }
@@ -376,7 +393,7 @@ fn steps(
                 });
                 return Ok(());
             }
-            Action::Warn { message } => {
+            Action::Warn { message } | Action::Deny { message } => {
                 let text = match message.literal() {
                     Some(literal) => Some(literal.clone()),
                     None => {
@@ -392,12 +409,25 @@ fn steps(
                     let text = text
                         .as_str()
                         .map_or_else(|| text.to_string(), str::to_owned);
-                    turn.find(Reason::Warning, text);
+                    let reason = match &step.action {
+                        Action::Deny { .. } => Reason::Denied,
+                        _ => Reason::Warning,
+                    };
+                    turn.find(reason, text);
                 }
             }
         }
     }
     Ok(())
+}
+
+/// What becomes of an edit of a field that is fixed at creation. `creates`: the rule looks at creations too, where it makes the edit.
+fn fixed_fields(world: &World<'_>, creates: bool) -> FixedFields {
+    match world.context.occasion {
+        Occasion::Create => FixedFields::Written,
+        _ if creates => FixedFields::LeftOut,
+        _ => FixedFields::Told,
+    }
 }
 
 /// Whether the edit changed something.
@@ -406,7 +436,7 @@ fn patch(
     edit: &Edit,
     endpoint: Endpoint,
     working: &mut Working<'_>,
-    (manner, variables): (Manner<'_>, Option<&Variables>),
+    (manner, variables, creates): (Manner<'_>, Option<&Variables>, bool),
     turn: &mut Turn,
 ) -> Result<bool, ExprFault> {
     let schema = world.schema.as_deref();
@@ -422,6 +452,7 @@ fn patch(
         schema,
         endpoint,
         barred: manner.barred,
+        fixed: fixed_fields(world, creates),
     };
     let mut planned = plan(edit, &scope, &context)?;
     turn.recheck(planned.recheck_at);

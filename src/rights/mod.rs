@@ -238,7 +238,9 @@ fn verbs(
             Action::Scale { .. } => (Some("scale"), RbacVerb::Patch),
             Action::Delete { .. } => (None, RbacVerb::Delete),
             // On other objects than the subject.
-            Action::Apply(_) | Action::Event { .. } | Action::Warn { .. } => continue,
+            Action::Apply(_) | Action::Event { .. } | Action::Warn { .. } | Action::Deny { .. } => {
+                continue;
+            }
         };
         // A write whose answer is lost is followed by a look at what became of it.
         verbs.extend([write, (None, RbacVerb::Get)]);

@@ -39,6 +39,53 @@ pub enum Mode {
     Off,
 }
 
+/// When a rule looks at an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The loop: every object, new or old.
+    Reconcile,
+    /// At admission, while it is being created.
+    Create,
+    /// At admission, while it is being updated.
+    Update,
+    /// At admission, while it is being deleted.
+    Delete,
+}
+
+/// A set of occasions, never empty for a compiled rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occasions(u8);
+
+impl Occasions {
+    /// None of them.
+    pub const NONE: Occasions = Occasions(0);
+
+    /// This set and one more.
+    #[must_use]
+    pub fn and(self, occasion: Occasion) -> Self {
+        Occasions(self.0 | 1 << occasion as u8)
+    }
+
+    /// Whether it is one of them.
+    pub fn has(self, occasion: Occasion) -> bool {
+        self.0 & 1 << occasion as u8 != 0
+    }
+}
+
+impl Occasions {
+    /// Whether some of them is an admission.
+    pub fn admits(self) -> bool {
+        let admissions = [Occasion::Create, Occasion::Update, Occasion::Delete];
+        admissions.into_iter().any(|occasion| self.has(occasion))
+    }
+}
+
+impl Default for Occasions {
+    fn default() -> Self {
+        Occasions::NONE.and(Occasion::Reconcile)
+    }
+}
+
 /// One compiled rule. Immutable; shared by `Arc`.
 pub struct Rule {
     /// DNS label of at most 63 characters.
@@ -47,6 +94,8 @@ pub struct Rule {
     pub description: Option<String>,
     /// Whether it acts.
     pub mode: Mode,
+    /// When it looks.
+    pub when: Occasions,
     /// Higher first; ties by name.
     pub priority: i64,
     /// Which objects it is about.
@@ -121,8 +170,13 @@ pub enum Action {
         /// Seconds.
         grace_period_seconds: Option<i64>,
     },
-    /// A finding on an existing object.
+    /// A finding on an existing object; at admission a warning in the answer.
     Warn {
+        /// What to say.
+        message: Template,
+    },
+    /// A finding on an existing object; at admission a refusal.
+    Deny {
         /// What to say.
         message: Template,
     },
@@ -146,6 +200,7 @@ impl Action {
             Action::Apply(_) => Verb::Apply,
             Action::Delete { .. } => Verb::Delete,
             Action::Warn { .. } => Verb::Warn,
+            Action::Deny { .. } => Verb::Deny,
             Action::Event { .. } => Verb::Event,
         }
     }
@@ -164,6 +219,8 @@ pub enum Verb {
     Delete,
     /// Tells people.
     Warn,
+    /// Refuses at admission; of what exists, tells people.
+    Deny,
     /// Tells whoever looks at the object.
     Event,
 }
@@ -177,6 +234,7 @@ impl Verb {
             Verb::Apply => "apply",
             Verb::Delete => "delete",
             Verb::Warn => "warn",
+            Verb::Deny => "deny",
             Verb::Event => "event",
         }
     }

@@ -1,7 +1,7 @@
 //! The immutable set of compiled rules, indexed by kind.
 
 use super::candidates::{Candidates, Positions};
-use super::{Mode, ResolvedKind, Rule};
+use super::{Mode, Occasion, ResolvedKind, Rule};
 use crate::object::{GroupKind, Meta};
 use crate::schema::Schema;
 use ahash::AHashMap;
@@ -53,7 +53,12 @@ impl SetDifference {
 
 impl RuleSet {
     /// Of two rules with one name the first in evaluation order counts; the compiler never makes two.
-    pub fn new(mut rules: Vec<Arc<Rule>>, schema: Schema) -> RuleSet {
+    pub fn new(rules: Vec<Arc<Rule>>, schema: Schema) -> RuleSet {
+        Self::at(Occasion::Reconcile, rules, schema)
+    }
+
+    /// As [`RuleSet::new`], of the rules that look at this occasion; the others are there, but match nothing.
+    pub fn at(occasion: Occasion, mut rules: Vec<Arc<Rule>>, schema: Schema) -> RuleSet {
         rules.sort_by(|a, b| (Reverse(a.priority), &a.name).cmp(&(Reverse(b.priority), &b.name)));
         let mut by_name = AHashMap::with_capacity(rules.len());
         rules.retain(|rule| {
@@ -69,7 +74,7 @@ impl RuleSet {
         let mut by_kind: AHashMap<GroupKind, OfKind> = AHashMap::new();
         let mut kinds: Vec<ResolvedKind> = vec![];
         for (index, rule) in rules.iter().enumerate() {
-            if rule.mode == Mode::Off {
+            if rule.mode == Mode::Off || !rule.when.has(occasion) {
                 continue;
             }
             for resolved in &rule.matches.kinds {

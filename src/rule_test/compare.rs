@@ -52,7 +52,10 @@ fn pair<E, A>(
 
 /// The changes of a step; findings of `warn` steps are no changes.
 pub fn changes(expected: &[ExpectedChange], actual: &[RuleChange]) -> Option<String> {
-    let actual: Vec<&RuleChange> = actual.iter().filter(|c| c.verb != Verb::Warn).collect();
+    let actual: Vec<&RuleChange> = actual
+        .iter()
+        .filter(|c| !matches!(c.verb, Verb::Warn | Verb::Deny))
+        .collect();
     let (same, missing, surplus) = pair(
         expected,
         &actual,

@@ -4,6 +4,7 @@ use super::compare;
 use super::document::{self, RuleTest, Source, Step};
 use crate::decide::{Finding, RuleChange};
 use crate::engine::{EngineOptions, Report};
+use crate::manifests::admission::Admission;
 use crate::manifests::{Manifest, Manifests, Simulation, World};
 use crate::object::ObjectKey;
 use crate::rule::compile::{Compiled, SourceFile};
@@ -277,9 +278,6 @@ fn run_test(test: &RuleTest, run: &Run) -> (Vec<Failure>, Vec<Problem>) {
     }
     let start = test.steps.first().and_then(|s| s.at).unwrap_or(run.now);
     let mut world = World::new(schema.clone());
-    for object in &objects.objects {
-        world.put(&object.value, start);
-    }
     let options = EngineOptions {
         frozen: false,
         assume_enforce: true,
@@ -289,11 +287,25 @@ fn run_test(test: &RuleTest, run: &Run) -> (Vec<Failure>, Vec<Problem>) {
         namespaces: vec![],
     };
     let rules = Arc::new(RuleSet::new(compiled.rules, schema));
-    let mut simulation = Simulation::new(options, rules, world, start);
+    let admission = Admission::new(&rules, true, false, &options.state_namespace);
     let mut seen = Seen::default();
+    // A Namespace is there before what is in it.
+    let is_namespace = |manifest: &&Manifest| manifest.value["kind"] == "Namespace";
+    let first = objects.objects.iter().filter(is_namespace);
+    let rest = objects.objects.iter().filter(|m| !is_namespace(m));
+    for object in first.chain(rest) {
+        put(&admission, &mut world, &object.value, start, &mut seen);
+    }
+    let mut simulation = Simulation::new(options, rules, world, start);
     let mut failures = vec![];
     for step in &test.steps {
-        if let Err(text) = run_step(test, step, &mut simulation, &mut seen, &mut problems) {
+        if let Err(text) = run_step(
+            test,
+            step,
+            (&mut simulation, &admission),
+            &mut seen,
+            &mut problems,
+        ) {
             failures.push(Failure {
                 line: step.line,
                 at: simulation.now(),
@@ -309,6 +321,7 @@ fn run_test(test: &RuleTest, run: &Run) -> (Vec<Failure>, Vec<Problem>) {
             });
         }
         seen.changes.clear();
+        seen.admitted.clear();
         seen.failed.clear();
         seen.writes_before = simulation.writes();
     }
@@ -324,6 +337,8 @@ struct Seen {
     failed: Vec<String>,
     /// Standing.
     findings: Vec<Finding>,
+    /// Told at the admissions since the step before.
+    admitted: Vec<Finding>,
     writes_before: u64,
 }
 
@@ -360,24 +375,45 @@ impl Seen {
     }
 }
 
+/// A person puts a manifest, unless a rule denies it.
+fn put(
+    admission: &Admission,
+    world: &mut World,
+    manifest: &Value,
+    now: Timestamp,
+    seen: &mut Seen,
+) {
+    let admitted = admission.put(world, manifest, now);
+    seen.changes.extend(admitted.changes);
+    seen.admitted.extend(admitted.findings);
+    if let Some(object) = admitted.object {
+        world.put(&object, now);
+    }
+}
+
 fn run_step(
     test: &RuleTest,
     step: &Step,
-    simulation: &mut Simulation,
+    (simulation, admission): (&mut Simulation, &Admission),
     seen: &mut Seen,
     problems: &mut Vec<Problem>,
 ) -> Result<(), String> {
-    let mut take = |report| seen.take(report);
     if let Some(at) = step.at
         && at > simulation.now()
     {
         simulation
-            .advance(at, &mut take)
+            .advance(at, &mut |report| seen.take(report))
             .map_err(|e| e.to_string())?;
     }
     let now = simulation.now();
     for manifest in resolve(&test.file, step.line, &step.apply, problems).objects {
-        simulation.world_mut().put(&manifest.value, now);
+        put(
+            admission,
+            simulation.world_mut(),
+            &manifest.value,
+            now,
+            seen,
+        );
     }
     for manifest in resolve(&test.file, step.line, &step.status, problems).objects {
         let world = simulation.world_mut();
@@ -398,11 +434,19 @@ fn run_step(
     }
     for key in &step.delete {
         let key = cluster_scoped(key, simulation.world());
+        if let Some(admitted) = admission.delete(simulation.world(), &key, now) {
+            seen.admitted.extend(admitted.findings);
+            if admitted.object.is_none() {
+                continue;
+            }
+        }
         if !simulation.world_mut().delete(&key, now) {
             return Err(format!("delete: {key} does not exist"));
         }
     }
-    simulation.settle(&mut take).map_err(|e| e.to_string())
+    simulation
+        .settle(&mut |report| seen.take(report))
+        .map_err(|e| e.to_string())
 }
 
 /// `ConfigMap/a` of a namespaced kind means the one in `default`, as a manifest would.
@@ -444,7 +488,14 @@ fn check(
                 finding
             })
             .collect();
-        failures.extend(compare::findings(&expected, &seen.findings));
+        let mut told = seen.findings.clone();
+        told.extend(
+            seen.admitted
+                .iter()
+                .filter(|f| !seen.findings.contains(f))
+                .cloned(),
+        );
+        failures.extend(compare::findings(&expected, &told));
     }
     for manifest in resolve(&test.file, step.line, &expect.objects, problems).objects {
         let key = world.key_of(&manifest.value);

@@ -3,8 +3,8 @@
 use super::*;
 use crate::decide::Operation;
 use crate::object::{GroupKind, ObjectKey};
-use crate::rule::Verb;
 use crate::rule::compile::{SourceFile, compile};
+use crate::rule::{Occasion, Verb};
 use crate::schema::Schema;
 use json_patch::PatchOperation;
 use serde_json::{Value, json};
@@ -83,6 +83,8 @@ impl<'a> Given<'a> {
         );
         let namespace = self.namespace.as_ref().map(Record::from_value);
         let context = PassContext {
+            occasion: Occasion::Reconcile,
+            request: None,
             rules: self.rules,
             namespace: match &namespace {
                 Some(namespace) => Ok(Some(namespace)),

@@ -7,6 +7,7 @@ use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Subject, Wr
 use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::Occasion;
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -218,6 +219,8 @@ impl Engine {
                 && !self.is_closed(index, key, now)
         };
         let context = PassContext {
+            occasion: Occasion::Reconcile,
+            request: None,
             rules: &rules,
             namespace: match &namespace {
                 Ok(record) => Ok(record.as_ref()),

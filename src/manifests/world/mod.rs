@@ -367,7 +367,7 @@ impl World {
         })
     }
 
-    fn imply_namespace(&mut self, name: &str, now: Timestamp) {
+    pub(super) fn imply_namespace(&mut self, name: &str, now: Timestamp) {
         let key = ObjectKey::new(GroupKind::new("", "Namespace"), None, name);
         if self.objects.contains_key(&key) {
             return;

@@ -9,10 +9,10 @@ use crate::rule::yaml::{Data, Tree};
 use crate::rule::{Action, Propagation, ResolvedKind, Step};
 
 /// Verbs that are built.
-const VERBS: [&str; 6] = ["patch", "apply", "scale", "delete", "warn", "event"];
+const VERBS: [&str; 7] = ["patch", "apply", "scale", "delete", "deny", "warn", "event"];
 /// Verbs of the language that are not built yet.
-pub(super) const LATER: [&str; 8] = [
-    "evict", "restart", "rollback", "archive", "notify", "webhook", "deny", "metric",
+pub(super) const LATER: [&str; 7] = [
+    "evict", "restart", "rollback", "archive", "notify", "webhook", "metric",
 ];
 const EVENT_TYPES: [(&str, bool); 2] = [("Normal", false), ("Warning", true)];
 /// Longest `reason` of an Event, in characters, as the server takes it.
@@ -92,6 +92,7 @@ fn step(
         "event" => &["event", "forEach"],
         "scale" => &["scale"],
         "delete" => &["delete"],
+        "deny" => &["deny"],
         "warn" => &["warn"],
         _ => {
             context
@@ -119,7 +120,12 @@ fn step(
         "event" => event(context, value, for_each.is_some())?,
         "scale" => scale::compile(context, key, value)?,
         "delete" => delete(context, value)?,
-        _ => warn(context, value)?,
+        "deny" => Action::Deny {
+            message: message(context, value, verb)?,
+        },
+        _ => Action::Warn {
+            message: message(context, value, verb)?,
+        },
     };
     let for_each = match for_each {
         Some(list) => Some(list?),
@@ -283,22 +289,23 @@ fn delete(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Action> {
     })
 }
 
-fn warn(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Action> {
+/// The `message` of `warn` and `deny`.
+fn message(context: &mut Context<'_, '_>, tree: &Tree, verb: &str) -> Option<Template> {
     if tree.text().is_some() {
-        let mend = Some("write `warn: {message: …}`".into());
-        context
-            .report
-            .error(tree, "`warn` is a map with a `message`", mend);
+        let mend = Some(format!("write `{verb}: {{message: …}}`"));
+        let message = format!("`{verb}` is a map with a `message`");
+        context.report.error(tree, message, mend);
         return None;
     }
-    let of = fields::fields(context.report, tree, "`warn`", &["message"], &[])?;
+    let what = format!("`{verb}`");
+    let of = fields::fields(context.report, tree, &what, &["message"], &[])?;
     let Some(message) = of.get("message") else {
         let at = of.key("message").unwrap_or(tree);
-        context.report.error(at, "`warn` needs a `message`", None);
+        let message = format!("`{verb}` needs a `message`");
+        context.report.error(at, message, None);
         return None;
     };
     fields::text(context.report, message, "`message`")?;
     let declared = context.declared.clone();
-    let message = expressions::template(context, message, declared.names())?;
-    Some(Action::Warn { message })
+    expressions::template(context, message, declared.names())
 }

@@ -6,13 +6,13 @@ use super::kinds::Matched;
 use super::parameters::{self, Given, Values};
 use super::report::{Report, Spot};
 use super::variables::{self, Declared};
-use super::{Draft, clauses, limits, matching, safety};
+use super::{Draft, clauses, limits, matching, occasions, safety};
 use crate::object::GroupKind;
 use crate::rule::expr::Expr;
 use crate::rule::path::Path;
 use crate::rule::test::Test;
 use crate::rule::yaml::Tree;
-use crate::rule::{Action, Mode, Rule, Verb};
+use crate::rule::{Action, Mode, Occasion, Occasions, Rule, Verb};
 use crate::schema::{KindSchema, Schema};
 use serde_json::Value;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const MODES: [(&str, Mode); 3] = [
     ("Enforce", Mode::Enforce),
     ("Off", Mode::Off),
 ];
-const SPEC: [&str; 10] = [
+const SPEC: [&str; 12] = [
     "description",
     "mode",
     "priority",
@@ -33,15 +33,10 @@ const SPEC: [&str; 10] = [
     "allowProtected",
     "parameters",
     "variables",
-];
-const SPEC_LATER: [&str; 6] = [
-    "enforceFor",
     "when",
-    "schedule",
-    "related",
-    "pick",
     "admission",
 ];
+const SPEC_LATER: [&str; 4] = ["enforceFor", "schedule", "related", "pick"];
 /// Longest name: it is part of annotation keys and field managers.
 const LONGEST_NAME: usize = 63;
 
@@ -54,6 +49,7 @@ pub(super) struct Context<'a, 'f> {
     pub kinds: Vec<Matched>,
     /// Some kind whose schema is there: metadata is the same in all.
     pub metadata: Option<Arc<KindSchema>>,
+    pub when: Occasions,
     /// What expressions can read beside the names of the language.
     pub declared: Arc<Declared>,
     /// What `namespaceObject` looks like.
@@ -235,12 +231,19 @@ fn spec_of(
         }
         None => (None, vec![]),
     };
+    let when = occasions::compile(report, of.get("when"));
+    // An object that exists has no request.
+    let request = !when.has(Occasion::Reconcile);
+    if let Some(tree) = of.get("admission") {
+        occasions::admission(report, tree, when);
+    }
     let mut context = Context {
         report,
         schema,
         applied: vec![],
         kinds,
         metadata: schema.kind(&GroupKind::new("", "ConfigMap")),
+        when,
         declared: Arc::default(),
         namespace: schema.kind(&GroupKind::new("", "Namespace")),
         tests: vec![],
@@ -248,9 +251,13 @@ fn spec_of(
     };
     let variables = of
         .get("variables")
-        .map(|t| variables::compile(&mut context, t, params.as_ref()))
+        .map(|t| variables::compile(&mut context, t, params.as_ref(), request))
         .unwrap_or_default();
-    let declared = Arc::new(Declared { params, variables });
+    let declared = Arc::new(Declared {
+        params,
+        variables,
+        request,
+    });
     context.declared = declared.clone();
     let mut tests = of
         .get("where")
@@ -286,6 +293,12 @@ fn spec_of(
         .get("allowProtected")
         .map(|t| allowed(context.report, t))
         .unwrap_or_default();
+    occasions::fits(
+        context.report,
+        when,
+        (&steps, &step_places),
+        of.get("limits"),
+    );
     safety::protected(&mut context, &steps, &step_places, &allow_protected);
     if context.report.errors() == errors {
         safety::made_by_controllers(&mut context, &steps, &step_places, of.get("where"));
@@ -300,6 +313,7 @@ fn spec_of(
             name: "".into(),
             description,
             mode,
+            when,
             priority,
             reads_namespace: reads.namespace || matches.namespace_selector.is_some(),
             matches,

@@ -133,6 +133,7 @@ impl Trial<'_> {
             current: Some(current.root()),
             applied: None,
             variables: None,
+            request: None,
         };
         let passes = |test: &&Test| {
             let mut run = TestRun {

@@ -2,7 +2,8 @@
 //!
 //! `report` problems and their places · `fields` maps with known keys · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
-//! `members` the fields they name · `parameters` and `variables` · `actions` steps · `apply`, `scale` two of them · `edits` the six edits ·
+//! `members` the fields they name · `parameters` and `variables` · `occasions` of `when` · `actions` steps · `apply`, `scale` two of them ·
+//! `edits` the six edits ·
 //! `values` what they write · `limits` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves.
 
 mod actions;
@@ -18,6 +19,7 @@ mod kinds;
 mod limits;
 mod matching;
 mod members;
+mod occasions;
 mod parameters;
 mod paths;
 mod report;

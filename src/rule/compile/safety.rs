@@ -8,7 +8,7 @@ use super::report::Spot;
 use super::values;
 use crate::rule::path::Path;
 use crate::rule::yaml::{Data, Tree};
-use crate::rule::{Action, Step, Verb, protection};
+use crate::rule::{Action, Occasion, Step, Verb, protection};
 use crate::schema::{Fixed, KindSchema};
 
 /// Steps that protection would always skip.
@@ -20,7 +20,7 @@ pub(super) fn protected(
 ) {
     for (step, at) in steps.iter().zip(places) {
         let verb = step.action.verb();
-        if matches!(verb, Verb::Warn | Verb::Event) || allowed.contains(&verb) {
+        if matches!(verb, Verb::Warn | Verb::Deny | Verb::Event) || allowed.contains(&verb) {
             continue;
         }
         if let Action::Apply(apply) = &step.action {
@@ -219,13 +219,16 @@ fn endpoint(context: &mut Context<'_, '_>, path_tree: &Tree, path: &Path, status
     context.report.error(path_tree, message, Some(mend.into()));
 }
 
-/// Edits of which everything they write is fixed at creation.
+/// Edits of which everything they write is fixed at creation. A rule that looks at creations can make them there.
 fn fixed(
     context: &mut Context<'_, '_>,
     path_tree: &Tree,
     path: &Path,
     leaves: &[Vec<Option<&str>>],
 ) {
+    if context.when.has(Occasion::Create) {
+        return;
+    }
     let mut found: Option<Fixed> = None;
     let (mut fixed, mut named, mut free) = (vec![], false, 0usize);
     for matched in &context.kinds {

@@ -33,6 +33,8 @@ pub(super) struct Declared {
     /// `None`: it declares no parameters.
     pub params: Option<Params>,
     pub variables: Vec<Variable>,
+    /// Whether there is a `request`: the rule looks at admission only.
+    pub request: bool,
 }
 
 impl Declared {
@@ -41,6 +43,7 @@ impl Declared {
         Names {
             variables: &self.variables,
             params: self.params.as_ref(),
+            request: self.request,
             ..Names::default()
         }
     }
@@ -53,6 +56,7 @@ pub(super) fn compile(
     context: &mut Context<'_, '_>,
     tree: &Tree,
     params: Option<&Params>,
+    request: bool,
 ) -> Vec<Variable> {
     let items = fields::list(context.report, tree, "`variables`").unwrap_or_default();
     if items.len() > MOST {
@@ -111,6 +115,7 @@ pub(super) fn compile(
             variables: &variables,
             later: later.get(place..).unwrap_or_default(),
             params,
+            request,
             ..Names::default()
         };
         let value = expressions::template(context, expression, names);

@@ -113,6 +113,17 @@ pub enum Endpoint {
     Status,
 }
 
+/// What becomes of a change of a field that is fixed at creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FixedFields {
+    /// It is not made, and a finding says so.
+    Told,
+    /// It is not made.
+    LeftOut,
+    /// It is made: the object is being created.
+    Written,
+}
+
 /// What an edit is made under.
 #[derive(Clone, Copy)]
 pub struct EditContext<'s> {
@@ -120,6 +131,8 @@ pub struct EditContext<'s> {
     pub schema: Option<&'s KindSchema>,
     /// Places that this endpoint does not write are left out.
     pub endpoint: Endpoint,
+    /// What becomes of changes of fields that are fixed at creation.
+    pub fixed: FixedFields,
     /// Pointers, as in [`Claim`], at which the rule has lost a conflict: it writes nothing there.
     pub barred: &'s [Box<str>],
 }

@@ -3,7 +3,7 @@
 use super::same::{keep_spelling, misfit, same};
 use super::site::{NoSite, Site};
 use super::value::{self, Claims, Desired, Wrong};
-use super::{Action, Change, Edit, EditChange, EditContext, Endpoint, Planned};
+use super::{Action, Change, Edit, EditChange, EditContext, Endpoint, FixedFields, Planned};
 use crate::decide::Reason;
 use crate::object::Node;
 use crate::object::difference::json_patch;
@@ -193,7 +193,12 @@ fn at_site(
         },
     };
     if let Some(action) = action {
-        if let Some(fixed) = fixed(context.schema, scope.object, place, site.node, &action) {
+        if context.fixed != FixedFields::Written
+            && let Some(fixed) = fixed(context.schema, scope.object, place, site.node, &action)
+        {
+            if context.fixed == FixedFields::LeftOut {
+                return Ok(());
+            }
             planned.finding(
                 Reason::ImmutableField,
                 format!("{} cannot be changed: {fixed}", site.pointer),

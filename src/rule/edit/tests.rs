@@ -68,8 +68,10 @@ fn try_make(rule: &Rule, before: &Value, barred: &[Box<str>]) -> Result<Made, Ex
         applied: None,
         current: None,
         variables: None,
+        request: None,
     };
     let context = EditContext {
+        fixed: FixedFields::Told,
         schema: schema.as_deref(),
         endpoint,
         barred,
@@ -713,8 +715,10 @@ fn each_endpoint_writes_only_its_own_part() {
         applied: None,
         current: None,
         variables: None,
+        request: None,
     };
     let context = EditContext {
+        fixed: FixedFields::Told,
         schema: None,
         endpoint: Endpoint::Status,
         barred: &[],

@@ -31,6 +31,7 @@ impl<'a> Frame<'_, 'a> {
                 };
             }
             Code::Item => scope.item,
+            Code::Request => scope.request,
             Code::Current => scope.current,
             Code::Applied => scope.applied,
             _ => Some(scope.object),

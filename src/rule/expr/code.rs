@@ -91,6 +91,7 @@ pub(super) enum Code {
     Now,
     Item,
     Current,
+    Request,
     /// By its place among the rule's variables.
     Variable(usize, Box<str>),
     Applied,
@@ -158,6 +159,7 @@ impl Code {
             Code::Now => "now".into(),
             Code::Item => "item".into(),
             Code::Current => "current".into(),
+            Code::Request => "request".into(),
             Code::Applied => "applied".into(),
             Code::Local(_, name) | Code::Variable(_, name) => name.to_string(),
             Code::Select { of, key } | Code::OptSelect { of, key } | Code::Has { of, key } => {

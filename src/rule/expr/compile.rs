@@ -18,7 +18,7 @@ pub(super) struct Compiled {
 }
 
 /// Names of the language that this version does not have yet.
-const NOT_YET: [&str; 4] = ["schedule", "request", "candidate", "previous"];
+const NOT_YET: [&str; 3] = ["schedule", "candidate", "previous"];
 
 /// Names of types, as `type(x) == int` compares them.
 const TYPES: [(&str, &str); 10] = [
@@ -350,6 +350,17 @@ impl Compiler<'_> {
                 );
             }
             "applied" if self.names.applied => return Code::Applied,
+            "request" if self.names.request => {
+                self.reads.beyond_metadata = true;
+                return Code::Request;
+            }
+            "request" => {
+                return self.problem(
+                    id,
+                    "`request` is there only at admission, and here existing objects are looked at too".into(),
+                    Some("write `when: [Create]`, `[Update]` or `[Delete]`, without `Reconcile`".into()),
+                );
+            }
             "item" | "current" | "applied" => {
                 let whose = match name {
                     "item" => "an edit of a patch has it, and a step with `forEach`",
@@ -376,6 +387,9 @@ impl Compiler<'_> {
         }
         if self.names.applied {
             known.push("applied");
+        }
+        if self.names.request {
+            known.push("request");
         }
         if self.names.params.is_some() {
             known.push("params");

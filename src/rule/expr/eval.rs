@@ -129,6 +129,7 @@ impl<'s, 'a> Frame<'s, 'a> {
             | Code::Now
             | Code::Item
             | Code::Current
+            | Code::Request
             | Code::Applied
             | Code::Variable(..) => self.root(code),
             Code::Select { of, key } => {

@@ -69,6 +69,8 @@ pub struct Scope<'a> {
     pub variables: Option<&'a Variables>,
     /// The objects that earlier steps applied, by the names of those steps.
     pub applied: Option<Node<'a>>,
+    /// At admission: what is asked of the API server.
+    pub request: Option<Node<'a>>,
 }
 
 /// The Namespace of a subject.
@@ -131,6 +133,8 @@ pub struct Names<'n> {
     pub params: Option<&'n Params>,
     /// `applied`, what earlier steps applied.
     pub applied: bool,
+    /// `request`, at admission.
+    pub request: bool,
 }
 
 /// One compiled expression.

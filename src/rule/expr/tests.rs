@@ -44,6 +44,7 @@ const EDIT: Names<'_> = Names {
     later: &[],
     params: None,
     applied: false,
+    request: false,
 };
 
 /// Evaluates over [`pod`], with `item` its first container and `current` its replicas.
@@ -66,6 +67,7 @@ fn with_scope<T>(run: impl FnOnce(&Scope<'_>) -> T) -> T {
         item: spec.get_str("containers").unwrap().at(0),
         current: spec.get_str("replicas"),
         variables: None,
+        request: None,
         applied: None,
     })
 }

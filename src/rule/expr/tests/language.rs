@@ -163,6 +163,7 @@ fn a_namespace_can_be_unknown_or_none() {
             applied: None,
             current: None,
             variables: None,
+            request: None,
         };
         Expr::compile(text, EDIT).unwrap().evaluate(&scope)
     };

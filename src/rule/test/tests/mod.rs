@@ -25,6 +25,7 @@ fn scope(record: &Record) -> Scope<'_> {
         applied: None,
         current: None,
         variables: None,
+        request: None,
     }
 }
 
