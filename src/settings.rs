@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -501,6 +502,23 @@ pub struct RunSettings {
         default_value = "ordain-system"
     )]
     pub state_namespace: String,
+    /// Act only while holding a Lease in --state-namespace, so that several replicas may run: one acts, the others stand by
+    /// [default: true as a Pod of the cluster, else false]
+    #[arg(long, value_name = "BOOL", env = "ORDAIN_LEADER_ELECTION", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new(), conflicts_with_all = ["once", "manifests"])]
+    pub leader_election: Option<bool>,
+    /// The Lease's name, the same for all replicas of one daemon
+    #[arg(long, value_name = "NAME", env = "ORDAIN_LEASE_NAME", default_value = crate::rights::DEFAULT_LEASE, value_parser = object_name)]
+    pub lease_name: String,
+    /// A Lease that was not renewed for this long may be taken by another replica; whole seconds, 2s to 1h
+    #[arg(long, value_name = "TIME", env = "ORDAIN_LEASE_DURATION", default_value = "15s", value_parser = span)]
+    pub lease_duration: Duration,
+    /// A leader that could not renew its Lease for this long stops writing; shorter than --lease-duration
+    #[arg(long, value_name = "TIME", env = "ORDAIN_LEASE_RENEW_DEADLINE", default_value = "10s", value_parser = span)]
+    pub lease_renew_deadline: Duration,
+    /// Between two tries to get or to renew the Lease; at most half of --lease-renew-deadline, at least 100ms
+    #[arg(long, value_name = "TIME", env = "ORDAIN_LEASE_RETRY_PERIOD", default_value = "2s", value_parser = span)]
+    pub lease_retry_period: Duration,
     /// Requests in flight at once, 1 to 1024
     #[arg(long, value_name = "N", env = "ORDAIN_WORKERS", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: u16,
@@ -516,6 +534,47 @@ pub struct RunSettings {
     /// The log.
     #[command(flatten)]
     pub log: LogOptions,
+}
+
+impl RunSettings {
+    /// How long things of the election take.
+    ///
+    /// # Errors
+    /// Times that do not fit each other, in words for people.
+    pub fn lease_times(&self) -> Result<(Duration, Duration, Duration), String> {
+        let (duration, deadline, period) = (
+            self.lease_duration,
+            self.lease_renew_deadline,
+            self.lease_retry_period,
+        );
+        let shown = crate::object::duration::format;
+        if duration.subsec_nanos() != 0 || !(2..=3600).contains(&duration.as_secs()) {
+            return Err(format!(
+                "--lease-duration {}: whole seconds from 2s to 1h",
+                shown(duration)
+            ));
+        }
+        if deadline >= duration {
+            return Err(format!(
+                "--lease-renew-deadline {} must be shorter than --lease-duration {}: a leader stops before another one may begin",
+                shown(deadline),
+                shown(duration)
+            ));
+        }
+        if period < Duration::from_millis(100) || period * 2 > deadline {
+            return Err(format!(
+                "--lease-retry-period {} must be at least 100ms and at most half of --lease-renew-deadline {}",
+                shown(period),
+                shown(deadline)
+            ));
+        }
+        Ok((duration, deadline, period))
+    }
+}
+
+/// A length of time such as `15s` or `1m30s`.
+fn span(text: &str) -> Result<Duration, String> {
+    crate::object::duration::parse(text)
 }
 
 #[cfg(test)]
@@ -591,6 +650,44 @@ mod tests {
     }
 
     #[test]
+    fn times_of_the_election_fit_each_other() {
+        let times = |more: &[&str]| {
+            let arguments = ["ordain", "run"].iter().chain(more);
+            let Command::Run(run) = Arguments::parse_from(arguments).command else {
+                unreachable!()
+            };
+            run.lease_times()
+        };
+        let seconds = Duration::from_secs;
+        assert_eq!(times(&[]), Ok((seconds(15), seconds(10), seconds(2))));
+        assert!(
+            times(&[
+                "--lease-duration=2s",
+                "--lease-renew-deadline=1s",
+                "--lease-retry-period=250ms"
+            ])
+            .is_ok()
+        );
+        for (wrong, said) in [
+            (&["--lease-duration=1s"][..], "from 2s to 1h"),
+            (&["--lease-duration=2h"], "from 2s to 1h"),
+            (&["--lease-duration=15.5s"], "whole seconds"),
+            (
+                &["--lease-duration=10s"],
+                "must be shorter than --lease-duration 10s",
+            ),
+            (
+                &["--lease-retry-period=6s"],
+                "at most half of --lease-renew-deadline 10s",
+            ),
+            (&["--lease-retry-period=10ms"], "at least 100ms"),
+        ] {
+            let message = times(wrong).unwrap_err();
+            assert!(message.contains(said), "{wrong:?}: {message}");
+        }
+    }
+
+    #[test]
     fn out_of_bounds_is_wrong_usage() {
         for wrong in [
             &["ordain", "run", "--workers", "0"][..],
@@ -602,6 +699,9 @@ mod tests {
             &["ordain", "plan", "--now", "tomorrow"],
             &["ordain", "ready", "localhost"],
             &["ordain", "ready", "--timeout", "soon"],
+            &["ordain", "run", "--once", "--leader-election"],
+            &["ordain", "run", "--manifests", "x", "--leader-election"],
+            &["ordain", "run", "--lease-duration", "soon"],
             &["ordain", "rbac", "--name", "Ordain"],
             &["ordain", "rbac", "--service-account", "a b"],
             &["ordain", "rbac", "--check", "--manifests", "x"],

@@ -6,6 +6,7 @@ use super::{exit, plan, usage};
 use crate::cluster::api::Api;
 use crate::cluster::configuration::Misconfigured;
 use crate::cluster::connection::ConnectOptions;
+use crate::cluster::lease;
 use crate::daemon::{self, Options, Surroundings};
 use crate::engine::{EngineOptions, Report};
 use crate::manifests::folder::Folder;
@@ -44,6 +45,9 @@ pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
     }
     if settings.admit && !(settings.once && offline) {
         return Ok(usage("--admit needs --once and --manifests"));
+    }
+    if let Err(message) = settings.lease_times() {
+        return Ok(usage(&message));
     }
     log::start(&settings.log, if settings.once { "warn" } else { "info" })?;
     let options = EngineOptions {
@@ -166,6 +170,7 @@ pub fn once_on_cluster(
             cluster: Arc::new(api),
             messages,
             control: asked,
+            election: None,
             status: status.clone(),
             audience: Box::new(move |report| {
                 told(&report);
@@ -238,10 +243,17 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
         let manifests = &settings.cluster.manifests;
         let mut stop = Box::pin(stop);
         let mut folder = None;
+        let mut candidate = None;
         let cluster: Arc<dyn crate::cluster::Cluster> = if manifests.is_empty() {
             let options = connect(&settings.cluster, settings.write_rate);
             tokio::select! {
-                api = connected(&options, &sender, &status) => Arc::new(api?),
+                api = connected(&options, &sender, &status) => {
+                    let mut api = api?;
+                    if settings.leader_election.unwrap_or_else(|| api.in_cluster()) {
+                        candidate = Some(elect(settings, &mut api)?);
+                    }
+                    Arc::new(api)
+                }
                 () = &mut stop => return Ok(exit::DONE),
             }
         } else {
@@ -257,6 +269,9 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             cluster,
             messages,
             control: asked,
+            election: candidate
+                .as_ref()
+                .map(|c| (c.identity.clone(), c.standing())),
             status,
             audience: Box::new(move |report| print_changes(&report, output, paint)),
         };
@@ -266,7 +281,12 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             selection: settings.rules.selection(),
             once: false,
         };
-        daemon::run(options, surroundings, stop).await?;
+        let ended = daemon::run(options, surroundings, stop).await;
+        // Only now: what was in flight is answered, and nothing more is written.
+        if let Some(candidate) = candidate {
+            candidate.release().await;
+        }
+        ended?;
         server.abort();
         if let (Some(folder), Some(target)) = (folder, &settings.write_manifests) {
             folder
@@ -275,6 +295,26 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
         }
         Ok(exit::DONE)
     })
+}
+
+fn elect(settings: &RunSettings, api: &mut Api) -> anyhow::Result<lease::Candidate> {
+    let (duration, renew_deadline, retry_period) =
+        settings.lease_times().map_err(anyhow::Error::msg)?;
+    let place = lease::Place {
+        namespace: settings.state_namespace.clone(),
+        name: settings.lease_name.clone(),
+    };
+    let terms = lease::Terms {
+        identity: lease::identity(),
+        duration,
+        renew_deadline,
+        retry_period,
+    };
+    tracing::info!(
+        identity = %terms.identity, lease = place.name, namespace = place.namespace,
+        "competing for the lease: until this replica has it, it only watches"
+    );
+    Ok(api.elect(place, terms))
 }
 
 /// A server that cannot be reached yet is waited for: a daemon may well be started before its API server.

@@ -354,6 +354,7 @@ pub fn fault_text(fault: &Fault) -> String {
         Fault::Busy { message, .. } => format!("the server is busy: {message}"),
         Fault::Timeout => "no answer in time".into(),
         Fault::Unreachable(m) => format!("the server cannot be reached: {m}"),
+        Fault::Fenced => "not sent: another replica leads".into(),
     }
 }
 

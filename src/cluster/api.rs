@@ -2,6 +2,7 @@
 
 use super::connection::{ConnectOptions, Connection};
 use super::discovery::Discovery;
+use super::lease::{Candidate, Fence, Place, Terms};
 use super::traffic::Figures;
 use super::warnings::Warnings;
 use super::watch::{Follower, WATCH_SECONDS};
@@ -65,6 +66,8 @@ pub struct Api {
     rate: Arc<Rate>,
     warnings: Arc<Warnings>,
     frozen: Arc<AtomicBool>,
+    /// `None`: there is no election.
+    fence: Option<Arc<Fence>>,
     out: Sender,
     kinds: Vec<JoinHandle<()>>,
     /// The next question for groups that did not answer is on its way.
@@ -115,10 +118,23 @@ impl Api {
             rate: Arc::new(Rate::new(options.write_rate)),
             warnings: Arc::default(),
             frozen: Arc::default(),
+            fence: None,
             out,
             kinds,
             asking_again: Arc::default(),
         })
+    }
+
+    /// Whether this process is a Pod of the cluster.
+    pub fn in_cluster(&self) -> bool {
+        self.connection.in_cluster
+    }
+
+    /// Begins to compete for a Lease. From now on nothing is written but while this replica holds it.
+    pub fn elect(&mut self, place: Place, terms: Terms) -> Candidate {
+        let candidate = Candidate::start(&self.connection, place, terms);
+        self.fence = Some(candidate.fence());
+        candidate
     }
 
     /// Groups that could not be asked are asked again after a while: nobody announces that an extension server is back.
@@ -255,6 +271,7 @@ impl Cluster for Api {
             self.discovery.load_full(),
         );
         let (warnings, frozen) = (Arc::clone(&self.warnings), Arc::clone(&self.frozen));
+        let fence = self.fence.clone();
         Box::pin(async move {
             let gvk = Gvk::from_api_version(&write.api_version, &write.object.kind.kind);
             let Some(resource) = discovery.resource(&write.object.kind, &gvk.version) else {
@@ -274,10 +291,18 @@ impl Cluster for Api {
                     message: "everything was frozen before the request was sent".into(),
                 });
             }
+            // Last of all: waiting may have taken long.
+            let within = match &fence {
+                Some(fence) => match fence.admits(std::time::Instant::now()) {
+                    Some(within) => within.min(WRITE_TIMEOUT),
+                    None => return Outcome::Failed(Fault::Fenced),
+                },
+                None => WRITE_TIMEOUT,
+            };
             match request(&path, &write) {
                 Ok(request) => {
                     let told = (&*write.rules, &*warnings);
-                    let outcome = ask(&client, request, &gvk, &write.object, told).await;
+                    let outcome = ask(&client, request, &gvk, &write.object, told, within).await;
                     match (outcome, &write.operation) {
                         // The answer is a Scale, at the version of the object.
                         (Outcome::Written(scale), Operation::Scale { .. }) => {
@@ -318,7 +343,16 @@ impl Cluster for Api {
         Box::pin(async move {
             match path.and_then(|(gvk, path)| Ok((gvk, get(path, "application/json")?))) {
                 Ok((gvk, request)) => {
-                    match ask(&client, request, &gvk, &key, (&[], &warnings)).await {
+                    match ask(
+                        &client,
+                        request,
+                        &gvk,
+                        &key,
+                        (&[], &warnings),
+                        WRITE_TIMEOUT,
+                    )
+                    .await
+                    {
                         Outcome::Written(record) => Outcome::Read(record),
                         other => other,
                     }
@@ -480,17 +514,18 @@ fn request(path: &str, write: &Write) -> Result<Request<Vec<u8>>, String> {
         .map_err(|e| e.to_string())
 }
 
-/// Sends and reads the answer. Of a write, which is made for `rules`, the outcome is unknown without an answer.
+/// Sends and reads the answer, `within` a time. Of a write, which is made for `rules`, the outcome is unknown without an answer.
 async fn ask(
     client: &kube::Client,
     request: Request<Vec<u8>>,
     gvk: &Gvk,
     key: &ObjectKey,
     (rules, warnings): (&[Arc<str>], &Warnings),
+    within: Duration,
 ) -> Outcome {
     let writes = request.method() != http::Method::GET;
     let deletes = request.method() == http::Method::DELETE;
-    let answer = match tokio::time::timeout(WRITE_TIMEOUT, requests::send(client, request)).await {
+    let answer = match tokio::time::timeout(within, requests::send(client, request)).await {
         Err(_) => return Outcome::Failed(Fault::Timeout),
         Ok(Err(error)) => {
             let fault = fault::of_transport(&error);

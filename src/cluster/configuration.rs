@@ -36,6 +36,11 @@ pub async fn configuration(file: Option<&Path>, context: Option<&str>) -> Result
     }
 }
 
+/// Whether [`configuration`] is that of a Pod of the cluster.
+pub fn is_in_cluster(file: Option<&Path>, context: Option<&str>) -> bool {
+    context.is_none() && matches!(kubeconfig(file), Ok(None))
+}
+
 fn in_cluster() -> Result<Config> {
     Config::incluster().map_err(|error| {
         // Set by the kubelet in every container.

@@ -1,6 +1,6 @@
 //! Who we are and where the API server is: kubeconfig, in-cluster, time-outs, user agent, write rate.
 
-use super::configuration::{Misconfigured, configuration};
+use super::configuration::{Misconfigured, configuration, is_in_cluster};
 use super::traffic::{Counting, Traffic};
 use http::{HeaderValue, header};
 use kube::client::ClientBuilder;
@@ -29,12 +29,16 @@ pub struct ConnectOptions {
     pub watch_seconds: Option<u64>,
 }
 
-/// Two clients: watches have connections of their own, because a server may end a streaming list of a client that writes meanwhile.
+/// Clients of their own for watches, because a server may end a streaming list of a client that writes meanwhile, for writes, and for the Lease.
 #[derive(Clone)]
 pub struct Connection {
     pub(super) watches: kube::Client,
     pub(super) writes: kube::Client,
     pub(super) traffic: Arc<Traffic>,
+    /// Renewals of the Lease do not wait behind anything else.
+    pub(super) lease: kube::Client,
+    /// We are a Pod of the cluster itself, by its own environment and ServiceAccount.
+    pub(super) in_cluster: bool,
 }
 
 impl Connection {
@@ -43,8 +47,9 @@ impl Connection {
     /// # Errors
     /// A configuration that cannot be used.
     pub async fn open(options: &ConnectOptions) -> Result<Self, Misconfigured> {
-        let mut config =
-            configuration(options.kubeconfig.as_deref(), options.context.as_deref()).await?;
+        let (file, context) = (options.kubeconfig.as_deref(), options.context.as_deref());
+        let mut config = configuration(file, context).await?;
+        let in_cluster = is_in_cluster(file, context);
         config
             .headers
             .push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
@@ -63,8 +68,10 @@ impl Connection {
         };
         Ok(Self {
             watches: client(config.clone())?,
-            writes: client(config)?,
+            writes: client(config.clone())?,
+            lease: client(config)?,
             traffic,
+            in_cluster,
         })
     }
 }

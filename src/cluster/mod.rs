@@ -6,6 +6,7 @@ pub mod connection;
 pub mod discovery;
 pub mod fault;
 pub mod frames;
+pub mod lease;
 mod pause;
 mod requests;
 pub mod rights;

@@ -8,6 +8,7 @@ mod rules;
 
 pub use report::Teller;
 
+use crate::cluster::lease::Standing;
 use crate::cluster::{Cluster, Message};
 use crate::engine::{
     Effect, Engine, EngineOptions, Fault, Lost, Observation, Outcome, Report, RequestId,
@@ -23,7 +24,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch as latest};
 use tokio::task::{Id, JoinSet};
 
 /// Objects evaluated between two looks at what else has come.
@@ -59,6 +60,8 @@ pub struct Surroundings {
     pub messages: mpsc::Receiver<Message>,
     /// Switches that people press.
     pub control: mpsc::Receiver<Control>,
+    /// Whether this replica acts, and what it is called; `None`: there is no other.
+    pub election: Option<(Arc<str>, latest::Receiver<Standing>)>,
     /// Written here for `/status` and `/metrics`.
     pub status: Shared,
     /// Hears every report, after it was counted and logged.
@@ -108,6 +111,11 @@ pub async fn run(
     };
     let status = daemon.teller.status.clone();
     status.lock().frozen = options.engine.frozen;
+    let mut election = surroundings.election;
+    if let Some((identity, standing)) = &mut election {
+        daemon.teller.elects(identity.clone());
+        daemon.lead(standing.borrow_and_update().clone());
+    }
     daemon.reload(Some(files), schema);
     let asked = Arc::new(Notify::new());
     status.lock().asked = Some(asked.clone());
@@ -126,6 +134,14 @@ pub async fn run(
                 break;
             }
             Some(answer) = daemon.requests.join_next_with_id() => daemon.answered(answer),
+            standing = turned(&mut election) => match standing {
+                Some(standing) => daemon.lead(standing),
+                None => {
+                    // Nobody renews the lease any more.
+                    daemon.lead(Standing::default());
+                    election = None;
+                }
+            },
             asked = control.recv(), if control_open => match asked {
                 Some(asked) => daemon.control(asked),
                 None => control_open = false,
@@ -155,6 +171,17 @@ pub async fn run(
     following.shutdown().await;
     daemon.finish().await;
     Ok(())
+}
+
+/// The next turn of the election; never, if there is none. `None`: it has ended.
+async fn turned(election: &mut Option<(Arc<str>, latest::Receiver<Standing>)>) -> Option<Standing> {
+    match election {
+        Some((_, standing)) => match standing.changed().await {
+            Ok(()) => Some(standing.borrow_and_update().clone()),
+            Err(_) => None,
+        },
+        None => std::future::pending().await,
+    }
 }
 
 /// How long to sleep. A turn that left work comes back at once, after a look at what else has come.
@@ -292,6 +319,12 @@ impl Daemon {
         let wanted = self.engine.wanted();
         self.teller.following(&wanted);
         self.cluster.follow(wanted);
+    }
+
+    /// Acts, or stands by.
+    fn lead(&mut self, standing: Standing) {
+        self.engine.set_standby(!standing.leading, Timestamp::now());
+        self.teller.stands(standing);
     }
 
     fn control(&mut self, asked: Control) {

@@ -2,6 +2,7 @@
 
 use super::following;
 use super::rules::Loaded;
+use crate::cluster::lease::Standing;
 use crate::engine::{Fault, Lost, Observation, Report, WatchedKind};
 use crate::object::difference::is_secret;
 use crate::observe::Shared;
@@ -24,6 +25,20 @@ impl Teller {
     /// Writes into `status`, hands on to `audience`.
     pub fn new(status: Shared, audience: Box<dyn FnMut(Report) + Send>) -> Teller {
         Teller { status, audience }
+    }
+
+    /// This replica takes part in an election, under this name.
+    pub(super) fn elects(&mut self, identity: Arc<str>) {
+        self.status.lock().election = Some((identity, Standing::default()));
+    }
+
+    /// How the election stands.
+    pub(super) fn stands(&mut self, standing: Standing) {
+        let mut status = self.status.lock();
+        status.leader = standing.leading;
+        if let Some((_, known)) = &mut status.election {
+            *known = standing;
+        }
     }
 
     /// The loop has turned.

@@ -155,6 +155,8 @@ pub enum Fault {
     Timeout,
     /// Connection refused and the like: back-off.
     Unreachable(String),
+    /// Not sent: another replica may lead by the time it would be done.
+    Fenced,
 }
 
 impl Fault {
@@ -169,6 +171,7 @@ impl Fault {
             Fault::Busy { .. } => "Busy",
             Fault::Timeout => "Timeout",
             Fault::Unreachable(_) => "Unreachable",
+            Fault::Fenced => "Fenced",
         }
     }
 

@@ -78,6 +78,17 @@ impl Queue {
             .any(|l| !l.keys.is_empty() && ready(&l.kind))
     }
 
+    /// Forgets all keys that wait. Held ones stay held.
+    pub fn clear(&mut self) {
+        if self.queued.is_empty() {
+            return;
+        }
+        for lane in &mut self.lanes {
+            lane.keys.clear();
+        }
+        self.queued.clear();
+    }
+
     /// Keeps a key from being handed out until [`Queue::release`].
     pub fn hold(&mut self, key: ObjectKey) {
         self.held.insert(key, None);

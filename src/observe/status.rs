@@ -2,6 +2,7 @@
 
 use super::change::Latest;
 use super::process::Process;
+use crate::cluster::lease::Standing;
 use crate::cluster::traffic::Figures;
 use crate::decide::{Finding, Reason};
 use crate::engine::counts::Histogram;
@@ -117,6 +118,8 @@ pub struct Status {
     pub leader: bool,
     /// Loads of the rules.
     pub reloads: Reloads,
+    /// What this replica is called in the election, and how that stands; `None`: there is none, this one acts.
+    pub election: Option<(Arc<str>, Standing)>,
     /// What the engine last said of itself.
     pub engine: Option<engine::worker::status::Status>,
     /// What had gone over the wire then.
@@ -153,6 +156,7 @@ impl Status {
             in_flight: 0,
             leader: true,
             reloads: Reloads::default(),
+            election: None,
             engine: None,
             traffic: Figures::default(),
             asked: None,
@@ -247,7 +251,16 @@ impl Status {
             "startedAt": self.started.to_string(),
             "version": env!("CARGO_PKG_VERSION"),
             "ready": self.ready,
-            "leader": self.leader,
+            "leader": match &self.election {
+                None => json!({"election": false, "leading": true}),
+                Some((identity, standing)) => json!({
+                    "election": true,
+                    "leading": standing.leading,
+                    "identity": **identity,
+                    "holder": standing.holder.as_deref(),
+                    "trouble": standing.trouble.as_deref(),
+                }),
+            },
             "frozen": self.frozen,
             "rules": rules,
             "fault": self.fault,

@@ -11,6 +11,7 @@ mod daemon;
 mod daemon_faults;
 mod fights;
 mod freeze;
+mod leader;
 mod monitoring;
 mod overload;
 mod plane;

@@ -372,6 +372,12 @@ impl Engine {
                 self.let_go(&object);
                 self.later(&subject, request.wanted, *retry_after, now);
             }
+            // Whoever leads does it.
+            Fault::Fenced => {
+                self.let_go(&object);
+                self.later(&subject, request.wanted, None, now);
+                return;
+            }
             Fault::Timeout if !event => self.overdue.set(&object, Some(now)),
             // A second Event of the same name is none.
             Fault::Timeout | Fault::Unreachable(_) => {

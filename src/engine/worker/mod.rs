@@ -3,7 +3,7 @@
 //! `mod` the state · `observe` what the cluster shows · `ready` whether rules know enough · `next` what is looked at next · `evaluate` one object ·
 //! `gates` whether rules may act on it · `paths` what holds back a rule that may be misspelt · `owned` changes of what controllers make ·
 //! `choose` which request is worth making · `send` requests on their way · `outcome` what became of them · `deeds` those on other objects ·
-//! `reload` another rule set · `control` what a person tells it · `rules` what is remembered of each rule · `report` what is told once ·
+//! `reload` another rule set · `control` what a person tells it · `standby` another replica acts · `rules` what is remembered of each rule · `report` what is told once ·
 //! `status` what can be seen from outside.
 
 mod choose;
@@ -21,6 +21,7 @@ mod reload;
 mod report;
 mod rules;
 mod send;
+mod standby;
 pub mod status;
 
 use super::counts::Histogram;
@@ -217,6 +218,7 @@ pub struct Engine {
     told: AHashMap<ObjectKey, Vec<(Arc<str>, u64)>>,
     reports: Vec<Report>,
     frozen: bool,
+    standby: bool,
     stopping: bool,
     namespace_kind: GroupKind,
     evaluations: u64,
@@ -253,6 +255,7 @@ impl Engine {
             findings: AHashMap::new(),
             told: AHashMap::new(),
             reports: vec![],
+            standby: false,
             stopping: false,
             namespace_kind: GroupKind::new("", "Namespace"),
             evaluations: 0,

@@ -17,6 +17,9 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) -> Option<Timestamp> {
         self.tick(now);
+        if self.standby {
+            return self.stand_by(now, effects);
+        }
         while let Some(key) = self.due.pop(now) {
             self.queue.push(key, now);
         }

@@ -277,6 +277,11 @@ impl Engine {
                 self.pause(&key, request.wanted, *retry_after, now);
             }
             Fault::Unreachable(_) => self.pause(&key, request.wanted, None, now),
+            // Neither a failure nor anything to tell: whoever leads does it.
+            Fault::Fenced => {
+                self.pause(&key, request.wanted, None, now);
+                return;
+            }
             Fault::Timeout => {
                 // It may have been done: read before deciding again.
                 self.overdue.set(&key, Some(now));

@@ -7,6 +7,8 @@ use crate::object::Record;
 use crate::rule::compile::{SourceFile, compile};
 use serde_json::{Value, json};
 
+mod standby;
+
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_767_225_600 + seconds).unwrap()
 }

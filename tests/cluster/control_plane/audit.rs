@@ -21,6 +21,8 @@ pub struct Request {
     pub namespace: String,
     pub name: String,
     pub code: u64,
+    /// When the server received it, RFC 3339 with microseconds.
+    pub received: String,
 }
 
 impl AuditLog {
@@ -53,6 +55,7 @@ impl AuditLog {
                     .pointer("/responseStatus/code")
                     .and_then(Value::as_u64)
                     .unwrap_or(0),
+                received: text("/requestReceivedTimestamp"),
             }
         });
         requests

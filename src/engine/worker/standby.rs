@@ -1,0 +1,100 @@
+//! While another replica acts: everything is known, nothing is decided.
+
+use super::Engine;
+use crate::engine::Effect;
+use crate::engine::due::Due;
+use crate::engine::store::key_of;
+use crate::engine::wants::Wants;
+use crate::object::ObjectKey;
+use jiff::Timestamp;
+
+impl Engine {
+    /// In standby the cluster is followed and rules are loaded, but no object is evaluated, so that nothing is written and nothing told of
+    /// objects. Requests in flight are still answered. When it ends, everything in scope is evaluated anew, and limited rules wait for all of it.
+    pub fn set_standby(&mut self, standby: bool, now: Timestamp) {
+        if self.standby == standby {
+            return;
+        }
+        self.standby = standby;
+        if standby {
+            self.forget_conclusions();
+        } else {
+            self.begin_anew(now);
+        }
+    }
+
+    /// Whether another replica acts.
+    pub fn is_standby(&self) -> bool {
+        self.standby
+    }
+
+    /// What was concluded is somebody else's to say now.
+    fn forget_conclusions(&mut self) {
+        self.queue.clear();
+        self.due = Due::default();
+        self.told.clear();
+        self.refused.clear();
+        self.follow_ups.clear();
+        self.wants = Wants::default();
+        // As after a start: an Event of the same match has the same name, and is not told twice.
+        self.begun.clear();
+        let found: Vec<ObjectKey> = self.findings.keys().cloned().collect();
+        for key in found {
+            self.set_findings(&key, vec![]);
+        }
+        for (_, objects) in self.store.kinds_mut() {
+            for (_, entry) in objects.iter_mut() {
+                entry.standings = Box::default();
+            }
+        }
+        for state in &mut self.states {
+            (state.in_scope, state.matched, state.waiting) = (0, 0, 0);
+            state.scope_known = false;
+            let due: Vec<ObjectKey> = state.limits.due().cloned().collect();
+            for key in due {
+                state.limits.set_due(&key, false);
+            }
+        }
+    }
+
+    fn begin_anew(&mut self, now: Timestamp) {
+        for state in &mut self.states {
+            state.scope_known = false;
+        }
+        let kinds: Vec<_> = self
+            .store
+            .kinds()
+            .map(|(kind, _)| kind.clone())
+            .filter(|kind| !self.rules.for_kind(kind).is_empty())
+            .collect();
+        for kind in kinds {
+            let names: Vec<_> = match self.store.kind(&kind) {
+                Some(objects) => objects.iter().map(|(name, _)| name.clone()).collect(),
+                None => continue,
+            };
+            for name in names {
+                self.store.kind_mut(&kind).set_fresh(&name, true);
+                self.queue.push(key_of(&kind, &name), now);
+            }
+        }
+    }
+
+    /// [`Engine::poll`] in standby: nothing is looked at, but keys whose watch does not show what was written are still read.
+    pub(super) fn stand_by(
+        &mut self,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Timestamp> {
+        self.queue.clear();
+        self.due = Due::default();
+        self.follow_ups.clear();
+        while let Some(key) = self.overdue.pop(now) {
+            self.read(key, now, effects);
+        }
+        effects.extend(self.reports.drain(..).map(Effect::Report));
+        if self.stopping {
+            return None;
+        }
+        self.overdue.earliest()
+    }
+}
