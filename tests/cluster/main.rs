@@ -17,6 +17,7 @@ mod overload;
 mod plane;
 mod prometheus;
 mod proxy;
+mod rights;
 mod scene;
 mod seen;
 mod surroundings;
