@@ -318,6 +318,9 @@ proptest! {
                 flight: None,
             })
             .collect();
+        let always_answered = fates.iter().all(|(there, back, lost, unheard, _)| {
+            !lost && !unheard && there + back < 5000
+        });
         let mut fates = fates.into_iter().cycle();
         // Ends of the terms in which each replica thinks it may write.
         let mut ends = [0u64; 3];
@@ -383,6 +386,6 @@ proptest! {
                 }
             }
         }
-        prop_assert!(leaders > 0);
+        prop_assert!(leaders > 0 || !always_answered);
     }
 }
