@@ -185,6 +185,7 @@ impl Fault {
             | Fault::Rejected(message)
             | Fault::Busy { message, .. }
             | Fault::Unreachable(message) => message,
+            Fault::Fenced => "not sent: another replica may lead by the time it would be done",
             Fault::Timeout => {
                 "no answer in time: it may have been done, the object is read before anything else"
             }
