@@ -4,7 +4,10 @@
 //! other core runs, in turn and several rounds: the daemon itself (`ordain run`, watch, decode, 100 rules of which 8 select the
 //! Pod by label, store), and `kube::runtime::reflector`, which only watches, decodes and stores.
 //!
-//! `cargo bench --bench fire-hose [-- --events 100000 --rounds 3]` prints a table and the ratios. Needs Linux (`/proc`, affinity).
+//! With `--peers` also kopf and the Python client, installed by `bench/peers/install.sh`, which see fewer events because they take longer.
+//! Besides, the daemon with 100 CEL rules all of which are evaluated for every event.
+//!
+//! `cargo bench --bench fire-hose [-- --events 100000 --rounds 3 --peers]` prints a table and the ratios. Needs Linux (`/proc`, affinity).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "pods.rs"]
@@ -39,7 +42,10 @@ fn main() {
     match args.get(1).map(String::as_str) {
         Some("server") => single_thread(serve(events)),
         Some("reflector") => single_thread(reflect(number("--port", 0) as u16, events)),
-        _ => compare(events, number("--rounds", 3)),
+        _ => {
+            let peers = args.iter().any(|a| a == "--peers").then(python);
+            compare(events, number("--rounds", 3), peers);
+        }
     }
 }
 
@@ -265,18 +271,51 @@ fn server(events: usize) -> (Running, u16) {
     (Running(child), line.trim().parse().unwrap())
 }
 
+/// The interpreter that the Python peers run in.
+fn python() -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/peers/install.sh");
+    let output = Command::new("sh")
+        .arg(script)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "the peers could not be installed; leave out --peers"
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
 fn measure_reflector(events: usize) -> Measured {
     let (_server, port) = server(events);
     let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([
+        "reflector",
+        "--port",
+        &port.to_string(),
+        "--events",
+        &events.to_string(),
+    ]);
+    measure_peer(command)
+}
+
+fn measure_python(python: &str, script: &str, events: usize) -> Measured {
+    let (_server, port) = server(events);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(python);
     command
-        .args([
-            "reflector",
-            "--port",
-            &port.to_string(),
-            "--events",
-            &events.to_string(),
-        ])
-        .stdout(Stdio::piped());
+        .arg(format!(
+            "{}/bench/peers/{script}",
+            env!("CARGO_MANIFEST_DIR")
+        ))
+        .arg(kubeconfig(folder.path(), port))
+        .arg(events.to_string());
+    measure_peer(command)
+}
+
+/// A peer says `done`, and how many Pods it keeps, when it has seen every event; then it stays.
+fn measure_peer(mut command: Command) -> Measured {
+    command.stdout(Stdio::piped());
     let started = Instant::now();
     let mut child = Running(pinned(&mut command, 1).spawn().unwrap());
     let mut line = String::new();
@@ -290,6 +329,36 @@ fn measure_reflector(events: usize) -> Measured {
         wall,
         cpu,
         bytes_per_pod: resident / stored,
+    }
+}
+
+fn kubeconfig(folder: &std::path::Path, port: u16) -> std::path::PathBuf {
+    let path = folder.join("kubeconfig");
+    std::fs::write(
+        &path,
+        format!(
+            "apiVersion: v1\nkind: Config\nclusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\nusers: [{{name: u, user: {{}}}}]\ncontexts: [{{name: x, context: {{cluster: c, user: u}}}}]\ncurrent-context: x\n"
+        ),
+    )
+    .unwrap();
+    path
+}
+
+/// 100 rules about all Pods, each with a test in CEL that no Pod passes.
+fn cel_rules(folder: &std::path::Path) {
+    for i in 0..100 {
+        let expression = match i % 4 {
+            0 => format!("object.spec.containers.exists(c, c.image.endsWith(':never-{i}'))"),
+            1 => format!("size(object.spec.containers) > {}", 100 + i),
+            2 => format!("object.status.phase == 'Never{i}'"),
+            _ => format!(
+                "object.metadata.name.startsWith('never-{i}') && object.spec.restartPolicy == 'Never'"
+            ),
+        };
+        let text = format!(
+            "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: r{i}}}\nspec:\n  match:\n    resources:\n    - {{apiVersion: v1, kind: Pod}}\n  where:\n  - {{expression: \"${{{expression}}}\", value: true}}\n  actions:\n  - warn: {{message: found}}\n"
+        );
+        std::fs::write(folder.join(format!("r{i}.yaml")), text).unwrap();
     }
 }
 
@@ -317,18 +386,11 @@ fn rules(folder: &std::path::Path) {
     }
 }
 
-fn measure_ordain(events: usize) -> Measured {
+fn measure_ordain(events: usize, rules: fn(&std::path::Path)) -> Measured {
     let (_server, port) = server(events);
     let folder = tempfile::tempdir().unwrap();
     rules(folder.path());
-    let kubeconfig = folder.path().join("kubeconfig");
-    std::fs::write(
-        &kubeconfig,
-        format!(
-            "apiVersion: v1\nkind: Config\nclusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\nusers: [{{name: u, user: {{}}}}]\ncontexts: [{{name: x, context: {{cluster: c, user: u}}}}]\ncurrent-context: x\n"
-        ),
-    )
-    .unwrap();
+    let kubeconfig = kubeconfig(folder.path(), port);
     let listen = format!("127.0.0.1:{}", free_port());
     let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
     command
@@ -405,35 +467,65 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn compare(events: usize, rounds: usize) {
+fn compare(events: usize, rounds: usize, python: Option<String>) {
     println!("{PODS} Pods, {events} events, {rounds} rounds, server on core 0, client on core 1\n");
     println!("| round | client | events/s (wall) | events/s (CPU) | resident bytes per Pod |");
     println!("| --- | --- | --- | --- | --- |");
-    let (mut ours, mut theirs) = (vec![], vec![]);
-    for round in 1..=rounds {
-        for (name, measured, all) in [
-            ("ordain, 100 rules", measure_ordain(events), &mut ours),
-            (
-                "kube::runtime::reflector",
-                measure_reflector(events),
-                &mut theirs,
-            ),
+    // Python takes a minute for what takes others seconds.
+    let fewer = events.min(15_000);
+    type Run<'r> = Box<dyn Fn() -> Measured + 'r>;
+    let mut clients: Vec<(&str, usize, Run<'_>)> = vec![
+        (
+            "ordain, 100 rules",
+            events,
+            Box::new(move || measure_ordain(events, rules)),
+        ),
+        (
+            "kube::runtime::reflector",
+            events,
+            Box::new(move || measure_reflector(events)),
+        ),
+        (
+            "ordain, 100 CEL rules, all evaluated",
+            events,
+            Box::new(move || measure_ordain(events, cel_rules)),
+        ),
+    ];
+    if let Some(python) = &python {
+        for (name, script) in [
+            ("kopf 1.45", "watch_kopf.py"),
+            ("kubernetes client 37", "watch_client.py"),
         ] {
-            println!(
-                "| {round} | {name} | {:.0} | {:.0} | {:.0} |",
-                events as f64 / measured.wall,
-                events as f64 / measured.cpu,
-                measured.bytes_per_pod
-            );
-            all.push(measured);
+            let run = move || measure_python(python, script, fewer);
+            clients.push((name, fewer, Box::new(run)));
         }
     }
-    let ratio = |f: &dyn Fn(&Measured) -> f64| {
-        median(ours.iter().map(f).collect()) / median(theirs.iter().map(f).collect())
+    let mut all: Vec<Vec<(f64, f64, f64)>> = clients.iter().map(|_| vec![]).collect();
+    for round in 1..=rounds {
+        for ((name, events, run), of_client) in clients.iter().zip(&mut all) {
+            let measured = run();
+            let (wall, cpu) = (
+                *events as f64 / measured.wall,
+                *events as f64 / measured.cpu,
+            );
+            println!(
+                "| {round} | {name} | {wall:.0} | {cpu:.0} | {:.0} |",
+                measured.bytes_per_pod
+            );
+            of_client.push((wall, cpu, measured.bytes_per_pod));
+        }
+    }
+    println!("\n| medians | events per CPU second | memory |");
+    println!("| --- | --- | --- |");
+    let of = |client: usize, what: fn(&(f64, f64, f64)) -> f64| {
+        median(all[client].iter().map(what).collect())
     };
-    println!(
-        "\nratio ordain / reflector (medians): events per CPU second {:.2}, resident memory {:.3}",
-        1.0 / ratio(&|m| m.cpu),
-        ratio(&|m| m.bytes_per_pod)
-    );
+    for (client, (name, ..)) in clients.iter().enumerate().skip(1) {
+        println!(
+            "| {} / {name} | {:.2} | {:.3} |",
+            clients[0].0,
+            of(0, |m| m.1) / of(client, |m| m.1),
+            of(0, |m| m.2) / of(client, |m| m.2)
+        );
+    }
 }

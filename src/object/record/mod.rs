@@ -115,8 +115,7 @@ impl Record {
 #[derive(Default)]
 pub struct Encoder {
     out: Vec<u8>,
-    /// Strings with escapes are put together here.
-    unescaped: Vec<u8>,
+    scratch: text::Scratch,
 }
 
 impl Encoder {
@@ -126,7 +125,7 @@ impl Encoder {
     /// As [`Record::from_json`].
     pub fn from_json(&mut self, json: &[u8], gvk: Option<&Gvk>) -> Result<Record, DecodeError> {
         self.out.clear();
-        text::encode(json, gvk, &mut self.out, &mut self.unescaped)
+        text::encode(json, gvk, &mut self.out, &mut self.scratch)
             .map_err(|flaw| DecodeError(flaw.to_string()))?;
         Ok(Record(self.out.as_slice().into()))
     }

@@ -3,7 +3,7 @@
 
 use super::write::{self, Inside};
 use super::{FALSE, LIST, MAP, NULL, TRUE, skim};
-use crate::object::Gvk;
+use crate::object::{Gvk, symbol};
 use std::fmt;
 
 /// Lists and maps in each other; the limit of serde_json, which every other text goes through.
@@ -28,22 +28,64 @@ pub(super) fn encode(
     text: &[u8],
     gvk: Option<&Gvk>,
     out: &mut Vec<u8>,
-    unescaped: &mut Vec<u8>,
+    scratch: &mut Scratch,
 ) -> Result<(), Flaw> {
     let mut reader = Reader {
         text,
         at: 0,
         depth: 0,
         out,
-        unescaped,
+        unescaped: &mut scratch.unescaped,
+        foreseen: &mut scratch.foreseen,
     };
     if reader.peek() != Some(b'{') {
         return Err(reader.flaw("not a JSON object"));
     }
-    reader.map(Inside::Root, gvk)?;
+    reader.map(Inside::Root, 0, gvk)?;
     match reader.peek() {
         None => Ok(()),
         Some(_) => Err(reader.flaw("more than one value")),
+    }
+}
+
+/// What is kept from one text to the next.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Strings with escapes are put together here.
+    unescaped: Vec<u8>,
+    foreseen: Foreseen,
+}
+
+/// Which key came last time behind the same key of the same field: objects of a kind are written alike, so that most keys need only be
+/// compared with the one foreseen, and not be looked up.
+#[derive(Default)]
+struct Foreseen(Vec<u32>);
+
+/// Places for keys foreseen: a power of two.
+const PLACES: usize = 4096;
+
+impl Foreseen {
+    fn place(parent: u32, previous: u32) -> usize {
+        (parent.wrapping_mul(0x9e37_79b1) ^ previous.wrapping_mul(0x85eb_ca77)) as usize >> 7
+            & (PLACES - 1)
+    }
+
+    /// The symbol and name of the key that is likely to come, if it does: `text` begins behind the quotation mark.
+    #[inline]
+    fn key(&self, place: usize, text: &[u8]) -> Option<(u32, &'static str)> {
+        let symbol = self.0.get(place)?.checked_sub(1)?;
+        let name = symbol::name_of(symbol)?;
+        let found =
+            text.starts_with(name.as_bytes()) && text.get(name.len()).is_some_and(|b| *b == b'"');
+        found.then_some((symbol, name))
+    }
+
+    /// Of keys that were written without escapes.
+    fn note(&mut self, place: usize, symbol: u32) {
+        if self.0.is_empty() {
+            self.0.resize(PLACES, 0);
+        }
+        self.0[place] = symbol + 1;
     }
 }
 
@@ -53,6 +95,7 @@ struct Reader<'t, 'o> {
     depth: usize,
     out: &'o mut Vec<u8>,
     unescaped: &'o mut Vec<u8>,
+    foreseen: &'o mut Foreseen,
 }
 
 /// The characters of a string as they stand in the text.
@@ -80,11 +123,12 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    fn value(&mut self, inside: Inside) -> Result<(), Flaw> {
+    /// `parent`: the symbol, plus one, of the key whose value it is or is in; 0 if there is none.
+    fn value(&mut self, inside: Inside, parent: u32) -> Result<(), Flaw> {
         match self.peek() {
             Some(b'"') => self.string(),
-            Some(b'{') => self.map(inside, None),
-            Some(b'[') => self.list(),
+            Some(b'{') => self.map(inside, parent, None),
+            Some(b'[') => self.list(parent),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word(b"true", TRUE),
             Some(b'f') => self.word(b"false", FALSE),
@@ -130,7 +174,7 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    fn list(&mut self) -> Result<(), Flaw> {
+    fn list(&mut self, parent: u32) -> Result<(), Flaw> {
         self.deeper()?;
         let start = write::open(self.out, LIST);
         if self.peek() == Some(b']') {
@@ -138,7 +182,7 @@ impl<'t> Reader<'t, '_> {
             self.depth -= 1;
         } else {
             loop {
-                self.value(Inside::Other)?;
+                self.value(Inside::Other, parent)?;
                 if !self.goes_on(b']')? {
                     break;
                 }
@@ -148,7 +192,7 @@ impl<'t> Reader<'t, '_> {
         Ok(())
     }
 
-    fn map(&mut self, inside: Inside, gvk: Option<&Gvk>) -> Result<(), Flaw> {
+    fn map(&mut self, inside: Inside, parent: u32, gvk: Option<&Gvk>) -> Result<(), Flaw> {
         self.deeper()?;
         let start = write::open(self.out, MAP);
         if let Some(gvk) = gvk {
@@ -158,8 +202,10 @@ impl<'t> Reader<'t, '_> {
             self.at += 1;
             self.depth -= 1;
         } else {
+            let mut key = 0;
             loop {
-                self.member(inside, gvk.is_some())?;
+                let place = Foreseen::place(parent, key);
+                key = self.member(inside, place, gvk.is_some())?;
                 if !self.goes_on(b'}')? {
                     break;
                 }
@@ -169,35 +215,60 @@ impl<'t> Reader<'t, '_> {
         Ok(())
     }
 
-    fn member(&mut self, inside: Inside, gvk: bool) -> Result<(), Flaw> {
+    /// Answers the symbol of its key, plus one; 0 if it has none.
+    fn member(&mut self, inside: Inside, place: usize, gvk: bool) -> Result<u32, Flaw> {
         if self.peek() != Some(b'"') {
             return Err(self.flaw("no key"));
         }
-        let (out, unescaped) = (&mut *self.out, &mut *self.unescaped);
-        let mut key = |name: &str| {
-            if inside.drops(name, gvk) {
-                return None;
+        let (name, symbol) = match self.foreseen.key(place, &self.text[self.at + 1..]) {
+            Some((symbol, name)) => {
+                self.at += name.len() + 2;
+                (name, Some(symbol))
             }
-            write::put_key(out, name, inside == Inside::FreeMap);
-            Some(inside.below(name))
+            None => {
+                let raw = raw(self.text, &mut self.at)?;
+                let plain = raw.is_some();
+                let name = match raw {
+                    Some(raw) => raw.text(self.at)?,
+                    None => unescape(self.text, &mut self.at, self.unescaped)?,
+                };
+                let symbol = if inside.drops(name, gvk) {
+                    None
+                } else {
+                    symbol::intern(name, inside == Inside::FreeMap)
+                };
+                if let Some(symbol) = symbol
+                    && plain
+                {
+                    self.foreseen.note(place, symbol);
+                }
+                (name, symbol)
+            }
         };
-        let below = match raw(self.text, &mut self.at)? {
-            Some(raw) => key(raw.text(self.at)?),
-            None => key(unescape(self.text, &mut self.at, unescaped)?),
+        // What is foreseen was seen in another text, perhaps one that was not to lose it.
+        let dropped = inside.drops(name, gvk);
+        if !dropped {
+            write::put_key(self.out, name, symbol);
+        }
+        let text = self.text.get(self.at..).unwrap_or_default();
+        let below = if text.starts_with(b":\"") {
+            Inside::Other
+        } else {
+            inside.below(name)
         };
         if self.peek() != Some(b':') {
             return Err(self.flaw("no colon behind a key"));
         }
         self.at += 1;
-        match below {
-            Some(below) => self.value(below),
-            None => {
-                self.peek();
-                let length = skim::extent(&self.text[self.at..]);
-                self.at += length.ok_or_else(|| self.flaw("a value without end"))?;
-                Ok(())
-            }
+        let key = symbol.map_or(0, |symbol| symbol + 1);
+        if dropped {
+            self.peek();
+            let length = skim::extent(&self.text[self.at..]);
+            self.at += length.ok_or_else(|| self.flaw("a value without end"))?;
+        } else {
+            self.value(below, key)?;
         }
+        Ok(key)
     }
 
     fn string(&mut self) -> Result<(), Flaw> {

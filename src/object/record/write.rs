@@ -45,6 +45,7 @@ impl Inside {
     }
 }
 
+#[inline]
 pub(super) fn put_varint(out: &mut Vec<u8>, mut n: u64) {
     while n >= 0x80 {
         out.push(n as u8 | 0x80);
@@ -53,6 +54,7 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut n: u64) {
     out.push(n as u8);
 }
 
+#[inline]
 pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
     put_varint(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
@@ -63,14 +65,19 @@ pub(super) fn put_string(out: &mut Vec<u8>, text: &str) {
     put_text(out, text);
 }
 
-pub(super) fn put_key(out: &mut Vec<u8>, name: &str, free: bool) {
-    match symbol::intern(name, free) {
+/// `symbol`: what [`symbol::intern`] said.
+pub(super) fn put_key(out: &mut Vec<u8>, name: &str, symbol: Option<u32>) {
+    match symbol {
         Some(symbol) => put_varint(out, u64::from(symbol) + 1),
         None => {
             out.push(0);
             put_text(out, name);
         }
     }
+}
+
+fn intern_key(out: &mut Vec<u8>, name: &str, free: bool) {
+    put_key(out, name, symbol::intern(name, free));
 }
 
 pub(super) fn put_i64(out: &mut Vec<u8>, n: i64) {
@@ -112,13 +119,13 @@ pub(super) fn close(out: &mut [u8], at: usize) {
 }
 
 pub(super) fn put_gvk(out: &mut Vec<u8>, gvk: &Gvk) {
-    put_key(out, "apiVersion", false);
+    intern_key(out, "apiVersion", false);
     if gvk.group.is_empty() {
         put_string(out, &gvk.version);
     } else {
         put_string(out, &gvk.api_version());
     }
-    put_key(out, "kind", false);
+    intern_key(out, "kind", false);
     put_string(out, &gvk.kind);
 }
 
@@ -149,7 +156,7 @@ pub(super) fn put_value(out: &mut Vec<u8>, value: &Value, depth: usize, inside: 
                 if inside.drops(key, false) {
                     continue;
                 }
-                put_key(out, key, inside == Inside::FreeMap);
+                intern_key(out, key, inside == Inside::FreeMap);
                 put_value(out, value, depth + 1, inside.below(key));
             }
             close(out, at);
