@@ -1,17 +1,16 @@
 //! The small steps that every event goes through, each on its own.
 //!
-//! `cargo bench --bench micro`. What is reached for: one native test 0.2 µs, one CEL test 1.5 µs, no-op detection 2 µs, one rule
-//! reloaded over 100,000 records 0.25 s; decoding is shown beside serde_json's tree and kube's `DynamicObject` of the same text.
+//! `cargo bench --bench micro`. What is reached for: one native test 0.2 µs, one CEL test 1.5 µs, no-op detection 2 µs; decoding is shown
+//! beside serde_json's tree and kube's `DynamicObject` of the same text.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../bench/pods.rs"]
 mod pods;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
 use ordain::decide::Subject;
 use ordain::decide::pass::{PassContext, pass};
-use ordain::engine::{Engine, EngineOptions, Observation};
 use ordain::object::{GroupKind, ObjectKey, Record};
 use ordain::rule::Occasion;
 use ordain::rule::compile::{SourceFile, compile};
@@ -147,74 +146,5 @@ fn converged(c: &mut Criterion) {
     );
 }
 
-/// Puts 100,000 records under a set, then loads one with one rule changed, and evaluates until nothing is left.
-fn reload(c: &mut Criterion) {
-    let body = |value: &str| {
-        format!(
-            "  where:\n  - {{path: $.spec.restartPolicy, value: {value}}}\n  actions:\n  - warn: {{message: found}}\n"
-        )
-    };
-    let (before, after) = (
-        rule_set(&[rule("r", &body("Never"))]),
-        rule_set(&[rule("r", &body("OnFailure"))]),
-    );
-    let kind = GroupKind::new("", "Pod");
-    let records: Vec<Record> = pods::corpus(100_000)
-        .iter()
-        .map(|p| Record::from_json(p, None).unwrap())
-        .collect();
-    let drain = |engine: &mut Engine| {
-        let mut effects = vec![];
-        while engine
-            .poll(now(), 10_000, &mut effects)
-            .is_some_and(|again| again <= now())
-        {}
-        effects.len()
-    };
-    let loaded = || {
-        let mut engine = Engine::new(EngineOptions {
-            workers: 32,
-            state_namespace: "ordain".into(),
-            ..EngineOptions::default()
-        });
-        engine.load(before.clone(), now());
-        // Nothing is evaluated before Namespaces are known.
-        let namespaces = GroupKind::new("", "Namespace");
-        engine.observe(
-            Observation::ListStarted {
-                kind: namespaces.clone(),
-            },
-            now(),
-        );
-        engine.observe(Observation::ListDone { kind: namespaces }, now());
-        engine.observe(Observation::ListStarted { kind: kind.clone() }, now());
-        for record in &records {
-            engine.observe(
-                Observation::Applied {
-                    kind: kind.clone(),
-                    record: record.clone(),
-                },
-                now(),
-            );
-        }
-        engine.observe(Observation::ListDone { kind: kind.clone() }, now());
-        drain(&mut engine);
-        engine
-    };
-    let mut group = c.benchmark_group("reload");
-    group.sample_size(10);
-    group.bench_function("one rule changed, 100,000 records", |b| {
-        b.iter_batched_ref(
-            loaded,
-            |engine| {
-                engine.load(after.clone(), now());
-                drain(engine)
-            },
-            BatchSize::PerIteration,
-        );
-    });
-    group.finish();
-}
-
-criterion_group!(benches, decode, tests, converged, reload);
+criterion_group!(benches, decode, tests, converged);
 criterion_main!(benches);

@@ -34,7 +34,7 @@ fn what_one_text_foresees_does_not_change_how_the_next_is_read() {
     let mut encoder = Encoder::default();
     let texts = [
         r#"{"kind":"Pod","metadata":{"name":"a","managedFields":[1],"labels":{"a":"b"}},"x":{"kind":"K","name":"y"}}"#,
-        r#"{ "kind" : "Pod" , "metadata" : { "managedFields" : [ 1 ] , "name" : "a", "na" : 1, "names":2, "na\me": 3 } }"#,
+        r#"{ "kind" : "Pod" , "metadata" : { "managedFields" : [ 1 ] , "name" : "a", "na" : 1, "names":2, "na\"me": 3 } }"#,
         r#"{"kind":"Pod","x":{"kind":{"managedFields":2},"metadata":{"managedFields":3}},"metadata":{"name":"a"}}"#,
         r#"{"metadata":{"labels":{"kind":"x","managedFields":"y","a":"b"}},"apiVersion":"v1"}"#,
     ];
