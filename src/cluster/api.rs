@@ -161,7 +161,8 @@ impl Drop for Api {
     }
 }
 
-/// Says when the set of kinds changes. Where following CRDs and APIServices is forbidden nothing is said, and kinds are only asked for at start.
+/// Says when the set of kinds changes. Where following CRDs and APIServices is forbidden only the log says so, and kinds are only asked for at
+/// start.
 async fn announce_kinds(mut changes: mpsc::Receiver<Message>, out: Sender) {
     let mut listed: HashSet<GroupKind> = HashSet::new();
     let mut announcements = 0;
@@ -191,6 +192,10 @@ async fn announce_kinds(mut changes: mpsc::Receiver<Message>, out: Sender) {
             match observation {
                 Observation::ListDone { kind } => {
                     changed |= !listed.insert(kind);
+                }
+                Observation::Lost { kind, why } => {
+                    let error = lost_text(&why);
+                    tracing::warn!(%kind, %error, "it cannot be followed: kinds that come or go later are not noticed");
                 }
                 Observation::Applied { kind, .. } => changed |= listed.contains(&kind),
                 Observation::Deleted { key, .. } => changed |= listed.contains(&key.kind),
@@ -591,7 +596,7 @@ impl Rate {
     }
 }
 
-/// The kind was lost because nobody may follow it: for messages.
+/// Why a kind is lost: for messages.
 pub fn lost_text(why: &Lost) -> String {
     match why {
         Lost::NoSuchKind => "the cluster has no such kind".into(),
