@@ -112,9 +112,12 @@ pub async fn run(
     let status = daemon.teller.status.clone();
     status.lock().frozen = options.engine.frozen;
     let mut election = surroundings.election;
-    if let Some((identity, standing)) = &mut election {
-        daemon.teller.elects(identity.clone());
-        daemon.lead(standing.borrow_and_update().clone());
+    match &mut election {
+        Some((identity, standing)) => {
+            daemon.teller.elects(identity.clone());
+            daemon.lead(standing.borrow_and_update().clone());
+        }
+        None => status.lock().leader = true,
     }
     daemon.reload(Some(files), schema);
     let asked = Arc::new(Notify::new());

@@ -114,7 +114,7 @@ pub struct Status {
     pub aborted: BTreeMap<Arc<str>, String>,
     /// Requests not answered yet.
     pub in_flight: usize,
-    /// This replica may write: it leads, or there is no election.
+    /// This replica may write: it leads, or there is no election. Not before it has reached the cluster.
     pub leader: bool,
     /// Loads of the rules.
     pub reloads: Reloads,
@@ -154,7 +154,7 @@ impl Status {
             failed: 0,
             aborted: BTreeMap::new(),
             in_flight: 0,
-            leader: true,
+            leader: false,
             reloads: Reloads::default(),
             election: None,
             engine: None,
@@ -252,7 +252,7 @@ impl Status {
             "version": env!("CARGO_PKG_VERSION"),
             "ready": self.ready,
             "leader": match &self.election {
-                None => json!({"election": false, "leading": true}),
+                None => json!({"election": false, "leading": self.leader}),
                 Some((identity, standing)) => json!({
                     "election": true,
                     "leading": standing.leading,
