@@ -31,11 +31,7 @@ const PODS: usize = 10_000;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    let number = |name: &str, or: usize| {
-        args.iter()
-            .position(|a| a == name)
-            .map_or(or, |i| args[i + 1].parse().expect("a number"))
-    };
+    let number = |name, or| process::number(&args, name, or);
     let events = number("--events", 60_000);
     match args.get(1).map(String::as_str) {
         Some("server") => single_thread(replay::serve(replay::Replay {

@@ -124,3 +124,10 @@ pub fn free_port() -> u16 {
         .unwrap()
         .port()
 }
+
+/// The number behind an option, else `or`.
+#[allow(dead_code, reason = "not every benchmark has options")]
+pub fn number(args: &[String], name: &str, or: usize) -> usize {
+    let given = args.iter().skip_while(|arg| *arg != name).nth(1);
+    given.map_or(or, |text| text.parse().expect("a number behind the option"))
+}
