@@ -74,47 +74,45 @@ impl Admission {
             .then(|| world.get(&key))
             .flatten()
             .map(Record::to_value);
-        let (rules, occasion) = match &former {
-            Some(_) => (&self.updates, Occasion::Update),
-            None => (&self.creates, Occasion::Create),
+        let request = Request {
+            occasion: match &former {
+                Some(_) => Occasion::Update,
+                None => Occasion::Create,
+            },
+            key: &key,
+            object,
+            former,
         };
-        self.ask(rules, occasion, world, &key, object, former, now)
+        self.ask(request, world, now)
     }
 
     /// A person deletes an object that is there.
     pub fn delete(&self, world: &World, key: &ObjectKey, now: Timestamp) -> Option<Admitted> {
         let object = world.get(key)?.to_value();
-        let occasion = Occasion::Delete;
-        Some(self.ask(
-            &self.deletes,
-            occasion,
-            world,
+        let request = Request {
+            occasion: Occasion::Delete,
             key,
-            object.clone(),
-            Some(object),
-            now,
-        ))
+            object: object.clone(),
+            former: Some(object),
+        };
+        Some(self.ask(request, world, now))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a request has that many parts")]
-    fn ask(
-        &self,
-        rules: &RuleSet,
-        occasion: Occasion,
-        world: &World,
-        key: &ObjectKey,
-        object: Value,
-        former: Option<Value>,
-        now: Timestamp,
-    ) -> Admitted {
+    fn ask(&self, request: Request<'_>, world: &World, now: Timestamp) -> Admitted {
+        let Request { occasion, key, .. } = request;
+        let rules = match occasion {
+            Occasion::Update => &self.updates,
+            Occasion::Delete => &self.deletes,
+            Occasion::Create | Occasion::Reconcile => &self.creates,
+        };
         if rules.for_kind(&key.kind).is_empty() {
             return Admitted {
-                object: Some(object),
+                object: Some(request.object),
                 changes: vec![],
                 findings: vec![],
             };
         }
-        let record = Record::from_value(&object);
+        let record = Record::from_value(&request.object);
         let namespace = match &key.namespace {
             _ if is_namespace(key) => Ok(Some(&record)),
             None => Ok(None),
@@ -123,13 +121,13 @@ impl Admission {
                 world.get(&key).map(Some).ok_or("it does not exist")
             }
         };
-        let request = Record::from_value(&request(occasion, key, &object, former.as_ref()));
+        let told = Record::from_value(&request.told());
         let context = PassContext {
             rules,
             namespace,
             now,
             occasion,
-            request: Some(&request),
+            request: Some(&told),
             gate: &|_| !self.frozen,
             assume_enforce: self.assume_enforce,
             ahead: false,
@@ -141,7 +139,7 @@ impl Admission {
             record: &record,
         };
         let decision = pass(&subject, &context);
-        self.conclude(rules, decision, object, occasion)
+        self.conclude(rules, decision, request.object, occasion)
     }
 
     fn conclude(
@@ -179,22 +177,33 @@ impl Admission {
     }
 }
 
-/// `request`, as an API server tells a webhook of it, as far as there is something to tell without one: the user is nobody.
-fn request(occasion: Occasion, key: &ObjectKey, object: &Value, former: Option<&Value>) -> Value {
-    let operation = match occasion {
-        Occasion::Delete => "DELETE",
-        Occasion::Update => "UPDATE",
-        Occasion::Create | Occasion::Reconcile => "CREATE",
-    };
-    let api_version = object["apiVersion"].as_str().unwrap_or_default();
-    let version = api_version.rsplit('/').next().unwrap_or_default();
-    json!({
-        "operation": operation,
-        "name": *key.name,
-        "namespace": key.namespace.as_deref().unwrap_or_default(),
-        "kind": {"group": *key.kind.group, "version": version, "kind": *key.kind.kind},
-        "userInfo": {"username": "", "groups": []},
-        "dryRun": false,
-        "oldObject": former,
-    })
+/// What a person asks for.
+struct Request<'a> {
+    occasion: Occasion,
+    key: &'a ObjectKey,
+    object: Value,
+    former: Option<Value>,
+}
+
+impl Request<'_> {
+    /// `request`, as an API server tells a webhook of it, as far as there is something to tell without one: the user is nobody.
+    fn told(&self) -> Value {
+        let operation = match self.occasion {
+            Occasion::Delete => "DELETE",
+            Occasion::Update => "UPDATE",
+            Occasion::Create | Occasion::Reconcile => "CREATE",
+        };
+        let key = self.key;
+        let api_version = self.object["apiVersion"].as_str().unwrap_or_default();
+        let version = api_version.rsplit('/').next().unwrap_or_default();
+        json!({
+            "operation": operation,
+            "name": *key.name,
+            "namespace": key.namespace.as_deref().unwrap_or_default(),
+            "kind": {"group": *key.kind.group, "version": version, "kind": *key.kind.kind},
+            "userInfo": {"username": "", "groups": []},
+            "dryRun": false,
+            "oldObject": self.former,
+        })
+    }
 }

@@ -177,10 +177,7 @@ async fn acknowledge(
     if let Some(refused) = refuse(peer, &headers) {
         return refused;
     }
-    let query = query.unwrap_or_default();
-    let rule = url::form_urlencoded::parse(query.as_bytes())
-        .find(|(name, _)| name == "rule")
-        .map(|(_, rule)| rule.into_owned());
+    let rule = value_of(query.as_deref(), "rule");
     let (answer, answered) = oneshot::channel();
     let control = Control::Acknowledge(rule.clone(), answer);
     if served.control.send(control).await.is_err() {
@@ -201,6 +198,13 @@ async fn acknowledge(
     }
 }
 
+/// A value of a query by its name.
+fn value_of(query: Option<&str>, wanted: &str) -> Option<String> {
+    url::form_urlencoded::parse(query?.as_bytes())
+        .find(|(name, _)| name == wanted)
+        .map(|(_, value)| value.into_owned())
+}
+
 async fn log_level() -> Response {
     format!("{}\n", log::level()).into_response()
 }
@@ -213,11 +217,7 @@ async fn set_log_level(
     if let Some(refused) = refuse(peer, &headers) {
         return refused;
     }
-    let query = query.unwrap_or_default();
-    let filter = url::form_urlencoded::parse(query.as_bytes())
-        .find(|(name, _)| name == "filter")
-        .map(|(_, filter)| filter.into_owned());
-    let Some(filter) = filter else {
+    let Some(filter) = value_of(query.as_deref(), "filter") else {
         let text = "which filter? For example PUT /log-level?filter=info,ordain::engine=debug\n";
         return (StatusCode::BAD_REQUEST, text).into_response();
     };

@@ -2,7 +2,7 @@
 //!
 //! `report` problems and their places · `fields` maps with known keys · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
-//! `members` the fields they name · `parameters` and `variables` · `occasions` of `when` · `actions` steps · `apply`, `scale` two of them ·
+//! `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `actions` steps · `apply`, `scale` two of them ·
 //! `edits` the six edits ·
 //! `values` what they write · `limits` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves.
 
@@ -20,6 +20,7 @@ mod limits;
 mod matching;
 mod members;
 mod occasions;
+mod parameter_type;
 mod parameters;
 mod paths;
 mod report;

@@ -2,11 +2,11 @@
 
 use super::fields::{self, Fields};
 use super::file::File;
+use super::parameter_type::Type;
 use super::report::{Report, Spot};
-use crate::object::{duration, quantity};
 use crate::rule::expr::Params;
 use crate::rule::selector::Globs;
-use crate::rule::yaml::{self, Data, Tree};
+use crate::rule::yaml::{Data, Tree};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -77,142 +77,6 @@ pub(super) fn name_of<'t>(
         mend,
     );
     None
-}
-
-/// The type of a parameter.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Type {
-    String,
-    Integer,
-    Number,
-    Boolean,
-    Duration,
-    Quantity,
-    List,
-    Map,
-}
-
-const TYPES: [(&str, Type); 8] = [
-    ("string", Type::String),
-    ("integer", Type::Integer),
-    ("number", Type::Number),
-    ("boolean", Type::Boolean),
-    ("duration", Type::Duration),
-    ("quantity", Type::Quantity),
-    ("list", Type::List),
-    ("map", Type::Map),
-];
-/// What other languages call them.
-const ALSO: [(&str, &str); 7] = [
-    ("str", "string"),
-    ("text", "string"),
-    ("int", "integer"),
-    ("float", "number"),
-    ("bool", "boolean"),
-    ("array", "list"),
-    ("object", "map"),
-];
-
-impl Type {
-    fn of(value: &Value) -> Option<Type> {
-        Some(match value {
-            Value::Null => return None,
-            Value::Bool(_) => Type::Boolean,
-            Value::Number(n) if n.is_f64() => Type::Number,
-            Value::Number(_) => Type::Integer,
-            Value::String(_) => Type::String,
-            Value::Array(_) => Type::List,
-            Value::Object(_) => Type::Map,
-        })
-    }
-
-    fn as_str(self) -> &'static str {
-        let found = TYPES.iter().find(|(_, of)| *of == self);
-        found.map_or("", |(word, _)| *word)
-    }
-
-    /// What is wrong with the value, and the mend.
-    fn check(self, value: &Value) -> Result<(), (String, Option<String>)> {
-        let fits = match self {
-            Type::String => value.is_string(),
-            Type::Integer => value.is_i64(),
-            Type::Number => value.is_number(),
-            Type::Boolean => value.is_boolean(),
-            Type::List => value.is_array(),
-            Type::Map => value.is_object(),
-            Type::Duration => match value {
-                Value::String(text) => {
-                    return duration::parse(text).map(drop).map_err(|e| (e, None));
-                }
-                _ => false,
-            },
-            Type::Quantity => match value {
-                Value::String(text) => {
-                    return quantity::Quantity::parse(text)
-                        .map(drop)
-                        .map_err(|e| (e, None));
-                }
-                other => other.is_number(),
-            },
-        };
-        if fits {
-            return Ok(());
-        }
-        let mend = match (self, value) {
-            (Type::Integer | Type::Number | Type::Boolean, Value::String(text)) => {
-                let reads = match self {
-                    Type::Integer => text.parse::<i64>().is_ok(),
-                    Type::Number => text.parse::<f64>().is_ok(),
-                    _ => text.parse::<bool>().is_ok(),
-                };
-                reads.then(|| format!("write it without quotes: `{text}`"))
-            }
-            (Type::String, Value::Number(_) | Value::Bool(_)) => {
-                Some(format!("quote it: `\"{value}\"`"))
-            }
-            (Type::Duration, Value::Number(n)) => Some(format!(
-                "write it with its unit: `{n}s`, `{n}m`, `{n}h` or `{n}d`"
-            )),
-            (Type::List, Value::String(_) | Value::Number(_) | Value::Bool(_)) => {
-                Some("write it in brackets: `[…]`".into())
-            }
-            _ => None,
-        };
-        let is = Type::of(value).map_or("nothing", |is| match is {
-            Type::Integer => "an integer",
-            Type::Number => "a number",
-            Type::Boolean => "a boolean",
-            Type::List => "a list",
-            Type::Map => "a map",
-            Type::String | Type::Duration | Type::Quantity => "text",
-        });
-        Err((
-            format!("its type is `{}`, and this is {is}", self.as_str()),
-            mend,
-        ))
-    }
-
-    /// A value of the command line.
-    fn read(self, text: &str) -> Result<Value, String> {
-        let value = match self {
-            Type::String | Type::Duration | Type::Quantity => Value::from(text),
-            Type::Integer => text.parse::<i64>().map_or(Value::Null, Value::from),
-            Type::Number => text.parse::<f64>().map_or(Value::Null, Value::from),
-            Type::Boolean => text.parse::<bool>().map_or(Value::Null, Value::from),
-            Type::List | Type::Map => match yaml::read(text) {
-                (trees, problems) if problems.is_empty() && trees.len() == 1 => trees[0].to_value(),
-                _ => Value::Null,
-            },
-        };
-        match (self.check(&value), value) {
-            (_, Value::Null) => Err(format!(
-                "`{text}` cannot be read as its type, `{}`",
-                self.as_str()
-            )),
-            (Ok(()), value) => Ok(value),
-            (Err((message, _)), _) => Err(message),
-        }
-    }
 }
 
 /// Values that come from outside of the rules.
@@ -318,7 +182,7 @@ impl<'t> Given<'t> {
             last = Some(given);
         }
         if let Some(given) = last {
-            return of.read(&given.value).map(Some).map_err(|why| {
+            return of.parse(&given.value).map(Some).map_err(|why| {
                 report.error(at, format!("`--set {name}=…` does not fit: {why}"), None);
             });
         }
@@ -517,7 +381,7 @@ fn parameter(
     }
     let default = default.map(|tree| (tree, tree.to_value()));
     let kind = match (of.get("type"), &default) {
-        (Some(tree), _) => word(report, tree)?,
+        (Some(tree), _) => Type::read(report, tree)?,
         (None, Some((_, value))) => Type::of(value)?,
         (None, None) => {
             report.error(
@@ -553,16 +417,4 @@ fn parameter(
             None
         }
     }
-}
-
-fn word(report: &mut Report<'_>, tree: &Tree) -> Option<Type> {
-    if let Some((_, right)) = tree
-        .text()
-        .and_then(|text| ALSO.iter().find(|(word, _)| *word == text))
-    {
-        let message = format!("`type` cannot be `{}`", tree.text().unwrap_or_default());
-        report.error(tree, message, Some(format!("write `{right}`")));
-        return None;
-    }
-    fields::word(report, tree, "`type`", &TYPES)
 }
