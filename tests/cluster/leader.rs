@@ -326,8 +326,12 @@ async fn who_cannot_renew_stops_before_another_begins() {
     let load = Load::start(&maps, vec!["a".into()]);
     // Everything else of it still works.
     proxy.refuse(Purpose::Write, "/leases/ordain", usize::MAX, 503, None);
+    // Now, while it lasts: it ends as soon as the other's term is seen.
+    one.until("that it tells of its trouble", |s| {
+        s["leader"]["trouble"].is_string()
+    })
+    .await;
     two.until("that it leads", leads).await;
-    // Whether it still tells of its trouble depends on the moment: it ends as soon as the other's term is seen.
     one.until("that it stands by", stands_by).await;
     load.stop().await;
     follows(&two, &maps, "a", "last").await;
