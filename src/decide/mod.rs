@@ -4,7 +4,7 @@
 //!
 //! `pass` the rounds · `turn` one rule's turn on the copy · `working` the copy · `conflict` rules that want different things ·
 //! `apply`, `event` steps that act on another object · `elements` for each of a list ·
-//! `writes` the end result as requests · `protect` what is left alone · `limits`, `breaker` how much is let through.
+//! `state_annotation` what a rule remembers on its subject · `writes` the end result as requests · `protect` what is left alone · `limits`, `breaker` how much is let through.
 
 mod apply;
 pub mod breaker;
@@ -14,6 +14,7 @@ mod event;
 pub mod limits;
 pub mod pass;
 pub mod protect;
+pub mod state_annotation;
 mod turn;
 mod working;
 mod writes;

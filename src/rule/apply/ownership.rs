@@ -19,9 +19,15 @@ pub struct Ownership {
     pub fields: u64,
 }
 
+/// What the name of every rule's annotation begins with.
+pub const DOMAIN: &str = "state.ordain.dev/";
+
+/// What the annotation of an applied object begins with, and that of a subject does not.
+pub const BEGINS: &str = "{\"object\":";
+
 /// The name of a rule's annotation.
 pub fn annotation(rule: &str) -> String {
-    format!("state.ordain.dev/{rule}")
+    format!("{DOMAIN}{rule}")
 }
 
 fn name_of(key: &ObjectKey) -> Value {
