@@ -127,6 +127,7 @@ fn converged(c: &mut Criterion) {
         assume_enforce: false,
         ahead: false,
         neighbours: &ordain::decide::Alone,
+        memory: &ordain::decide::Blank,
         state_namespace: "ordain",
     };
     c.bench_function(

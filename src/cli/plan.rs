@@ -25,6 +25,7 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
         state_namespace: settings.state_namespace.clone(),
         namespaces: settings.cluster.namespaces.clone(),
     };
+    let now = settings.time.now();
     let mut tally = if settings.cluster.manifests.is_empty() {
         if settings.time.now.is_some() {
             return Ok(usage(
@@ -40,7 +41,6 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
             |_| {},
         )?
     } else {
-        let now = settings.time.now();
         let (mut simulation, mut tally) = prepare(
             &settings.rules,
             &settings.cluster,
@@ -52,6 +52,7 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
         tally
     };
     tally.finish();
+    tally.now = Some(now);
     if !output::print_document(settings.output, &tally.json(Tense::Future))? {
         output::print(&tally.text(Tense::Future, paint))?;
     }

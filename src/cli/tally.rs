@@ -2,19 +2,25 @@
 
 use super::exit;
 use super::output::{Ink, Paint, count};
-use crate::decide::{Finding, Reason, RuleChange};
+use crate::decide::{Finding, Later, Reason, RuleChange};
 use crate::engine::{Fault, Report};
-use crate::object::{ObjectKey, difference};
+use crate::object::{ObjectKey, difference, duration};
 use crate::rule::{Mode, Verb};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Gathers the reports of one pass.
 #[derive(Default)]
 pub struct Tally {
     /// Made, or in a plan: to be made.
     pub changes: Vec<RuleChange>,
+    /// In a plan: what comes when a match has held long enough.
+    pub later: Vec<Later>,
+    /// The moment of a plan.
+    pub now: Option<Timestamp>,
     /// Refused by the server.
     pub failed: Vec<(RuleChange, Fault)>,
     /// Standing at the end.
@@ -58,6 +64,11 @@ impl Tally {
                     self.findings.push(finding);
                 }
             }
+            Report::Later(later) => {
+                if !self.later.contains(&later) {
+                    self.later.push(later);
+                }
+            }
             Report::FindingEnded(ended) => self.findings.retain(|f| *f != ended),
             Report::Aborted { rule, limit, .. } => {
                 self.aborted.insert(rule, limit);
@@ -71,6 +82,10 @@ impl Tally {
             .retain(|c| !matches!(c.verb, Verb::Warn | Verb::Deny));
         self.changes
             .sort_by(|a, b| (&a.object, a.verb).cmp(&(&b.object, b.verb)));
+        self.later
+            .retain(|l| !matches!(l.verb, Verb::Warn | Verb::Deny));
+        self.later
+            .sort_by(|a, b| (&a.object, a.at, &a.rule).cmp(&(&b.object, b.at, &b.rule)));
         self.findings
             .sort_by(|a, b| (&a.object, &a.rule, a.reason).cmp(&(&b.object, &b.rule, b.reason)));
     }
@@ -124,6 +139,9 @@ impl Tally {
                 (Tense::Past, Verb::Scale) => format!("{n} scaled"),
                 (Tense::Past, Verb::Patch | Verb::Warn | Verb::Deny) => format!("{n} patched"),
             });
+        }
+        if !self.later.is_empty() {
+            parts.push(format!("{} later", self.later.len()));
         }
         if !self.failed.is_empty() {
             parts.push(format!("{} refused", self.failed.len()));
@@ -196,7 +214,7 @@ impl Tally {
         }
     }
 
-    /// `{changes, findings, summary}`, with `failed` and `undecided` where there are any.
+    /// `{changes, findings, summary}`, with `later`, `failed` and `undecided` where there are any.
     pub fn json(&self, tense: Tense) -> Value {
         let change = |c: &RuleChange| {
             json!({
@@ -212,6 +230,9 @@ impl Tally {
             "findings": self.findings.iter().map(finding_json).collect::<Vec<_>>(),
             "summary": self.summary(tense),
         });
+        if !self.later.is_empty() {
+            document["later"] = self.later.iter().map(later_json).collect();
+        }
         if !self.failed.is_empty() {
             document["failed"] = self
                 .failed
@@ -227,7 +248,26 @@ impl Tally {
         document
     }
 
-    /// A diff for each object, the findings, and the last line.
+    /// `in 6d delete ConfigMap/shop/old by tidy`
+    fn later_text(&self, later: &Later, paint: Paint) -> String {
+        let when = match self.now {
+            Some(now) => format!("in {}", until(now, later.at)),
+            None => format!("at {}", later.at),
+        };
+        let mode = match later.mode {
+            Mode::Enforce => String::new(),
+            other => format!(" ({})", mode(other)),
+        };
+        format!(
+            "{} {} {} by {}{mode}",
+            paint.ink(Ink::Bold, &when),
+            later.verb.as_str(),
+            later.object,
+            later.rule
+        )
+    }
+
+    /// A diff for each object, what comes later, the findings, and the last line.
     pub fn text(&self, tense: Tense, paint: Paint) -> String {
         let mut text = String::new();
         if tense == Tense::Future {
@@ -238,6 +278,10 @@ impl Tally {
                 text.push_str(&change_text(group, |c| self.blocked(c), paint));
                 text.push('\n');
             }
+        }
+        for later in &self.later {
+            text.push_str(&self.later_text(later, paint));
+            text.push('\n');
         }
         for (change, fault) in &self.failed {
             let line = format!(
@@ -307,6 +351,31 @@ pub fn change_text(
         None => String::new(),
     };
     format!("{}\n{}", paint.ink(Ink::Bold, &head), paint.diff(&diff))
+}
+
+fn later_json(later: &Later) -> Value {
+    json!({
+        "rule": *later.rule,
+        "mode": mode(later.mode),
+        "verb": later.verb.as_str(),
+        "object": later.object.to_string(),
+        "at": later.at.to_string(),
+    })
+}
+
+/// How long it is until a moment, in its two largest units.
+fn until(now: Timestamp, at: Timestamp) -> String {
+    let seconds = at.duration_since(now).as_secs().max(0).unsigned_abs();
+    let unit = [86_400, 3_600, 60, 1]
+        .into_iter()
+        .find(|unit| seconds >= *unit)
+        .unwrap_or(1);
+    let next = match unit {
+        86_400 => 3_600,
+        3_600 => 60,
+        _ => 1,
+    };
+    duration::format(Duration::from_secs(seconds - seconds % next))
 }
 
 /// The object before a change, if there was one.

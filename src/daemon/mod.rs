@@ -3,6 +3,7 @@
 //! One task owns the engine and turns: it evaluates what is due, sends requests as tasks of their own, and waits for whatever comes first:
 //! an answer, an observation, an edit of a rule, a switch, the next moment, a signal.
 
+mod clock;
 mod report;
 mod rules;
 
@@ -18,6 +19,7 @@ use crate::observe::http::Control;
 use crate::observe::status::Following;
 use crate::rules_dir::{self, FileSet, watch};
 use crate::schema::Schema;
+use clock::Clock;
 use jiff::Timestamp;
 use rules::Rules;
 use std::collections::HashMap;
@@ -107,6 +109,7 @@ pub async fn run(
         requests: JoinSet::new(),
         ids: HashMap::new(),
         started: Instant::now(),
+        clock: Clock::new(Timestamp::now(), Instant::now()),
         schemas,
     };
     let status = daemon.teller.status.clone();
@@ -207,12 +210,17 @@ struct Daemon {
     /// So that a request whose task died is answered too.
     ids: HashMap<Id, RequestId>,
     started: Instant,
+    clock: Clock,
     schemas: mpsc::Sender<Schema>,
 }
 
 impl Daemon {
     fn turn(&mut self) -> Option<Timestamp> {
         let now = Timestamp::now();
+        if let Some(by) = self.clock.moved(now, Instant::now()) {
+            tracing::warn!(seconds = by.as_secs(), "the clock was moved");
+            self.engine.clock_moved(by);
+        }
         let mut effects = vec![];
         let wake = self.engine.poll(now, BUDGET, &mut effects);
         for effect in effects {

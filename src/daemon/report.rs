@@ -278,6 +278,8 @@ impl Teller {
                 self.status.lock().end_finding(finding);
                 tracing::info!(rule = %finding.rule, object = %finding.object, reason = %finding.reason, "no longer so");
             }
+            // Only a plan tells of it.
+            Report::Later(_) => {}
             Report::Aborted {
                 rule,
                 due,

@@ -3,7 +3,7 @@
 //! PURE. Rules run in priority order on one working copy; the sequence repeats until a round changes nothing; only the end result is compared with the stored object.
 //!
 //! `pass` the rounds · `turn` one rule's turn on the copy · `working` the copy · `conflict` rules that want different things ·
-//! `apply`, `event` steps that act on another object · `elements` for each of a list ·
+//! `memory` how long a match has held · `apply`, `event` steps that act on another object · `elements` for each of a list ·
 //! `state_annotation` what a rule remembers on its subject · `writes` the end result as requests · `protect` what is left alone · `limits`, `breaker` how much is let through.
 
 mod apply;
@@ -12,6 +12,7 @@ mod conflict;
 mod elements;
 mod event;
 pub mod limits;
+mod memory;
 pub mod pass;
 pub mod protect;
 pub mod state_annotation;
@@ -20,6 +21,7 @@ mod working;
 mod writes;
 
 pub use apply::{Alone, Neighbours, Prospect, Want};
+pub use memory::{Blank, Later, Memory};
 
 use crate::object::{ObjectKey, Record};
 use crate::rule::{Mode, Propagation, Verb};
@@ -288,6 +290,8 @@ pub struct Decision {
     pub changes: Vec<RuleChange>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// In a plan: steps whose match has not held long enough.
+    pub later: Vec<Later>,
     /// The earliest later moment at which something may come out differently.
     pub recheck_at: Option<Timestamp>,
     /// Per rule of this kind that is in scope, in evaluation order: index in the set, how it came out.

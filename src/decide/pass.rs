@@ -4,6 +4,7 @@ mod conclude;
 
 use super::apply::{Deed, Neighbours, Want};
 use super::conflict::Settled;
+use super::memory::{Later, Memory};
 use super::turn::{Deletion, Manner, Turn, World, act, earlier, is_out_of_scope, look};
 use super::working::{Snapshot, Working};
 use super::{Decision, Reason, Standing, Subject};
@@ -39,6 +40,8 @@ pub struct PassContext<'a> {
     pub ahead: bool,
     /// What may be known of other objects.
     pub neighbours: &'a dyn Neighbours,
+    /// What is remembered of the subject.
+    pub memory: &'a dyn Memory,
     /// The daemon's own namespace, protected with everything in it.
     pub state_namespace: &'a str,
 }
@@ -113,6 +116,8 @@ struct Slot {
     /// What it asks of other objects, and what it wants of them.
     deeds: Vec<Deed>,
     wants: Vec<Want>,
+    /// Steps that wait for their time.
+    later: Vec<Later>,
     /// Whether it deletes the object.
     deletes: bool,
     /// Whether what it does counts: it enforces and its gate is open.
@@ -383,6 +388,7 @@ impl<'w, 'a> Run<'w, 'a> {
             && effect.is_none()
             && turn.deeds.is_empty()
             && turn.wants.is_empty()
+            && turn.later.is_empty()
             && turn.deletion.is_none();
         let slot = match self.slots.iter_mut().position(|s| s.position == position) {
             Some(at) => &mut self.slots[at],
@@ -402,6 +408,7 @@ impl<'w, 'a> Run<'w, 'a> {
         if matched {
             slot.deeds = turn.deeds;
             slot.wants = turn.wants;
+            slot.later = turn.later;
         }
         slot.wrong_types = turn.wrong_types;
         slot.scales |= turn.scaled;

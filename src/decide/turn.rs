@@ -3,6 +3,7 @@
 use super::apply::{self, Deed, Want};
 use super::elements::{each, stops};
 use super::event;
+use super::memory::{self, Later};
 use super::pass::PassContext;
 use super::protect::{Ignored, protected};
 use super::working::Working;
@@ -106,6 +107,8 @@ pub(super) struct Turn {
     pub deeds: Vec<Deed>,
     /// What is wanted of them, be it so already or not.
     pub wants: Vec<Want>,
+    /// Steps that wait for their time.
+    pub later: Vec<Later>,
     pub claims: Vec<Claim>,
     /// What steps with a name applied, by name, and the same as a record.
     named: Map<String, Value>,
@@ -128,6 +131,7 @@ impl Turn {
             deletion: None,
             deeds: vec![],
             wants: vec![],
+            later: vec![],
             claims: vec![],
             named: Map::new(),
             applied: None,
@@ -308,7 +312,7 @@ fn steps(
             step.action,
             Action::Patch { status: false, .. } | Action::Deny { .. } | Action::Warn { .. }
         );
-        if at_admission && !admits {
+        if at_admission && (!admits || step.after.is_some()) {
             continue;
         }
         let shield = protected(
@@ -322,6 +326,9 @@ fn steps(
             let verb = step.action.verb().as_str();
             turn.find(Reason::Protected, format!("protected from {verb}: {why}"));
             continue;
+        }
+        if memory::holds_up(world, (manner.index, rule), position, turn) {
+            return Ok(());
         }
         match &step.action {
             Action::Patch { edits, status } => {

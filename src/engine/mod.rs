@@ -5,6 +5,7 @@
 pub mod counts;
 pub mod due;
 mod fingerprint;
+pub mod memory;
 pub mod queue;
 pub mod standings;
 pub mod store;
@@ -14,7 +15,7 @@ pub mod worker;
 pub use worker::{Engine, EngineOptions};
 
 use crate::decide::breaker::managers::ManagedFields;
-use crate::decide::{Finding, RuleChange, Write};
+use crate::decide::{Finding, Later, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey, Record};
 use std::sync::Arc;
 use std::time::Duration;
@@ -211,6 +212,8 @@ pub enum Report {
     Finding(Finding),
     /// It no longer holds.
     FindingEnded(Finding),
+    /// In a plan: a step that comes later, if the match goes on.
+    Later(Later),
     /// A rule aborted, or was acknowledged.
     Aborted {
         /// Name of the rule.

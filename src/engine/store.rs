@@ -119,8 +119,8 @@ pub struct Seen {
 pub enum Effect {
     /// Older than what is known: left out.
     Older,
-    /// Another object of the same name took its place.
-    Replaced,
+    /// Another object of the same name took the place of the one with this uid.
+    Replaced(Box<str>),
     /// Nothing that a rule could see.
     None,
     /// A new object, or a change beyond `resourceVersion`.
@@ -224,7 +224,7 @@ impl KindStore {
             entry.mark = mark;
             let known = entry.record.meta();
             let effect = if known.uid() != meta.uid() {
-                Effect::Replaced
+                Effect::Replaced(known.uid().into())
             } else if !self.listing && is_older(meta.resource_version(), known.resource_version()) {
                 // A late event, after a direct read. A list is never late: versions can go back with a restored backup.
                 self.seen.modified += 1;
@@ -426,7 +426,8 @@ mod tests {
         assert_eq!(kind.apply(map("a", "3", "v")).1, Effect::Changed);
         assert!(kind.end_list().is_empty());
         let other = json!({"kind": "ConfigMap", "metadata": {"namespace": "n", "name": "a", "uid": "other", "resourceVersion": "1"}});
-        assert_eq!(kind.apply(Record::from_value(&other)).1, Effect::Replaced);
+        let replaced = Effect::Replaced("".into());
+        assert_eq!(kind.apply(Record::from_value(&other)).1, replaced);
         assert_eq!(kind.len(), 1);
         let seen = Seen {
             listed: 2,

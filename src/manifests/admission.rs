@@ -5,7 +5,7 @@
 use super::World;
 use super::world::is_namespace;
 use crate::decide::pass::{PassContext, pass};
-use crate::decide::{Alone, Decision, Finding, Operation, Reason, RuleChange, Subject};
+use crate::decide::{Alone, Blank, Decision, Finding, Operation, Reason, RuleChange, Subject};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::set::RuleSet;
 use crate::rule::{Mode, Occasion};
@@ -132,6 +132,7 @@ impl Admission {
             assume_enforce: self.assume_enforce,
             ahead: false,
             neighbours: &Alone,
+            memory: &Blank,
             state_namespace: &self.state_namespace,
         };
         let subject = Subject {

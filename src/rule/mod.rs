@@ -116,6 +116,8 @@ pub struct Rule {
     pub source: (Arc<str>, usize),
     /// Hash of the rule's document (normalised: comments and formatting do not count). Equal hash: same rule.
     pub hash: u64,
+    /// Hash of what decides whether it matches: the document without what only says what is done about it. A change of it begins all matches anew.
+    pub match_hash: u64,
     /// Whether evaluating this rule reads anything but `metadata`, `apiVersion` and `kind`.
     pub metadata_only: bool,
     /// Whether some test, edit or expression reads `namespaceObject`, or `match` has a `namespaceSelector`.
@@ -128,6 +130,11 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Whether something is remembered of each of its matches.
+    pub fn remembers(&self) -> bool {
+        self.steps.iter().any(|step| step.after.is_some())
+    }
+
     /// The kinds that its `apply` steps write.
     pub fn applied_kinds(&self) -> impl Iterator<Item = ResolvedKind> {
         self.steps.iter().filter_map(|step| match &step.action {
@@ -143,6 +150,8 @@ pub struct Step {
     pub action: Action,
     /// It is made for each element of this list, which is its `item`.
     pub for_each: Option<Template>,
+    /// `after`: the match has held this long without a break.
+    pub after: Option<Duration>,
     /// 1-based line in the rule's file.
     pub line: usize,
 }

@@ -25,6 +25,7 @@ struct OfKind {
     rules: Vec<RuleIndex>,
     candidates: Candidates,
     limited: Vec<RuleIndex>,
+    remembering: Vec<RuleIndex>,
     reads_more_than_metadata: bool,
 }
 
@@ -88,6 +89,9 @@ impl RuleSet {
                     if rule.limits.are_counted() {
                         of_kind.limited.push(index);
                     }
+                    if rule.remembers() {
+                        of_kind.remembering.push(index);
+                    }
                 }
                 of_kind.reads_more_than_metadata |= !rule.metadata_only;
             }
@@ -141,6 +145,13 @@ impl RuleSet {
         self.by_kind
             .get(kind)
             .map_or(&[], |of_kind| &of_kind.limited)
+    }
+
+    /// Of the rules of this kind those that something is remembered of, in evaluation order.
+    pub fn remembering(&self, kind: &GroupKind) -> &[RuleIndex] {
+        self.by_kind
+            .get(kind)
+            .map_or(&[], |of_kind| &of_kind.remembering)
     }
 
     /// Where a rule stands in [`RuleSet::rules`].

@@ -370,7 +370,7 @@ impl Seen {
                 }
             }
             Report::FindingEnded(ended) => self.findings.retain(|f| *f != ended),
-            Report::WouldChange(_) | Report::Aborted { .. } => {}
+            Report::WouldChange(_) | Report::Later(_) | Report::Aborted { .. } => {}
         }
     }
 }

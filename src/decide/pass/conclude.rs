@@ -46,6 +46,7 @@ impl Run<'_, '_> {
                     .extend(self.world.by_verb(change, places.as_deref()));
             }
             decision.wants.append(&mut slot.wants);
+            decision.later.append(&mut slot.later);
             if !slot.enforces || fixpoint {
                 for deed in std::mem::take(&mut slot.deeds) {
                     decision.changes.push(deed.change);

@@ -95,6 +95,7 @@ impl<'a> Given<'a> {
             assume_enforce: self.assume_enforce,
             ahead: false,
             neighbours: &crate::decide::Alone,
+            memory: &crate::decide::Blank,
             state_namespace: "ordain",
         };
         let decision = pass(

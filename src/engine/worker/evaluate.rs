@@ -2,10 +2,11 @@
 
 use super::Engine;
 use super::deeds::Around;
+use super::remember::Recalled;
 use crate::decide::pass::{PassContext, pass};
 use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Subject, Write};
 use crate::engine::store::{Sync, name_of};
-use crate::engine::{Effect, standings};
+use crate::engine::{Effect, Report, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::Occasion;
 use jiff::Timestamp;
@@ -51,6 +52,7 @@ impl Engine {
             decision = self.decide(&key, &record, now);
         }
         self.keep_to_the_ready(&mut decision);
+        self.remember(&key.kind, &record, &decision, now);
         for other in self.wants.set(&key, &decision.wants) {
             self.queue.push(other, now);
         }
@@ -133,6 +135,8 @@ impl Engine {
             }
         }
         self.tell(&key, told);
+        let later = std::mem::take(&mut decision.later);
+        self.reports.extend(later.into_iter().map(Report::Later));
         if self.options.dry {
             for (write, _) in deeds.drain(..) {
                 for index in write.rules.iter().filter_map(|name| rules.index_of(name)) {
@@ -233,6 +237,11 @@ impl Engine {
             neighbours: &Around {
                 engine: self,
                 subject: key,
+                now,
+            },
+            memory: &Recalled {
+                engine: self,
+                uid: record.meta().uid(),
                 now,
             },
             state_namespace: &self.options.state_namespace,

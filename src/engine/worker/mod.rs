@@ -3,7 +3,7 @@
 //! `mod` the state · `observe` what the cluster shows · `ready` whether rules know enough · `next` what is looked at next · `evaluate` one object ·
 //! `gates` whether rules may act on it · `paths` what holds back a rule that may be misspelt · `owned` changes of what controllers make ·
 //! `choose` which request is worth making · `send` requests on their way · `outcome` what became of them · `deeds` those on other objects ·
-//! `reload` another rule set · `control` what a person tells it · `standby` another replica acts · `rules` what is remembered of each rule · `report` what is told once ·
+//! `remember` what is kept of matches · `reload` another rule set · `control` what a person tells it · `standby` another replica acts · `rules` what is remembered of each rule · `report` what is told once ·
 //! `status` what can be seen from outside.
 
 mod choose;
@@ -18,6 +18,7 @@ mod owned;
 mod paths;
 mod ready;
 mod reload;
+mod remember;
 mod report;
 mod rules;
 mod send;
@@ -211,6 +212,8 @@ pub struct Engine {
     forbidden: AHashMap<Permission, Forbidden>,
     /// The last moment heard of.
     clock: Timestamp,
+    /// It was told since then that the clock was moved.
+    clock_told: bool,
     /// Findings of the engine itself that last, beside those of the pass.
     refused: AHashMap<ObjectKey, Vec<Finding>>,
     findings: AHashMap<ObjectKey, Vec<Finding>>,
@@ -251,6 +254,7 @@ impl Engine {
             begun: AHashMap::new(),
             forbidden: AHashMap::new(),
             clock: Timestamp::MIN,
+            clock_told: false,
             refused: AHashMap::new(),
             findings: AHashMap::new(),
             told: AHashMap::new(),

@@ -72,9 +72,13 @@ impl Engine {
             for forbidden in self.forbidden.values_mut() {
                 forbidden.until = forbidden.until.min(now);
             }
+            if !self.clock_told {
+                self.clock_moved(now.duration_since(self.clock));
+            }
             self.look_at_everything(now);
         }
         self.clock = now;
+        self.clock_told = false;
     }
 
     fn next_key(&mut self) -> Option<(ObjectKey, Timestamp)> {

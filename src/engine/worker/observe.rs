@@ -29,7 +29,8 @@ impl Engine {
                 let key = key_of(&kind, &name);
                 match effect {
                     Stored::Older => return,
-                    Stored::Replaced => {
+                    Stored::Replaced(ref uid) => {
+                        self.forget_matches(&key.kind, uid);
                         self.forget(&key, now);
                         self.release(&key);
                     }
@@ -101,6 +102,7 @@ impl Engine {
         for (name, entry) in gone {
             let key = key_of(kind, &name);
             self.leave_counts(kind, &entry.standings);
+            self.forget_matches(kind, entry.record.meta().uid());
             self.forget(&key, now);
             self.release(&key);
         }
@@ -138,6 +140,7 @@ impl Engine {
     pub(super) fn gone(&mut self, key: &ObjectKey, now: Timestamp) {
         if let Some(entry) = self.store.kind_mut(&key.kind).remove(&name_of(key)) {
             self.leave_counts(&key.kind, &entry.standings);
+            self.forget_matches(&key.kind, entry.record.meta().uid());
         }
         self.forget(key, now);
     }

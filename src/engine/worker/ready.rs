@@ -77,6 +77,9 @@ impl Engine {
             }
             if !state.ready {
                 state.scope_known = false;
+                if was {
+                    state.matches.doubt_all(self.clock);
+                }
             }
         }
         begun

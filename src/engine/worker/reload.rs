@@ -2,9 +2,11 @@
 
 use super::Engine;
 use super::rules::RuleState;
+use crate::engine::memory::Uid;
 use crate::engine::store::{Name, key_of};
 use crate::engine::{Report, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::Mode;
 use crate::rule::expr::NamespaceObject;
 use crate::rule::selector::InScope;
 use crate::rule::set::RuleSet;
@@ -36,10 +38,18 @@ impl Engine {
             .map(|rule| match states.remove(&rule.name) {
                 Some(state) if same(&rule.name) => state.kept(rule),
                 Some(mut state) => {
+                    let matches = std::mem::take(&mut state.matches);
                     let ended = std::mem::take(&mut state.owned);
                     self.reports
                         .extend(ended.into_iter().map(Report::FindingEnded));
-                    state.changed(rule)
+                    let mut state = state.changed(rule);
+                    // What is done about a match has changed, not what matches.
+                    let before = older.get(&rule.name).map(|o| o.match_hash);
+                    if before == Some(rule.match_hash) && rule.mode != Mode::Off && rule.remembers()
+                    {
+                        state.matches = matches;
+                    }
+                    state
                 }
                 None => RuleState::of(rule),
             })
@@ -114,6 +124,7 @@ impl Engine {
                     let state = &mut self.states[*index];
                     state.count(standings::get(old, *position), -1);
                     state.forget(&key_of(kind, name));
+                    state.matches.ended(Uid::of(entry.record.meta().uid()));
                 }
                 let mut now = standings::Standings::new();
                 let mut concerned = went

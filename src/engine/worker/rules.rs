@@ -5,6 +5,7 @@ use crate::decide::breaker::Breaker;
 use crate::decide::breaker::places::Place;
 use crate::decide::limits::LimitState;
 use crate::engine::counts::RuleCounts;
+use crate::engine::memory::Matches;
 use crate::object::ObjectKey;
 use crate::rule::Rule;
 use crate::rule::path::Path;
@@ -32,6 +33,8 @@ pub struct RuleState {
     /// What was told of changes of objects that a controller owns, each kind once.
     pub owned: Vec<Finding>,
     pub breakers: AHashMap<ObjectKey, Breaker>,
+    /// Of a rule that remembers: its matches.
+    pub matches: Matches,
     /// When breakers that nothing happened to lately were forgotten.
     swept: Timestamp,
     /// Objects by standing: in scope (matched and waiting included), matched, waiting.

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::engine::Effect;
 use crate::engine::due::Due;
+use crate::engine::memory::Matches;
 use crate::engine::store::key_of;
 use crate::engine::wants::Wants;
 use crate::object::ObjectKey;
@@ -50,6 +51,7 @@ impl Engine {
         for state in &mut self.states {
             (state.in_scope, state.matched, state.waiting) = (0, 0, 0);
             state.scope_known = false;
+            state.matches = Matches::default();
             let due: Vec<ObjectKey> = state.limits.due().cloned().collect();
             for key in due {
                 state.limits.set_due(&key, false);

@@ -111,12 +111,14 @@ impl Engine {
         let findings = self.findings.values().map(|f| key + messages(f)).sum();
         // A key that waits stands in a set and in a line.
         let queue = self.queue.len() * (2 * key + size_of::<Timestamp>());
+        let matches = self.states.iter().map(|state| state.matches.bytes()).sum();
         let due = self.due.len() * (2 * key + 2 * size_of::<Timestamp>());
         vec![
             ("records", records),
             ("index", index),
             ("queue", queue),
             ("dueMoments", due),
+            ("matches", matches),
             ("findings", findings),
         ]
     }

@@ -7,6 +7,7 @@ use crate::object::Record;
 use crate::rule::compile::{SourceFile, compile};
 use serde_json::{Value, json};
 
+mod after;
 mod standby;
 
 fn at(seconds: i64) -> Timestamp {

@@ -3,7 +3,7 @@
 use super::document::Context;
 use super::fields::{self, Fields, one_of_these};
 use super::report::Spot;
-use super::{apply, edits, expressions, scale};
+use super::{apply, edits, expressions, memory, scale};
 use crate::rule::expr::{Names, Template};
 use crate::rule::yaml::{Data, Tree};
 use crate::rule::{Action, Propagation, ResolvedKind, Step};
@@ -17,7 +17,9 @@ pub(super) const LATER: [&str; 7] = [
 const EVENT_TYPES: [(&str, bool); 2] = [("Normal", false), ("Warning", true)];
 /// Longest `reason` of an Event, in characters, as the server takes it.
 const LONGEST_REASON: usize = 128;
-const MODIFIERS_LATER: [&str; 6] = ["target", "forEach", "after", "once", "lifetime", "wait"];
+const MODIFIERS_LATER: [&str; 5] = ["target", "forEach", "once", "lifetime", "wait"];
+/// Modifiers of any step.
+const MODIFIERS: [&str; 1] = ["after"];
 const PROPAGATION: [(&str, Propagation); 3] = [
     ("Background", Propagation::Background),
     ("Foreground", Propagation::Foreground),
@@ -42,6 +44,7 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree) -> Actions {
     }
     for item in items {
         if let Some((step, at)) = step(context, item, &mut actions.applied) {
+            memory::in_order(context, item, &actions.steps, &step);
             actions.steps.push(step);
             actions.step_places.push(at);
         }
@@ -102,13 +105,15 @@ fn step(
         }
     };
     let what = format!("a step with `{verb}`");
-    let of = fields::fields(context.report, tree, &what, known, &MODIFIERS_LATER)?;
+    let known: Vec<&str> = known.iter().chain(&MODIFIERS).copied().collect();
+    let of = fields::fields(context.report, tree, &what, &known, &MODIFIERS_LATER)?;
     let value = tree.get(verb)?;
     let repeats = known
         .contains(&"forEach")
         .then(|| of.get("forEach"))
         .flatten();
     let for_each = repeats.map(|list| for_each(context, list));
+    let after = of.get("after").map(|_| memory::after(context, of));
     let action = match verb {
         "patch" => patch(context, of, value)?,
         "apply" => {
@@ -131,9 +136,14 @@ fn step(
         Some(list) => Some(list?),
         None => None,
     };
+    let after = match after {
+        Some(after) => Some(after?),
+        None => None,
+    };
     let step = Step {
         action,
         for_each,
+        after,
         line: key.line,
     };
     Some((step, key.into()))

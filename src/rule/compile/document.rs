@@ -6,7 +6,7 @@ use super::kinds::Matched;
 use super::parameters::{self, Given, Values};
 use super::report::{Report, Spot};
 use super::variables::{self, Declared};
-use super::{Draft, clauses, limits, matching, occasions, safety};
+use super::{Draft, clauses, hash, limits, matching, occasions, safety};
 use crate::object::GroupKind;
 use crate::rule::expr::Expr;
 use crate::rule::path::Path;
@@ -14,7 +14,6 @@ use crate::rule::test::Test;
 use crate::rule::yaml::Tree;
 use crate::rule::{Action, Mode, Occasion, Occasions, Rule, Verb};
 use crate::schema::{KindSchema, Schema};
-use serde_json::Value;
 use std::sync::Arc;
 
 const MODES: [(&str, Mode); 3] = [
@@ -128,7 +127,8 @@ pub(super) fn compile(
         draft.rule.name = text;
         draft.name_at = at;
         draft.rule.source = (file.clone(), tree.line);
-        draft.rule.hash = hash(&draft.rule.name, spec, &values);
+        draft.rule.hash = hash::of_rule(&draft.rule.name, spec, &values);
+        draft.rule.match_hash = hash::of_match(spec, &values);
         Some(draft)
     });
     Compiled { name, draft }
@@ -325,6 +325,7 @@ fn spec_of(
             allow_protected,
             source: ("".into(), 0),
             hash: 0,
+            match_hash: 0,
             metadata_only: !reads.more_than_metadata,
             reads_now: reads.now,
             unchecked_paths: if deletes { reads.unchecked } else { vec![] },
@@ -355,53 +356,4 @@ fn allowed(report: &mut Report<'_>, tree: &Tree) -> Vec<Verb> {
         }
     }
     verbs
-}
-
-/// FNV-1a over the canonical text of name, spec and values of parameters: comments, formatting and the order of keys do not count.
-fn hash(name: &str, spec: &Tree, values: &Values) -> u64 {
-    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
-    hash.bytes(name.as_bytes());
-    hash.value(&spec.to_value());
-    for (name, value) in values {
-        hash.bytes(name.as_bytes());
-        hash.value(value);
-    }
-    hash.0
-}
-
-struct Fnv(u64);
-
-impl Fnv {
-    fn bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-        // A separator that no UTF-8 text contains.
-        self.0 = (self.0 ^ 0xff).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-
-    fn value(&mut self, value: &Value) {
-        match value {
-            Value::Array(items) => {
-                self.bytes(b"[");
-                items.iter().for_each(|item| self.value(item));
-                self.bytes(b"]");
-            }
-            Value::Object(map) => {
-                self.bytes(b"{");
-                let mut entries: Vec<_> = map.iter().collect();
-                entries.sort_by_key(|(key, _)| *key);
-                for (key, value) in entries {
-                    self.bytes(key.as_bytes());
-                    self.value(value);
-                }
-                self.bytes(b"}");
-            }
-            Value::String(text) => {
-                self.bytes(b"\"");
-                self.bytes(text.as_bytes());
-            }
-            other => self.bytes(other.to_string().as_bytes()),
-        }
-    }
 }

@@ -3,6 +3,7 @@
 //! `report` problems and their places · `fields` maps with known keys · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
 //! `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `actions` steps · `apply`, `scale` two of them ·
+//! `memory` how long a match has held · `hash` what makes two rules the same ·
 //! `edits` the six edits ·
 //! `values` what they write · `limits` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves.
 
@@ -15,10 +16,12 @@ mod expressions;
 mod feedback;
 mod fields;
 mod file;
+mod hash;
 mod kinds;
 mod limits;
 mod matching;
 mod members;
+mod memory;
 mod occasions;
 mod parameter_type;
 mod parameters;

@@ -336,3 +336,38 @@ fn shows_what_would_be_made_scaled_and_told() {
         assert!(!ran.out.contains(secret), "{}", ran.out);
     }
 }
+
+#[test]
+fn what_comes_later_is_told_with_how_long_it_takes() {
+    let rule = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: left-over}
+spec:
+  match:
+    resources:
+    - {apiVersion: apps/v1, kind: Deployment}
+  actions:
+  - after: 1d12h30m
+    patch: [{path: $.spec.replicas, set: 0}]
+  - after: 7d
+    delete: {}
+";
+    let dir = folder(&[("r.yaml", rule), ("cluster/web.yaml", WEB)]);
+    let mut args = vec!["plan", "--rules", "r.yaml", "--manifests", "cluster"];
+    let ran = ordain(dir.path(), &args);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(
+        ran.out,
+        "in 1d12h patch Deployment/shop/web by left-over (Audit)
+in 7d delete Deployment/shop/web by left-over (Audit)
+nothing to change, 2 later
+"
+    );
+    args.extend(["-o", "json", "--now", "2026-01-01T00:00:00Z"]);
+    let json = ordain(dir.path(), &args).json();
+    assert_eq!(
+        json["later"][1],
+        serde_json::json!({"rule": "left-over", "mode": "Audit", "verb": "delete", "object": "Deployment/shop/web", "at": "2026-01-08T00:00:00Z"})
+    );
+    assert_eq!(json["changes"], serde_json::json!([]));
+}

@@ -1,0 +1,93 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_767_225_600 + seconds).unwrap()
+}
+
+fn uid(n: usize) -> Uid {
+    Uid::of(&format!("{n:08x}-0000-4000-8000-000000000000"))
+}
+
+fn held_for(matches: &Matches, now: i64) -> Option<i64> {
+    let since = matches.since(uid(1), at(now))?;
+    Some(at(now).duration_since(since).as_secs())
+}
+
+#[test]
+fn a_match_holds_from_when_it_was_first_seen() {
+    let mut matches = Matches::default();
+    assert_eq!(held_for(&matches, 0), None);
+    matches.holds(uid(1), at(0));
+    matches.holds(uid(1), at(50));
+    assert_eq!(held_for(&matches, 60), Some(60));
+    matches.ended(uid(1));
+    assert_eq!(held_for(&matches, 60), None);
+    matches.holds(uid(1), at(70));
+    assert_eq!(held_for(&matches, 80), Some(10));
+}
+
+#[test]
+fn time_in_doubt_does_not_count() {
+    let mut matches = Matches::default();
+    matches.doubts(uid(1), at(0));
+    assert!(matches.is_empty(), "doubt begins nothing");
+    matches.holds(uid(1), at(0));
+    matches.doubts(uid(1), at(10));
+    matches.doubts(uid(1), at(20));
+    assert_eq!(held_for(&matches, 40), Some(10));
+    matches.holds(uid(1), at(100));
+    assert_eq!(held_for(&matches, 105), Some(15));
+    matches.doubt_all(at(110));
+    assert_eq!(held_for(&matches, 200), Some(20));
+    matches.ended(uid(1));
+    assert_eq!(held_for(&matches, 200), None);
+}
+
+#[test]
+fn a_clock_that_was_moved_makes_no_match_older() {
+    let day = 86_400;
+    let mut matches = Matches::default();
+    matches.holds(uid(1), at(0));
+    matches.clock_moved(SignedDuration::from_secs(-day));
+    assert_eq!(held_for(&matches, 10 - day), Some(10));
+    matches.clock_moved(SignedDuration::from_secs(day));
+    assert_eq!(held_for(&matches, 10), Some(10));
+    // Nobody said that it was moved.
+    matches.holds(uid(1), at(-5));
+    assert_eq!(held_for(&matches, 0), Some(5));
+}
+
+#[test]
+fn a_hundred_thousand_matches_take_little() {
+    let mut matches = Matches::default();
+    for n in 0..100_000 {
+        matches.holds(uid(n), at(0));
+    }
+    assert_eq!(matches.len(), 100_000);
+    assert!(matches.bytes() <= 20_000_000, "{}", matches.bytes());
+}
+
+#[test]
+fn uids_differ() {
+    let uuid = "0123abcd-4567-89ab-cdef-0123456789ab";
+    assert_eq!(
+        Uid::of(uuid).number(),
+        0x0123_abcd_4567_89ab_cdef_0123_4567_89ab
+    );
+    let others = [
+        "",
+        "u-web",
+        "u-web2",
+        "0123ABCD-4567-89ab-cdef-0123456789ab",
+        "0123abcd04567-89ab-cdef-0123456789ab",
+    ];
+    for (place, one) in others.iter().enumerate() {
+        assert_ne!(Uid::of(one), Uid::of(uuid));
+        assert!(
+            others[place + 1..]
+                .iter()
+                .all(|other| Uid::of(one) != Uid::of(other))
+        );
+    }
+}
