@@ -24,6 +24,8 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
         workers: 32,
         state_namespace: settings.state_namespace.clone(),
         namespaces: settings.cluster.namespaces.clone(),
+        // Everything that is in scope is counted.
+        narrow: false,
     };
     let now = settings.time.now();
     let mut tally = if settings.cluster.manifests.is_empty() {

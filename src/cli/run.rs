@@ -57,6 +57,7 @@ pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
         workers: settings.workers.into(),
         state_namespace: settings.state_namespace.clone(),
         namespaces: settings.cluster.namespaces.clone(),
+        narrow: !offline,
     };
     match (settings.once, offline) {
         (true, true) => once_on_manifests(settings, options),

@@ -12,6 +12,7 @@ use crate::decide::{Operation, Write};
 use crate::engine::{Fault, Lost, Observation, Outcome, WatchedKind};
 use crate::object::{GroupKind, Gvk, ObjectKey, Record};
 use crate::rule::Propagation;
+use crate::rule::watch_scope::WatchScope;
 use crate::schema::Schema;
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
@@ -99,7 +100,9 @@ impl Api {
                     kind: gvk.group_kind(),
                     version: gvk.version,
                     metadata_only: true,
+                    scope: WatchScope::default(),
                 },
+                whole: AtomicBool::default(),
                 namespaces: vec![],
                 watch_seconds,
                 out: sender.clone(),
@@ -259,6 +262,7 @@ impl Cluster for Api {
                     discovery: Arc::clone(&self.discovery),
                     discovered: Arc::clone(&self.discovered),
                     kind: kind.clone(),
+                    whole: AtomicBool::default(),
                     namespaces: self.namespaces.clone(),
                     watch_seconds: self.watch_seconds,
                     pulse: self.connection.traffic.pulse(&kind.kind),

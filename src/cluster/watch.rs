@@ -15,6 +15,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -44,6 +45,8 @@ pub struct Follower {
     /// Wakes followers of kinds that were not there.
     pub discovered: Arc<Notify>,
     pub kind: WatchedKind,
+    /// The server does not take the selector of the kind's scope: everything is asked for, and what lies outside is passed over.
+    pub whole: AtomicBool,
     /// Empty: all.
     pub namespaces: Vec<String>,
     /// See [`WATCH_SECONDS`].
@@ -203,7 +206,8 @@ impl Follower {
             } else {
                 format!("&continue={}", encoded(&next))
             };
-            let request = Request::get(format!("{path}?limit={PAGE}{more}"))
+            let scoped = self.selectors();
+            let request = Request::get(format!("{path}?limit={PAGE}{scoped}{more}"))
                 .header(header::ACCEPT, accept)
                 .body(vec![]);
             let request = request.map_err(|e| Stop::Failed(e.to_string()))?;
@@ -214,6 +218,12 @@ impl Follower {
             .await
             .map_err(|_| Stop::Failed("a list is not answered".into()))?
             .map_err(|e| Stop::Failed(fault::transport_message(&e)))?;
+            if answer.status == StatusCode::BAD_REQUEST && !scoped.is_empty() {
+                tracing::info!(kind = %self.kind.kind, selector = %self.kind.scope, "the server does not take the selector: everything is listed");
+                self.whole.store(true, Relaxed);
+                next.clear();
+                continue;
+            }
             if !answer.status.is_success() {
                 return Err(self
                     .refused(answer.status, &answer.headers, &answer.body)
@@ -394,6 +404,22 @@ impl Follower {
         }
     }
 
+    /// What of the kind is asked for, as parameters of a query.
+    fn selectors(&self) -> String {
+        if self.whole.load(Relaxed) {
+            return String::new();
+        }
+        let scope = &self.kind.scope;
+        let parameters = [
+            ("labelSelector", scope.label_selector()),
+            ("fieldSelector", scope.field_selector()),
+        ];
+        let asked = parameters.iter().filter(|(_, text)| !text.is_empty());
+        asked
+            .map(|(name, text)| format!("&{name}={}", encoded(text)))
+            .collect()
+    }
+
     async fn open(
         &self,
         resource: &Resource,
@@ -402,9 +428,10 @@ impl Follower {
         seconds: u64,
     ) -> Result<Body, Stop> {
         let path = format!(
-            "{}?watch=1&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={seconds}",
+            "{}?watch=1&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={seconds}{}",
             resource.path(scope),
             encoded(version),
+            self.selectors(),
         );
         let accept = if self.kind.metadata_only {
             METADATA

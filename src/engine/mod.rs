@@ -17,6 +17,7 @@ pub use worker::{Engine, EngineOptions};
 use crate::decide::breaker::managers::ManagedFields;
 use crate::decide::{Finding, Later, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::watch_scope::WatchScope;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct WatchedKind {
     pub version: Arc<str>,
     /// Only metadata is read: PartialObjectMetadata is enough.
     pub metadata_only: bool,
+    /// Which of its objects. One that leaves the scope is shown as deleted.
+    pub scope: WatchScope,
 }
 
 /// What the cluster shows. For each kind: `ListStarted`, any number of `Applied`, `ListDone`, then `Applied` and `Deleted`; again from `ListStarted` after a gap.
@@ -51,7 +54,7 @@ pub enum Observation {
         /// The state.
         record: Record,
     },
-    /// With the last state, where the watch sent one.
+    /// It is gone, or has left the scope in which its kind is watched.
     Deleted {
         /// The object.
         key: ObjectKey,

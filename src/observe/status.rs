@@ -234,6 +234,7 @@ impl Status {
                 let watch = self.traffic.watches.iter().find(|w| w.kind == *kind);
                 json!({
                     "kind": name, "version": **version, "state": state, "reason": reason,
+                    "selector": counted.map(|c| &*c.selector).filter(|s| !s.is_empty()),
                     "objects": counted.map(|c| c.objects), "bytes": counted.map(|c| c.bytes),
                     "undecodable": counted.map(|c| c.seen.undecodable),
                     "watchAgeSeconds": watch.map(|w| w.age.as_secs_f64()),

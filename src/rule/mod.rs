@@ -16,6 +16,7 @@ pub mod protection;
 pub mod selector;
 pub mod set;
 pub mod test;
+pub mod watch_scope;
 pub mod yaml;
 
 use crate::object::GroupKind;

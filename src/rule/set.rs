@@ -1,6 +1,7 @@
 //! The immutable set of compiled rules, indexed by kind.
 
 use super::candidates::{Candidates, Positions};
+use super::watch_scope::WatchScope;
 use super::{Mode, Occasion, ResolvedKind, Rule};
 use crate::object::{GroupKind, Meta};
 use crate::schema::Schema;
@@ -27,6 +28,9 @@ struct OfKind {
     limited: Vec<RuleIndex>,
     remembering: Vec<RuleIndex>,
     reads_more_than_metadata: bool,
+    /// Objects matter that no rule of the kind matches.
+    whole: bool,
+    scope: WatchScope,
 }
 
 /// Index of a rule in its set.
@@ -99,12 +103,22 @@ impl RuleSet {
             for resolved in rule.applied_kinds() {
                 let of_kind = by_kind.entry(resolved.kind.clone()).or_default();
                 of_kind.reads_more_than_metadata = true;
+                of_kind.whole = true;
                 if kinds.iter().all(|known| known.kind != resolved.kind) {
                     kinds.push(resolved);
                 }
             }
         }
         kinds.sort_by(|a, b| a.kind.cmp(&b.kind));
+        for (kind, of_kind) in &mut by_kind {
+            // Annotations of any Namespace can tell rules to leave everything in it alone.
+            if of_kind.whole || *kind == GroupKind::new("", "Namespace") {
+                continue;
+            }
+            let namespaced = schema.kind(kind).is_some_and(|schema| schema.namespaced);
+            let of = of_kind.rules.iter().map(|index| &*rules[*index]);
+            of_kind.scope = WatchScope::of(of, namespaced);
+        }
         RuleSet {
             rules,
             by_name,
@@ -169,6 +183,12 @@ impl RuleSet {
         self.by_kind
             .get(kind)
             .is_none_or(|of_kind| !of_kind.reads_more_than_metadata)
+    }
+
+    /// What of a kind some rule can match, or must see for another reason.
+    pub fn watch_scope(&self, kind: &GroupKind) -> WatchScope {
+        let of_kind = self.by_kind.get(kind);
+        of_kind.map_or(WatchScope::default(), |of_kind| of_kind.scope.clone())
     }
 
     /// Whether some rule not `Off` reads the Namespaces of its objects.

@@ -285,6 +285,7 @@ fn run_test(test: &RuleTest, run: &Run) -> (Vec<Failure>, Vec<Problem>) {
         workers: 32,
         state_namespace: "ordain-system".into(),
         namespaces: vec![],
+        narrow: true,
     };
     let rules = Arc::new(RuleSet::new(compiled.rules, schema));
     let admission = Admission::new(&rules, true, false, &options.state_namespace);

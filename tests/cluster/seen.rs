@@ -5,6 +5,7 @@ use ordain::cluster::connection::ConnectOptions;
 use ordain::cluster::{Cluster, Message};
 use ordain::engine::{Lost, Observation, WatchedKind};
 use ordain::object::GroupKind;
+use ordain::rule::watch_scope::WatchScope;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,6 +57,7 @@ impl Seen {
             kind: GroupKind::new(group, kind),
             version: version.into(),
             metadata_only,
+            scope: WatchScope::default(),
         }]);
     }
 

@@ -35,6 +35,7 @@ impl Engine {
             return false;
         };
         let keys = self.states[index].acknowledge();
+        self.away.close(rule);
         let any = keys.is_some();
         for key in keys.unwrap_or_default() {
             self.queue.push(key, now);

@@ -1,11 +1,12 @@
 //! The engine itself: which object next, what to ask of the server, what to remember.
 //!
-//! `mod` the state · `observe` what the cluster shows · `ready` whether rules know enough · `next` what is looked at next · `evaluate` one object ·
+//! `mod` the state · `observe` what the cluster shows · `away` objects that left the scope of a watch · `ready` whether rules know enough · `next` what is looked at next · `evaluate` one object ·
 //! `gates` whether rules may act on it · `paths` what holds back a rule that may be misspelt · `owned` changes of what controllers make ·
 //! `choose` which request is worth making · `send` requests on their way · `outcome` what became of them · `deeds` those on other objects ·
 //! `remember` what is kept of matches · `reload` another rule set · `control` what a person tells it · `standby` another replica acts · `rules` what is remembered of each rule · `report` what is told once ·
 //! `status` what can be seen from outside.
 
+mod away;
 mod choose;
 mod control;
 mod deeds;
@@ -36,8 +37,10 @@ use crate::decide::{Finding, Reason, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey};
 use crate::rule::Verb;
 use crate::rule::set::RuleSet;
+use crate::rule::watch_scope::WatchScope;
 use crate::schema::Schema;
-use ahash::{AHashMap, AHashSet};
+use ahash::AHashMap;
+use away::Away;
 use jiff::{SignedDuration, Timestamp};
 use rules::RuleState;
 use std::sync::Arc;
@@ -60,6 +63,8 @@ pub struct EngineOptions {
     pub state_namespace: String,
     /// Only these; empty: all.
     pub namespaces: Vec<String>,
+    /// Ask only for objects that rules can match, where one selector can say which those are.
+    pub narrow: bool,
 }
 
 impl Default for EngineOptions {
@@ -71,6 +76,7 @@ impl Default for EngineOptions {
             workers: 32,
             state_namespace: "ordain".into(),
             namespaces: vec![],
+            narrow: false,
         }
     }
 }
@@ -186,8 +192,10 @@ pub struct Engine {
     rules: Arc<RuleSet>,
     /// By index in the set.
     states: Vec<RuleState>,
-    /// The kinds that are followed. What is said of another one comes late.
-    followed: AHashSet<GroupKind>,
+    /// The kinds that are followed, and which objects of them. What is said of another one comes late.
+    followed: AHashMap<GroupKind, WatchScope>,
+    /// What is remembered of objects that left such a scope.
+    away: Away,
     store: Store,
     queue: Queue,
     /// When objects are to be looked at again.
@@ -237,7 +245,8 @@ impl Engine {
             options,
             rules: Arc::new(RuleSet::new(vec![], Schema::empty())),
             states: vec![],
-            followed: AHashSet::new(),
+            followed: AHashMap::new(),
+            away: Away::default(),
             store: Store::default(),
             queue: Queue::default(),
             due: Due::default(),
@@ -276,6 +285,10 @@ impl Engine {
             .map(|resolved| WatchedKind {
                 metadata_only: self.rules.metadata_only(&resolved.kind)
                     && !(resolved.kind == self.namespace_kind && self.rules.needs_namespaces()),
+                scope: match self.options.narrow {
+                    true => self.rules.watch_scope(&resolved.kind),
+                    false => WatchScope::default(),
+                },
                 kind: resolved.kind,
                 version: resolved.version,
             })
@@ -285,6 +298,7 @@ impl Engine {
                 kind: self.namespace_kind.clone(),
                 version: "v1".into(),
                 metadata_only: !self.rules.needs_namespaces(),
+                scope: WatchScope::default(),
             });
         }
         wanted

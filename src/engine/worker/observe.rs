@@ -10,9 +10,9 @@ use std::sync::Arc;
 impl Engine {
     /// Takes what the cluster shows.
     pub fn observe(&mut self, observation: Observation, now: Timestamp) {
-        if !self.followed.contains(observation.kind()) {
+        let Some(scope) = self.followed.get(observation.kind()) else {
             return;
-        }
+        };
         match observation {
             Observation::ListStarted { kind } => self.list_started(&kind),
             Observation::ListDone { kind } => self.list_done(&kind, now),
@@ -25,8 +25,12 @@ impl Engine {
                 {
                     return;
                 }
+                if !scope.admits(record.meta()) {
+                    return self.out_of_scope(&kind, &record, now);
+                }
                 let (name, effect) = self.store.kind_mut(&kind).apply(record);
                 let key = key_of(&kind, &name);
+                self.is_back(&key);
                 match effect {
                     Stored::Older => return,
                     Stored::Replaced(ref uid) => {
@@ -103,6 +107,7 @@ impl Engine {
             let key = key_of(kind, &name);
             self.leave_counts(kind, &entry.standings);
             self.forget_matches(kind, entry.record.meta().uid());
+            self.goes_away(&key, &entry.record, now);
             self.forget(&key, now);
             self.release(&key);
         }
@@ -141,6 +146,7 @@ impl Engine {
         if let Some(entry) = self.store.kind_mut(&key.kind).remove(&name_of(key)) {
             self.leave_counts(&key.kind, &entry.standings);
             self.forget_matches(&key.kind, entry.record.meta().uid());
+            self.goes_away(key, &entry.record, now);
         }
         self.forget(key, now);
     }

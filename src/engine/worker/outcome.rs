@@ -19,7 +19,7 @@ impl Engine {
         let Some(request) = self.in_flight.remove(&id) else {
             return;
         };
-        if request.key == request.subject && !self.followed.contains(&request.key.kind) {
+        if request.key == request.subject && !self.followed.contains_key(&request.key.kind) {
             return self.answered_late(&request, outcome, now);
         }
         match &request.asked {
@@ -192,7 +192,7 @@ impl Engine {
     ) {
         let index = self.rules.index_of(rule);
         if let Some(index) = index
-            && let Some(breaker) = self.states[index].breakers.get_mut(key)
+            && let Some(breaker) = self.breaker_mut(index, key)
         {
             breaker.named(others);
             self.queue.push(key.clone(), now);
@@ -203,8 +203,10 @@ impl Engine {
     /// A write was made: what it wrote is remembered, so that it is recognised when it has to be written again.
     pub(super) fn wrote(&mut self, request: &InFlight, now: Timestamp) {
         for (rule, places) in &request.places {
-            if let Some(index) = self.rules.index_of(rule) {
-                self.states[index].wrote(&request.key, places, now);
+            if let Some(index) = self.rules.index_of(rule)
+                && let Some(breaker) = self.breaker_mut(index, &request.key)
+            {
+                breaker.wrote(places, now);
             }
         }
     }
@@ -336,7 +338,10 @@ impl Engine {
     fn unacted(&mut self, request: &InFlight) {
         for rule in request.rules() {
             if let Some(index) = self.rules.index_of(rule) {
-                self.states[index].withdraw(&request.key);
+                self.states[index].limits.withdraw(&request.key);
+                if let Some(breaker) = self.breaker_mut(index, &request.key) {
+                    breaker.withdraw();
+                }
             }
         }
     }

@@ -63,6 +63,7 @@ impl Engine {
             settled.retain(|s| same(&s.rule));
             !settled.is_empty()
         });
+        self.away.retain(same);
         self.begun.retain(|_, begun| {
             begun.retain(|b| same(&b.rule));
             !begun.is_empty()
@@ -170,14 +171,17 @@ impl Engine {
         let wanted = self.wanted();
         for kind in &wanted {
             let before = followed.iter().find(|f| f.kind == kind.kind);
-            // Followed at another version, or so far without what is beside metadata: what is stored is not what rules read.
+            // Followed at another version, so far without what is beside metadata, or without objects that rules can match now: what is
+            // stored is not what rules read.
             if before.is_some_and(|b| {
-                b.version != kind.version || (b.metadata_only && !kind.metadata_only)
+                b.version != kind.version
+                    || (b.metadata_only && !kind.metadata_only)
+                    || !b.scope.contains(&kind.scope)
             }) {
                 self.store.kind_mut(&kind.kind).doubt();
             }
         }
-        self.followed = wanted.into_iter().map(|w| w.kind).collect();
+        self.followed = wanted.into_iter().map(|w| (w.kind, w.scope)).collect();
         self.drop_kinds(now);
         self.review_readiness();
         for index in 0..self.states.len() {
@@ -197,7 +201,7 @@ impl Engine {
             .store
             .kinds()
             .map(|(kind, _)| kind.clone())
-            .filter(|kind| !followed.contains(kind))
+            .filter(|kind| !followed.contains_key(kind))
             .collect();
         for kind in &dropped {
             let keys: Vec<ObjectKey> = match self.store.kind(kind) {

@@ -118,27 +118,12 @@ impl RuleState {
         breaker.admit(limit, places, now)
     }
 
-    /// A change was made that wrote these places.
-    pub fn wrote(&mut self, key: &ObjectKey, places: &[Place], now: Timestamp) {
-        if let Some(breaker) = self.breakers.get_mut(key) {
-            breaker.wrote(places, now);
-        }
-    }
-
     /// The clock was set back: what happened later than now happened now.
     pub fn clock_set_back(&mut self, now: Timestamp) {
         self.limits.clock_set_back(now);
         self.swept = self.swept.min(now);
         for breaker in self.breakers.values_mut() {
             breaker.clock_set_back(now);
-        }
-    }
-
-    /// Takes back what a write that did nothing was counted for.
-    pub fn withdraw(&mut self, key: &ObjectKey) {
-        self.limits.withdraw(key);
-        if let Some(breaker) = self.breakers.get_mut(key) {
-            breaker.withdraw();
         }
     }
 

@@ -68,6 +68,8 @@ pub struct RuleStatus {
 pub struct KindStatus {
     /// `Kind` or `Kind.group`.
     pub kind: String,
+    /// The selector with which it is watched; empty: all of it.
+    pub selector: String,
     /// Objects stored.
     pub objects: usize,
     /// Bytes of their records.
@@ -166,6 +168,7 @@ impl Engine {
             .kinds()
             .map(|(kind, objects)| KindStatus {
                 kind: kind.to_string(),
+                selector: self.followed.get(kind).map(ToString::to_string).unwrap_or_default(),
                 objects: objects.len(),
                 bytes: objects.bytes,
                 sync: match &objects.sync {

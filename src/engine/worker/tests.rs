@@ -8,6 +8,7 @@ use crate::rule::compile::{SourceFile, compile};
 use serde_json::{Value, json};
 
 mod after;
+mod away;
 mod standby;
 
 fn at(seconds: i64) -> Timestamp {

@@ -5,6 +5,7 @@ use super::*;
 use crate::decide::{Operation, Write};
 use crate::engine::Fault;
 use crate::object::difference;
+use crate::rule::watch_scope::WatchScope;
 
 const START: &str = "2026-01-01T00:00:00Z";
 
@@ -391,6 +392,7 @@ fn a_list_leaves_out_and_names_what_is_written_at_another_version() {
         kind: GroupKind::new("autoscaling", "HorizontalPodAutoscaler"),
         version: "v2".into(),
         metadata_only: false,
+        scope: WatchScope::default(),
     };
     let list = world.list(&watched);
     assert_eq!(list.len(), 3);

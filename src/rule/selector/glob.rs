@@ -31,6 +31,13 @@ impl Glob {
         }
     }
 
+    fn exact(&self) -> Option<&str> {
+        match self {
+            Self::Exact(name) => Some(name),
+            _ => None,
+        }
+    }
+
     fn matches(&self, text: &str) -> bool {
         match self {
             Self::Exact(name) => text == &**name,
@@ -117,6 +124,17 @@ impl Globs {
     pub fn matches(&self, text: &str) -> bool {
         (self.include.is_empty() || self.include.iter().any(|glob| glob.matches(text)))
             && !self.exclude.iter().any(|glob| glob.matches(text))
+    }
+
+    /// The names that it lets in, if it names them all.
+    pub fn exact_includes(&self) -> Option<Vec<&str>> {
+        let all: Option<Vec<&str>> = self.include.iter().map(Glob::exact).collect();
+        all.filter(|names| !names.is_empty())
+    }
+
+    /// Names that it shuts out outright.
+    pub fn exact_excludes(&self) -> Vec<&str> {
+        self.exclude.iter().filter_map(Glob::exact).collect()
     }
 
     /// Whether there is no pattern.

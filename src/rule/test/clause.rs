@@ -137,6 +137,18 @@ impl Clause {
         subject.into_iter().chain(right)
     }
 
+    /// The right sides, if they are literal texts that are compared as they stand.
+    pub fn literal_texts(&self) -> Option<Vec<&str>> {
+        let Prepared::Operands(operands) = &self.right else {
+            return None;
+        };
+        let texts = operands.iter().map(|operand| match operand {
+            Operand::Json(Value::String(text)) => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect()
+    }
+
     /// As written, in one line: `$.spec.replicas LessThan 3`.
     pub fn text(&self) -> &str {
         &self.text
