@@ -60,7 +60,7 @@ const RULE_OBJECTS: Family = family(
     "ordain_rule_objects",
     Gauge,
     &["rule", "state"],
-    "Objects of a rule: covered by match (in_scope); of these all tests pass (matched), something is unknown or failed (pending), held by a limit or a breaker (blocked)",
+    "Objects of a rule: covered by match, as far as the watch shows them (in_scope); of these all tests pass (matched), something is unknown or failed (pending), held by a limit or a breaker (blocked)",
 );
 const RULE_EVALUATIONS: Family = family(
     "ordain_rule_evaluations_total",
@@ -144,7 +144,7 @@ const STORE_OBJECTS: Family = family(
     "ordain_store_objects",
     Gauge,
     &["kind"],
-    "Objects in memory",
+    "Objects in memory: those that the watch shows",
 );
 const STORE_BYTES: Family = family(
     "ordain_store_bytes",

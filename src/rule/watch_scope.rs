@@ -103,9 +103,8 @@ impl Allowed {
 
     /// As a part of a label selector; `None` where the syntax has no words for it.
     fn label(&self, key: &str) -> Option<String> {
-        let list = |values: &BTreeSet<Box<str>>| {
-            values.iter().map(|v| &**v).collect::<Vec<_>>().join(",")
-        };
+        let list =
+            |values: &BTreeSet<Box<str>>| values.iter().map(|v| &**v).collect::<Vec<_>>().join(",");
         match (self.absent, &self.values) {
             (true, Values::Only(only)) => only.is_empty().then(|| format!("!{key}")),
             (false, Values::Only(only)) => match only.len() {
@@ -187,7 +186,9 @@ impl WatchScope {
             About::Name => allowed.has(Some(object.name())),
             About::Namespace => allowed.has(object.namespace()),
             About::Label(key) => {
-                let label = object.labels().and_then(|labels| labels.get(&Key::new(key)));
+                let label = object
+                    .labels()
+                    .and_then(|labels| labels.get(&Key::new(key)));
                 allowed.has(label.and_then(Node::as_str))
             }
         })
@@ -202,10 +203,13 @@ impl WatchScope {
     }
 
     fn selector(&self, of_labels: bool) -> String {
-        let parts = self.constraints.iter().filter(|(about, _)| {
-            matches!(about, About::Label(_)) == of_labels
-        });
-        let parts: Vec<String> = parts.filter_map(|(about, allowed)| said(about, allowed)).collect();
+        let parts = self
+            .constraints
+            .iter()
+            .filter(|(about, _)| matches!(about, About::Label(_)) == of_labels);
+        let parts: Vec<String> = parts
+            .filter_map(|(about, allowed)| said(about, allowed))
+            .collect();
         parts.join(",")
     }
 
@@ -436,9 +440,10 @@ fn of_clause(clause: &super::test::Clause) -> Option<Passes> {
     let listed = || {
         let texts = clause.literal_texts()?;
         let fits = |text: &&str| Requirement::label("a", text).is_ok();
-        texts.iter().all(fits).then(|| {
-            one_of(texts.into_iter().map(Into::into).collect())
-        })
+        texts
+            .iter()
+            .all(fits)
+            .then(|| one_of(texts.into_iter().map(Into::into).collect()))
     };
     let exactly = match operator {
         _ if !plain => None,

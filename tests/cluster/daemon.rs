@@ -44,6 +44,11 @@ impl Daemon {
         }
     }
 
+    /// Saves other rules in the place of those that it was started with.
+    pub fn save_rules(&self, rules: &str) {
+        std::fs::write(self.folder.path().join("rules/rules.yaml"), rules).unwrap();
+    }
+
     /// Kills it, as a crash would.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

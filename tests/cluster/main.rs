@@ -19,6 +19,7 @@ mod prometheus;
 mod proxy;
 mod rights;
 mod scene;
+mod scopes;
 mod seen;
 mod surroundings;
 mod verbs;

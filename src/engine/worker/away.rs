@@ -73,7 +73,11 @@ impl Away {
 impl Engine {
     /// Called before an object is forgotten that its watch no longer shows.
     pub(super) fn goes_away(&mut self, key: &ObjectKey, record: &Record, now: Timestamp) {
-        if self.followed.get(&key.kind).is_none_or(|scope| scope.is_everything()) {
+        if self
+            .followed
+            .get(&key.kind)
+            .is_none_or(|scope| scope.is_everything())
+        {
             return;
         }
         let rules = Arc::clone(&self.rules);

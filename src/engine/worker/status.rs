@@ -168,7 +168,11 @@ impl Engine {
             .kinds()
             .map(|(kind, objects)| KindStatus {
                 kind: kind.to_string(),
-                selector: self.followed.get(kind).map(ToString::to_string).unwrap_or_default(),
+                selector: self
+                    .followed
+                    .get(kind)
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
                 objects: objects.len(),
                 bytes: objects.bytes,
                 sync: match &objects.sync {

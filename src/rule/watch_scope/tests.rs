@@ -24,7 +24,11 @@ fn set(rules: &[&str]) -> RuleSet {
         })
         .collect();
     let compiled = compile(&files, &schema);
-    assert!(!compiled.has_errors(), "{rules:?}: {}", compiled.problems[0]);
+    assert!(
+        !compiled.has_errors(),
+        "{rules:?}: {}",
+        compiled.problems[0]
+    );
     RuleSet::new(compiled.rules, schema)
 }
 
@@ -79,15 +83,31 @@ fn a_rule_is_shown_what_its_selector_names_and_tests_ask_for() {
 #[test]
 fn several_rules_are_shown_what_one_selector_can_say_of_all() {
     let team = |name: &str| format!("    selector: {{matchLabels: {{team: {name}}}}}");
-    let lacks = |name: &str| tested(&format!("{{path: $.metadata.labels.{name}, operator: DoesNotExist}}"));
+    let lacks = |name: &str| {
+        tested(&format!(
+            "{{path: $.metadata.labels.{name}, operator: DoesNotExist}}"
+        ))
+    };
     let (web, shop) = (team("web"), team("shop"));
     for (rules, wanted) in [
         (vec![&*web, &*shop], "team in (shop,web)"),
         (vec![&*web, &*lacks("x")], ""),
         (vec![&*lacks("x"), &*lacks("x")], "!x"),
-        (vec![&*lacks("x"), "    selector: {matchLabels: {x: y}}"], ""),
-        (vec!["    namespaces: [a]\n    names: [one]", "    namespaces: [a]\n    names: [two]"], "metadata.namespace=a"),
-        (vec!["    names: ['!a', '!b']", "    names: ['!b', '!c']"], "metadata.name!=b"),
+        (
+            vec![&*lacks("x"), "    selector: {matchLabels: {x: y}}"],
+            "",
+        ),
+        (
+            vec![
+                "    namespaces: [a]\n    names: [one]",
+                "    namespaces: [a]\n    names: [two]",
+            ],
+            "metadata.namespace=a",
+        ),
+        (
+            vec!["    names: ['!a', '!b']", "    names: ['!b', '!c']"],
+            "metadata.name!=b",
+        ),
         (vec![&*web, ""], ""),
     ] {
         assert_eq!(scope(&rules).to_string(), wanted, "{rules:?}");
@@ -103,11 +123,16 @@ fn a_rule_that_keeps_something_in_mind_is_shown_everything() {
         "  actions:\n  - apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: other}}",
     ];
     for rest in kept {
-        assert!(scope(&[&format!("{lacks}\n{rest}")]).is_everything(), "{rest}");
+        assert!(
+            scope(&[&format!("{lacks}\n{rest}")]).is_everything(),
+            "{rest}"
+        );
     }
     // Another rule writes the kind.
     let writer = "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {name: w}\nspec:\n  match: {resources: [{apiVersion: v1, kind: Namespace}], selector: {matchLabels: {a: b}}}\n  actions:\n  - apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: other}}\n";
-    let reader = format!("apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: r}}\nspec:\n  match:\n    resources: [{{apiVersion: v1, kind: ConfigMap}}]\n{lacks}\n  actions:\n  - delete: {{}}\n");
+    let reader = format!(
+        "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: r}}\nspec:\n  match:\n    resources: [{{apiVersion: v1, kind: ConfigMap}}]\n{lacks}\n  actions:\n  - delete: {{}}\n"
+    );
     let files = [writer, &reader].map(|text| SourceFile {
         name: "r.yaml".into(),
         bytes: text.into(),
@@ -116,7 +141,10 @@ fn a_rule_that_keeps_something_in_mind_is_shown_everything() {
     assert!(!compiled.has_errors(), "{}", compiled.problems[0]);
     let both = RuleSet::new(compiled.rules, Schema::bundled());
     for kind in ["ConfigMap", "Namespace"] {
-        assert!(both.watch_scope(&GroupKind::new("", kind)).is_everything(), "{kind}");
+        assert!(
+            both.watch_scope(&GroupKind::new("", kind)).is_everything(),
+            "{kind}"
+        );
     }
 }
 
@@ -137,19 +165,29 @@ fn a_path_that_is_looked_for_everywhere_keeps_tests_out_but_not_the_selector() {
 #[test]
 fn selectors_that_grow_too_long_for_a_url_are_left_out() {
     let values: Vec<String> = (0..100).map(|i| format!("v{i:030}")).collect();
-    let long = format!("    selector: {{matchExpressions: [{{key: a, operator: In, values: [{}]}}, {{key: b, operator: Exists}}]}}", values.join(", "));
+    let long = format!(
+        "    selector: {{matchExpressions: [{{key: a, operator: In, values: [{}]}}, {{key: b, operator: Exists}}]}}",
+        values.join(", ")
+    );
     assert_eq!(scope(&[&long]).to_string(), "b");
 }
 
 #[test]
 fn a_scope_contains_those_that_ask_for_more() {
-    let of = |selector: &str| scope(&[&format!("    selector: {{matchExpressions: [{selector}]}}")]);
+    let of =
+        |selector: &str| scope(&[&format!("    selector: {{matchExpressions: [{selector}]}}")]);
     let team = of("{key: team, operator: In, values: [a, b]}");
     let a = of("{key: team, operator: In, values: [a]}");
     let a_with_x = of("{key: team, operator: In, values: [a]}, {key: x, operator: Exists}");
     let there = of("{key: team, operator: Exists}");
     let all = WatchScope::default();
-    for (wide, narrow) in [(&team, &a), (&a, &a_with_x), (&there, &team), (&all, &a), (&a, &a)] {
+    for (wide, narrow) in [
+        (&team, &a),
+        (&a, &a_with_x),
+        (&there, &team),
+        (&all, &a),
+        (&a, &a),
+    ] {
         assert!(wide.contains(narrow), "{wide} {narrow}");
         assert!(wide == narrow || !narrow.contains(wide), "{narrow} {wide}");
     }
@@ -157,7 +195,9 @@ fn a_scope_contains_those_that_ask_for_more() {
 
 #[test]
 fn it_admits_what_the_selector_would_show() {
-    let both = scope(&["    namespaces: [shop]\n    selector: {matchExpressions: [{key: team, operator: NotIn, values: [a]}, {key: x, operator: DoesNotExist}]}"]);
+    let both = scope(&[
+        "    namespaces: [shop]\n    selector: {matchExpressions: [{key: team, operator: NotIn, values: [a]}, {key: x, operator: DoesNotExist}]}",
+    ]);
     for (namespace, labels, admitted) in [
         ("shop", json!({"team": "b"}), true),
         ("shop", json!(null), true),
@@ -165,7 +205,9 @@ fn it_admits_what_the_selector_would_show() {
         ("shop", json!({"x": ""}), false),
         ("other", json!({}), false),
     ] {
-        let map = Record::from_value(&json!({"metadata": {"namespace": namespace, "name": "a", "labels": labels}}));
+        let map = Record::from_value(
+            &json!({"metadata": {"namespace": namespace, "name": "a", "labels": labels}}),
+        );
         assert_eq!(both.admits(map.meta()), admitted, "{namespace} {labels}");
     }
 }

@@ -9,7 +9,7 @@ pub struct AuditLog {
     path: PathBuf,
 }
 
-/// One write request.
+/// One write request, or a watch.
 #[derive(Clone, Debug)]
 #[allow(dead_code, reason = "read through Debug when an assertion fails")]
 pub struct Request {
@@ -21,6 +21,8 @@ pub struct Request {
     pub namespace: String,
     pub name: String,
     pub code: u64,
+    /// Path and query.
+    pub uri: String,
     /// When the server received it, RFC 3339 with microseconds.
     pub received: String,
 }
@@ -32,6 +34,23 @@ impl AuditLog {
 
     /// All write requests that Ordain made in namespaces that start with `prefix`.
     pub fn of_ordain(&self, prefix: &str) -> Vec<Request> {
+        let mut requests = self.all(prefix);
+        requests.retain(|r| r.user_agent.starts_with("ordain/") && r.verb != "watch");
+        requests
+    }
+
+    /// The queries of Ordain's watches of a resource so far, oldest first.
+    pub fn watches_of_ordain(&self, resource: &str) -> Vec<String> {
+        let mut requests = self.all("");
+        requests.retain(|r| {
+            r.user_agent.starts_with("ordain/") && r.verb == "watch" && r.resource == resource
+        });
+        let queries = requests.iter().filter_map(|r| r.uri.split_once('?'));
+        queries.map(|(_, query)| query.to_owned()).collect()
+    }
+
+    /// All write requests in namespaces that start with `prefix`.
+    pub fn all(&self, prefix: &str) -> Vec<Request> {
         let text = fs::read_to_string(&self.path).unwrap_or_default();
         let events = text
             .lines()
@@ -55,11 +74,12 @@ impl AuditLog {
                     .pointer("/responseStatus/code")
                     .and_then(Value::as_u64)
                     .unwrap_or(0),
+                uri: text("/requestURI"),
                 received: text("/requestReceivedTimestamp"),
             }
         });
         requests
-            .filter(|r| r.user_agent.starts_with("ordain/") && r.namespace.starts_with(prefix))
+            .filter(|r| r.namespace.starts_with(prefix))
             .collect()
     }
 }

@@ -8,13 +8,13 @@ pub struct Ports {
     pub apiserver: u16,
 }
 
-/// Every write, without its body.
+/// Every write, without its body, and every watch.
 pub const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
 - level: Metadata
-  verbs: [create, update, patch, delete, deletecollection]
+  verbs: [create, update, patch, delete, deletecollection, watch]
 - level: None
 ";
 

@@ -196,8 +196,7 @@ fn clause() -> impl Strategy<Value = String> {
         "operator: Matches, value: x",
         "as: count, value: 0",
     ]);
-    (key, operator)
-        .prop_map(|(key, rest)| format!("{{path: $.metadata.labels.{key}, {rest}}}"))
+    (key, operator).prop_map(|(key, rest)| format!("{{path: $.metadata.labels.{key}, {rest}}}"))
 }
 
 fn test() -> impl Strategy<Value = String> {
@@ -222,7 +221,9 @@ fn body() -> impl Strategy<Value = String> {
             true => tests,
             false => format!("  where:\n{tests}"),
         };
-        format!("{selector}{tests}  actions:\n  - patch:\n    - {{path: $.data.seen, set: 'yes'}}\n")
+        format!(
+            "{selector}{tests}  actions:\n  - patch:\n    - {{path: $.data.seen, set: 'yes'}}\n"
+        )
     })
 }
 
