@@ -52,7 +52,10 @@ impl Options {
 
     fn participants(&self, all: &[Who]) -> Vec<Who> {
         let wanted = |who: &Who| {
-            let names = self.only.as_ref().map(|only| only.split(',').map(str::to_owned));
+            let names = self
+                .only
+                .as_ref()
+                .map(|only| only.split(',').map(str::to_owned));
             names.is_none_or(|mut names| names.any(|name| name == who.name()))
         };
         let all = all.iter().copied();
@@ -115,7 +118,13 @@ pub async fn label(options: &Options) {
     println!("{maps} ConfigMaps of 1 KB in 100 namespaces, each gets a label\n");
     println!("| round | participant | seconds | CPU s | MB now | MB at most | patches |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
-    let all = [Who::Ceiling, Who::Ordain, Who::KubeRs, Who::Python, Who::Kopf];
+    let all = [
+        Who::Ceiling,
+        Who::Ordain,
+        Who::KubeRs,
+        Who::Python,
+        Who::Kopf,
+    ];
     let mut measured = vec![];
     for round in 1..=options.rounds {
         for who in options.participants(&all) {

@@ -85,7 +85,12 @@ pub async fn observe(client: &Client, label: &str) -> mpsc::UnboundedReceiver<(S
     let request = http::Request::get(watch)
         .body(kube::client::Body::empty())
         .unwrap();
-    let mut frames = client.send(request).await.unwrap().into_body().into_data_stream();
+    let mut frames = client
+        .send(request)
+        .await
+        .unwrap()
+        .into_body()
+        .into_data_stream();
     let (sender, seen) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let mut rest: Vec<u8> = vec![];
