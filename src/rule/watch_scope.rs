@@ -305,6 +305,8 @@ fn forgets(step: &Step) -> bool {
     let Step {
         action,
         for_each: _,
+        // A match ends where its object leaves.
+        after: _,
         line: _,
     } = step;
     match action {
