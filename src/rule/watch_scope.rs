@@ -280,6 +280,7 @@ fn needed(rule: &Rule, namespaced: bool) -> Constraints {
         allow_protected: _,
         source: _,
         hash: _,
+        match_hash: _,
         metadata_only: _,
         reads_namespace: _,
         reads_now: _,
