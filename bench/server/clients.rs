@@ -25,8 +25,10 @@ pub async fn ceiling(label: &str, maps: usize) {
             let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
             let patch = patch(label);
             async move {
-                let request = maps.patch_metadata(&name, &PatchParams::default(), &patch);
-                request.await.unwrap();
+                let parameters = PatchParams::default();
+                maps.patch_metadata(&name, &parameters, &patch)
+                    .await
+                    .unwrap();
             }
         })
         .await;
