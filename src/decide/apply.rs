@@ -7,6 +7,7 @@ use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::apply::ownership::{self, Ownership};
 use crate::rule::apply::{Apply, Rendered, fields, owner_reference};
 use crate::rule::expr::ExprFault;
+use crate::rule::pick::Rank;
 use crate::rule::set::RuleIndex;
 use crate::rule::{Rule, Verb};
 use jiff::Timestamp;
@@ -36,8 +37,22 @@ pub trait Neighbours {
     /// The subjects for which a rule wants these contents of an object.
     fn agreeing(&self, object: &ObjectKey, rule: &str, contents: u64) -> Vec<ObjectKey>;
 
+    /// Whether a rule picks the subject, which has this place among the objects that match.
+    fn picks(&self, rule: RuleIndex, rank: &Rank) -> Picked;
+
     /// How often the present match of a rule has begun, if its step at this position has not acted in it.
     fn begun(&self, rule: RuleIndex, step: usize) -> Option<u32>;
+}
+
+/// Whether a rule is about an object that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Picked {
+    /// It is.
+    Yes,
+    /// Others come first.
+    No,
+    /// The others are not known yet.
+    Later,
 }
 
 /// What is to be expected of a request.
@@ -69,6 +84,10 @@ impl Neighbours for Alone {
 
     fn agreeing(&self, _: &ObjectKey, _: &str, _: u64) -> Vec<ObjectKey> {
         vec![]
+    }
+
+    fn picks(&self, _: RuleIndex, _: &Rank) -> Picked {
+        Picked::No
     }
 
     fn begun(&self, _: RuleIndex, _: usize) -> Option<u32> {

@@ -20,10 +20,11 @@ mod turn;
 mod working;
 mod writes;
 
-pub use apply::{Alone, Neighbours, Prospect, Want};
+pub use apply::{Alone, Neighbours, Picked, Prospect, Want};
 pub use memory::{Blank, Later, Memory};
 
 use crate::object::{ObjectKey, Record};
+use crate::rule::pick::Rank;
 use crate::rule::{Mode, Propagation, Verb};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -264,6 +265,8 @@ pub enum Standing {
     OutOfScope,
     /// Some test failed.
     Unmatched,
+    /// All tests passed, and `pick` leaves it out.
+    NotPicked,
     /// All tests passed. `acts`: some step changes something now.
     Matched {
         /// Some step changes something now.
@@ -296,6 +299,8 @@ pub struct Decision {
     pub recheck_at: Option<Timestamp>,
     /// Per rule of this kind that is in scope, in evaluation order: index in the set, how it came out.
     pub standings: Vec<(usize, Standing)>,
+    /// The place of the object among those that match, per rule (index in the set) that picks.
+    pub ranks: Vec<(usize, Rank)>,
     /// Tests failed on values that could not be read: (rule index, reason). Counted.
     pub wrong_types: Vec<(usize, String)>,
 }

@@ -11,6 +11,7 @@ use super::{Decision, Reason, Standing, Subject};
 use crate::object::Record;
 use crate::rule::candidates::Positions;
 use crate::rule::edit::Claim;
+use crate::rule::pick::Rank;
 use crate::rule::set::{RuleIndex, RuleSet};
 use crate::rule::{Action, Mode, Occasion, Rule, Step};
 use jiff::Timestamp;
@@ -98,6 +99,7 @@ fn settle_and_run<'w, 'a>(
 struct Stage {
     state: Snapshot,
     slots: Vec<Slot>,
+    ranks: Vec<(usize, Rank)>,
 }
 
 /// What is kept of a rule that had something to say.
@@ -144,6 +146,8 @@ struct Run<'w, 'a> {
     /// Who changed something in the last round, where the rounds did not come to an end.
     no_fixpoint: Vec<usize>,
     recheck_at: Option<Timestamp>,
+    /// By position: of the first state that a rule matched.
+    ranks: Vec<(usize, Rank)>,
 }
 
 impl<'w, 'a> Run<'w, 'a> {
@@ -165,8 +169,10 @@ impl<'w, 'a> Run<'w, 'a> {
             deletion: None,
             no_fixpoint: vec![],
             recheck_at: None,
+            ranks: vec![],
         };
         if let Some(from) = from {
+            run.ranks.clone_from(&from.ranks);
             run.working.restore(from.state.clone());
             run.slots.clone_from(&from.slots);
             for slot in &run.slots {
@@ -198,6 +204,7 @@ impl<'w, 'a> Run<'w, 'a> {
         let acted = self.slots.into_iter().filter(|s| !s.effects.is_empty());
         Stage {
             state: self.working.snapshot(),
+            ranks: self.ranks,
             slots: acted
                 .map(|slot| Slot {
                     latest: vec![],
@@ -377,6 +384,11 @@ impl<'w, 'a> Run<'w, 'a> {
         enforces: bool,
     ) {
         self.recheck_at = earlier(self.recheck_at, turn.recheck_at);
+        if let Some(rank) = turn.rank
+            && self.ranks.iter().all(|(known, _)| *known != position)
+        {
+            self.ranks.push((position, rank));
+        }
         let matched = matches!(turn.standing, Standing::Matched { .. });
         let standing = &mut self.standings[position];
         // What a rule has done in this pass it has done, also if it no longer matches thanks to that.

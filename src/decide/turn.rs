@@ -7,11 +7,12 @@ use super::memory::{self, Later};
 use super::pass::PassContext;
 use super::protect::{Ignored, protected};
 use super::working::Working;
-use super::{Reason, Standing, Subject};
+use super::{Picked, Reason, Standing, Subject};
 use crate::object::Record;
 use crate::rule::edit::{Claim, Edit, EditContext, Endpoint, FixedFields, is_noop, plan};
 use crate::rule::expr::{ExprFault, NamespaceObject, Scope, Variables};
 use crate::rule::path::PodPrefix;
+use crate::rule::pick::{Pick, PickFault, Rank};
 use crate::rule::selector::InScope;
 use crate::rule::set::RuleIndex;
 use crate::rule::test::{self, Test, TestRun, Verdict};
@@ -118,6 +119,8 @@ pub(super) struct Turn {
     pub findings: Vec<(Reason, String)>,
     pub wrong_types: Vec<String>,
     pub recheck_at: Option<Timestamp>,
+    /// The object's place among those that match, if the rule picks.
+    pub rank: Option<Rank>,
     /// Of the state that the turn began with.
     variables: Option<Variables>,
 }
@@ -139,6 +142,7 @@ impl Turn {
             findings: vec![],
             wrong_types: vec![],
             recheck_at: None,
+            rank: None,
             variables: None,
         }
     }
@@ -235,7 +239,10 @@ pub(super) fn look(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> Tur
         verdict = tests(world, rest, &mut turn, record);
     }
     match verdict {
-        Verdict::Pass => turn.standing = Standing::Matched { acts: false },
+        Verdict::Pass => match &rule.pick {
+            None => turn.standing = Standing::Matched { acts: false },
+            Some(pick) => turn.standing = picked(world, (rule, pick), &mut turn, record),
+        },
         Verdict::Fail => turn.standing = Standing::Unmatched,
         Verdict::WrongType(reason) => {
             turn.standing = Standing::Unmatched;
@@ -247,6 +254,39 @@ pub(super) fn look(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> Tur
         }
     }
     turn
+}
+
+/// Whether a rule whose tests pass is about the object.
+fn picked(
+    world: &World<'_>,
+    (rule, pick): (&Rule, &Pick),
+    turn: &mut Turn,
+    record: &Record,
+) -> Standing {
+    let ranked = pick.rank(&world.scope(record, turn.variables.as_ref()));
+    let rank = match ranked {
+        Ok(rank) => turn.rank.insert(rank),
+        Err(PickFault::Unsortable(why)) => {
+            turn.find(Reason::WrongType, format!("pick: {why}"));
+            return Standing::NotPicked;
+        }
+        Err(PickFault::Expression(ExprFault::Unknown(why))) => {
+            turn.find(Reason::Waiting, why);
+            return Standing::Waiting;
+        }
+        Err(PickFault::Expression(fault)) => {
+            turn.find(Reason::ExpressionFailed, format!("pick: {fault}"));
+            return Standing::Failed;
+        }
+    };
+    let Some(index) = world.context.rules.index_of(&rule.name) else {
+        return Standing::NotPicked;
+    };
+    match world.context.neighbours.picks(index, rank) {
+        Picked::Yes => Standing::Matched { acts: false },
+        Picked::No => Standing::NotPicked,
+        Picked::Later => Standing::Waiting,
+    }
 }
 
 fn tests(world: &World<'_>, tests: &[Test], turn: &mut Turn, record: &Record) -> Verdict {

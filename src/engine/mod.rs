@@ -6,6 +6,7 @@ pub mod counts;
 pub mod due;
 mod fingerprint;
 pub mod memory;
+pub mod pick;
 pub mod queue;
 pub mod standings;
 pub mod store;

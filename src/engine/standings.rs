@@ -8,7 +8,7 @@ pub type Standings = SmallVec<[u8; 32]>;
 
 /// Out of scope, or ignored.
 pub const OUT: u8 = 0;
-/// In scope; some test fails.
+/// In scope; some test fails, or `pick` leaves it out.
 pub const IN_SCOPE: u8 = 1;
 /// All tests pass.
 pub const MATCHED: u8 = 2;
@@ -19,7 +19,7 @@ pub const WAITING: u8 = 3;
 pub fn bits(standing: &Standing) -> u8 {
     match standing {
         Standing::OutOfScope | Standing::Ignored => OUT,
-        Standing::Unmatched => IN_SCOPE,
+        Standing::Unmatched | Standing::NotPicked => IN_SCOPE,
         Standing::Matched { .. } => MATCHED,
         Standing::Waiting | Standing::Failed => WAITING,
     }

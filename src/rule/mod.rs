@@ -11,6 +11,7 @@ pub mod expr;
 mod number;
 pub mod path;
 mod pattern;
+pub mod pick;
 pub mod problem;
 pub mod protection;
 pub mod selector;
@@ -107,6 +108,8 @@ pub struct Rule {
     pub tests_without_variables: usize,
     /// Computed in order, once those tests have passed.
     pub variables: Vec<expr::Variable>,
+    /// Which of all matching objects it is about.
+    pub pick: Option<pick::Pick>,
     /// What it does, in order.
     pub steps: Vec<Step>,
     /// How much it may do.
@@ -134,6 +137,13 @@ impl Rule {
     /// Whether something is remembered of each of its matches.
     pub fn remembers(&self) -> bool {
         self.steps.iter().any(|step| step.after.is_some())
+    }
+
+    /// Whether it deletes or evicts one object after the other, in the order of its `pick`.
+    pub fn acts_in_order(&self) -> bool {
+        let pick = self.pick.as_ref();
+        let goes = |step: &Step| ["delete", "evict"].contains(&step.action.verb().as_str());
+        pick.is_some_and(|p| p.order_by.is_some()) && self.steps.iter().any(goes)
     }
 
     /// The kinds that its `apply` steps write.

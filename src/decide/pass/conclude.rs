@@ -113,6 +113,10 @@ impl Run<'_, '_> {
         } else if fixpoint && !stays {
             decision.writes = writes::patches(self.world, self.working.record(), self.authors());
         }
+        decision.ranks = std::mem::take(&mut self.ranks)
+            .into_iter()
+            .map(|(position, rank)| (self.indexes[position], rank))
+            .collect();
         decision.standings = self
             .indexes
             .iter()

@@ -4,10 +4,11 @@ use super::observe::at_or_past;
 use super::outcome::FORBIDDEN_PAUSE;
 use super::{Asked, Begun, Engine, Forbidden, InFlight, SettledDeed};
 use crate::decide::breaker::places::written;
-use crate::decide::{Neighbours, Operation, Prospect, Reason, RuleChange, Write};
+use crate::decide::{Neighbours, Operation, Picked, Prospect, Reason, RuleChange, Write};
 use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, Fault, Outcome, fingerprint};
 use crate::object::{ObjectKey, Record};
+use crate::rule::pick::Rank;
 use crate::rule::set::RuleIndex;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -85,6 +86,11 @@ impl Neighbours for Around<'_> {
 
     fn agreeing(&self, object: &ObjectKey, rule: &str, contents: u64) -> Vec<ObjectKey> {
         self.engine.wants.agreeing(object, rule, contents)
+    }
+
+    fn picks(&self, rule: RuleIndex, rank: &Rank) -> Picked {
+        let picks = self.engine.states[rule].picks.as_ref();
+        picks.map_or(Picked::No, |p| p.would_pick(self.subject, rank))
     }
 
     fn begun(&self, rule: RuleIndex, step: usize) -> Option<u32> {

@@ -41,6 +41,7 @@ impl Engine {
             }
         }
         for index in rules.limited(&key.kind) {
+            self.note_rank(*index, &key, &decision, now);
             let acts = self.enforces(&rules.rules()[*index])
                 && decision.standing(*index) == Standing::Matched { acts: true };
             self.states[*index].limits.set_due(&key, acts);
@@ -177,6 +178,7 @@ impl Engine {
             }
             None => self.queue.succeeded(&key),
         }
+        self.note_turns(&key, &decision.standings, now);
         self.set_findings(&key, findings);
     }
 

@@ -80,6 +80,13 @@ impl Engine {
                 until: None,
             });
         }
+        if state.picks.as_ref().is_some_and(|p| !p.is_its_turn(key)) {
+            // It is looked at again when it is.
+            return Some(Closed {
+                finding: None,
+                until: None,
+            });
+        }
         if let Some(why) = state.limits.aborted() {
             let message =
                 format!("the rule stopped: {why}; it goes on when it is acknowledged or changed");
@@ -123,6 +130,7 @@ impl Engine {
         };
         !state.unproven.is_empty()
             || state.breaker_open(key)
+            || state.picks.as_ref().is_some_and(|p| !p.is_its_turn(key))
             || state.limits.aborted().is_some()
             || state
                 .limits
@@ -138,13 +146,16 @@ impl Engine {
 
     /// Whether a rule does nothing before its whole scope was evaluated.
     pub(super) fn counts_first(&self, index: usize) -> bool {
-        self.rules.rules()[index].limits.are_counted() || !self.states[index].unproven.is_empty()
+        let rule = &self.rules.rules()[index];
+        let state = &self.states[index];
+        rule.limits.are_counted() || rule.pick.is_some() || !state.unproven.is_empty()
     }
 
     /// Marks rules whose scope is evaluated by now, and lets the objects go on that waited for it.
     pub(super) fn open_limited_rules(&mut self, now: Timestamp) {
         for index in 0..self.states.len() {
             let rule = Arc::clone(&self.rules.rules()[index]);
+            self.wake_picked(index, now);
             if self.states[index].scope_known {
                 self.review_paths(index);
                 continue;
@@ -157,6 +168,9 @@ impl Engine {
                 kind.is_some_and(|kind| kind.fresh == 0 && !kind.is_listing())
             });
             if !complete || !self.states[index].ready {
+                continue;
+            }
+            if self.begin_picking(index, now) {
                 continue;
             }
             self.states[index].scope_known = true;

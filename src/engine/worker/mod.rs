@@ -1,7 +1,8 @@
 //! The engine itself: which object next, what to ask of the server, what to remember.
 //!
 //! `mod` the state · `observe` what the cluster shows · `away` objects that left the scope of a watch · `ready` whether rules know enough · `next` what is looked at next · `evaluate` one object ·
-//! `gates` whether rules may act on it · `paths` what holds back a rule that may be misspelt · `owned` changes of what controllers make ·
+//! `gates` whether rules may act on it · `paths` what holds back a rule that may be misspelt · `picks` whose turn it is ·
+//! `owned` changes of what controllers make ·
 //! `choose` which request is worth making · `send` requests on their way · `outcome` what became of them · `deeds` those on other objects ·
 //! `remember` what is kept of matches · `reload` another rule set · `control` what a person tells it · `standby` another replica acts · `rules` what is remembered of each rule · `report` what is told once ·
 //! `status` what can be seen from outside.
@@ -17,6 +18,7 @@ mod observe;
 mod outcome;
 mod owned;
 mod paths;
+mod picks;
 mod ready;
 mod reload;
 mod remember;

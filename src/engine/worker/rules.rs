@@ -6,6 +6,7 @@ use crate::decide::breaker::places::Place;
 use crate::decide::limits::LimitState;
 use crate::engine::counts::RuleCounts;
 use crate::engine::memory::Matches;
+use crate::engine::pick::Picks;
 use crate::object::ObjectKey;
 use crate::rule::Rule;
 use crate::rule::path::Path;
@@ -35,6 +36,8 @@ pub struct RuleState {
     pub breakers: AHashMap<ObjectKey, Breaker>,
     /// Of a rule that remembers: its matches.
     pub matches: Matches,
+    /// Of a rule with `pick`.
+    pub picks: Option<Picks>,
     /// When breakers that nothing happened to lately were forgotten.
     swept: Timestamp,
     /// Objects by standing: in scope (matched and waiting included), matched, waiting.
@@ -50,6 +53,10 @@ impl RuleState {
     pub fn of(rule: &Rule) -> Self {
         Self {
             unproven: rule.unchecked_paths.clone(),
+            picks: rule
+                .pick
+                .as_ref()
+                .map(|pick| Picks::new(pick, rule.acts_in_order())),
             ..Self::default()
         }
     }
@@ -96,6 +103,9 @@ impl RuleState {
     /// Forgets an object that is gone.
     pub fn forget(&mut self, key: &ObjectKey) {
         self.limits.forget(key);
+        if let Some(picks) = &mut self.picks {
+            picks.set(key, None);
+        }
         if !self.breakers.is_empty() {
             self.breakers.remove(key);
         }

@@ -52,6 +52,9 @@ impl Engine {
             (state.in_scope, state.matched, state.waiting) = (0, 0, 0);
             state.scope_known = false;
             state.matches = Matches::default();
+            if let Some(picks) = &mut state.picks {
+                picks.reset();
+            }
             let due: Vec<ObjectKey> = state.limits.due().cloned().collect();
             for key in due {
                 state.limits.set_due(&key, false);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 mod after;
 mod away;
+mod picks;
 mod standby;
 
 fn at(seconds: i64) -> Timestamp {

@@ -6,7 +6,7 @@ use super::kinds::Matched;
 use super::parameters::{self, Given, Values};
 use super::report::{Report, Spot};
 use super::variables::{self, Declared};
-use super::{Draft, clauses, hash, limits, matching, occasions, safety};
+use super::{Draft, clauses, hash, limits, matching, occasions, pick, safety};
 use crate::object::GroupKind;
 use crate::rule::expr::Expr;
 use crate::rule::path::Path;
@@ -21,7 +21,7 @@ const MODES: [(&str, Mode); 3] = [
     ("Enforce", Mode::Enforce),
     ("Off", Mode::Off),
 ];
-const SPEC: [&str; 12] = [
+const SPEC: [&str; 13] = [
     "description",
     "mode",
     "priority",
@@ -34,8 +34,9 @@ const SPEC: [&str; 12] = [
     "variables",
     "when",
     "admission",
+    "pick",
 ];
-const SPEC_LATER: [&str; 4] = ["enforceFor", "schedule", "related", "pick"];
+const SPEC_LATER: [&str; 3] = ["enforceFor", "schedule", "related"];
 /// Longest name: it is part of annotation keys and field managers.
 const LONGEST_NAME: usize = 63;
 
@@ -270,6 +271,10 @@ fn spec_of(
     if context.reads.now {
         clauses::warn_of_now(&mut context, of.get("where"));
     }
+    let pick = match of.entry("pick") {
+        Some((key, tree)) if !tree.is_null() => pick::compile(&mut context, key, tree),
+        _ => None,
+    };
     let Actions {
         steps,
         step_places,
@@ -320,6 +325,7 @@ fn spec_of(
             tests,
             tests_without_variables,
             variables,
+            pick,
             steps,
             limits,
             allow_protected,

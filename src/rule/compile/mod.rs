@@ -5,7 +5,7 @@
 //! `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `actions` steps · `apply`, `scale` two of them ·
 //! `memory` how long a match has held · `hash` what makes two rules the same ·
 //! `edits` the six edits ·
-//! `values` what they write · `limits` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves.
+//! `values` what they write · `pick` · `limits` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves.
 
 mod actions;
 mod apply;
@@ -26,6 +26,7 @@ mod occasions;
 mod parameter_type;
 mod parameters;
 mod paths;
+mod pick;
 mod report;
 mod safety;
 mod scale;

@@ -1,7 +1,7 @@
 //! Tests: path or expression, operator, value.
 //!
 //! `words` the operators and the types of `as` · `clause` what a test is and what is wrong with one at load · `operand` right sides ·
-//! `reading` selected values · `clockwork` ages · `evaluate` how a clause comes out · `shown` values for people.
+//! `reading` selected values · `clockwork` ages · `evaluate` how a clause comes out · `shown` values for people · `sort_key` values to order objects by.
 //! Here the logic of lists, `any` and `none`.
 
 mod clause;
@@ -10,9 +10,11 @@ mod evaluate;
 mod operand;
 mod reading;
 mod shown;
+mod sort_key;
 mod words;
 
 pub use clause::{Clause, ClausePart, ClauseProblem, Right};
+pub use sort_key::{SortKey, Unsortable};
 pub use words::{Operator, ReadAs};
 
 use super::expr::{Expr, Scope};

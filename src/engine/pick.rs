@@ -1,0 +1,488 @@
+//! Which of all matching objects a rule with `pick` is about: an ordered set per group, changed one object at a time.
+//!
+//! A change of one object asks for a few look-ups, however many there are, and names those whose standing it changes: at most one steps over each
+//! end of what is picked.
+
+use crate::decide::Picked;
+use crate::object::ObjectKey;
+use crate::rule::pick::{Pick, Rank};
+use crate::rule::test::SortKey;
+use ahash::AHashMap;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// An object's place in its group.
+#[derive(Debug, PartialEq, Eq)]
+struct Seat {
+    order: SortKey,
+    descending: bool,
+    object: ObjectKey,
+}
+
+impl Ord for Seat {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let order = self.order.cmp(&other.order);
+        let order = match self.descending {
+            true => order.reverse(),
+            false => order,
+        };
+        order.then_with(|| self.object.cmp(&other.object))
+    }
+}
+
+impl PartialOrd for Seat {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The objects of a group, in three parts that follow each other; a part has something only if those before it are full.
+#[derive(Default)]
+struct Group {
+    skipped: BTreeSet<Arc<Seat>>,
+    picked: BTreeSet<Arc<Seat>>,
+    rest: BTreeSet<Arc<Seat>>,
+    /// Of the picked ones those that are to be acted on, one after the other.
+    due: BTreeSet<Arc<Seat>>,
+}
+
+/// The part of its group that an object is in.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Skipped,
+    Picked,
+    Rest,
+}
+
+impl Group {
+    fn part(&self, seat: &Seat) -> Option<Part> {
+        if self.skipped.contains(seat) {
+            Some(Part::Skipped)
+        } else if self.picked.contains(seat) {
+            Some(Part::Picked)
+        } else if self.rest.contains(seat) {
+            Some(Part::Rest)
+        } else {
+            None
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.skipped.is_empty() && self.picked.is_empty() && self.rest.is_empty()
+    }
+}
+
+/// What one rule picks.
+pub struct Picks {
+    skip: usize,
+    take: usize,
+    /// Whether objects are acted on one after the other.
+    one_by_one: bool,
+    /// Whether all that match are known.
+    ranked: bool,
+    groups: AHashMap<Arc<str>, Group>,
+    members: AHashMap<ObjectKey, (Arc<str>, Arc<Seat>)>,
+    /// Objects to look at again: they are picked now and were not, or the other way round, or it is their turn.
+    wake: Vec<ObjectKey>,
+}
+
+impl Picks {
+    /// Of a rule that nothing is known of yet.
+    pub fn new(pick: &Pick, one_by_one: bool) -> Self {
+        Self {
+            skip: pick.skip,
+            take: pick.take.unwrap_or(usize::MAX),
+            one_by_one,
+            ranked: false,
+            groups: AHashMap::new(),
+            members: AHashMap::new(),
+            wake: vec![],
+        }
+    }
+
+    /// Forgets all objects.
+    pub fn reset(&mut self) {
+        self.ranked = false;
+        self.groups.clear();
+        self.members.clear();
+        self.wake.clear();
+    }
+
+    /// All that match are known: from now on some are picked. Answers them all, each group in order, the first time.
+    pub fn begin(&mut self) -> Option<Vec<ObjectKey>> {
+        if std::mem::replace(&mut self.ranked, true) {
+            return None;
+        }
+        let mut groups: Vec<(&Arc<str>, &Group)> = self.groups.iter().collect();
+        groups.sort_by_key(|(name, _)| *name);
+        let parts = |(_, group)| {
+            let Group {
+                skipped,
+                picked,
+                rest,
+                ..
+            }: &Group = group;
+            skipped.iter().chain(picked).chain(rest)
+        };
+        let all: Vec<ObjectKey> = groups
+            .into_iter()
+            .flat_map(parts)
+            .map(|seat| seat.object.clone())
+            .collect();
+        (!all.is_empty()).then_some(all)
+    }
+
+    /// Objects that match.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether none matches.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whether an object would be picked with this rank, wherever it stands now.
+    pub fn would_pick(&self, object: &ObjectKey, rank: &Rank) -> Picked {
+        if !self.ranked {
+            return Picked::Later;
+        }
+        let seat = seat(object, rank);
+        let Some(group) = self.groups.get(&*rank.group) else {
+            return picked(self.skip == 0);
+        };
+        let own = self
+            .members
+            .get(object)
+            .and_then(|(_, own)| group.part(own));
+        // The last of the others that are passed over, and the last that is picked, as if it were not there itself.
+        let last_skipped = match own {
+            Some(Part::Skipped) => group.picked.first(),
+            _ if group.skipped.len() < self.skip => None,
+            _ => group.skipped.last(),
+        };
+        if self.skip > 0 && last_skipped.is_none_or(|last| **last > seat) {
+            return Picked::No;
+        }
+        let last_picked = match own {
+            Some(Part::Skipped | Part::Picked) => group.rest.first(),
+            _ if group.picked.len() < self.take => None,
+            _ => group.picked.last(),
+        };
+        picked(last_picked.is_none_or(|last| **last > seat))
+    }
+
+    /// An object matches and has this rank, or does not match (any more).
+    pub fn set(&mut self, object: &ObjectKey, rank: Option<&Rank>) {
+        let known = self.members.get(object);
+        match (known, rank) {
+            (None, None) => return,
+            (Some((group, own)), Some(rank))
+                if **group == *rank.group && own.order == rank.order =>
+            {
+                return;
+            }
+            _ => {}
+        }
+        let mut flips = vec![];
+        if let Some((name, own)) = self.members.remove(object)
+            && let Some(group) = self.groups.get_mut(&name)
+        {
+            let first = group.due.first().cloned();
+            remove(group, &own, (self.skip, self.take), &mut flips);
+            group.due.remove(&own);
+            next_in_turn(group, first.as_ref(), &mut self.wake);
+            if group.is_empty() {
+                self.groups.remove(&name);
+            }
+        }
+        if let Some(rank) = rank {
+            let name = match self.groups.get_key_value(&*rank.group) {
+                Some((name, _)) => name.clone(),
+                None => Arc::from(&*rank.group),
+            };
+            let own = Arc::new(seat(object, rank));
+            let group = self.groups.entry(name.clone()).or_default();
+            insert(group, own.clone(), (self.skip, self.take), &mut flips);
+            self.members.insert(object.clone(), (name, own));
+        }
+        if self.ranked {
+            flips.retain(|flipped| flipped != object);
+            self.wake.append(&mut flips);
+        }
+    }
+
+    /// Whether nobody comes before the object.
+    pub fn is_its_turn(&self, object: &ObjectKey) -> bool {
+        if !self.one_by_one {
+            return true;
+        }
+        let Some((name, own)) = self.members.get(object) else {
+            return true;
+        };
+        let first = self.groups.get(name).and_then(|group| group.due.first());
+        first.is_none_or(|first| first >= own)
+    }
+
+    /// Whether an object is to be acted on, and nothing of its own stands in the way: those behind it wait.
+    pub fn set_due(&mut self, object: &ObjectKey, due: bool) {
+        if !self.one_by_one {
+            return;
+        }
+        let Some((name, own)) = self.members.get(object) else {
+            return;
+        };
+        let Some(group) = self.groups.get_mut(name) else {
+            return;
+        };
+        let first = group.due.first().cloned();
+        match due {
+            true => group.due.insert(own.clone()),
+            false => group.due.remove(own),
+        };
+        next_in_turn(group, first.as_ref(), &mut self.wake);
+    }
+
+    /// Who begins: the first of each group.
+    pub fn first_due(&self) -> Vec<ObjectKey> {
+        let groups = self.groups.values();
+        let first = groups.filter_map(|group| group.due.first());
+        first.map(|seat| seat.object.clone()).collect()
+    }
+
+    /// Takes what is to be looked at again.
+    pub fn take_woken(&mut self) -> Vec<ObjectKey> {
+        std::mem::take(&mut self.wake)
+    }
+}
+
+fn picked(picked: bool) -> Picked {
+    match picked {
+        true => Picked::Yes,
+        false => Picked::No,
+    }
+}
+
+fn seat(object: &ObjectKey, rank: &Rank) -> Seat {
+    Seat {
+        order: rank.order.clone(),
+        descending: rank.descending,
+        object: object.clone(),
+    }
+}
+
+/// One that stepped over an end of what is picked; back again, it did not.
+fn flip(flips: &mut Vec<ObjectKey>, seat: &Seat) {
+    match flips.iter().position(|object| *object == seat.object) {
+        Some(at) => {
+            flips.remove(at);
+        }
+        None => flips.push(seat.object.clone()),
+    }
+}
+
+fn insert(
+    group: &mut Group,
+    seat: Arc<Seat>,
+    (skip, take): (usize, usize),
+    flips: &mut Vec<ObjectKey>,
+) {
+    let goes_into = |part: &BTreeSet<Arc<Seat>>, room: usize| {
+        part.len() < room || part.last().is_some_and(|last| seat < *last)
+    };
+    let mut over = None;
+    if skip > 0 && goes_into(&group.skipped, skip) {
+        group.skipped.insert(seat);
+        if group.skipped.len() > skip {
+            over = group.skipped.pop_last();
+        }
+        let Some(moved) = over.take() else { return };
+        flip(flips, &moved);
+        group.picked.insert(moved);
+    } else if goes_into(&group.picked, take) {
+        flip(flips, &seat);
+        group.picked.insert(seat);
+    } else {
+        group.rest.insert(seat);
+        return;
+    }
+    if group.picked.len() > take
+        && let Some(moved) = group.picked.pop_last()
+    {
+        flip(flips, &moved);
+        group.due.remove(&moved);
+        group.rest.insert(moved);
+    }
+}
+
+fn remove(
+    group: &mut Group,
+    seat: &Arc<Seat>,
+    (skip, take): (usize, usize),
+    flips: &mut Vec<ObjectKey>,
+) {
+    if group.rest.remove(seat) {
+        return;
+    }
+    if group.picked.remove(seat) {
+        flip(flips, seat);
+    } else if group.skipped.remove(seat)
+        && let Some(moved) = group.picked.pop_first()
+    {
+        flip(flips, &moved);
+        group.due.remove(&moved);
+        group.skipped.insert(moved);
+    }
+    if group.picked.len() < take
+        && group.skipped.len() == skip
+        && let Some(moved) = group.rest.pop_first()
+    {
+        flip(flips, &moved);
+        group.picked.insert(moved);
+    }
+}
+
+/// If another one is the first now, it is its turn.
+fn next_in_turn(group: &Group, before: Option<&Arc<Seat>>, wake: &mut Vec<ObjectKey>) {
+    let now = group.due.first();
+    if now != before
+        && let Some(next) = now
+    {
+        wake.push(next.object.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::object::GroupKind;
+    use proptest::prelude::*;
+    use serde_json::json;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn key(n: u8) -> ObjectKey {
+        ObjectKey::new(GroupKind::new("batch", "Job"), Some("n"), &n.to_string())
+    }
+
+    fn rank(group: u8, order: i64, descending: bool) -> Rank {
+        Rank {
+            group: group.to_string().into(),
+            order: SortKey::of_value(&json!(order), None).unwrap(),
+            descending,
+        }
+    }
+
+    fn picks(skip: usize, take: Option<usize>) -> Picks {
+        let pick = Pick {
+            group_by: vec![],
+            order_by: None,
+            skip,
+            take,
+        };
+        Picks::new(&pick, true)
+    }
+
+    /// What is picked, worked out anew.
+    fn plainly(
+        objects: &BTreeMap<u8, (u8, i64)>,
+        descending: bool,
+        (skip, take): (usize, Option<usize>),
+    ) -> BTreeSet<u8> {
+        let mut groups: BTreeMap<u8, Vec<(i64, ObjectKey, u8)>> = BTreeMap::new();
+        for (n, (group, order)) in objects {
+            let order = if descending { -order } else { *order };
+            groups.entry(*group).or_default().push((order, key(*n), *n));
+        }
+        let mut all = BTreeSet::new();
+        for group in groups.values_mut() {
+            group.sort();
+            let take = take.unwrap_or(group.len());
+            all.extend(group.iter().skip(skip).take(take).map(|(_, _, n)| *n));
+        }
+        all
+    }
+
+    proptest! {
+        /// After any sequence of changes the same objects are picked as a recomputation picks, each answer beforehand was right, and exactly
+        /// those whose answer changed were woken, but for the one that changed itself.
+        #[test]
+        fn it_is_as_if_worked_out_anew(
+            skip in 0usize..4,
+            take in prop::option::of(1usize..4),
+            descending: bool,
+            changes in prop::collection::vec((0u8..12, prop::option::of((0u8..3, 0i64..5))), 1..60),
+        ) {
+            let mut picks = picks(skip, take);
+            picks.begin();
+            let mut objects = BTreeMap::new();
+            for (n, change) in changes {
+                let before = plainly(&objects, descending, (skip, take));
+                let rank = change.map(|(group, order)| rank(group, order, descending));
+                match change {
+                    Some(change) => objects.insert(n, change),
+                    None => objects.remove(&n),
+                };
+                let after = plainly(&objects, descending, (skip, take));
+                if let Some(rank) = &rank {
+                    let foreseen = picks.would_pick(&key(n), rank) == Picked::Yes;
+                    prop_assert_eq!(foreseen, after.contains(&n));
+                }
+                picks.set(&key(n), rank.as_ref());
+                let woken: BTreeSet<ObjectKey> = picks.take_woken().into_iter().collect();
+                let flipped: BTreeSet<ObjectKey> = before
+                    .symmetric_difference(&after)
+                    .filter(|other| **other != n)
+                    .map(|other| key(*other))
+                    .collect();
+                prop_assert_eq!(woken, flipped);
+                for (other, (group, order)) in &objects {
+                    let rank = super::tests::rank(*group, *order, descending);
+                    let is = picks.would_pick(&key(*other), &rank) == Picked::Yes;
+                    prop_assert_eq!(is, after.contains(other), "object {}", other);
+                }
+                prop_assert_eq!(picks.len(), objects.len());
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_picked_before_all_are_known() {
+        let mut picks = picks(1, None);
+        for n in 0..3 {
+            let rank = rank(0, i64::from(n), true);
+            assert_eq!(picks.would_pick(&key(n), &rank), Picked::Later);
+            picks.set(&key(n), Some(&rank));
+        }
+        assert_eq!(picks.take_woken(), []);
+        assert_eq!(picks.begin(), Some(vec![key(2), key(1), key(0)]));
+        assert_eq!(picks.begin(), None);
+        assert_eq!(picks.would_pick(&key(2), &rank(0, 2, true)), Picked::No);
+        assert_eq!(picks.would_pick(&key(0), &rank(0, 0, true)), Picked::Yes);
+    }
+
+    #[test]
+    fn one_acts_after_the_other() {
+        let mut picks = picks(0, None);
+        picks.begin();
+        for n in 0..3 {
+            picks.set(&key(n), Some(&rank(0, i64::from(n), true)));
+            picks.set_due(&key(n), true);
+        }
+        picks.take_woken();
+        let turns = |picks: &Picks| {
+            (0..3)
+                .filter(|n| picks.is_its_turn(&key(*n)))
+                .collect::<Vec<u8>>()
+        };
+        assert_eq!(turns(&picks), [2]);
+        picks.set_due(&key(2), false);
+        assert_eq!(picks.take_woken(), [key(1)]);
+        // The one that is done stands in nobody's way, and would come first again.
+        assert_eq!(turns(&picks), [1, 2]);
+        picks.set(&key(1), None);
+        assert_eq!(picks.take_woken(), [key(0)]);
+        assert_eq!(picks.first_due(), [key(0)]);
+    }
+}

@@ -1,0 +1,100 @@
+//! Rules with `pick`: each object's place among the others, and whose turn it is.
+
+use super::{Engine, InFlight};
+use crate::decide::{Decision, Standing};
+use crate::engine::store::name_of;
+use crate::object::ObjectKey;
+use jiff::Timestamp;
+
+impl Engine {
+    /// An object was evaluated: its place may have changed, and with it what is picked of others.
+    pub(super) fn note_rank(
+        &mut self,
+        index: usize,
+        key: &ObjectKey,
+        decision: &Decision,
+        now: Timestamp,
+    ) {
+        let Some(picks) = &mut self.states[index].picks else {
+            return;
+        };
+        let rank = decision.ranks.iter().find(|(of, _)| *of == index);
+        match (rank, decision.standing(index)) {
+            // What is not known changes nothing.
+            (None, Standing::Waiting | Standing::Failed) => {}
+            (rank, _) => picks.set(key, rank.map(|(_, rank)| rank)),
+        }
+        self.wake_picked(index, now);
+    }
+
+    /// Whether those behind an object wait for it: it is to be acted on, and if it could be now, it is asked for.
+    pub(super) fn note_turns(
+        &mut self,
+        key: &ObjectKey,
+        standings: &[(usize, Standing)],
+        now: Timestamp,
+    ) {
+        let rules = self.rules.clone();
+        for index in rules.limited(&key.kind) {
+            let state = &self.states[*index];
+            let Some(picks) = &state.picks else {
+                continue;
+            };
+            let rule = &rules.rules()[*index];
+            let stands = standings
+                .iter()
+                .any(|(of, standing)| of == index && *standing == Standing::Matched { acts: true });
+            let acts = stands && self.enforces(rule) && !self.options.dry;
+            let limits = &state.limits;
+            let waits = !picks.is_its_turn(key)
+                || !state.scope_known
+                || limits.aborted().is_some()
+                || limits.throttled_until(key, &rule.limits, now).is_some();
+            let own = state.breaker_open(key) || self.paused.contains_key(key);
+            let due = acts && !own && (waits || self.queue.is_held(key));
+            if let Some(picks) = &mut self.states[*index].picks {
+                picks.set_due(key, due);
+            }
+            self.wake_picked(*index, now);
+        }
+    }
+
+    /// A request was answered: it is the next one's turn.
+    pub(super) fn turn_over(&mut self, request: &InFlight, now: Timestamp) {
+        let key = &request.subject;
+        for rule in request.rules() {
+            let Some(index) = self.rules.index_of(rule) else {
+                continue;
+            };
+            if let Some(picks) = &mut self.states[index].picks {
+                picks.set_due(key, false);
+                self.wake_picked(index, now);
+            }
+        }
+    }
+
+    /// All that match are known: they are looked at once more, to see which are picked. False: there is nothing to look at.
+    pub(super) fn begin_picking(&mut self, index: usize, now: Timestamp) -> bool {
+        let picks = self.states[index].picks.as_mut();
+        let Some(keys) = picks.and_then(|picks| picks.begin()) else {
+            return false;
+        };
+        for key in keys {
+            self.store
+                .kind_mut(&key.kind)
+                .set_fresh(&name_of(&key), true);
+            self.queue.push(key, now);
+        }
+        true
+    }
+
+    /// Looks again at those that are picked now and were not, or the other way round, and those whose turn it is.
+    pub(super) fn wake_picked(&mut self, index: usize, now: Timestamp) {
+        let Some(picks) = &mut self.states[index].picks else {
+            return;
+        };
+        for key in picks.take_woken() {
+            self.queue.push(key, now);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Rules with `pick`.
+
+use super::*;
+
+/// The newest two stay.
+const NEWEST: &str = "  pick: {orderBy: {path: $.metadata.creationTimestamp, direction: Descending}, skip: 2}\n  actions:\n  - patch:\n    - {path: $.metadata.labels.old, set: 'yes'}\n";
+/// One after the other, by the number in `data`.
+const IN_ORDER: &str = "  pick: {orderBy: {path: $.data.n, as: number, direction: Descending}}\n  actions:\n  - delete: {}\n";
+
+fn born(name: &str, version: u64, minute: u32) -> Record {
+    let born = format!("2026-01-01T00:{minute:02}:00Z");
+    map(name, version, json!({"creationTimestamp": born}))
+}
+
+fn numbered(count: usize) -> Vec<Record> {
+    let numbered = |n: usize| map(&format!("m{n}"), 1, json!({"data": {"n": n.to_string()}}));
+    (0..count).map(numbered).collect()
+}
+
+fn names(writes: &[(RequestId, Write)]) -> Vec<&str> {
+    let mut names: Vec<&str> = writes.iter().map(|(_, w)| &*w.object.name).collect();
+    names.sort_unstable();
+    names
+}
+
+fn gone(bench: &mut Bench, name: &str, now: i64) {
+    let deleted = Observation::Deleted {
+        key: key(name),
+        resource_version: None,
+    };
+    bench.engine.observe(deleted, at(now));
+}
+
+#[test]
+fn nothing_is_picked_before_everything_that_matches_is_known() {
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[NEWEST]), vec![]);
+    bench
+        .engine
+        .observe(Observation::ListStarted { kind: kind() }, at(0));
+    for n in 0..4 {
+        bench.see(born(&format!("m{n}"), 1, n), 0);
+        assert!(bench.work(0).is_empty());
+    }
+    // The newest comes last.
+    bench.see(born("m9", 1, 9), 0);
+    bench
+        .engine
+        .observe(Observation::ListDone { kind: kind() }, at(0));
+    assert_eq!(names(&bench.work(0)), ["m0", "m1", "m2"]);
+}
+
+#[test]
+fn a_change_looks_again_only_at_whom_it_concerns() {
+    let records = (0..50).map(|n| born(&format!("m{n}"), 1, n)).collect();
+    let options = EngineOptions {
+        frozen: true,
+        ..EngineOptions::default()
+    };
+    let mut bench = Bench::new(options, rules(&[NEWEST]), records);
+    bench.work(0);
+    let status = |bench: &Bench| bench.engine.status(at(0)).rules[0].clone();
+    assert_eq!((status(&bench).in_scope, status(&bench).matched), (50, 48));
+    let before = bench.engine.evaluations();
+    bench.see(born("new", 1, 59), 1);
+    bench.work(1);
+    assert_eq!(
+        bench.engine.evaluations() - before,
+        2,
+        "itself, and the one it pushes out"
+    );
+    assert_eq!(status(&bench).matched, 49);
+    gone(&mut bench, "m3", 2);
+    bench.work(2);
+    assert_eq!(
+        bench.engine.evaluations() - before,
+        2,
+        "an old one changes nothing"
+    );
+    gone(&mut bench, "new", 3);
+    bench.work(3);
+    assert_eq!(
+        bench.engine.evaluations() - before,
+        3,
+        "one is among the newest again"
+    );
+    assert_eq!(status(&bench).matched, 47);
+}
+
+#[test]
+fn deletions_come_in_the_order_of_pick() {
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[IN_ORDER]), numbered(12));
+    for n in (0..12).rev() {
+        let writes = bench.work(0);
+        assert_eq!(names(&writes), [format!("m{n}")]);
+        let (id, _) = one(writes);
+        bench.answer(id, Outcome::Gone, 0);
+        gone(&mut bench, &format!("m{n}"), 0);
+    }
+    assert!(bench.work(0).is_empty());
+}
+
+#[test]
+fn one_that_cannot_be_deleted_lets_the_others_pass() {
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[IN_ORDER]), numbered(3));
+    let (id, write) = one(bench.work(0));
+    assert_eq!(&*write.object.name, "m2");
+    let no = Fault::Refused("no".into());
+    bench.answer(id, Outcome::Failed(no), 0);
+    let (id, write) = one(bench.work(0));
+    assert_eq!(&*write.object.name, "m1");
+    // It is asked for again later, and is the first again then.
+    bench.answer(id, Outcome::Failed(Fault::Rejected("not now".into())), 0);
+    let (_, write) = one(bench.work(0));
+    assert_eq!(&*write.object.name, "m0");
+}
+
+#[test]
+fn throttled_deletions_come_in_the_order_of_pick() {
+    let throttled = format!("{IN_ORDER}  limits: {{throttle: {{objects: 1, per: 1m}}}}\n");
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[&throttled]), numbered(9));
+    for minute in 0..9 {
+        let (id, write) = one(bench.work(minute * 60));
+        assert_eq!(*write.object.name, *format!("m{}", 8 - minute));
+        bench.answer(id, Outcome::Gone, minute * 60);
+        gone(&mut bench, &format!("m{}", 8 - minute), minute * 60);
+        assert!(bench.work(minute * 60 + 59).is_empty());
+    }
+}
+
+#[test]
+fn what_is_picked_counts_all_at_once_for_the_limits() {
+    let limited = "  pick: {orderBy: {path: $.data.n, as: number}, skip: 2}\n  actions:\n  - delete: {}\n  limits: {abortAbove: {objects: 5}}\n";
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[limited]), numbered(7));
+    assert_eq!(bench.work(0).len(), 1, "five of seven are picked");
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[limited]), numbered(8));
+    assert!(bench.work(0).is_empty());
+    assert_eq!(bench.engine.status(at(0)).rules[0].state, "aborted");
+    assert!(bench.engine.acknowledge("r0", at(1)));
+    let (_, write) = one(bench.work(1));
+    assert_eq!(&*write.object.name, "m2");
+}
+
+#[test]
+fn an_object_without_the_value_is_not_picked_and_told_of() {
+    let mut records = numbered(2);
+    records.push(map("bare", 1, json!({})));
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[IN_ORDER]), records);
+    assert_eq!(names(&bench.work(0)), ["m1"]);
+    let found: Vec<_> = bench.engine.findings().collect();
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].reason, &found[0].object),
+        (Reason::WrongType, &key("bare"))
+    );
+    assert_eq!(
+        found[0].message,
+        "pick: `$.data.n` of `orderBy` is not there: the object is not picked; a test with `Exists` in `where` would say that this is meant"
+    );
+}
+
+#[test]
+fn a_standby_ranks_anew_when_it_leads() {
+    let records = (0..4).map(|n| born(&format!("m{n}"), 1, n)).collect();
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[NEWEST]), records);
+    bench.engine.set_standby(true, at(0));
+    assert!(bench.work(0).is_empty());
+    bench.engine.set_standby(false, at(1));
+    assert_eq!(names(&bench.work(1)), ["m0", "m1"]);
+}
