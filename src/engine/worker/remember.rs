@@ -44,7 +44,10 @@ impl Engine {
                 // Its tests have passed; what could not be computed is a step.
                 Standing::Matched { .. } | Standing::Failed => state.matches.holds(uid, now),
                 Standing::Waiting => state.matches.doubts(uid, now),
-                Standing::OutOfScope | Standing::Unmatched | Standing::Ignored => {
+                Standing::OutOfScope
+                | Standing::Unmatched
+                | Standing::NotPicked
+                | Standing::Ignored => {
                     state.matches.ended(uid);
                 }
             }
