@@ -275,6 +275,8 @@ fn needed(rule: &Rule, namespaced: bool) -> Constraints {
         tests,
         tests_without_variables: _,
         variables: _,
+        // An object that leaves has no place among the others any more, as one that does not match.
+        pick: _,
         steps,
         limits,
         allow_protected: _,
