@@ -24,6 +24,7 @@ use std::time::Duration;
         ordain check rules                                                         is every rule file well-formed?\n  \
         ordain plan --rules rules                                                  what would be changed now?\n  \
         ordain test rules                                                          run the rules' tests\n  \
+        ordain explain RULE KIND/NAMESPACE/NAME --rules rules                      why does it act, or not?\n  \
         ordain rbac --rules rules                                                  which rights do the rules need?\n  \
         ordain run --rules rules                                                   the daemon\n\n\
         Every option has an environment variable of the same name: ORDAIN_RULES, ORDAIN_LOG_LEVEL, …",
@@ -94,6 +95,15 @@ pub enum Command {
         ordain plan --manifests cluster --now 2026-03-01T00:00:00Z\n\n\
         Exit code: 0 nothing to change, 1 changes, 3 could not tell, 2 wrong usage.")]
     Plan(PlanSettings),
+    /// Show what a rule makes of an object: each clause, the value it saw, and what follows
+    #[command(after_help = "Examples:\n  \
+        ordain explain replicas-floor Deployment/shop/web --rules rules                      on the cluster of the current kubeconfig\n  \
+        ordain explain replicas-floor Deployment/shop/web --rules rules --manifests cluster  on a folder of YAML files\n  \
+        ordain explain replicas-floor Deployment/shop/web --from 127.0.0.1:9464              as a running daemon sees it now: its limits,\n  \
+        \u{20}                                                                                    breakers and freeze included\n\n\
+        OBJECT is KIND/NAMESPACE/NAME, or KIND/NAME of a cluster-scoped one, with GROUP/VERSION/ before it where that is needed to be clear.\n\
+        Exit code: 0 would act, 1 would not, 3 could not tell, 2 wrong usage.")]
+    Explain(ExplainSettings),
     /// Print the least rights that the rules need, as Roles and bindings
     #[command(
         after_help = "Examples:\n  \
@@ -331,6 +341,44 @@ pub struct CheckSettings {
 /// `ordain plan`
 #[derive(Args, Clone, Debug)]
 pub struct PlanSettings {
+    /// Which rules.
+    #[command(flatten)]
+    pub rules: RuleOptions,
+    /// Which cluster.
+    #[command(flatten)]
+    pub cluster: ClusterOptions,
+    /// When.
+    #[command(flatten)]
+    pub time: TimeOptions,
+    /// The daemon's own namespace, protected with everything in it
+    #[arg(
+        long,
+        value_name = "NS",
+        env = "ORDAIN_STATE_NAMESPACE",
+        default_value = "ordain-system"
+    )]
+    pub state_namespace: String,
+    /// How the result is printed.
+    #[command(flatten)]
+    pub output: OutputOptions,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// `ordain explain`
+#[derive(Args, Clone, Debug)]
+pub struct ExplainSettings {
+    /// Name of the rule
+    #[arg(value_name = "RULE")]
+    pub rule: String,
+    /// The object: KIND/NAMESPACE/NAME, or KIND/NAME
+    #[arg(value_name = "OBJECT")]
+    pub object: String,
+    /// Ask a running daemon, at the address it listens on, with its rules and its cluster; it answers on its loopback address only
+    /// (kubectl port-forward)
+    #[arg(long, value_name = "ADDRESS", env = "ORDAIN_FROM")]
+    pub from: Option<String>,
     /// Which rules.
     #[command(flatten)]
     pub rules: RuleOptions,

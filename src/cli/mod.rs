@@ -1,6 +1,8 @@
 //! The commands, one file each. What they print on standard output is the result; everything else goes to standard error.
 
+mod ask;
 mod check;
+mod explain;
 mod output;
 mod plan;
 mod rbac;
@@ -16,11 +18,11 @@ use clap::CommandFactory;
 pub mod exit {
     /// Done, or good, or nothing to do.
     pub const DONE: u8 = 0;
-    /// `check`: problems; `plan`: changes; `test`: some fail; `rbac`: problems, or rights that are missing.
+    /// `check`: problems; `plan`: changes; `test`: some fail; `explain`: would not act; `rbac`: problems, or rights that are missing.
     pub const FOUND: u8 = 1;
     /// Wrong usage.
     pub const USAGE: u8 = 2;
-    /// `plan`: could not tell; `run --once`: something was refused, stopped or undecided; `rbac --check`: the server did not answer.
+    /// `plan`, `explain`: could not tell; `run --once`: something was refused, stopped or undecided; `rbac --check`: the server did not answer.
     pub const COULD_NOT_TELL: u8 = 3;
 }
 
@@ -36,6 +38,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
     match arguments.command {
         Command::Check(settings) => check::run(&settings),
         Command::Plan(settings) => plan::run(&settings),
+        Command::Explain(settings) => explain::run(&settings),
         Command::Test(settings) => test::run(&settings),
         Command::Rbac(settings) => rbac::run(&settings),
         Command::Run(settings) => run::run(&settings),

@@ -1,6 +1,6 @@
 //! `ordain plan`: what Enforce would do now.
 
-use super::run::once_on_cluster;
+use super::run::{Pass, once_on_cluster};
 use super::tally::{Tally, Tense};
 use super::{output, usage};
 use crate::decide::RuleChange;
@@ -34,14 +34,13 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
                 "--now needs --manifests: a real cluster has its own time",
             ));
         }
-        once_on_cluster(
-            &settings.rules,
-            &settings.cluster,
-            options,
-            0,
-            Tense::Future,
-            |_| {},
-        )?
+        let pass = Pass {
+            engine: options,
+            write_rate: 0,
+            tense: Tense::Future,
+            question: None,
+        };
+        once_on_cluster(&settings.rules, &settings.cluster, pass, |_| {})?
     } else {
         let (mut simulation, mut tally) = prepare(
             &settings.rules,

@@ -62,14 +62,14 @@ pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
     match (settings.once, offline) {
         (true, true) => once_on_manifests(settings, options),
         (true, false) => {
-            let mut tally = once_on_cluster(
-                &settings.rules,
-                &settings.cluster,
-                options,
-                settings.write_rate,
-                Tense::Past,
-                print_in_text(settings.output),
-            )?;
+            let pass = Pass {
+                engine: options,
+                write_rate: settings.write_rate,
+                tense: Tense::Past,
+                question: None,
+            };
+            let print = print_in_text(settings.output);
+            let mut tally = once_on_cluster(&settings.rules, &settings.cluster, pass, print)?;
             finish(&mut tally, settings.output)
         }
         (false, _) => follow(settings, options),
@@ -149,22 +149,37 @@ fn once_on_manifests(settings: &RunSettings, options: EngineOptions) -> anyhow::
     finish(&mut tally, settings.output)
 }
 
-/// One pass over a real cluster: `run --once`, and `plan` with options that write nothing. `told` hears every report at once.
+/// How one pass over a real cluster is made.
+pub struct Pass {
+    /// With options that write nothing, a plan.
+    pub engine: EngineOptions,
+    /// Writes a second; 0 is without bound.
+    pub write_rate: u32,
+    /// How changes are told.
+    pub tense: Tense,
+    /// Answered when everything was looked at.
+    pub question: Option<http::Question>,
+}
+
+/// One pass over a real cluster: `run --once`, `plan`, `explain`. `told` hears every report at once.
 pub fn once_on_cluster(
     rules: &RuleOptions,
     cluster: &ClusterOptions,
-    engine: EngineOptions,
-    write_rate: u32,
-    tense: Tense,
+    pass: Pass,
     mut told: impl FnMut(&Report) + Send + 'static,
 ) -> anyhow::Result<Tally> {
     let tally = Arc::new(Mutex::new(Tally::default()));
     let hearing = tally.clone();
     let (sender, messages) = mpsc::channel(INBOX);
-    let (_control, asked) = mpsc::channel(1);
+    let (control, asked) = mpsc::channel(1);
     let status = Arc::new(Mutex::new(Status::new(Timestamp::now())));
+    let tense = pass.tense;
     runtime()?.block_on(async {
-        let api = Api::connect(&connect(cluster, write_rate), sender)
+        if let Some(question) = pass.question {
+            // There is room for one, and nobody else asks.
+            let _ = control.try_send(http::Control::Explain(question));
+        }
+        let api = Api::connect(&connect(cluster, pass.write_rate), sender)
             .await
             .context("the cluster")?;
         let surroundings = Surroundings {
@@ -179,7 +194,7 @@ pub fn once_on_cluster(
             }),
         };
         let options = Options {
-            engine,
+            engine: pass.engine,
             rules: rules.rules.clone(),
             selection: rules.selection(),
             once: true,

@@ -131,6 +131,10 @@ pub async fn run(
     loop {
         let wake = daemon.turn();
         if options.once && messages.is_empty() && daemon.is_done(wake) {
+            // Questions are about what was found.
+            while let Ok(asked) = control.try_recv() {
+                daemon.control(asked);
+            }
             break;
         }
         tokio::select! {
@@ -148,7 +152,7 @@ pub async fn run(
                     election = None;
                 }
             },
-            asked = control.recv(), if control_open => match asked {
+            asked = control.recv(), if control_open && !options.once => match asked {
                 Some(asked) => daemon.control(asked),
                 None => control_open = false,
             },
@@ -346,6 +350,11 @@ impl Daemon {
                 self.cluster.set_frozen(frozen);
                 self.engine.set_frozen(frozen, now);
                 self.teller.status.lock().frozen = frozen;
+            }
+            Control::Explain(asked) => {
+                let explanation = self.engine.explain(&asked.rule, &asked.object, now);
+                // Whoever asked may have given up.
+                let _ = asked.answer.send(explanation);
             }
             Control::Acknowledge(Some(rule), answer) => {
                 let known = self.engine.acknowledge(&rule, now);

@@ -2,15 +2,25 @@
 //!
 //! PURE. Rules run in priority order on one working copy; the sequence repeats until a round changes nothing; only the end result is compared with the stored object.
 //!
-//! `pass` the rounds · `turn` one rule's turn on the copy · `working` the copy · `conflict` rules that want different things ·
-//! `memory` how long a match has held · `apply`, `event` steps that act on another object · `elements` for each of a list ·
-//! `state_annotation` what a rule remembers on its subject · `writes` the end result as requests · `protect` what is left alone · `limits`, `breaker` how much is let through.
+//! * `pass` the rounds
+//! * `turn` one rule's turn on the copy
+//! * `working` the copy
+//! * `conflict` rules that want different things
+//! * `memory` how long a match has held
+//! * `apply`, `event` steps that act on another object
+//! * `elements` for each of a list
+//! * `state_annotation` what a rule remembers on its subject
+//! * `writes` the end result as requests
+//! * `protect` what is left alone
+//! * `limits`, `breaker` how much is let through
+//! * `explain` clause by clause, for people
 
 mod apply;
 pub mod breaker;
 mod conflict;
 mod elements;
 mod event;
+pub mod explain;
 pub mod limits;
 mod memory;
 pub mod pass;

@@ -13,7 +13,7 @@ pub mod store;
 mod wants;
 pub mod worker;
 
-pub use worker::{Engine, EngineOptions};
+pub use worker::{Engine, EngineOptions, Unexplained};
 
 use crate::decide::breaker::managers::ManagedFields;
 use crate::decide::{Finding, Later, RuleChange, Write};

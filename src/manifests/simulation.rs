@@ -2,7 +2,10 @@
 
 use super::World;
 use super::world::seen;
-use crate::engine::{Effect, Engine, EngineOptions, Observation, Outcome, Report, WatchedKind};
+use crate::decide::explain::Explanation;
+use crate::engine::{
+    Effect, Engine, EngineOptions, Observation, Outcome, Report, Unexplained, WatchedKind,
+};
 use crate::rule::set::RuleSet;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -63,6 +66,14 @@ impl Simulation {
             }
         }
         self.followed = wanted;
+    }
+
+    /// What a rule makes of an object now; see [`Engine::explain`].
+    ///
+    /// # Errors
+    /// When there is no such rule or object.
+    pub fn explain(&mut self, rule: &str, object: &str) -> Result<Explanation, Unexplained> {
+        self.engine.explain(rule, object, self.now)
     }
 
     /// The cluster.

@@ -1,13 +1,15 @@
-//! `--listen`: `/metrics`, `/healthz`, `/readyz`, `/status`, `/log-level`; and the switches `POST /freeze`, `/unfreeze`,
+//! `--listen`: `/metrics`, `/healthz`, `/readyz`, `/status`, `/log-level`; `/explain?rule=NAME&object=OBJECT`; and the switches `POST /freeze`, `/unfreeze`,
 //! `/acknowledge?rule=NAME`, `PUT /log-level?filter=FILTER`.
 //!
-//! The switches are accepted from loopback addresses only, whatever the daemon listens on: in a cluster one reaches them through
+//! The switches and `/explain`, which shows values of objects, are accepted from loopback addresses only, whatever the daemon listens on: in a cluster one reaches them through
 //! `kubectl port-forward`, which arrives as loopback, so that the cluster's own rights decide who may. A browser is refused (any request with an
 //! `Origin`), so that no web page can press them.
 
 use super::Shared;
 use super::process::Process;
 use super::{log, metrics};
+use crate::decide::explain::Explanation;
+use crate::engine::Unexplained;
 use axum::Router;
 use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -29,6 +31,19 @@ pub enum Control {
     Freeze(bool),
     /// Let a stopped rule go on, or without a name take a reload into force that lost many rules; the answer says whether there was something to acknowledge.
     Acknowledge(Option<String>, oneshot::Sender<bool>),
+    /// What a rule makes of an object.
+    Explain(Question),
+}
+
+/// A rule and an object, both as text, and who waits for the answer.
+#[derive(Debug)]
+pub struct Question {
+    /// Name of the rule.
+    pub rule: String,
+    /// `KIND/NAMESPACE/NAME`
+    pub object: String,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Explanation, Unexplained>>,
 }
 
 #[derive(Clone)]
@@ -74,6 +89,7 @@ pub async fn serve(
         .route("/freeze", post(freeze))
         .route("/unfreeze", post(unfreeze))
         .route("/acknowledge", post(acknowledge))
+        .route("/explain", get(explain))
         .route("/log-level", get(log_level).put(set_log_level))
         .with_state(served);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -195,6 +211,44 @@ async fn acknowledge(
             (StatusCode::NOT_FOUND, text).into_response()
         }
         (Err(_), _) => stopping(),
+    }
+}
+
+async fn explain(
+    State(served): State<Served>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if let Some(refused) = refuse(peer, &headers) {
+        return refused;
+    }
+    let asked = |name: &str| value_of(query.as_deref(), name);
+    let (Some(rule), Some(object)) = (asked("rule"), asked("object")) else {
+        let text = "which rule, and which object? /explain?rule=NAME&object=KIND/NAMESPACE/NAME\n";
+        return (StatusCode::BAD_REQUEST, text).into_response();
+    };
+    let (answer, answered) = oneshot::channel();
+    let question = Question {
+        rule,
+        object,
+        answer,
+    };
+    let asked = served.control.send(Control::Explain(question)).await;
+    if asked.is_err() {
+        return stopping();
+    }
+    match answered.await {
+        Ok(Ok(explanation)) => axum::Json(explanation).into_response(),
+        Ok(Err(unexplained)) => {
+            let code = if unexplained.may_change() {
+                StatusCode::SERVICE_UNAVAILABLE
+            } else {
+                StatusCode::NOT_FOUND
+            };
+            (code, format!("{unexplained}\n")).into_response()
+        }
+        Err(_) => stopping(),
     }
 }
 

@@ -395,7 +395,7 @@ impl Reader<'_> {
 
     fn object(&mut self, tree: &Tree) -> Option<ObjectKey> {
         let text = self.text(tree, "object")?;
-        match crate::manifests::world::parse_object(&text, self.schema) {
+        match crate::schema::parse_object(&text, self.schema) {
             Ok(key) => Some(key),
             Err(message) => {
                 self.problem(tree, message);

@@ -8,12 +8,14 @@
 //! * `openapi`, `crd`, `bundle` – the three sources
 //! * `fixed` – our own list of fields fixed at creation, which no source tells
 //! * `nearest` – what a misspelt name was meant to be
+//! * `object_name` – objects as people write them
 
 mod build;
 mod bundle;
 mod crd;
 mod fixed;
 mod nearest;
+mod object_name;
 mod openapi;
 mod read;
 #[cfg(test)]
@@ -24,6 +26,7 @@ mod version;
 pub use bundle::BundleError;
 pub use fixed::Fixed;
 pub use nearest::nearest;
+pub use object_name::parse_object;
 pub use types::{Shape, Type};
 pub use version::preferred_first;
 

@@ -212,6 +212,19 @@ impl Engine {
         now: Timestamp,
         closed: &[Arc<str>],
     ) -> Decision {
+        let subject = Subject { key, record };
+        self.in_context(key, record, now, closed, |context| pass(&subject, context))
+    }
+
+    /// What a pass over an object may know.
+    pub(super) fn in_context<T>(
+        &self,
+        key: &ObjectKey,
+        record: &Record,
+        now: Timestamp,
+        closed: &[Arc<str>],
+        look: impl FnOnce(&PassContext<'_>) -> T,
+    ) -> T {
         let rules = Arc::clone(&self.rules);
         let namespace = self.namespace_of(key, record);
         let gate = |index: usize| {
@@ -248,7 +261,7 @@ impl Engine {
             },
             state_namespace: &self.options.state_namespace,
         };
-        pass(&Subject { key, record }, &context)
+        look(&context)
     }
 
     /// The Namespace of an object, or why it is not known.

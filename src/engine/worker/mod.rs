@@ -1,17 +1,34 @@
 //! The engine itself: which object next, what to ask of the server, what to remember.
 //!
-//! `mod` the state · `observe` what the cluster shows · `away` objects that left the scope of a watch · `ready` whether rules know enough · `next` what is looked at next · `evaluate` one object ·
-//! `gates` whether rules may act on it · `paths` what holds back a rule that may be misspelt · `picks` whose turn it is ·
-//! `owned` changes of what controllers make ·
-//! `choose` which request is worth making · `send` requests on their way · `outcome` what became of them · `deeds` those on other objects ·
-//! `remember` what is kept of matches · `reload` another rule set · `control` what a person tells it · `standby` another replica acts · `rules` what is remembered of each rule · `report` what is told once ·
-//! `status` what can be seen from outside.
+//! * `mod` the state
+//! * `observe` what the cluster shows
+//! * `away` objects that left the scope of a watch
+//! * `ready` whether rules know enough
+//! * `next` what is looked at next
+//! * `evaluate` one object
+//! * `gates` whether rules may act on it
+//! * `paths` what holds back a rule that may be misspelt
+//! * `picks` whose turn it is
+//! * `owned` changes of what controllers make
+//! * `choose` which request is worth making
+//! * `send` requests on their way
+//! * `outcome` what became of them
+//! * `deeds` those on other objects
+//! * `remember` what is kept of matches
+//! * `reload` another rule set
+//! * `control` what a person tells it
+//! * `standby` another replica acts
+//! * `rules` what is remembered of each rule
+//! * `report` what is told once
+//! * `status` what can be seen from outside
+//! * `explain` why a rule does something, or does not
 
 mod away;
 mod choose;
 mod control;
 mod deeds;
 mod evaluate;
+mod explain;
 mod gates;
 mod next;
 mod observe;
@@ -27,6 +44,8 @@ mod rules;
 mod send;
 mod standby;
 pub mod status;
+
+pub use explain::Unexplained;
 
 use super::counts::Histogram;
 use super::due::Due;

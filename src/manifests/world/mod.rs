@@ -483,55 +483,5 @@ pub fn without_generated(value: &Value, said: Option<&Value>) -> Value {
     value
 }
 
-/// Parses `KIND/NAMESPACE/NAME` or `KIND/NAME`, with `GROUP/VERSION/` or `VERSION/` before it where needed. Without a group the kind is looked up in the schema;
-/// where several groups have it, the first by name of group wins.
-pub fn parse_object(text: &str, schema: &Schema) -> Result<ObjectKey, String> {
-    let parts: Vec<&str> = text.split('/').collect();
-    if parts.iter().any(|p| p.is_empty()) {
-        return Err(format!(
-            "`{text}` is no object: KIND/NAMESPACE/NAME, or KIND/NAME without a namespace"
-        ));
-    }
-    let is_kind = |part: &str| part.starts_with(|c: char| c.is_ascii_uppercase());
-    let at = parts.iter().position(|p| is_kind(p)).ok_or_else(|| {
-        format!("`{text}` names no kind: KIND/NAMESPACE/NAME, or KIND/NAME without a namespace")
-    })?;
-    let group: Option<Arc<str>> = match at {
-        0 => None,
-        1 => Some("".into()),
-        2 => Some(parts[0].into()),
-        _ => return Err(format!("`{text}` has too much before its kind")),
-    };
-    let kind = match group {
-        Some(group) => GroupKind {
-            group,
-            kind: parts[at].into(),
-        },
-        None => schema
-            .kinds()
-            .iter()
-            .map(|k| k.gvk.group_kind())
-            .find(|k| &*k.kind == parts[at])
-            .ok_or_else(|| {
-                let kinds = schema.kinds();
-                let near = crate::schema::nearest(parts[at], kinds.iter().map(|k| &*k.gvk.kind));
-                match near.first() {
-                    Some(near) => format!("no kind `{}`: did you mean `{near}`?", parts[at]),
-                    None => format!(
-                        "no kind `{}` is known: write GROUP/VERSION/{text}",
-                        parts[at]
-                    ),
-                }
-            })?,
-    };
-    match parts[at + 1..] {
-        [name] => Ok(ObjectKey::new(kind, None, name)),
-        [namespace, name] => Ok(ObjectKey::new(kind, Some(namespace), name)),
-        _ => Err(format!(
-            "`{text}` is no object: KIND/NAMESPACE/NAME, or KIND/NAME without a namespace"
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -404,39 +404,3 @@ fn a_list_leaves_out_and_names_what_is_written_at_another_version() {
         "h is written at autoscaling/v1, the rules read v2: manifests are not converted"
     );
 }
-
-#[test]
-fn objects_are_named_as_people_write_them() {
-    let schema = Schema::bundled();
-    let shown = |text: &str| parse_object(text, &schema).map(|key| format!("{} {key}", key.kind));
-    assert_eq!(
-        shown("ConfigMap/shop/a").unwrap(),
-        "ConfigMap ConfigMap/shop/a"
-    );
-    assert_eq!(
-        shown("Deployment/shop/a").unwrap(),
-        "Deployment.apps Deployment/shop/a"
-    );
-    assert_eq!(shown("Namespace/shop").unwrap(), "Namespace Namespace/shop");
-    assert_eq!(
-        shown("v1/ConfigMap/shop/a").unwrap(),
-        "ConfigMap ConfigMap/shop/a"
-    );
-    assert_eq!(
-        shown("example.com/v1/Boat/shop/a").unwrap(),
-        "Boat.example.com Boat/shop/a"
-    );
-    assert_eq!(
-        shown("Deploymnet/shop/a").unwrap_err(),
-        "no kind `Deploymnet`: did you mean `Deployment`?"
-    );
-    for wrong in [
-        "ConfigMap",
-        "configmap/a",
-        "ConfigMap//a",
-        "ConfigMap/a/b/c",
-        "a/b/c/ConfigMap/d",
-    ] {
-        assert!(shown(wrong).is_err(), "{wrong}");
-    }
-}

@@ -44,6 +44,22 @@ impl Variables {
         done
     }
 
+    /// Each variable with its value, for people: `None` for `optional.none()`.
+    ///
+    /// # Errors
+    /// Of one that has none, why.
+    pub fn shown<'v>(
+        &self,
+        of: &'v [Variable],
+    ) -> impl Iterator<Item = (&'v str, Result<Option<Value>, ExprFault>)> {
+        of.iter().zip(&self.0).map(|(variable, value)| {
+            let value = value
+                .clone()
+                .and_then(|value| super::output::to_json(&mut Frame::new(None), &value));
+            (&*variable.name, value.map_err(ExprFault::from))
+        })
+    }
+
     pub(super) fn value<'a>(&self, slot: usize, name: &str) -> Result<Val<'a>, Fault> {
         match self.0.get(slot) {
             Some(Ok(value)) => Ok(value.clone()),

@@ -1,5 +1,7 @@
 //! Names with `*` and `?`.
 
+use std::fmt;
+
 /// Globs: `*` is any run of characters, `?` one; a leading `!` excludes.
 #[derive(Clone, Debug, Default)]
 pub struct Globs {
@@ -74,6 +76,26 @@ fn walk(pattern: &str, text: &str) -> bool {
                 tail = unswallowed.clone();
             }
         }
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) | Self::Any(text) => f.write_str(text),
+            Self::Prefix(prefix) => write!(f, "{prefix}*"),
+            Self::Suffix(suffix) => write!(f, "*{suffix}"),
+        }
+    }
+}
+
+/// As in rule files, what is excluded last: `[web-*, "!web-test"]`.
+impl fmt::Display for Globs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let include = self.include.iter().map(Glob::to_string);
+        let exclude = self.exclude.iter().map(|glob| format!("\"!{glob}\""));
+        let all: Vec<String> = include.chain(exclude).collect();
+        write!(f, "[{}]", all.join(", "))
     }
 }
 

@@ -1,12 +1,14 @@
 //! `match`: kinds, names, namespaces, label selectors.
 //!
-//! `glob` names with `*` and `?` · `labels` Kubernetes label selectors · here the whole `match`.
+//! `glob` names with `*` and `?` · `labels` Kubernetes label selectors · here the whole `match` · `parts` why it leaves an object out.
 
 mod glob;
 mod labels;
+mod parts;
 
 pub use glob::Globs;
 pub use labels::{LabelOperator, LabelSelector, Requirement, SelectorPart, SelectorProblem};
+pub use parts::Part;
 
 use super::ResolvedKind;
 use super::expr::NamespaceObject;

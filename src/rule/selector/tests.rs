@@ -44,6 +44,12 @@ fn globs_match_as_people_read_them() {
 }
 
 #[test]
+fn globs_are_shown_as_they_are_written() {
+    let shown = globs(&["web", "web-*", "*-web", "w?b*c", "!web-test"]).to_string();
+    assert_eq!(shown, "[web, web-*, *-web, w?b*c, \"!web-test\"]");
+}
+
+#[test]
 fn a_glob_of_many_stars_ends() {
     let pattern = "*a".repeat(200) + "b";
     assert!(!globs(&[&pattern]).matches(&"a".repeat(5_000)));
@@ -238,8 +244,20 @@ fn everything() -> Match {
     }
 }
 
+/// Also sees to it that the parts shown to people say the same.
 fn covers(rule: &Match, object: &Value, namespace: NamespaceObject<'_>) -> InScope {
-    rule.covers(Record::from_value(object).meta(), namespace)
+    let record = Record::from_value(object);
+    let covered = rule.covers(record.meta(), namespace);
+    let parts = rule.parts(record.meta(), namespace);
+    let told = if parts.iter().any(|part| part.holds == InScope::No) {
+        InScope::No
+    } else if parts.iter().any(|part| part.holds == InScope::Unknown) {
+        InScope::Unknown
+    } else {
+        InScope::Yes
+    };
+    assert_eq!(told, covered, "{parts:?}");
+    covered
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod check;
 mod cluster;
 mod daemon;
+mod explain;
 mod metrics;
 mod once;
 mod plan;

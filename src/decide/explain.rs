@@ -1,0 +1,240 @@
+//! What a rule makes of an object, clause by clause: for people who ask why it does something, or does not.
+
+use super::pass::PassContext;
+use super::protect::protected;
+use super::turn::World;
+use super::{Reason, Subject};
+use crate::object::difference::is_secret;
+use crate::rule::Rule;
+use crate::rule::expr::Variables;
+use crate::rule::selector::InScope;
+use crate::rule::test::{self, Test, TestRun, Verdict};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A rule and an object, explained. Its JSON form is the answer of `GET /explain` and of `ordain explain -o json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// Name of the rule.
+    pub rule: String,
+    /// The object, as `KIND/NAMESPACE/NAME`.
+    pub object: String,
+    /// The mode of the rule, as written.
+    pub mode: String,
+    /// The moment it was looked at.
+    pub at: Timestamp,
+    /// What of the rule saw what of the object.
+    #[serde(flatten)]
+    pub clauses: Clauses,
+    /// How the rule came out, in a few words: `matches and acts`, `a test failed`.
+    pub outcome: String,
+    /// Whether the rule would change something now if nothing stood in its way.
+    pub acts: bool,
+    /// What it does or would do.
+    pub changes: Vec<Change>,
+    /// What it has to say of the object.
+    pub findings: Vec<Said>,
+    /// What keeps it from acting, though it matches.
+    pub in_the_way: Vec<String>,
+    /// What other rules make of the object now: they may come first.
+    pub beside: Vec<String>,
+    /// The moment at which time alone may change the answer.
+    pub look_again: Option<Timestamp>,
+}
+
+/// Every clause of a rule with what it saw.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Clauses {
+    /// The parts of `match` that say something about the object.
+    pub matches: Vec<Check>,
+    /// Why the object is left alone, where it is annotated so.
+    pub ignored: Option<String>,
+    /// The tests, in the order in which they are asked. All are shown, also behind one that failed.
+    pub tests: Vec<Check>,
+    /// The variables, where the tests before them passed.
+    pub variables: Vec<Computed>,
+}
+
+/// One clause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// As written: `$.spec.replicas LessThan 3`, `any of`.
+    pub clause: String,
+    /// The value that it saw; absent where there was none or it may be secret.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub value: Option<Value>,
+    /// How it came out.
+    pub outcome: CheckOutcome,
+    /// Of what is unknown or could not be read: why.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub why: Option<String>,
+    /// The tests inside `any` and `none`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub inner: Vec<Check>,
+}
+
+/// How a clause came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CheckOutcome {
+    /// It passed.
+    Passed,
+    /// It failed.
+    Failed,
+    /// It failed on a value that could not be read as its type.
+    WrongType,
+    /// Something it reads is not known.
+    Unknown,
+}
+
+/// A variable and its value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Computed {
+    /// Its name.
+    pub name: String,
+    /// Its value; absent where it has none or it may be secret.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub value: Option<Value>,
+    /// Why it has none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub why: Option<String>,
+}
+
+/// What a step does or would do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// The verb of the step.
+    pub verb: String,
+    /// The object it changes, as `KIND/NAMESPACE/NAME`.
+    pub object: String,
+    /// As `ordain plan` shows it.
+    pub diff: String,
+}
+
+/// A finding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// Its stable category.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+}
+
+/// Looks at each clause of a rule on an object as it is stored. Other rules, limits and gates are not looked at.
+pub fn clauses(subject: &Subject<'_>, rule: &Rule, context: &PassContext<'_>) -> Clauses {
+    let world = World::new(subject, context);
+    let record = subject.record;
+    let secret = is_secret(&subject.key.kind);
+    let base = world.scope(record, None);
+    let parts = rule.matches.parts(record.meta(), base.namespace_object);
+    let matches: Vec<Check> = parts
+        .into_iter()
+        .map(|part| Check {
+            clause: part.asks,
+            value: Some(Value::from(part.saw)),
+            outcome: match part.holds {
+                InScope::Yes => CheckOutcome::Passed,
+                InScope::No => CheckOutcome::Failed,
+                InScope::Unknown => CheckOutcome::Unknown,
+            },
+            why: None,
+            inner: vec![],
+        })
+        .collect();
+    let (first, rest) = rule.tests.split_at(rule.tests_without_variables);
+    let mut tests: Vec<Check> = first.iter().map(|t| check(t, &base, secret)).collect();
+    let computes = tests.iter().all(|t| t.outcome == CheckOutcome::Passed);
+    let mut variables = vec![];
+    if computes && !rule.variables.is_empty() {
+        let computed = Variables::compute(&rule.variables, &base);
+        variables = computed
+            .shown(&rule.variables)
+            .map(|(name, value)| {
+                let (value, why) = match value {
+                    Ok(value) => (value.filter(|_| !secret).map(cut), None),
+                    Err(fault) => (None, Some(fault.to_string())),
+                };
+                let name = name.to_owned();
+                Computed { name, value, why }
+            })
+            .collect();
+        let scope = world.scope(record, Some(&computed));
+        tests.extend(rest.iter().map(|t| check(t, &scope, secret)));
+    }
+    let ignored = if world.ignored.entirely {
+        Some("an annotation ordain.dev/ignore or ordain.dev/ignore-until on it or its Namespace")
+    } else if world.ignored.rule(&rule.name) {
+        Some("an annotation ordain.dev/ignore-rules on it or its Namespace names this rule")
+    } else {
+        None
+    };
+    Clauses {
+        matches,
+        ignored: ignored.map(str::to_owned),
+        tests,
+        variables,
+    }
+}
+
+/// Why steps of the rule may not touch the object, one sentence a verb.
+pub fn protections(subject: &Subject<'_>, rule: &Rule, state_namespace: &str) -> Vec<String> {
+    let mut told = vec![];
+    for step in &rule.steps {
+        let meta = subject.record.meta();
+        let why = protected(rule, &step.action, subject.key, meta, state_namespace);
+        if let Some(why) = why {
+            let verb = step.action.verb().as_str();
+            let sentence = format!("{}: it is protected from {verb}: {why}", Reason::Protected);
+            if !told.contains(&sentence) {
+                told.push(sentence);
+            }
+        }
+    }
+    told
+}
+
+fn check(of: &Test, scope: &crate::rule::expr::Scope<'_>, secret: bool) -> Check {
+    let mut trace = vec![];
+    let mut run = TestRun {
+        scope,
+        recheck_at: None,
+        trace: Some(&mut trace),
+    };
+    let verdict = test::all(std::slice::from_ref(of), &mut run);
+    let (clause, value, inner) = match of {
+        Test::Clause(clause) => {
+            let value = trace.pop().and_then(|t| t.value).filter(|_| !secret);
+            (clause.text().to_owned(), value, vec![])
+        }
+        Test::Any(tests) | Test::None(tests) => {
+            let word = if matches!(of, Test::Any(_)) {
+                "any of"
+            } else {
+                "none of"
+            };
+            let inner = tests.iter().map(|t| check(t, scope, secret)).collect();
+            (word.to_owned(), None, inner)
+        }
+    };
+    let (outcome, why) = match verdict {
+        Verdict::Pass => (CheckOutcome::Passed, None),
+        Verdict::Fail => (CheckOutcome::Failed, None),
+        Verdict::WrongType(why) => (CheckOutcome::WrongType, Some(why)),
+        Verdict::Unknown(why) => (CheckOutcome::Unknown, Some(why)),
+    };
+    Check {
+        clause,
+        value,
+        outcome,
+        why,
+        inner,
+    }
+}
+
+/// A value as a trace shows it: long texts, lists and maps are cut.
+fn cut(value: Value) -> Value {
+    test::describe(crate::object::Record::from_value(&value).root())
+}

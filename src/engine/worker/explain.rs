@@ -1,0 +1,267 @@
+//! Why a rule does something to an object, or does not.
+
+use super::Engine;
+use crate::decide::explain::{self, Change, Explanation, Said};
+use crate::decide::{Decision, Standing, Subject};
+use crate::engine::Lost;
+use crate::engine::store::Sync;
+use crate::object::difference;
+use crate::object::{ObjectKey, Record};
+use crate::rule::{Mode, Rule};
+use crate::schema::{nearest, parse_object};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// Why there is nothing to explain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unexplained {
+    /// No rule in force has this name.
+    #[error("no rule `{0}` is in force{1}")]
+    NoRule(String, String),
+    /// The text names no object.
+    #[error("{0}")]
+    NoName(String),
+    /// The rule's `match` does not have the kind.
+    #[error("the rule is about {0}, not about {1}")]
+    NotAbout(String, String),
+    /// Nothing is there by this name.
+    #[error("there is no {0}{1}")]
+    NoObject(ObjectKey, String),
+    /// The kind cannot be followed, or was not listed yet.
+    #[error("{0} is not known: {1}")]
+    NotKnown(ObjectKey, String),
+}
+
+impl Engine {
+    /// Explains what a rule makes of an object: `KIND/NAMESPACE/NAME` or `KIND/NAME`. Changes nothing.
+    ///
+    /// # Errors
+    /// When there is no such rule or object, or nothing is known of it.
+    pub fn explain(
+        &mut self,
+        name: &str,
+        object: &str,
+        now: Timestamp,
+    ) -> Result<Explanation, Unexplained> {
+        let rules = Arc::clone(&self.rules);
+        let Some(index) = rules.index_of(name) else {
+            let near = nearest(name, rules.rules().iter().map(|rule| &*rule.name));
+            let mend = near.first().map(|near| format!(": did you mean `{near}`?"));
+            return Err(Unexplained::NoRule(name.into(), mend.unwrap_or_default()));
+        };
+        let rule = &rules.rules()[index];
+        let key = self.key_of_text(object, rule)?;
+        let record = self.known(&key)?;
+        let decision = self.decide_without(&key, &record, now, &[]);
+        let subject = Subject {
+            key: &key,
+            record: &record,
+        };
+        let clauses = self.in_context(&key, &record, now, &[], |context| {
+            explain::clauses(&subject, rule, context)
+        });
+        let standing = decision.standing(index);
+        let matches = matches!(standing, Standing::Matched { .. });
+        let changes: Vec<Change> = decision
+            .changes
+            .iter()
+            .filter(|change| change.rule == rule.name)
+            .map(|change| Change {
+                verb: change.verb.as_str().into(),
+                object: change.object.to_string(),
+                diff: difference::text(
+                    &change.object.kind,
+                    (!change.before.is_null()).then_some(&change.before),
+                    change.after.as_ref(),
+                ),
+            })
+            .collect();
+        let findings = decision.findings.iter().filter(|f| f.rule == rule.name);
+        let findings: Vec<Said> = findings
+            .map(|finding| Said {
+                reason: finding.reason.to_string(),
+                message: finding.message.clone(),
+            })
+            .collect();
+        let mut in_the_way = self.in_the_way(index, &key, (matches, now));
+        if matches {
+            let state_namespace = &self.options.state_namespace;
+            in_the_way.extend(explain::protections(&subject, rule, state_namespace));
+        }
+        Ok(Explanation {
+            rule: rule.name.to_string(),
+            object: key.to_string(),
+            mode: mode(rule.mode).into(),
+            at: now,
+            clauses,
+            outcome: outcome(rule, &standing, !changes.is_empty()).into(),
+            acts: matches && !changes.is_empty(),
+            changes,
+            findings,
+            in_the_way,
+            beside: self.beside(index, &key, &decision),
+            look_again: decision.recheck_at,
+        })
+    }
+
+    fn key_of_text(&self, object: &str, rule: &Rule) -> Result<ObjectKey, Unexplained> {
+        let kinds = &rule.matches.kinds;
+        let mut key = parse_object(object, self.rules.schema()).map_err(Unexplained::NoName)?;
+        // Without a group a kind of the rule is meant, where it has one of this name.
+        let bare = object.starts_with(|c: char| c.is_ascii_uppercase());
+        if let Some(own) = kinds.iter().find(|k| k.kind.kind == key.kind.kind)
+            && bare
+        {
+            key.kind = own.kind.clone();
+        }
+        if kinds.iter().any(|k| k.kind == key.kind) {
+            return Ok(key);
+        }
+        let about: Vec<String> = kinds.iter().map(|k| k.kind.to_string()).collect();
+        Err(Unexplained::NotAbout(
+            about.join(", "),
+            key.kind.to_string(),
+        ))
+    }
+
+    fn known(&self, key: &ObjectKey) -> Result<Record, Unexplained> {
+        let unknown = |why: String| Err(Unexplained::NotKnown(key.clone(), why));
+        let Some(kind) = self.store.kind(&key.kind) else {
+            return unknown("its kind is not followed: is the rule Off?".into());
+        };
+        if let Some(entry) = self.store.get(key) {
+            return Ok(entry.record.clone());
+        }
+        match &kind.sync {
+            Sync::Pending => unknown("its kind is not listed yet".into()),
+            Sync::Lost(Lost::NoSuchKind) => unknown("the cluster has no such kind".into()),
+            Sync::Lost(Lost::Forbidden(why)) => {
+                unknown(format!("its kind may not be listed and watched: {why}"))
+            }
+            Sync::Lost(Lost::Unreachable(why)) => unknown(why.clone()),
+            Sync::Synced => {
+                let names: Vec<_> = kind.iter().map(|(name, _)| name).collect();
+                let elsewhere = names.iter().find(|name| name.name == key.name);
+                let mend = match elsewhere.and_then(|name| name.namespace.as_deref()) {
+                    Some(namespace) => format!(": one of this name is in `{namespace}`"),
+                    None => {
+                        let here = names.iter().filter(|name| name.namespace == key.namespace);
+                        let near = nearest(&key.name, here.map(|name| &*name.name));
+                        let near = near.first().map(|near| format!(": did you mean `{near}`?"));
+                        near.unwrap_or_default()
+                    }
+                };
+                Err(Unexplained::NoObject(key.clone(), mend))
+            }
+        }
+    }
+
+    /// What keeps the rule from acting on the object now.
+    fn in_the_way(
+        &mut self,
+        index: usize,
+        key: &ObjectKey,
+        (matches, now): (bool, Timestamp),
+    ) -> Vec<String> {
+        let rule = Arc::clone(&self.rules.rules()[index]);
+        let state = &self.states[index];
+        let mut told: Vec<String> = state
+            .conditions
+            .iter()
+            .map(|finding| format!("{}: {}", finding.reason, finding.message))
+            .collect();
+        if !state.ready && told.is_empty() && rule.mode != Mode::Off {
+            told.push("not every kind that the rule needs is listed yet".into());
+        }
+        if !matches {
+            return told;
+        }
+        match rule.mode {
+            Mode::Audit if !self.options.assume_enforce => {
+                told.push("mode: Audit: it is only told".into());
+            }
+            _ if self.frozen => told.push("all rules are frozen to Audit".into()),
+            _ => {}
+        }
+        if let Some((reason, message)) = self.closed(index, key, now).and_then(|c| c.finding) {
+            told.push(format!("{reason}: {message}"));
+        }
+        if let Some(refusal) = &self.states[index].refusal {
+            told.push(format!("{}: {}", refusal.reason, refusal.message));
+        }
+        let refused = self.refused.get(key).into_iter().flatten();
+        told.extend(
+            refused
+                .filter(|finding| finding.rule == rule.name)
+                .map(|finding| format!("{}: {}", finding.reason, finding.message)),
+        );
+        if self.counts_first(index) && !self.states[index].scope_known {
+            told.push("its limits wait until all objects in its scope were looked at".into());
+        }
+        if self.standby {
+            told.push("this replica stands by: another one acts".into());
+        }
+        told
+    }
+
+    /// Other rules that do something to the object now.
+    fn beside(&self, index: usize, key: &ObjectKey, decision: &Decision) -> Vec<String> {
+        let rules = self.rules.rules();
+        let acts = |standing: &Standing| *standing == Standing::Matched { acts: true };
+        let others = decision
+            .standings
+            .iter()
+            .filter(|(other, _)| *other != index);
+        others
+            .filter(|(_, standing)| acts(standing))
+            .map(|(other, _)| {
+                let rule = &rules[*other];
+                let verbs: Vec<&str> = decision
+                    .changes
+                    .iter()
+                    .filter(|change| change.rule == rule.name && change.object == *key)
+                    .map(|change| change.verb.as_str())
+                    .collect();
+                let order = if *other < index { "before" } else { "after" };
+                let what = match verbs.as_slice() {
+                    [] => "acts".to_owned(),
+                    verbs => format!("wants to {} it", verbs.join(", ")),
+                };
+                format!(
+                    "{} ({}, priority {}), whose turn is {order} this rule's, {what}",
+                    rule.name,
+                    mode(rule.mode),
+                    rule.priority
+                )
+            })
+            .collect()
+    }
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Audit => "Audit",
+        Mode::Enforce => "Enforce",
+        Mode::Off => "Off",
+    }
+}
+
+fn outcome(rule: &Rule, standing: &Standing, changes: bool) -> &'static str {
+    match standing {
+        _ if rule.mode == Mode::Off => "the rule is Off",
+        Standing::OutOfScope => "`match` leaves it out",
+        Standing::Unmatched => "a test failed",
+        Standing::Matched { .. } if changes => "it matches, and there is something to do",
+        Standing::Matched { .. } => "it matches, and there is nothing to do",
+        Standing::Waiting => "something is not known: the object waits",
+        Standing::Ignored => "an annotation tells Ordain to leave it alone",
+        Standing::Failed => "an expression failed",
+    }
+}
+
+impl Unexplained {
+    /// Whether asking again later may give an answer.
+    pub fn may_change(&self) -> bool {
+        matches!(self, Unexplained::NotKnown(..))
+    }
+}
