@@ -145,6 +145,15 @@ fn text(explanation: &Explanation, paint: Paint) -> String {
         Ink::Yellow
     };
     lines.push(paint.ink(ink, &explanation.outcome));
+    if let Some(since) = explanation.held_since {
+        lines.push(format!("it has matched since {since}"));
+    }
+    for step in &explanation.later {
+        lines.push(format!(
+            "{} at {}, if it goes on matching",
+            step.verb, step.at
+        ));
+    }
     for why in &explanation.in_the_way {
         lines.push(paint.ink(Ink::Red, &format!("in the way: {why}")));
     }

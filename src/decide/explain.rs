@@ -34,6 +34,10 @@ pub struct Explanation {
     pub acts: bool,
     /// What it does or would do.
     pub changes: Vec<Change>,
+    /// Since when its match has held, where a step asks that.
+    pub held_since: Option<Timestamp>,
+    /// Steps that come when it has held long enough, if it goes on.
+    pub later: Vec<LaterStep>,
     /// What it has to say of the object.
     pub findings: Vec<Said>,
     /// What keeps it from acting, though it matches.
@@ -112,6 +116,15 @@ pub struct Change {
     pub object: String,
     /// As `ordain plan` shows it.
     pub diff: String,
+}
+
+/// A step that waits for its match to have held long enough.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LaterStep {
+    /// Its verb.
+    pub verb: String,
+    /// When it comes.
+    pub at: Timestamp,
 }
 
 /// A finding.

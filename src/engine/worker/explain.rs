@@ -1,7 +1,7 @@
 //! Why a rule does something to an object, or does not.
 
 use super::Engine;
-use crate::decide::explain::{self, Change, Explanation, Said};
+use crate::decide::explain::{self, Change, Explanation, LaterStep, Said};
 use crate::decide::{Decision, Standing, Subject};
 use crate::engine::Lost;
 use crate::engine::store::Sync;
@@ -60,6 +60,12 @@ impl Engine {
         let clauses = self.in_context(&key, &record, now, &[], |context| {
             explain::clauses(&subject, rule, context)
         });
+        let asks_since = rule.steps.iter().any(|step| step.after.is_some());
+        let held_since = asks_since.then(|| {
+            self.in_context(&key, &record, now, &[], |context| {
+                context.memory.since(index)
+            })
+        });
         let standing = decision.standing(index);
         let matches = matches!(standing, Standing::Matched { .. });
         let changes: Vec<Change> = decision
@@ -83,6 +89,11 @@ impl Engine {
                 message: finding.message.clone(),
             })
             .collect();
+        let later = decision.later.iter().filter(|l| l.rule == rule.name);
+        let later = later.map(|later| LaterStep {
+            verb: later.verb.as_str().into(),
+            at: later.at,
+        });
         let mut in_the_way = self.in_the_way(index, &key, (matches, now));
         if matches {
             let state_namespace = &self.options.state_namespace;
@@ -97,6 +108,8 @@ impl Engine {
             outcome: outcome(rule, &standing, !changes.is_empty()).into(),
             acts: matches && !changes.is_empty(),
             changes,
+            held_since: held_since.flatten().filter(|_| matches),
+            later: later.collect(),
             findings,
             in_the_way,
             beside: self.beside(index, &key, &decision),
