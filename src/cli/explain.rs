@@ -79,6 +79,8 @@ fn looked_up(settings: &ExplainSettings) -> anyhow::Result<Result<Explanation, A
         frozen: false,
         assume_enforce: false,
         dry: true,
+        // The object asked for may be one that no rule can match.
+        narrow: false,
         workers: 32,
         state_namespace: settings.state_namespace.clone(),
         namespaces: settings.cluster.namespaces.clone(),

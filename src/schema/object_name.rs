@@ -59,6 +59,7 @@ pub fn parse_object(text: &str, schema: &Schema) -> Result<ObjectKey, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -264,6 +264,7 @@ fn outcome(rule: &Rule, standing: &Standing, changes: bool) -> &'static str {
         _ if rule.mode == Mode::Off => "the rule is Off",
         Standing::OutOfScope => "`match` leaves it out",
         Standing::Unmatched => "a test failed",
+        Standing::NotPicked => "it matches, and `pick` leaves it out",
         Standing::Matched { .. } if changes => "it matches, and there is something to do",
         Standing::Matched { .. } => "it matches, and there is nothing to do",
         Standing::Waiting => "something is not known: the object waits",
