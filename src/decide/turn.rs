@@ -6,7 +6,7 @@ use super::event;
 use super::memory::{self, Later};
 use super::pass::PassContext;
 use super::protect::{Ignored, protected};
-use super::working::Working;
+use super::working::{Snapshot, Working};
 use super::{Picked, Reason, Standing, Subject};
 use crate::object::Record;
 use crate::rule::edit::{Claim, Edit, EditContext, Endpoint, FixedFields, is_noop, plan};
@@ -302,7 +302,8 @@ fn tests(world: &World<'_>, tests: &[Test], turn: &mut Turn, record: &Record) ->
     verdict
 }
 
-/// The steps of a rule that matched. A fault undoes what the rule has done this turn.
+/// The steps of a rule that matched. A step that fails is undone and ends the list, the steps before it stand; what waits undoes the whole
+/// turn.
 pub(super) fn act(
     world: &World<'_>,
     rule: &Rule,
@@ -310,44 +311,84 @@ pub(super) fn act(
     manner: Manner<'_>,
     turn: &mut Turn,
 ) {
-    let before = working.snapshot();
+    let mut last = Checkpoint::of(working, turn);
+    let before = last.clone();
     let variables = turn.variables.take();
-    match steps(world, rule, working, (manner, variables.as_ref()), turn) {
-        Ok(()) => {
-            turn.standing = Standing::Matched {
-                acts: turn.changed || turn.deletion.is_some() || !turn.deeds.is_empty(),
-            };
-            return;
-        }
+    let steps = steps(
+        world,
+        rule,
+        working,
+        (manner, variables.as_ref(), &mut last),
+        turn,
+    );
+    match steps {
+        Ok(()) => {}
         Err(ExprFault::Unknown(reason)) => {
+            before.restore(working, turn);
+            turn.deletion = None;
             turn.standing = Standing::Waiting;
             turn.find(Reason::Waiting, reason);
+            return;
         }
         Err(fault) => {
-            turn.standing = Standing::Failed;
+            last.restore(working, turn);
             turn.find(Reason::ExpressionFailed, fault.to_string());
+            if !turn.changed && turn.deeds.is_empty() {
+                turn.standing = Standing::Failed;
+                return;
+            }
         }
     }
-    if turn.changed {
-        working.restore(before);
+    turn.standing = Standing::Matched {
+        acts: turn.changed || turn.deletion.is_some() || !turn.deeds.is_empty(),
+    };
+}
+
+/// How far a turn was before a step.
+#[derive(Clone)]
+struct Checkpoint {
+    copy: Snapshot,
+    changed: bool,
+    scaled: bool,
+    deeds: usize,
+    claims: usize,
+}
+
+impl Checkpoint {
+    fn of(working: &Working<'_>, turn: &Turn) -> Self {
+        Checkpoint {
+            copy: working.snapshot(),
+            changed: turn.changed,
+            scaled: turn.scaled,
+            deeds: turn.deeds.len(),
+            claims: turn.claims.len(),
+        }
     }
-    turn.changed = false;
-    turn.scaled = false;
-    turn.deletion = None;
-    turn.deeds.clear();
-    turn.claims.clear();
+
+    fn restore(self, working: &mut Working<'_>, turn: &mut Turn) {
+        if turn.changed {
+            working.restore(self.copy);
+        }
+        turn.changed = self.changed;
+        turn.scaled = self.scaled;
+        turn.deeds.truncate(self.deeds);
+        turn.claims.truncate(self.claims);
+    }
 }
 
 fn steps(
     world: &World<'_>,
     rule: &Rule,
     working: &mut Working<'_>,
-    (manner, variables): (Manner<'_>, Option<&Variables>),
+    (manner, variables, last): (Manner<'_>, Option<&Variables>, &mut Checkpoint),
     turn: &mut Turn,
 ) -> Result<(), ExprFault> {
     let creates = rule.when.has(Occasion::Create);
     let at_admission = world.context.occasion != Occasion::Reconcile;
     for (position, step) in rule.steps.iter().enumerate() {
+        if position > 0 && (turn.changed || !turn.deeds.is_empty()) {
+            *last = Checkpoint::of(working, turn);
+        }
         let admits = matches!(
             step.action,
             Action::Patch { status: false, .. } | Action::Deny { .. } | Action::Warn { .. }

@@ -151,7 +151,8 @@ impl Image {
         self.digest.as_deref()
     }
 
-    /// A copy with `registry`, `repository`, `tag` or `digest` replaced; an empty value removes tag or digest.
+    /// A copy with `registry`, `repository`, `tag` or `digest` replaced; an empty value removes tag or digest. A registry may bring a path
+    /// with it (`mirror.example/dockerhub`), which comes before a repository that does not begin with it at that registry.
     ///
     /// # Errors
     /// An unknown part, or a value that the part cannot have.
@@ -159,8 +160,24 @@ impl Image {
         let mut changed = self.clone();
         match part {
             "registry" => {
-                check_host(value)?;
-                changed.host = Some(value.into());
+                let (host, path) = match value.split_once('/') {
+                    Some((host, path)) => (host, Some(path)),
+                    None => (value, None),
+                };
+                check_host(host)?;
+                if let Some(path) = path {
+                    check_repository(path)?;
+                    // Done twice is as done once: rules say so at each look.
+                    let is_there = self.host.as_deref() == Some(host)
+                        && self
+                            .repository
+                            .strip_prefix(path)
+                            .is_some_and(|rest| rest.starts_with('/'));
+                    if !is_there {
+                        changed.repository = format!("{path}/{}", self.repository).into();
+                    }
+                }
+                changed.host = Some(host.into());
             }
             "repository" => {
                 check_repository(value)?;
@@ -292,6 +309,9 @@ mod tests {
                 "mirror.corp:5000/nginx:1",
             ),
             ("ghcr.io/a/b", "registry", "localhost", "localhost/a/b"),
+            ("nginx:1", "registry", "m.corp/hub", "m.corp/hub/nginx:1"),
+            ("m.corp/a:1", "registry", "m.corp/hub", "m.corp/hub/a:1"),
+            ("m.corp/hub/a:1", "registry", "m.corp/hub", "m.corp/hub/a:1"),
             ("nginx:1", "repository", "proxy/nginx", "proxy/nginx:1"),
             ("nginx", "tag", "1.27", "nginx:1.27"),
             ("nginx:1", "tag", "", "nginx"),
@@ -306,7 +326,8 @@ mod tests {
             ("name", "x", "no part"),
             ("registry", "mirror", "part of the repository"),
             ("registry", "", "no registry host"),
-            ("registry", "mirror.corp/proxy", "no registry host"),
+            ("registry", "mirror.corp/", "no image repository"),
+            ("registry", "mirror/proxy", "part of the repository"),
             ("repository", "mirror.corp/app", "read as the registry"),
             ("repository", "", "no image repository"),
             ("tag", "a/b", "no image tag"),

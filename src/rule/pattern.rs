@@ -29,11 +29,17 @@ pub(super) fn unanchored(text: &str) -> Result<Regex, PatternProblem> {
     build(text)
 }
 
-/// The whole of a text.
-pub(super) fn anchored(text: &str) -> Result<Regex, PatternProblem> {
+/// Found anywhere in a text, as `search()` of a path does: `.` is no end of a line, be it `\n` or `\r` (RFC 9485).
+pub(super) fn searched(text: &str) -> Result<Regex, PatternProblem> {
     // The expression alone first: `a)(b` is none, but would be one between the parentheses.
     unanchored(text)?;
-    build(&format!("^(?:{text})$"))
+    build(&format!("(?R:{text})"))
+}
+
+/// The whole of a text, as `match()` of a path does.
+pub(super) fn matched(text: &str) -> Result<Regex, PatternProblem> {
+    unanchored(text)?;
+    build(&format!("^(?R:{text})$"))
 }
 
 fn build(text: &str) -> Result<Regex, PatternProblem> {

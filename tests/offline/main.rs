@@ -3,7 +3,9 @@
 
 mod deploy;
 mod documentation;
+mod golden;
 mod hostile;
+mod jsonpath;
 mod layering;
 mod messages;
 mod program;

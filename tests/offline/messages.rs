@@ -19,6 +19,11 @@ fn printed(compiled: &Compiled) -> String {
     texts.join("\n\n") + "\n"
 }
 
+/// Everything that is printed of the problems of one file.
+pub fn printed_of(name: &str, bytes: Vec<u8>) -> String {
+    printed(&problems(name, bytes))
+}
+
 #[test]
 fn every_message_is_as_expected() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/offline/messages");

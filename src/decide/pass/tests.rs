@@ -615,7 +615,7 @@ fn status_is_a_write_of_its_own() {
 }
 
 #[test]
-fn a_fault_undoes_its_rule_and_no_other() {
+fn a_step_that_fails_is_undone_and_ends_its_list_and_no_other() {
     let set = rules(
         CONFIG_MAP,
         &[
@@ -626,24 +626,30 @@ fn a_fault_undoes_its_rule_and_no_other() {
             ),
             ("good", "", "{patch: [{path: $.data.c, set: x}]}"),
             (
+                "half",
+                "",
+                "{patch: [{path: $.data.h, set: x}]}, {patch: [{path: $.data.i, set: x}, {path: $.data.j, set: \"${object.data.gone}\"}]}, {patch: [{path: $.data.k, set: x}]}",
+            ),
+            (
                 "waits",
                 "",
-                "{patch: [{path: $.data.d, set: \"${namespaceObject.metadata.name}\"}]}",
+                "{patch: [{path: $.data.e, set: x}]}, {patch: [{path: $.data.d, set: \"${namespaceObject.metadata.name}\"}]}",
             ),
         ],
     );
     let decision = Given::new(&set).pass(&config_map(json!({})));
-    assert_eq!(data(&decision), json!({"c": "x"}));
+    assert_eq!(data(&decision), json!({"c": "x", "h": "x"}));
     assert_eq!(
         reasons(&decision),
         [
             ("bad".to_owned(), Reason::ExpressionFailed),
+            ("half".to_owned(), Reason::ExpressionFailed),
             ("waits".to_owned(), Reason::Waiting)
         ]
     );
     assert_eq!(
         standings(&decision),
-        [Standing::Failed, ACTS, Standing::Waiting]
+        [Standing::Failed, ACTS, ACTS, Standing::Waiting]
     );
 }
 

@@ -310,9 +310,9 @@ impl<'t> Compiler<'t> {
         };
         let place = self.next_name();
         let compiled = if anchored {
-            pattern::anchored(pattern)
+            pattern::matched(pattern)
         } else {
-            pattern::unanchored(pattern)
+            pattern::searched(pattern)
         };
         match compiled {
             Ok(regex) => Ok(Filter::Regex(operand, regex)),
