@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod apply;
+mod cel;
 mod chart;
 mod command;
 mod commands;
@@ -11,10 +12,13 @@ mod daemon;
 mod daemon_faults;
 mod fights;
 mod freeze;
+#[path = "../tools/generated.rs"]
+mod generated;
 mod leader;
 mod monitoring;
 mod overload;
 mod plane;
+mod predicted;
 mod prometheus;
 mod proxy;
 mod rights;

@@ -9,15 +9,15 @@ use serde_json::Value;
 const NARROWER: &[(&str, usize)] = &[
     ("inside a filter `$` takes names and indexes only", 3),
     ("null counts as absent: nothing can be compared with it", 9),
-    (
-        "the pattern of `match` and `search` is a literal text",
-        6,
-    ),
+    ("the pattern of `match` and `search` is a literal text", 6),
 ];
 
 /// Cases that come out otherwise, by name, and why.
 const OTHERWISE: &[(&str, &str)] = &[
-    ("filter, existence, present with null", "null counts as absent"),
+    (
+        "filter, existence, present with null",
+        "null counts as absent",
+    ),
     ("filter, not exists, data null", "null counts as absent"),
 ];
 

@@ -3,6 +3,8 @@
 
 mod deploy;
 mod documentation;
+#[path = "../tools/generated.rs"]
+mod generated;
 mod golden;
 mod hostile;
 mod jsonpath;
@@ -11,4 +13,5 @@ mod messages;
 mod program;
 #[path = "../tools/prometheus.rs"]
 mod prometheus;
+mod twice;
 mod verbs;
