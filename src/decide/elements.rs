@@ -36,14 +36,29 @@ pub(super) fn each(
         applied: applied.as_ref().map(Record::root),
         ..world.scope(record, variables)
     };
-    let Some(template) = &step.for_each else {
-        turn.repeats = false;
+    turn.repeats = step.for_each.is_some();
+    let Some(items) = elements(step, &base)? else {
         return one(&base, 0, turn);
     };
-    turn.repeats = true;
+    let mut progress = Progress::Done;
+    for (element, item) in items.iter().enumerate() {
+        let scope = Scope {
+            item: Some(item.root()),
+            ..base
+        };
+        progress = progress.max(one(&scope, element, turn)?);
+    }
+    Ok(progress)
+}
+
+/// The elements of the step's `forEach`, if it has one.
+pub(super) fn elements(step: &Step, base: &Scope<'_>) -> Result<Option<Vec<Record>>, ExprFault> {
+    let Some(template) = &step.for_each else {
+        return Ok(None);
+    };
     let list = match template.literal() {
         Some(literal) => Some(literal.clone()),
-        None => template.render(&base)?,
+        None => template.render(base)?,
     };
     let items = match list {
         None | Some(Value::Null) => vec![],
@@ -56,14 +71,5 @@ pub(super) fn each(
             items.len()
         )));
     }
-    let mut progress = Progress::Done;
-    for (element, item) in items.iter().enumerate() {
-        let item = Record::from_value(item);
-        let scope = Scope {
-            item: Some(item.root()),
-            ..base
-        };
-        progress = progress.max(one(&scope, element, turn)?);
-    }
-    Ok(progress)
+    Ok(Some(items.iter().map(Record::from_value).collect()))
 }

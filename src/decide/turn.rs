@@ -1,7 +1,7 @@
 //! One rule's turn: its tests and steps on the working copy as it finds it.
 
 use super::apply::{self, Deed, Want};
-use super::elements::{each, stops};
+use super::elements::{each, elements, stops};
 use super::event;
 use super::memory::{self, Later};
 use super::pass::PassContext;
@@ -16,10 +16,11 @@ use crate::rule::pick::{Pick, PickFault, Rank};
 use crate::rule::selector::InScope;
 use crate::rule::set::RuleIndex;
 use crate::rule::test::{self, Test, TestRun, Verdict};
-use crate::rule::{Action, Occasion, Propagation, Rule};
+use crate::rule::{Action, Occasion, Propagation, Rule, Step};
 use crate::schema::KindSchema;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
 /// What stays the same for every turn of a pass.
@@ -418,15 +419,17 @@ fn steps(
                 } else {
                     Endpoint::Main
                 };
-                for edit in edits {
-                    patch(
-                        world,
-                        edit,
-                        endpoint,
-                        working,
-                        (manner, variables, creates),
-                        turn,
-                    )?;
+                for item in items(world, step, working, variables, turn)? {
+                    for edit in edits {
+                        patch(
+                            world,
+                            (edit, item.as_ref()),
+                            endpoint,
+                            working,
+                            (manner, variables, creates),
+                            turn,
+                        )?;
+                    }
                 }
             }
             Action::Scale { edits } => {
@@ -434,7 +437,7 @@ fn steps(
                 for (_, edit) in edits.iter().filter(|(kinds, _)| kinds.contains(kind)) {
                     turn.scaled |= patch(
                         world,
-                        edit,
+                        (edit, None),
                         Endpoint::Main,
                         working,
                         (manner, variables, creates),
@@ -482,26 +485,28 @@ fn steps(
                 return Ok(());
             }
             Action::Warn { message } | Action::Deny { message } => {
-                let text = match message.literal() {
-                    Some(literal) => Some(literal.clone()),
-                    None => {
-                        let applied = turn.applied.clone();
-                        let scope = Scope {
-                            applied: applied.as_ref().map(Record::root),
-                            ..world.scope(working.record(), variables)
-                        };
-                        message.render(&scope)?
-                    }
+                let reason = match &step.action {
+                    Action::Deny { .. } => Reason::Denied,
+                    _ => Reason::Warning,
                 };
-                if let Some(text) = text {
-                    let text = text
-                        .as_str()
-                        .map_or_else(|| text.to_string(), str::to_owned);
-                    let reason = match &step.action {
-                        Action::Deny { .. } => Reason::Denied,
-                        _ => Reason::Warning,
+                for item in items(world, step, working, variables, turn)? {
+                    let text = match message.literal() {
+                        Some(literal) => Some(literal.clone()),
+                        None => {
+                            let applied = turn.applied.clone();
+                            let scope = Scope {
+                                applied: applied.as_ref().map(Record::root),
+                                item: item.as_ref().map(Record::root),
+                                ..world.scope(working.record(), variables)
+                            };
+                            message.render(&scope)?
+                        }
                     };
-                    turn.find(reason, text);
+                    match text {
+                        Some(Value::String(text)) => turn.find(reason, text),
+                        Some(text) => turn.find(reason, text.to_string()),
+                        None => {}
+                    }
                 }
             }
         }
@@ -518,10 +523,29 @@ fn fixed_fields(world: &World<'_>, creates: bool) -> FixedFields {
     }
 }
 
+/// What a step that acts on the subject itself is done with: each element of its `forEach`, or nothing, once.
+fn items(
+    world: &World<'_>,
+    step: &Step,
+    working: &Working<'_>,
+    variables: Option<&Variables>,
+    turn: &Turn,
+) -> Result<SmallVec<[Option<Record>; 1]>, ExprFault> {
+    if step.for_each.is_none() {
+        return Ok(smallvec![None]);
+    }
+    let scope = Scope {
+        applied: turn.applied.as_ref().map(Record::root),
+        ..world.scope(working.record(), variables)
+    };
+    let items = elements(step, &scope)?.unwrap_or_default();
+    Ok(items.into_iter().map(Some).collect())
+}
+
 /// Whether the edit changed something.
 fn patch(
     world: &World<'_>,
-    edit: &Edit,
+    (edit, item): (&Edit, Option<&Record>),
     endpoint: Endpoint,
     working: &mut Working<'_>,
     (manner, variables, creates): (Manner<'_>, Option<&Variables>, bool),
@@ -531,6 +555,7 @@ fn patch(
     let applied = turn.applied.clone();
     let scope = Scope {
         applied: applied.as_ref().map(Record::root),
+        item: item.map(Record::root),
         ..world.scope(working.record(), variables)
     };
     if !manner.claim_all && is_noop(edit, &scope, schema, &mut turn.recheck_at) {

@@ -90,13 +90,13 @@ fn step(
         .chain(apply::MODIFIERS)
         .collect();
     let known: &[&str] = match verb {
-        "patch" => &["patch", "subresource"],
+        "patch" => &["patch", "subresource", "forEach"],
         "apply" => &of_apply,
         "event" => &["event", "forEach"],
         "scale" => &["scale"],
         "delete" => &["delete"],
-        "deny" => &["deny"],
-        "warn" => &["warn"],
+        "deny" => &["deny", "forEach"],
+        "warn" => &["warn", "forEach"],
         _ => {
             context
                 .report
@@ -113,6 +113,7 @@ fn step(
         .then(|| of.get("forEach"))
         .flatten();
     let for_each = repeats.map(|list| for_each(context, list));
+    context.repeats = for_each.is_some();
     let after = of.get("after").map(|_| memory::after(context, of));
     let action = match verb {
         "patch" => patch(context, of, value)?,
@@ -317,5 +318,9 @@ fn message(context: &mut Context<'_, '_>, tree: &Tree, verb: &str) -> Option<Tem
     };
     fields::text(context.report, message, "`message`")?;
     let declared = context.declared.clone();
-    expressions::template(context, message, declared.names())
+    let names = Names {
+        item: context.repeats,
+        ..declared.names()
+    };
+    expressions::template(context, message, names)
 }

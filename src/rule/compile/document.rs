@@ -46,6 +46,8 @@ pub(super) struct Context<'a, 'f> {
     pub schema: &'a Schema,
     /// The names of the `apply` steps so far.
     pub applied: Vec<Arc<str>>,
+    /// The step at hand has a `forEach`, so that there is an `item`.
+    pub repeats: bool,
     pub kinds: Vec<Matched>,
     /// Some kind whose schema is there: metadata is the same in all.
     pub metadata: Option<Arc<KindSchema>>,
@@ -242,6 +244,7 @@ fn spec_of(
         report,
         schema,
         applied: vec![],
+        repeats: false,
         kinds,
         metadata: schema.kind(&GroupKind::new("", "ConfigMap")),
         when,

@@ -35,7 +35,7 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, status: bool) 
     let item = path.as_ref().filter(|p| p.has_item());
     let declared = context.declared.clone();
     let names = Names {
-        item: item.is_some(),
+        item: item.is_some() || context.repeats,
         current: true,
         ..declared.names()
     };
