@@ -31,9 +31,10 @@ pub(super) fn each(
     turn: &mut Turn,
     one: &mut OnElement<'_>,
 ) -> Result<Progress, ExprFault> {
-    let applied = turn.applied.clone();
+    let (applied, found) = (turn.applied.clone(), turn.found.clone());
     let base = Scope {
         applied: applied.as_ref().map(Record::root),
+        found: found.as_ref().map(Record::root),
         ..world.scope(record, variables)
     };
     turn.repeats = step.for_each.is_some();

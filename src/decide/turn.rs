@@ -51,6 +51,7 @@ impl<'a> World<'a> {
     pub fn scope<'r>(&'r self, record: &'r Record, variables: Option<&'r Variables>) -> Scope<'r> {
         Scope {
             object: record.root(),
+            found: None,
             pod: self.pod,
             namespace_object: self.namespace_object(record),
             now: self.context.now,
@@ -124,6 +125,8 @@ pub(super) struct Turn {
     pub rank: Option<Rank>,
     /// Of the state that the turn began with.
     variables: Option<Variables>,
+    /// That state, once the turn has changed it.
+    pub found: Option<Record>,
 }
 
 impl Turn {
@@ -145,6 +148,7 @@ impl Turn {
             recheck_at: None,
             rank: None,
             variables: None,
+            found: None,
         }
     }
 
@@ -304,7 +308,7 @@ fn tests(world: &World<'_>, tests: &[Test], turn: &mut Turn, record: &Record) ->
 }
 
 /// The steps of a rule that matched. A step that fails is undone and ends the list, the steps before it stand; what waits undoes the whole
-/// turn.
+/// turn, and so does a failure at admission.
 pub(super) fn act(
     world: &World<'_>,
     rule: &Rule,
@@ -332,7 +336,10 @@ pub(super) fn act(
             return;
         }
         Err(fault) => {
-            last.restore(working, turn);
+            // A request passes unchanged by a rule that fails.
+            let admission = world.context.occasion != Occasion::Reconcile;
+            let until = if admission { before } else { last };
+            until.restore(working, turn);
             turn.find(Reason::ExpressionFailed, fault.to_string());
             if !turn.changed && turn.deeds.is_empty() {
                 turn.standing = Standing::Failed;
@@ -371,6 +378,7 @@ impl Checkpoint {
             working.restore(self.copy);
         }
         turn.changed = self.changed;
+        turn.found.take_if(|_| !self.changed);
         turn.scaled = self.scaled;
         turn.deeds.truncate(self.deeds);
         turn.claims.truncate(self.claims);
@@ -493,9 +501,10 @@ fn steps(
                     let text = match message.literal() {
                         Some(literal) => Some(literal.clone()),
                         None => {
-                            let applied = turn.applied.clone();
+                            let (applied, found) = (turn.applied.clone(), turn.found.clone());
                             let scope = Scope {
                                 applied: applied.as_ref().map(Record::root),
+                                found: found.as_ref().map(Record::root),
                                 item: item.as_ref().map(Record::root),
                                 ..world.scope(working.record(), variables)
                             };
@@ -536,6 +545,7 @@ fn items(
     }
     let scope = Scope {
         applied: turn.applied.as_ref().map(Record::root),
+        found: turn.found.as_ref().map(Record::root),
         ..world.scope(working.record(), variables)
     };
     let items = elements(step, &scope)?.unwrap_or_default();
@@ -552,9 +562,10 @@ fn patch(
     turn: &mut Turn,
 ) -> Result<bool, ExprFault> {
     let schema = world.schema.as_deref();
-    let applied = turn.applied.clone();
+    let (applied, found) = (turn.applied.clone(), turn.found.clone());
     let scope = Scope {
         applied: applied.as_ref().map(Record::root),
+        found: found.as_ref().map(Record::root),
         item: item.map(Record::root),
         ..world.scope(working.record(), variables)
     };
@@ -576,6 +587,7 @@ fn patch(
     }
     let changes = planned.changes();
     if changes {
+        turn.found.get_or_insert_with(|| working.record().clone());
         working.write(&planned);
         turn.changed = true;
     }

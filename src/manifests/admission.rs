@@ -150,11 +150,13 @@ impl Admission {
         object: Value,
         occasion: Occasion,
     ) -> Admitted {
-        let enforces = |rule: &Arc<str>| rules.get(rule).is_some_and(|rule| self.acts(rule.mode));
-        let refused = decision
-            .findings
-            .iter()
-            .any(|finding| finding.reason == Reason::Denied && enforces(&finding.rule));
+        let refused = decision.findings.iter().any(|finding| {
+            rules.get(&finding.rule).is_some_and(|rule| {
+                self.acts(rule.mode)
+                    && (finding.reason == Reason::Denied
+                        || rule.admission.fails && undecided(finding.reason))
+            })
+        });
         if refused {
             return Admitted {
                 object: None,
@@ -176,6 +178,14 @@ impl Admission {
             findings: decision.findings,
         }
     }
+}
+
+/// Whether a rule has come to no decision.
+fn undecided(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::ExpressionFailed | Reason::Waiting | Reason::NoFixpoint | Reason::WrongType
+    )
 }
 
 /// What a person asks for.

@@ -88,6 +88,24 @@ impl Default for Occasions {
     }
 }
 
+/// `admission` of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdmissionOptions {
+    /// `failurePolicy: Fail`: a request of which something is not known is refused. Otherwise it passes unchanged.
+    pub fails: bool,
+    /// `timeoutSeconds`, from 1 to 30.
+    pub timeout_seconds: u8,
+}
+
+impl Default for AdmissionOptions {
+    fn default() -> Self {
+        AdmissionOptions {
+            fails: false,
+            timeout_seconds: 2,
+        }
+    }
+}
+
 /// One compiled rule. Immutable; shared by `Arc`.
 pub struct Rule {
     /// DNS label of at most 63 characters.
@@ -98,6 +116,8 @@ pub struct Rule {
     pub mode: Mode,
     /// When it looks.
     pub when: Occasions,
+    /// `admission`: what becomes of a request that the rule cannot decide.
+    pub admission: AdmissionOptions,
     /// Higher first; ties by name.
     pub priority: i64,
     /// Which objects it is about.

@@ -38,7 +38,8 @@ impl Chance {
     }
 
     fn word(&mut self) -> &'static str {
-        self.of(&["a", "b", "c", "d"])
+        let words = ["a", "b", "c", "d"];
+        words[self.below(words.len())]
     }
 
     fn cpu(&mut self) -> Value {

@@ -4,11 +4,11 @@ use super::Engine;
 use crate::decide::{Finding, Reason, RuleChange};
 use crate::engine::Report;
 use crate::object::{Gvk, ObjectKey, Record};
-use crate::rule::Verb;
+use crate::rule::{Occasion, Verb};
 
 impl Engine {
     /// Tells once, for a rule and a kind, that objects with a controller owner are changed: thousands of Pods are one mistake. A rule that
-    /// matches the owner's kind too changes what the next ones are made from.
+    /// matches the owner's kind too changes what the next ones are made from, and one that looks at creations changes those.
     pub(super) fn note_owned(&mut self, key: &ObjectKey, record: &Record, changes: &[RuleChange]) {
         if changes.is_empty() {
             return;
@@ -25,7 +25,8 @@ impl Engine {
             };
             let kinds = &all[index].matches.kinds;
             let told = &mut self.states[index].owned;
-            if kinds.iter().any(|k| k.kind == owner)
+            if all[index].when.has(Occasion::Create)
+                || kinds.iter().any(|k| k.kind == owner)
                 || told.iter().any(|finding| finding.object.kind == key.kind)
             {
                 continue;

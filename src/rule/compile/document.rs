@@ -237,9 +237,10 @@ fn spec_of(
     let when = occasions::compile(report, of.get("when"));
     // An object that exists has no request.
     let request = !when.has(Occasion::Reconcile);
-    if let Some(tree) = of.get("admission") {
-        occasions::admission(report, tree, when);
-    }
+    let admission = of
+        .get("admission")
+        .map(|tree| occasions::admission(report, tree, when))
+        .unwrap_or_default();
     let mut context = Context {
         report,
         schema,
@@ -322,6 +323,7 @@ fn spec_of(
             description,
             mode,
             when,
+            admission,
             priority,
             reads_namespace: reads.namespace || matches.namespace_selector.is_some(),
             matches,

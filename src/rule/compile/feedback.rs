@@ -126,6 +126,7 @@ impl Trial<'_> {
             .and_then(|hops| follow(object.root(), hops));
         let scope = Scope {
             object: object.root(),
+            found: None,
             pod: self.pod,
             namespace_object: NamespaceObject::Unknown,
             now: Timestamp::UNIX_EPOCH,

@@ -3,7 +3,7 @@
 use super::fields;
 use super::report::{Report, Spot};
 use crate::rule::yaml::Tree;
-use crate::rule::{Occasion, Occasions, Step, Verb};
+use crate::rule::{AdmissionOptions, Occasion, Occasions, Step, Verb};
 
 const WORDS: [(&str, Occasion); 4] = [
     ("Reconcile", Occasion::Reconcile),
@@ -36,8 +36,13 @@ pub(super) fn compile(report: &mut Report<'_>, tree: Option<&Tree>) -> Occasions
     occasions
 }
 
-/// `admission`, for the webhook server; checked like everything else.
-pub(super) fn admission(report: &mut Report<'_>, tree: &Tree, occasions: Occasions) {
+/// `admission`.
+pub(super) fn admission(
+    report: &mut Report<'_>,
+    tree: &Tree,
+    occasions: Occasions,
+) -> AdmissionOptions {
+    let mut options = AdmissionOptions::default();
     if !occasions.admits() {
         let mend = "add `Create`, `Update` or `Delete` to `when`";
         let message = "`admission` is for rules that look at admission";
@@ -45,16 +50,20 @@ pub(super) fn admission(report: &mut Report<'_>, tree: &Tree, occasions: Occasio
     }
     let known = ["failurePolicy", "timeoutSeconds"];
     let Some(of) = fields::fields(report, tree, "`admission`", &known, &[]) else {
-        return;
+        return options;
     };
     if let Some(tree) = of.get("failurePolicy") {
-        let words = [("Ignore", ()), ("Fail", ())];
-        fields::word(report, tree, "`failurePolicy`", &words);
+        let words = [("Ignore", false), ("Fail", true)];
+        options.fails = fields::word(report, tree, "`failurePolicy`", &words).unwrap_or_default();
     }
     if let Some(tree) = of.get("timeoutSeconds") {
         // The bounds of a webhook configuration.
-        fields::whole(report, tree, "`timeoutSeconds`", 1..=30);
+        let seconds = fields::whole(report, tree, "`timeoutSeconds`", 1..=30);
+        if let Some(seconds) = seconds.and_then(|n| u8::try_from(n).ok()) {
+            options.timeout_seconds = seconds;
+        }
     }
+    options
 }
 
 /// Steps, limits that the occasions leave without an effect.

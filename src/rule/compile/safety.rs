@@ -102,6 +102,10 @@ pub(super) fn made_by_controllers(
     };
     let first = steps.iter().zip(places).find(|(step, _)| edits(step));
     let Some((_, at)) = first else { return };
+    // The next ones get the change, too.
+    if context.when.has(Occasion::Create) {
+        return;
+    }
     if tests.is_some_and(|tests| mentions(tests, "ownerReferences")) {
         return;
     }
@@ -161,6 +165,15 @@ pub(super) fn edit(
         return;
     }
     endpoint(context, path_tree, path, status);
+    if only_goes_in(context, path) {
+        let mend = "write `$.data` with `${base64.encode(…)}`, or look at creations only: `when: [Create]`";
+        context.report.error(
+            path_tree,
+            "the server takes `stringData` and never shows it: the loop would write it at every look",
+            Some(mend.into()),
+        );
+        return;
+    }
     let keys: Vec<String> = match (verb, of.get("key").and_then(Tree::text)) {
         ("upsert", Some(key)) => vec![key.to_owned()],
         ("upsert", None) => {
@@ -177,6 +190,14 @@ pub(super) fn edit(
         _ => vec![vec![]],
     };
     fixed(context, path_tree, path, &leaves);
+}
+
+/// Whether the edit is one of `stringData` of a Secret in the loop.
+fn only_goes_in(context: &Context<'_, '_>, path: &Path) -> bool {
+    let begins = ["$.stringData", "$['stringData']", "$[\"stringData\"]"];
+    context.when.has(Occasion::Reconcile)
+        && context.kinds.iter().any(|kind| kind.name() == "Secret")
+        && begins.iter().any(|begin| path.text().starts_with(begin))
 }
 
 /// `status` is written through its subresource, where the kind has one, and nothing else is.

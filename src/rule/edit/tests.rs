@@ -61,6 +61,7 @@ fn try_make(rule: &Rule, before: &Value, barred: &[Box<str>]) -> Result<Made, Ex
     let schema = Schema::bundled().kind(&GroupKind::new(group, record.meta().kind()));
     let scope = Scope {
         object: record.root(),
+        found: None,
         pod: schema.as_ref().and_then(|s| s.pod_prefix()),
         namespace_object: NamespaceObject::Unknown,
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
@@ -708,6 +709,7 @@ fn each_endpoint_writes_only_its_own_part() {
     let record = Record::from_value(&before);
     let scope = Scope {
         object: record.root(),
+        found: None,
         pod: None,
         namespace_object: NamespaceObject::None,
         now: "2026-01-01T00:00:00Z".parse().unwrap(),

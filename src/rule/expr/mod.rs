@@ -53,8 +53,11 @@ use std::fmt;
 /// What a `${ }` can see. Everything is borrowed; nothing is converted until the expression touches it.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
-    /// The subject as the rule's turn finds it, `metadata.namespace` filled.
+    /// The subject as it stands now, `metadata.namespace` filled: what paths read.
     pub object: Node<'a>,
+    /// The subject as the rule's turn found it, where an earlier edit has changed it since: `${object}` is this. What it had not then and
+    /// has now is read from `object`.
+    pub found: Option<Node<'a>>,
     /// Where the subject's kind keeps its Pod.
     pub pod: PodPrefix,
     /// Its Namespace (for a Namespace: itself).
@@ -213,9 +216,30 @@ impl Expr {
     /// # Errors
     /// See [`ExprFault`].
     pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Option<Value>, ExprFault> {
-        let mut frame = eval::Frame::new(Some(scope));
-        let value = frame.eval(&self.code)?;
-        Ok(output::to_json(&mut frame, &value)?)
+        self.as_found(scope, |scope| {
+            let mut frame = eval::Frame::new(Some(scope));
+            let value = frame.eval(&self.code)?;
+            Ok(output::to_json(&mut frame, &value)?)
+        })
+    }
+
+    /// On the object as the turn found it; where something is absent there, on what earlier edits made of it.
+    fn as_found<T>(
+        &self,
+        scope: &Scope<'_>,
+        run: impl Fn(&Scope<'_>) -> Result<T, ExprFault>,
+    ) -> Result<T, ExprFault> {
+        let Some(found) = scope.found else {
+            return run(scope);
+        };
+        let then = Scope {
+            object: found,
+            ..*scope
+        };
+        match run(&then) {
+            Err(ExprFault::Absent(_)) => run(scope),
+            other => other,
+        }
     }
 
     /// The value if it is a bool, without making a JSON tree. `None` is `optional.none()`.
@@ -223,24 +247,30 @@ impl Expr {
     /// # Errors
     /// See [`ExprFault`]; any other kind of value is [`ExprFault::Failed`].
     pub fn evaluate_bool(&self, scope: &Scope<'_>) -> Result<Option<bool>, ExprFault> {
-        match eval::Frame::new(Some(scope)).eval(&self.code)? {
-            value::Val::Bool(b) => Ok(Some(b)),
-            value::Val::Optional(None) => Ok(None),
-            value::Val::Optional(Some(inner)) if matches!(*inner, value::Val::Bool(true)) => {
-                Ok(Some(true))
+        self.as_found(scope, |scope| {
+            match eval::Frame::new(Some(scope)).eval(&self.code)? {
+                value::Val::Bool(b) => Ok(Some(b)),
+                value::Val::Optional(None) => Ok(None),
+                value::Val::Optional(Some(inner)) if matches!(*inner, value::Val::Bool(true)) => {
+                    Ok(Some(true))
+                }
+                value::Val::Optional(Some(inner)) if matches!(*inner, value::Val::Bool(false)) => {
+                    Ok(Some(false))
+                }
+                other => Err(ExprFault::Failed(format!(
+                    "the expression must give a bool, it gives {}",
+                    eval::article(&other)
+                ))),
             }
-            value::Val::Optional(Some(inner)) if matches!(*inner, value::Val::Bool(false)) => {
-                Ok(Some(false))
-            }
-            other => Err(ExprFault::Failed(format!(
-                "the expression must give a bool, it gives {}",
-                eval::article(&other)
-            ))),
-        }
+        })
     }
 
     /// The value as it stands inside longer text.
     fn evaluate_text(&self, scope: &Scope<'_>) -> Result<String, ExprFault> {
+        self.as_found(scope, |scope| self.text_in(scope))
+    }
+
+    fn text_in(&self, scope: &Scope<'_>) -> Result<String, ExprFault> {
         let mut frame = eval::Frame::new(Some(scope));
         let value = frame.eval(&self.code)?;
         let value = match value {

@@ -61,6 +61,7 @@ fn with_scope<T>(run: impl FnOnce(&Scope<'_>) -> T) -> T {
     let spec = object.root().get_str("spec").unwrap();
     run(&Scope {
         object: object.root(),
+        found: None,
         pod: Some(&[]),
         namespace_object: NamespaceObject::Known(namespace.root()),
         now: "2026-01-08T00:00:00Z".parse().unwrap(),

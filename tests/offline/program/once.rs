@@ -185,3 +185,51 @@ fn only_the_rules_and_namespaces_asked_for() {
         (&"two".into(), &"ConfigMap/mill/b".into())
     );
 }
+
+#[test]
+fn in_audit_an_admission_changes_and_refuses_nothing() {
+    let rule = |mode: &str| {
+        format!(
+            "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: gate}}
+spec:
+  mode: {mode}
+  when: [Create]
+  match:
+    resources: [{{apiVersion: v1, kind: ConfigMap}}]
+  actions:
+  - patch: [{{path: $.data.seen, set: 'yes'}}]
+  - deny: {{message: not this one}}
+"
+        )
+    };
+    let result = |mode: &str| {
+        let dir = folder(&[("r.yaml", &rule(mode)), ("m.yaml", &config_map("a"))]);
+        let ran = ordain(
+            dir.path(),
+            &[
+                "run",
+                "--once",
+                "--admit",
+                "--rules=r.yaml",
+                "--manifests=m.yaml",
+                "--write-manifests=result",
+            ],
+        );
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        assert!(
+            ran.out
+                .contains("Denied ConfigMap/shop/a by gate: not this one"),
+            "{}",
+            ran.out
+        );
+        std::fs::read_to_string(dir.path().join("result/shop.yaml")).unwrap_or_default()
+    };
+    let audited = result("Audit");
+    assert!(
+        audited.contains("name: a") && !audited.contains("seen"),
+        "{audited}"
+    );
+    assert_eq!(result("Enforce"), "");
+}

@@ -18,6 +18,7 @@ fn at(text: &str) -> Timestamp {
 fn scope(record: &Record) -> Scope<'_> {
     Scope {
         object: record.root(),
+        found: None,
         pod: Some(&[]),
         namespace_object: NamespaceObject::Unknown,
         now: at("2026-01-08T00:00:00Z"),
