@@ -43,6 +43,27 @@ pub struct Gvk {
     pub kind: Arc<str>,
 }
 
+/// The groups that end in `.k8s.io` and are served by the API server itself; others are custom resources of the community.
+const OF_KUBERNETES: [&str; 17] = [
+    "admissionregistration",
+    "apiextensions",
+    "apiregistration",
+    "authentication",
+    "authorization",
+    "certificates",
+    "coordination",
+    "discovery",
+    "events",
+    "flowcontrol.apiserver",
+    "internal.apiserver",
+    "networking",
+    "node",
+    "rbac.authorization",
+    "resource",
+    "scheduling",
+    "storage",
+];
+
 impl Gvk {
     /// From the two fields every manifest carries. `apiVersion` is `v1` or `group/version`.
     pub fn from_api_version(api_version: &str, kind: &str) -> Self {
@@ -60,6 +81,14 @@ impl Gvk {
             self.version.to_string()
         } else {
             format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// Whether it is a kind of Kubernetes itself, not of a CustomResourceDefinition.
+    pub fn is_of_kubernetes(&self) -> bool {
+        match self.group.strip_suffix(".k8s.io") {
+            Some(name) => OF_KUBERNETES.contains(&name),
+            None => !self.group.contains('.'),
         }
     }
 

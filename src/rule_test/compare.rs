@@ -5,6 +5,7 @@ use crate::decide::{Finding, RuleChange};
 use crate::manifests::world::without_generated;
 use crate::object::{GroupKind, ObjectKey, difference};
 use crate::rule::Verb;
+use crate::rule::apply::ownership;
 use serde_json::Value;
 
 /// A line of a comparison: what was expected and did not come, what came and was not expected.
@@ -141,12 +142,35 @@ pub fn object(key: &ObjectKey, expected: &Value, actual: Option<&Value>) -> Opti
             .or_insert_with(|| Value::from(&**namespace));
     }
     let mut actual = without_generated(actual, Some(&expected));
+    drop_unsaid_bookkeeping(&mut actual, &expected);
     if key.kind == GroupKind::new("", "Namespace") {
         drop_unsaid_name_label(&mut actual, &expected);
     }
     let text = difference::text(&key.kind, Some(&expected), Some(&actual));
     (expected != actual && !text.is_empty())
         .then(|| format!("{key} differs (- expected, + actual)\n{}", text.trim_end()))
+}
+
+/// What Ordain remembers on objects, and the times of a deletion.
+fn drop_unsaid_bookkeeping(actual: &mut Value, expected: &Value) {
+    let said = &expected["metadata"];
+    let Some(meta) = actual.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        if said.get(field).is_none() {
+            meta.shift_remove(field);
+        }
+    }
+    let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) else {
+        return;
+    };
+    annotations.retain(|name, _| {
+        !name.starts_with(ownership::DOMAIN) || said["annotations"].get(name).is_some()
+    });
+    if annotations.is_empty() && said.get("annotations").is_none() {
+        meta.shift_remove("annotations");
+    }
 }
 
 fn drop_unsaid_name_label(actual: &mut Value, expected: &Value) {
@@ -252,6 +276,14 @@ mod tests {
         let mut actual = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop", "uid": "u", "resourceVersion": "7"},
                                 "data": {"x": "1"}});
         assert_eq!(object(&key("a"), &expected, Some(&actual)), None);
+        actual["data"]["y"] = json!("2");
+        actual["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        actual["metadata"]["annotations"] = json!({"state.ordain.dev/r": "{}"});
+        actual["data"] = json!({"x": "1"});
+        assert_eq!(object(&key("a"), &expected, Some(&actual)), None);
+        actual["metadata"]["annotations"]["other"] = json!("1");
+        assert!(object(&key("a"), &expected, Some(&actual)).is_some());
+        actual["metadata"]["annotations"] = json!({});
         actual["data"]["y"] = json!("2");
         let text = object(&key("a"), &expected, Some(&actual)).unwrap_or_default();
         assert!(

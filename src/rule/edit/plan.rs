@@ -10,7 +10,7 @@ use crate::object::difference::json_patch;
 use crate::rule::expr::{ExprFault, Scope};
 use crate::rule::path::{Hop, Place};
 use crate::rule::test::{self, TestRun, Verdict};
-use crate::schema::{KindSchema, Type};
+use crate::schema::{KindSchema, Shape, Type};
 use serde_json::Value;
 
 /// Plans an edit on the object of `scope`. Where there is nothing to change, nothing of the object is copied.
@@ -179,6 +179,7 @@ fn at_site(
         }),
         Desired::Put(mut new) => match site.node {
             Some(node) if same(node, &new, site.ty) => None,
+            None if is_nothing(&new, site.ty, context.schema, place) => None,
             node => {
                 if let Some(node) = node {
                     keep_spelling(node, &mut new, site.ty);
@@ -212,6 +213,27 @@ fn at_site(
     }
     planned.claims.append(&mut claims.made);
     Ok(())
+}
+
+/// Whether the server would not keep the value: an empty list or map with free keys, in metadata or in a kind of Kubernetes itself, which
+/// stores what is empty as what is absent. A custom resource keeps it.
+fn is_nothing(
+    value: &Value,
+    ty: Option<Type<'_>>,
+    schema: Option<&KindSchema>,
+    place: &Place,
+) -> bool {
+    let of_metadata = matches!(
+        place.location.as_slice(),
+        [Hop::Name(first), Hop::Name(_)] if &**first == "metadata"
+    );
+    match value {
+        Value::Object(map) if map.is_empty() => {}
+        Value::Array(list) if list.is_empty() => {}
+        _ => return false,
+    }
+    let free = matches!(ty.map(Type::shape), Some(Shape::Map | Shape::List));
+    of_metadata || free && schema.is_some_and(|s| s.gvk.is_of_kubernetes())
 }
 
 fn desired(
