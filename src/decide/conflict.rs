@@ -83,7 +83,8 @@ impl Settled {
             let own = own.get_or_insert_with(|| {
                 wants(world, (index, &rules[index]), start, self.barred(index))
             });
-            if !own.iter().any(|c| c.pointer == claim.pointer) {
+            let same = |c: &Claim| c.pointer == claim.pointer && c.value == claim.value;
+            if !own.iter().any(same) {
                 continue;
             }
             settled = true;

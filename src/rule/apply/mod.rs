@@ -7,7 +7,7 @@ pub mod ownership;
 
 use super::ResolvedKind;
 use super::edit;
-use super::expr::{ExprFault, Scope, Template};
+use super::expr::{Expr, ExprFault, Scope, Template};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::schema::{Schema, Type};
 use base64::Engine;
@@ -41,8 +41,8 @@ pub struct Apply {
     pub namespaced: bool,
     /// What the object shall look like.
     pub manifest: Template,
-    /// `copyOf: ${object}`: the manifest lies on top of a copy of the subject.
-    pub copy: bool,
+    /// `copyOf`: the manifest lies on top of a copy of this object.
+    pub copy: Option<Expr>,
     /// Takes fields that another manager owns.
     pub force: bool,
     /// Takes an object that something else created.
@@ -84,6 +84,20 @@ impl Apply {
         schema.kind_at(&gvk)
     }
 
+    /// What is copied: a whole object of the kind that is written.
+    fn original(&self, expr: &Expr, scope: &Scope<'_>) -> Result<Value, ExprFault> {
+        let value = expr.evaluate(scope)?.unwrap_or_default();
+        let text = |field: &str| value[field].as_str().unwrap_or_default();
+        let of = crate::object::Gvk::from_api_version(text("apiVersion"), text("kind"));
+        if of.group_kind() != self.kind {
+            return Err(ExprFault::Failed(format!(
+                "`copyOf` gives no {}",
+                self.kind.kind
+            )));
+        }
+        Ok(value)
+    }
+
     /// The manifest for one subject.
     ///
     /// # Errors
@@ -99,12 +113,13 @@ impl Apply {
             Some(literal) => literal.clone(),
             None => self.manifest.render(scope)?.unwrap_or_default(),
         };
-        let mut manifest = if self.copy {
-            let mut copy = copy_of(record);
-            merge(&mut copy, rendered);
-            copy
-        } else {
-            rendered
+        let mut manifest = match &self.copy {
+            Some(expr) => {
+                let mut copy = copy_of(self.original(expr, scope)?);
+                merge(&mut copy, rendered);
+                copy
+            }
+            None => rendered,
         };
         without_nulls(&mut manifest);
         manifest["apiVersion"] = json!(*self.api_version);
@@ -187,9 +202,8 @@ fn home_of(subject: &ObjectKey) -> Option<String> {
     subject.namespace.as_deref().map(str::to_owned)
 }
 
-/// The subject without what is its own: status, identity, times, owners, finalizers, the annotations of kubectl and Ordain.
-fn copy_of(record: &Record) -> Value {
-    let mut copy = record.to_value();
+/// An object without what is its own: status, identity, times, owners, finalizers, the annotations of kubectl and Ordain.
+fn copy_of(mut copy: Value) -> Value {
     let Some(object) = copy.as_object_mut() else {
         return json!({});
     };

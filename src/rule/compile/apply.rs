@@ -9,7 +9,7 @@ use super::values::{self, Target};
 use crate::object::GroupKind;
 use crate::rule::ResolvedKind;
 use crate::rule::apply::Apply;
-use crate::rule::expr::Names;
+use crate::rule::expr::{Expr, Names};
 use crate::rule::yaml::{Data, Tree};
 use crate::schema::KindSchema;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ pub(super) fn compile(
     let name = of.get("name").and_then(|t| name(context, t));
     let copy = of
         .get("copyOf")
-        .is_some_and(|t| copied(context, t, matched.as_ref()));
+        .and_then(|t| copied(context, t, matched.as_ref(), item));
     let metadata = metadata(context, tree, of.get("copyOf").is_some());
     let declared = context.declared.clone();
     let names = Names {
@@ -88,7 +88,7 @@ pub(super) fn compile(
         let filled = expressions::with_parameters(&names, tree);
         checked(context, &filled, matched, keep);
     }
-    context.reads.more_than_metadata |= copy;
+    context.reads.more_than_metadata |= copy.is_some();
     let manifest = expressions::template(context, tree, names)?;
     if !keep && manifest.expressions().iter().any(|e| e.reads_now()) {
         let at = of.entry("apply").map_or(tree, |(key, _)| key);
@@ -179,17 +179,25 @@ fn name(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Arc<str>> {
     Some(text.into())
 }
 
-fn copied(context: &mut Context<'_, '_>, tree: &Tree, matched: Option<&Matched>) -> bool {
+/// One `${ }` that gives a whole object. Of the subject it is known here whether the kinds fit.
+fn copied(
+    context: &mut Context<'_, '_>,
+    tree: &Tree,
+    matched: Option<&Matched>,
+    item: bool,
+) -> Option<Expr> {
     let inner = tree
         .text()
-        .and_then(|t| t.trim().strip_prefix("${")?.strip_suffix('}'));
-    if inner.map(str::trim) != Some("object") {
-        let message = "only the subject can be copied";
+        .and_then(|t| t.trim().strip_prefix("${")?.strip_suffix('}'))
+        .map(str::trim);
+    let part = |inner: &str| inner.starts_with("object.") || inner.starts_with("object[");
+    let Some(inner) = inner.filter(|inner| !part(inner)) else {
+        let message = "only a whole object can be copied";
         let mend = Some("write `copyOf: ${object}`".into());
         context.report.error(tree, message, mend);
-        return false;
-    }
-    let other = matched.and_then(|matched| {
+        return None;
+    };
+    let other = matched.filter(|_| inner == "object").and_then(|matched| {
         let others = context.kinds.iter();
         others
             .map(|k| &k.resolved.kind)
@@ -199,9 +207,15 @@ fn copied(context: &mut Context<'_, '_>, tree: &Tree, matched: Option<&Matched>)
     if let Some((of, to)) = other {
         let message = format!("a copy of a {of} cannot be a {to}");
         context.report.error(tree, message, None);
-        return false;
+        return None;
     }
-    true
+    let declared = context.declared.clone();
+    let names = Names {
+        item,
+        ..declared.names()
+    };
+    let template = expressions::template(context, tree, names)?;
+    template.into_whole()
 }
 
 /// Its `metadata`, without what only the server writes.

@@ -147,6 +147,14 @@ impl Template {
         }
     }
 
+    /// The same, for keeps.
+    pub fn into_whole(self) -> Option<Expr> {
+        match self.0 {
+            Tree::Whole(expr) => Some(expr),
+            _ => None,
+        }
+    }
+
     /// A whole-value `${ }` keeps its type; inside a longer string it becomes text; a whole value that is `optional.none()` drops its key,
     /// in a list its element. `None`: the whole template is `optional.none()`.
     ///
