@@ -11,7 +11,6 @@ use crate::rule::set::RuleSet;
 use crate::rule::{Mode, Occasion};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// The rules that take part in admissions.
 pub struct Admission {

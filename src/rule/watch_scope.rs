@@ -270,6 +270,7 @@ fn needed(rule: &Rule, namespaced: bool) -> Constraints {
         description: _,
         mode: _,
         when: _,
+        admission: _,
         priority: _,
         matches,
         tests,

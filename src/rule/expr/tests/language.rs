@@ -156,6 +156,7 @@ fn a_namespace_can_be_unknown_or_none() {
     let run = |text: &str, namespace_object| {
         let scope = Scope {
             object: record.root(),
+            found: None,
             pod: None,
             namespace_object,
             now: Timestamp::UNIX_EPOCH,
