@@ -66,6 +66,7 @@ fn tests(c: &mut Criterion) {
     let record = Record::from_json(&pods::corpus(10)[3], None).unwrap();
     let scope = Scope {
         object: record.root(),
+        found: None,
         pod: Some(&[]),
         namespace_object: NamespaceObject::Unknown,
         now: now(),
