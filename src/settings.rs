@@ -419,6 +419,10 @@ pub struct RbacSettings {
     /// Only what a daemon needs that changes nothing (`run --audit-only`)
     #[arg(long, env = "ORDAIN_AUDIT_ONLY", value_parser = clap::builder::BoolishValueParser::new())]
     pub audit_only: bool,
+    /// For a daemon that writes Events on objects whose change failed (`run --events`)
+    #[arg(long, value_name = "BOOL", env = "ORDAIN_EVENTS", num_args = 0..=1, require_equals = true, default_value_t = true,
+        default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::Set)]
+    pub events: bool,
     /// Name of each ClusterRole, Role and binding
     #[arg(long, value_name = "NAME", env = "ORDAIN_NAME", default_value = "ordain", value_parser = object_name)]
     pub name: String,
@@ -567,6 +571,11 @@ pub struct RunSettings {
     /// Between two tries to get or to renew the Lease; at most half of --lease-renew-deadline, at least 100ms
     #[arg(long, value_name = "TIME", env = "ORDAIN_LEASE_RETRY_PERIOD", default_value = "2s", value_parser = span)]
     pub lease_retry_period: Duration,
+    /// Write a Kubernetes Event on each object whose change failed or was blocked; `--events=false` leaves that out. On a real
+    /// cluster only
+    #[arg(long, value_name = "BOOL", env = "ORDAIN_EVENTS", num_args = 0..=1, require_equals = true, default_value_t = true,
+        default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::Set)]
+    pub events: bool,
     /// Requests in flight at once, 1 to 1024
     #[arg(long, value_name = "N", env = "ORDAIN_WORKERS", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: u16,

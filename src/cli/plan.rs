@@ -37,6 +37,7 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
         let pass = Pass {
             engine: options,
             write_rate: 0,
+            events: false,
             tense: Tense::Future,
             question: None,
         };

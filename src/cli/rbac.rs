@@ -108,6 +108,7 @@ fn rights(settings: &RbacSettings, set: &RuleSet) -> Option<Rights> {
         own: Own {
             state_namespace: settings.state_namespace.as_str().into(),
             lease: settings.lease_name.as_str().into(),
+            events: settings.events,
         },
     };
     match derive(set, &scope) {

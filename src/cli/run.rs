@@ -65,6 +65,7 @@ pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
             let pass = Pass {
                 engine: options,
                 write_rate: settings.write_rate,
+                events: settings.events,
                 tense: Tense::Past,
                 question: None,
             };
@@ -155,6 +156,8 @@ pub struct Pass {
     pub engine: EngineOptions,
     /// Writes a second; 0 is without bound.
     pub write_rate: u32,
+    /// Write Events on objects whose change failed or was blocked.
+    pub events: bool,
     /// How changes are told.
     pub tense: Tense,
     /// Answered when everything was looked at.
@@ -198,6 +201,7 @@ pub fn once_on_cluster(
             rules: rules.rules.clone(),
             selection: rules.selection(),
             once: true,
+            events,
         };
         let telling = tokio::spawn(tell_progress(status.clone()));
         let ended = daemon::run(options, surroundings, stop_signal()?).await;
@@ -285,9 +289,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             cluster,
             messages,
             control: asked,
-            election: candidate
-                .as_ref()
-                .map(|c| (c.identity.clone(), c.standing())),
+            election: candidate.as_mut().map(lease::Candidate::replica),
             status,
             audience: Box::new(move |report| print_changes(&report, output, paint)),
         };
@@ -296,6 +298,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             rules: settings.rules.rules.clone(),
             selection: settings.rules.selection(),
             once: false,
+            events: settings.events && manifests.is_empty(),
         };
         let ended = daemon::run(options, surroundings, stop).await;
         // Only now: what was in flight is answered, and nothing more is written.

@@ -10,6 +10,7 @@ use super::{Cluster, Message, Sender, Stream, fault, requests};
 use crate::decide::breaker::managers::ManagedFields;
 use crate::decide::{Operation, Write};
 use crate::engine::{Fault, Lost, Observation, Outcome, WatchedKind};
+use crate::object::difference::is_secret;
 use crate::object::{GroupKind, Gvk, ObjectKey, Record};
 use crate::rule::Propagation;
 use crate::rule::watch_scope::WatchScope;
@@ -43,6 +44,9 @@ const KINDS_SETTLE: Duration = Duration::from_secs(1);
 const KINDS_LATEST: Duration = Duration::from_secs(10);
 /// and once more after this: the server's discovery and OpenAPI lag behind its CRDs.
 const KINDS_LAG: Duration = Duration::from_secs(5);
+
+/// How often the server's kinds are compared where CRDs are not followed.
+const KINDS_COMPARED: Duration = Duration::from_secs(30);
 
 /// When groups that could not be asked are asked again.
 const KINDS_MISSING: Duration = Duration::from_secs(60);
@@ -87,30 +91,37 @@ impl Api {
         ));
         let discovered = Arc::new(Notify::new());
         let watch_seconds = options.watch_seconds.unwrap_or(WATCH_SECONDS).max(1);
-        let (sender, changes) = mpsc::channel(16);
-        let of_kinds = KINDS_OF_KINDS.map(|(api_version, kind)| {
-            let gvk = Gvk::from_api_version(api_version, kind);
-            let follower = Follower {
-                stream: Stream::default(),
-                client: connection.watches.clone(),
-                discovery: Arc::clone(&discovery),
-                discovered: Arc::clone(&discovered),
-                pulse: connection.traffic.pulse(&gvk.group_kind()),
-                kind: WatchedKind {
-                    kind: gvk.group_kind(),
-                    version: gvk.version,
-                    metadata_only: true,
-                    scope: WatchScope::default(),
-                },
-                whole: AtomicBool::default(),
-                namespaces: vec![],
-                watch_seconds,
-                out: sender.clone(),
-            };
-            tokio::spawn(follower.run())
-        });
-        let mut kinds = vec![tokio::spawn(announce_kinds(changes, out.clone()))];
-        kinds.extend(of_kinds);
+        let mut kinds = vec![];
+        if options.namespaces.is_empty() {
+            let (sender, changes) = mpsc::channel(16);
+            kinds.extend(KINDS_OF_KINDS.map(|(api_version, kind)| {
+                let gvk = Gvk::from_api_version(api_version, kind);
+                let follower = Follower {
+                    stream: Stream::default(),
+                    client: connection.watches.clone(),
+                    discovery: Arc::clone(&discovery),
+                    discovered: Arc::clone(&discovered),
+                    pulse: connection.traffic.pulse(&gvk.group_kind()),
+                    kind: WatchedKind {
+                        kind: gvk.group_kind(),
+                        version: gvk.version,
+                        metadata_only: true,
+                        scope: WatchScope::default(),
+                    },
+                    whole: AtomicBool::default(),
+                    namespaces: vec![],
+                    watch_seconds,
+                    out: sender.clone(),
+                };
+                tokio::spawn(follower.run())
+            }));
+            kinds.push(tokio::spawn(announce_kinds(changes, out.clone())));
+        } else {
+            // Rights in some namespaces allow no look at these; discovery is open to everybody.
+            let client = connection.watches.clone();
+            let known = Arc::clone(&discovery);
+            kinds.push(tokio::spawn(compare_kinds(client, known, out.clone())));
+        }
         Ok(Self {
             connection,
             namespaces: options.namespaces.clone(),
@@ -160,6 +171,24 @@ impl Drop for Api {
         self.kinds.iter().for_each(JoinHandle::abort);
         for (_, (_, _, follower)) in self.followers.lock().drain() {
             follower.abort();
+        }
+    }
+}
+
+/// Says when the set of kinds changes: by asking the server for it again and again.
+async fn compare_kinds(client: kube::Client, known: Arc<ArcSwap<Discovery>>, out: Sender) {
+    loop {
+        sleep(KINDS_COMPARED).await;
+        let before = known.load_full();
+        match before.again(&client).await {
+            // What did not answer is asked again by whoever asked first.
+            Ok(found) if found.incomplete || found == *before => {}
+            Ok(_) => {
+                if out.send(Message::KindsChanged).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the kinds of the cluster cannot be asked for"),
         }
     }
 }
@@ -553,7 +582,7 @@ async fn ask(
         return Outcome::Gone;
     }
     if !answer.status.is_success() {
-        let sensitive = &*key.kind.kind == "Secret" && key.kind.group.is_empty();
+        let sensitive = is_secret(&key.kind);
         return Outcome::Failed(fault::of_answer(
             answer.status,
             &answer.headers,
@@ -604,6 +633,7 @@ impl Rate {
 pub fn lost_text(why: &Lost) -> String {
     match why {
         Lost::NoSuchKind => "the cluster has no such kind".into(),
+        Lost::OutOfScope => "cluster-scoped, and only some namespaces are looked at".into(),
         Lost::Forbidden(message) => format!("forbidden: {message}"),
         Lost::Unreachable(message) => format!("unreachable: {message}"),
     }

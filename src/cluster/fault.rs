@@ -40,23 +40,15 @@ pub const UNKNOWN_TO_IT: &str = "the server does not accept our credentials (401
 
 /// Why a request with this answer failed. Not for 2xx and 404.
 ///
-/// `sensitive`: the object may hold secret data, and a server's message may quote it: only its reason is kept.
+/// `sensitive`: the object may hold secret data, and a message may quote it: only what the server itself says without values is kept.
 pub fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], sensitive: bool) -> Fault {
     let answer: Status = serde_json::from_slice(body).unwrap_or_default();
     let message = if sensitive {
-        format!(
-            "{} ({})",
-            if answer.reason.is_empty() {
-                "refused"
-            } else {
-                &answer.reason
-            },
-            status.as_u16()
-        )
+        without_values(&answer, status)
     } else if answer.message.is_empty() {
         format!("the server answered {status}")
     } else {
-        answer.message.chars().take(LONGEST_MESSAGE).collect()
+        shortened(&answer.message)
     };
     let retry_after = headers
         .get(header::RETRY_AFTER)
@@ -64,7 +56,7 @@ pub fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], sensitive
         .and_then(|v| v.parse().ok())
         .map(Duration::from_secs);
     // A webhook's or a quota's refusal carries 403 like one of RBAC; only RBAC's says who may not do what.
-    let by_rbac = answer.message.contains("cannot ") && answer.message.contains(" resource ");
+    let by_rbac = is_of_rbac(&answer.message);
     match status.as_u16() {
         409 => {
             let owners: Vec<String> = answer
@@ -92,6 +84,57 @@ pub fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], sensitive
         },
         _ => Fault::Rejected(message),
     }
+}
+
+fn shortened(message: &str) -> String {
+    message.chars().take(LONGEST_MESSAGE).collect()
+}
+
+/// Whether a refusal says who may not do what.
+fn is_of_rbac(message: &str) -> bool {
+    message.contains("cannot ") && message.contains(" resource ")
+}
+
+/// Most fields of a refusal that are named.
+const MOST_FIELDS: usize = 5;
+
+/// What is known of a refusal without anything that may quote the object: a webhook's or a policy's own words are left out, and of what is
+/// invalid only the fields are named.
+fn without_values(answer: &Status, status: StatusCode) -> String {
+    let message = answer.message.as_str();
+    // RBAC and quotas speak of names alone.
+    let quota = message.contains(" is forbidden: exceeded quota: ");
+    let rbac = message.contains(" is forbidden: User \"") && is_of_rbac(message);
+    if quota || rbac {
+        return shortened(message);
+    }
+    let webhook = message.starts_with("admission webhook \"");
+    let policy = message.contains(" is forbidden: ValidatingAdmissionPolicy '");
+    for (spoken, ends) in [
+        (webhook, " denied the request"),
+        (policy, " denied request"),
+    ] {
+        if let (true, Some(at)) = (spoken, message.find(ends)) {
+            return format!("{}: …", shortened(&message[..at + ends.len()]));
+        }
+    }
+    // A webhook may put any words there.
+    let word = |text: &str| text.len() <= 40 && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    let reason = match answer.reason.as_str() {
+        reason if !reason.is_empty() && word(reason) => reason,
+        _ => "refused",
+    };
+    let causes = answer.details.iter().flat_map(|details| &details.causes);
+    let fields: Vec<&str> = causes
+        .map(|cause| cause.field.as_str())
+        .filter(|field| !field.is_empty())
+        .take(MOST_FIELDS)
+        .collect();
+    let at = match fields.as_slice() {
+        [] => String::new(),
+        fields => format!(": {}", fields.join(", ")),
+    };
+    format!("{reason} ({}){at}", status.as_u16())
 }
 
 /// Why a request got no answer. What was asked may have been done all the same.
@@ -207,13 +250,52 @@ mod tests {
     }
 
     #[test]
-    fn a_message_about_a_secret_is_not_kept() {
-        let fault = of_answer(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            &HeaderMap::new(),
-            br#"{"reason":"Invalid","message":"Invalid value: \"canary\""}"#,
-            true,
+    fn of_a_message_about_a_secret_only_what_quotes_nothing_is_kept() {
+        let of = |code: u16, body: serde_json::Value| {
+            let status = StatusCode::from_u16(code).unwrap_or_default();
+            let body = body.to_string();
+            let fault = of_answer(status, &HeaderMap::new(), body.as_bytes(), true);
+            assert!(!fault.message().contains("canary"), "{fault:?}");
+            fault.message().to_owned()
+        };
+        let message = |text: &str| serde_json::json!({"reason": "Forbidden", "message": text});
+        assert_eq!(
+            of(
+                422,
+                serde_json::json!({"reason": "Invalid", "message": "Secret \"s\" is invalid: data[a b]: Invalid value: \"canary\"",
+                "details": {"causes": [{"reason": "FieldValueInvalid", "message": "canary", "field": "data[a b]"}]}})
+            ),
+            "Invalid (422): data[a b]"
         );
-        assert_eq!(fault, Fault::Refused("Invalid (422)".into()));
+        assert_eq!(
+            of(
+                403,
+                message("admission webhook \"w.example\" denied the request: canary")
+            ),
+            "admission webhook \"w.example\" denied the request: …"
+        );
+        assert_eq!(
+            of(
+                403,
+                message(
+                    "secrets \"s\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: canary"
+                )
+            ),
+            "secrets \"s\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: …"
+        );
+        for whole in [
+            "secrets \"s\" is forbidden: exceeded quota: few, requested: count/secrets=1, used: count/secrets=0, limited: count/secrets=0",
+            "secrets \"s\" is forbidden: User \"u\" cannot patch resource \"secrets\" in API group \"\" in the namespace \"n\"",
+        ] {
+            assert_eq!(of(403, message(whole)), whole);
+        }
+        assert_eq!(of(400, message("canary")), "Forbidden (400)");
+        assert_eq!(
+            of(
+                403,
+                serde_json::json!({"reason": "no canary here", "message": "canary"})
+            ),
+            "refused (403)"
+        );
     }
 }

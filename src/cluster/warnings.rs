@@ -1,6 +1,7 @@
 //! `Warning` headers: what the server says of a request that it takes all the same (a deprecated version, a field with another meaning).
 
 use crate::object::ObjectKey;
+use crate::object::difference::is_secret;
 use http::HeaderMap;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
@@ -23,7 +24,11 @@ impl Warnings {
     /// Tells each warning of an answer once for each rule that the request was made for.
     pub fn tell(&self, headers: &HeaderMap, rules: &[Arc<str>], object: &ObjectKey) {
         for header in headers.get_all("warning") {
-            let warning = text_of(&String::from_utf8_lossy(header.as_bytes()));
+            // An admission policy or webhook may quote the object.
+            let warning = match is_secret(&object.kind) {
+                true => "its words are not repeated: they may quote a Secret".to_owned(),
+                false => text_of(&String::from_utf8_lossy(header.as_bytes())),
+            };
             let news = self.news(&warning, rules);
             if news.is_empty() {
                 tracing::debug!(%object, warning, "the server warns");

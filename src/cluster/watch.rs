@@ -97,11 +97,13 @@ impl Follower {
                 Stop::Lost(why) => why,
                 Stop::Failed(message) => Lost::Unreachable(message),
             };
-            self.pulse.restarted(match why {
-                Lost::NoSuchKind => Restart::NoSuchKind,
-                Lost::Forbidden(_) => Restart::Forbidden,
-                Lost::Unreachable(_) => Restart::Failed,
-            });
+            match why {
+                Lost::NoSuchKind => self.pulse.restarted(Restart::NoSuchKind),
+                // It was not begun.
+                Lost::OutOfScope => {}
+                Lost::Forbidden(_) => self.pulse.restarted(Restart::Forbidden),
+                Lost::Unreachable(_) => self.pulse.restarted(Restart::Failed),
+            }
             let slow = !matches!(why, Lost::Unreachable(_));
             if lost.as_ref() != Some(&why) {
                 tracing::debug!(kind = %self.kind.kind, why = ?why, "a kind cannot be followed");
@@ -144,9 +146,7 @@ impl Follower {
             (true, _) => vec![None],
             (false, true) => self.namespaces.iter().map(|n| Some(n.as_str())).collect(),
             (false, false) => {
-                return Stop::Lost(Lost::Forbidden(
-                    "the kind is cluster-scoped, and only some namespaces are looked at".into(),
-                ));
+                return Stop::Lost(Lost::OutOfScope);
             }
         };
         let mut encoder = Encoder::default();

@@ -4,12 +4,14 @@
 //! an answer, an observation, an edit of a rule, a switch, the next moment, a signal.
 
 mod clock;
+mod events;
 mod report;
 mod rules;
+mod switches;
 
 pub use report::Teller;
 
-use crate::cluster::lease::Standing;
+use crate::cluster::lease::{Replica, Standing, Switchboard};
 use crate::cluster::{Cluster, Message};
 use crate::engine::{
     Effect, Engine, EngineOptions, Fault, Lost, Observation, Outcome, Report, RequestId,
@@ -20,13 +22,15 @@ use crate::observe::status::Following;
 use crate::rules_dir::{self, FileSet, watch};
 use crate::schema::Schema;
 use clock::Clock;
+use events::Events;
 use jiff::Timestamp;
 use rules::Rules;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, mpsc, watch as latest};
+use switches::Told;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{Id, JoinSet};
 
 /// Objects evaluated between two looks at what else has come.
@@ -52,6 +56,8 @@ pub struct Options {
     pub selection: rules_dir::Selection,
     /// Stop when nothing is left to do now. Rule files are then not followed.
     pub once: bool,
+    /// Write Events on objects whose change failed or was blocked.
+    pub events: bool,
 }
 
 /// What the daemon talks to.
@@ -63,7 +69,7 @@ pub struct Surroundings {
     /// Switches that people press.
     pub control: mpsc::Receiver<Control>,
     /// Whether this replica acts, and what it is called; `None`: there is no other.
-    pub election: Option<(Arc<str>, latest::Receiver<Standing>)>,
+    pub election: Option<Replica>,
     /// Written here for `/status` and `/metrics`.
     pub status: Shared,
     /// Hears every report, after it was counted and logged.
@@ -104,6 +110,9 @@ pub async fn run(
     let mut daemon = Daemon {
         engine: Engine::new(options.engine.clone()),
         rules: Rules::new(options.selection),
+        events: options
+            .events
+            .then(|| Events::new(surroundings.cluster.clone(), surroundings.status.clone())),
         cluster: surroundings.cluster,
         teller: Teller::new(surroundings.status, surroundings.audience),
         requests: JoinSet::new(),
@@ -111,14 +120,17 @@ pub async fn run(
         started: Instant::now(),
         clock: Clock::new(Timestamp::now(), Instant::now()),
         schemas,
+        switchboard: None,
+        shared: None,
     };
     let status = daemon.teller.status.clone();
     status.lock().frozen = options.engine.frozen;
     let mut election = surroundings.election;
     match &mut election {
-        Some((identity, standing)) => {
-            daemon.teller.elects(identity.clone());
-            daemon.lead(standing.borrow_and_update().clone());
+        Some(replica) => {
+            daemon.teller.elects(replica.identity.clone());
+            daemon.switchboard = Some(replica.switchboard.clone());
+            daemon.lead(replica.standing.borrow_and_update().clone());
         }
         None => status.lock().leader = true,
     }
@@ -144,8 +156,12 @@ pub async fn run(
                 break;
             }
             Some(answer) = daemon.requests.join_next_with_id() => daemon.answered(answer),
+            Some(()) = answered(&mut daemon.events) => {}
             standing = turned(&mut election) => match standing {
-                Some(standing) => daemon.lead(standing),
+                Some(Turned::Standing(standing)) => daemon.lead(standing),
+                Some(Turned::Acknowledged(rule)) => {
+                    daemon.acknowledge(&rule);
+                }
                 None => {
                     // Nobody renews the lease any more.
                     daemon.lead(Standing::default());
@@ -183,15 +199,30 @@ pub async fn run(
     Ok(())
 }
 
+/// A turn of the election.
+enum Turned {
+    Standing(Standing),
+    /// A rule may go on.
+    Acknowledged(Arc<str>),
+}
+
 /// The next turn of the election; never, if there is none. `None`: it has ended.
-async fn turned(election: &mut Option<(Arc<str>, latest::Receiver<Standing>)>) -> Option<Standing> {
-    match election {
-        Some((_, standing)) => match standing.changed().await {
-            Ok(()) => Some(standing.borrow_and_update().clone()),
+async fn turned(election: &mut Option<Replica>) -> Option<Turned> {
+    let Some(replica) = election else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        changed = replica.standing.changed() => match changed {
+            Ok(()) => Some(Turned::Standing(replica.standing.borrow_and_update().clone())),
             Err(_) => None,
         },
-        None => std::future::pending().await,
+        Some(rule) = replica.acknowledged.recv() => Some(Turned::Acknowledged(rule)),
     }
+}
+
+/// An answer to an Event that was sent.
+async fn answered(events: &mut Option<Events>) -> Option<()> {
+    events.as_mut()?.answered().await
 }
 
 /// How long to sleep. A turn that left work comes back at once, after a look at what else has come.
@@ -208,6 +239,8 @@ fn until(wake: Option<Timestamp>) -> Duration {
 struct Daemon {
     engine: Engine,
     rules: Rules,
+    /// `None`: none are written.
+    events: Option<Events>,
     cluster: Arc<dyn Cluster>,
     teller: Teller,
     requests: JoinSet<(RequestId, Outcome)>,
@@ -216,6 +249,10 @@ struct Daemon {
     started: Instant,
     clock: Clock,
     schemas: mpsc::Sender<Schema>,
+    /// Of all replicas; `None`: this one is alone.
+    switchboard: Option<Switchboard>,
+    /// As all replicas were told last.
+    shared: Option<Told>,
 }
 
 impl Daemon {
@@ -241,11 +278,28 @@ impl Daemon {
                     let request = self.cluster.managers(key);
                     self.send(id, request);
                 }
-                Effect::Report(report) => self.teller.tell(report),
+                Effect::Report(report) => self.report(report, now),
             }
+        }
+        if let Some(events) = &mut self.events {
+            events.send(&self.engine, now);
         }
         self.teller.turned(now, self.requests.len());
         wake
+    }
+
+    fn report(&mut self, report: Report, now: Timestamp) {
+        if let Some(events) = &mut self.events {
+            events.hear(&report, &self.engine, now);
+        }
+        self.teller.tell(report);
+    }
+
+    /// What was not told with an Event so far may have to be now.
+    fn review_events(&mut self) {
+        if let Some(events) = &mut self.events {
+            events.review(&self.engine, Timestamp::now());
+        }
     }
 
     /// Shows the figures to whoever asked for them.
@@ -326,6 +380,7 @@ impl Daemon {
         self.teller.reloaded(&loaded, began);
         if let Some(set) = loaded.set {
             self.engine.load(set, Timestamp::now());
+            self.review_events();
             self.follow();
         }
     }
@@ -336,48 +391,12 @@ impl Daemon {
         self.cluster.follow(wanted);
     }
 
-    /// Acts, or stands by.
+    /// Acts, or stands by; and follows the switches that all replicas share.
     fn lead(&mut self, standing: Standing) {
         self.engine.set_standby(!standing.leading, Timestamp::now());
+        self.review_events();
+        self.heed(&standing);
         self.teller.stands(standing);
-    }
-
-    fn control(&mut self, asked: Control) {
-        let now = Timestamp::now();
-        match asked {
-            Control::Freeze(frozen) => {
-                tracing::warn!(frozen, "the freeze switch was pressed");
-                self.cluster.set_frozen(frozen);
-                self.engine.set_frozen(frozen, now);
-                self.teller.status.lock().frozen = frozen;
-            }
-            Control::Explain(asked) => {
-                let explanation = self.engine.explain(&asked.rule, &asked.object, now);
-                // Whoever asked may have given up.
-                let _ = asked.answer.send(explanation);
-            }
-            Control::Acknowledge(Some(rule), answer) => {
-                let known = self.engine.acknowledge(&rule, now);
-                tracing::warn!(rule, known, "a stopped rule was acknowledged");
-                if known {
-                    self.teller.acknowledged(&rule);
-                }
-                let _ = answer.send(known);
-            }
-            Control::Acknowledge(None, answer) => {
-                let set = self.rules.acknowledge();
-                let _ = answer.send(set.is_some());
-                if let Some(set) = set {
-                    tracing::warn!(
-                        rules = set.rules().len(),
-                        "the loss of rules was acknowledged"
-                    );
-                    self.teller.in_force(&set, &[], None);
-                    self.engine.load(set, now);
-                    self.follow();
-                }
-            }
-        }
     }
 
     /// With `once`: everything has been listed, and nothing is left to do now.
@@ -410,9 +429,13 @@ impl Daemon {
             self.engine.poll(Timestamp::now(), 0, &mut effects);
             for effect in effects {
                 if let Effect::Report(report) = effect {
-                    self.teller.tell(report);
+                    self.report(report, Timestamp::now());
                 }
             }
+        }
+        if let Some(events) = &mut self.events {
+            events.send(&self.engine, Timestamp::now());
+            events.finish().await;
         }
         if !self.requests.is_empty() {
             tracing::warn!(
@@ -434,6 +457,9 @@ pub fn undecided(status: &Shared) -> Vec<String> {
         .filter_map(|(kind, (_, following))| match following {
             Following::Lost(Lost::Forbidden(why)) => Some(format!("{kind}: forbidden: {why}")),
             Following::Lost(Lost::Unreachable(why)) => Some(format!("{kind}: {why}")),
+            Following::Lost(Lost::OutOfScope) => Some(format!(
+                "{kind}: cluster-scoped, and only some namespaces are looked at"
+            )),
             Following::Listing => Some(format!("{kind}: not listed")),
             Following::Synced | Following::Lost(Lost::NoSuchKind) => None,
         })

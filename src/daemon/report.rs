@@ -76,6 +76,9 @@ impl Teller {
                 Following::Lost(Lost::NoSuchKind) => {
                     tracing::warn!(%kind, "the cluster has no such kind: its rules wait until it has")
                 }
+                Following::Lost(Lost::OutOfScope) => {
+                    tracing::info!(%kind, "not looked at: it is cluster-scoped, and only some namespaces are (--namespace)")
+                }
                 Following::Lost(Lost::Forbidden(why)) => {
                     tracing::error!(%kind, error = %why, "RBAC forbids to follow this kind: its rules wait")
                 }

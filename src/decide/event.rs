@@ -17,6 +17,8 @@ const LONGEST_REASON: usize = 128;
 const LONGEST_NAME: usize = 200;
 /// Elements of a `forEach` are fewer.
 const ELEMENTS: usize = 1 << 16;
+/// The kind as it is written.
+pub(crate) const API_VERSION: &str = "events.k8s.io/v1";
 /// Who reports.
 const CONTROLLER: &str = "ordain.dev/ordain";
 
@@ -44,38 +46,19 @@ pub(super) fn event(
     let note = shortened(text(message, scope)?, LONGEST_NOTE);
     let subject = world.subject;
     let meta = subject.record.meta();
-    let mut regarding = json!({
-        "apiVersion": meta.api_version(),
-        "kind": meta.kind(),
-        "name": meta.name(),
-        "uid": meta.uid(),
-    });
-    if let Some(namespace) = &subject.key.namespace {
-        regarding["namespace"] = json!(**namespace);
-    }
-    // Events on what has no namespace lie in this one.
-    let namespace = subject.key.namespace.as_deref().unwrap_or("default");
     let name = name(&subject.key.name, &rule.name, step, meta.uid(), nth);
     let kind = if warning { "Warning" } else { "Normal" };
-    let event = json!({
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {"name": name, "namespace": namespace},
-        "reportingController": CONTROLLER,
-        "reportingInstance": "ordain",
-        "action": *rule.name,
-        "type": kind,
-        "reason": reason,
-        "note": note,
-        "regarding": regarding,
-    });
+    let told = Told {
+        name: &name,
+        kind,
+        reason: &reason,
+        note: &note,
+        action: &rule.name,
+    };
+    let (object, event) = about(subject.key, meta, &told);
     let write = Write {
-        object: ObjectKey::new(
-            GroupKind::new("events.k8s.io", "Event"),
-            Some(namespace),
-            &name,
-        ),
-        api_version: "events.k8s.io/v1".into(),
+        object,
+        api_version: API_VERSION.into(),
         operation: Operation::Event {
             event,
             time: world.context.now,
@@ -108,6 +91,53 @@ pub(super) fn event(
     Ok(Progress::Asked)
 }
 
+/// What an Event says.
+pub(crate) struct Told<'a> {
+    /// Of the Event, see [`name_of`].
+    pub name: &'a str,
+    /// `Normal` or `Warning`.
+    pub kind: &'a str,
+    /// In CamelCase; at most 128 bytes.
+    pub reason: &'a str,
+    /// For people; what is beyond 1,024 bytes is cut off.
+    pub note: &'a str,
+    /// Name of the rule.
+    pub action: &'a str,
+}
+
+/// An Event about an object, all of it but the time.
+pub(crate) fn about(
+    key: &ObjectKey,
+    meta: crate::object::Meta<'_>,
+    told: &Told<'_>,
+) -> (ObjectKey, Value) {
+    let mut regarding = json!({
+        "apiVersion": meta.api_version(),
+        "kind": meta.kind(),
+        "name": meta.name(),
+        "uid": meta.uid(),
+    });
+    if let Some(namespace) = &key.namespace {
+        regarding["namespace"] = json!(**namespace);
+    }
+    // Events on what has no namespace lie in this one.
+    let namespace = key.namespace.as_deref().unwrap_or("default");
+    let event = json!({
+        "apiVersion": API_VERSION,
+        "kind": "Event",
+        "metadata": {"name": told.name, "namespace": namespace},
+        "reportingController": CONTROLLER,
+        "reportingInstance": "ordain",
+        "action": told.action,
+        "type": told.kind,
+        "reason": told.reason,
+        "note": shortened(told.note.to_owned(), LONGEST_NOTE),
+        "regarding": regarding,
+    });
+    let kind = GroupKind::new("events.k8s.io", "Event");
+    (ObjectKey::new(kind, Some(namespace), told.name), event)
+}
+
 fn text(template: &Template, scope: &Scope<'_>) -> Result<String, ExprFault> {
     let value = match template.literal() {
         Some(literal) => Some(literal.clone()),
@@ -130,10 +160,15 @@ fn shortened(mut text: String, bytes: usize) -> String {
     text
 }
 
-/// The same for the same match, so that telling it again is telling the same: made from rule, step, uid, and how often the match has begun (FNV-1a).
+/// The same for the same match, so that telling it again is telling the same: made from rule, step, uid, and how often the match has begun.
 fn name(subject: &str, rule: &str, step: usize, uid: &str, nth: u32) -> String {
+    name_of(subject, [rule, uid, &step.to_string(), &nth.to_string()])
+}
+
+/// The name of an Event on a subject: the same for the same parts (FNV-1a).
+pub(crate) fn name_of(subject: &str, parts: [&str; 4]) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for part in [rule, uid, &step.to_string(), &nth.to_string()] {
+    for part in parts {
         for byte in part.bytes().chain([0xff]) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }

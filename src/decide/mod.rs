@@ -19,7 +19,7 @@ mod apply;
 pub mod breaker;
 mod conflict;
 mod elements;
-mod event;
+pub(crate) mod event;
 pub mod explain;
 pub mod limits;
 mod memory;

@@ -2,15 +2,13 @@
 
 use crate::object::{Key, Meta, ObjectKey, Record};
 use crate::rule::path::{PodPrefix, Root};
+use crate::rule::protection::OWN_LABEL;
 use crate::rule::{Action, Rule, Verb, protection};
 use jiff::Timestamp;
 use std::sync::LazyLock;
 
 /// Namespaces of the cluster itself.
 const SYSTEM_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
-
-/// Ordain's own objects outside its namespace (roles, bindings) carry this label with this value.
-const OWN: (&str, &str) = ("app.kubernetes.io/name", "ordain");
 
 /// Why the object is protected from this step of this rule; `None` if it is not, or the rule's `allowProtected` has the verb.
 /// Reading and warning are always free.
@@ -42,6 +40,13 @@ pub fn protected_target(
         return None;
     }
     shield(verb, false, key, meta, state_namespace)
+}
+
+/// Whether an object lies in a namespace of the cluster itself, or in Ordain's own.
+pub fn is_reserved(key: &ObjectKey, state_namespace: &str) -> bool {
+    key.namespace
+        .as_deref()
+        .is_some_and(|n| SYSTEM_NAMESPACES.contains(&n) || n == state_namespace)
 }
 
 /// `labels`: only labels and annotations are written.
@@ -76,7 +81,7 @@ fn shield(
     if of_kind.is_some() {
         return of_kind;
     }
-    if key.namespace.is_none() && meta.is_some_and(|m| m.label(OWN.0) == Some(OWN.1)) {
+    if key.namespace.is_none() && meta.is_some_and(|m| m.label(OWN_LABEL.0) == Some(OWN_LABEL.1)) {
         return Some("it is Ordain's own");
     }
     None

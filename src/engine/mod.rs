@@ -2,6 +2,7 @@
 //!
 //! The daemon, `plan`, `test` and `run --once` drive the same [`Engine`].
 
+pub mod announce;
 pub mod counts;
 pub mod due;
 mod fingerprint;
@@ -97,6 +98,8 @@ impl Observation {
 pub enum Lost {
     /// The server does not have it.
     NoSuchKind,
+    /// It is cluster-scoped, and only some namespaces are looked at.
+    OutOfScope,
     /// RBAC does not allow to list and watch it.
     Forbidden(String),
     /// The server does not answer.

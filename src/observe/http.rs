@@ -27,12 +27,25 @@ const STUCK: SignedDuration = SignedDuration::from_secs(60);
 /// What a person asks of the daemon.
 #[derive(Debug)]
 pub enum Control {
-    /// Every rule behaves as in Audit (`true`), or as its mode says again.
-    Freeze(bool),
-    /// Let a stopped rule go on, or without a name take a reload into force that lost many rules; the answer says whether there was something to acknowledge.
-    Acknowledge(Option<String>, oneshot::Sender<bool>),
+    /// Every rule behaves as in Audit (`true`), or as its mode says again; the answer says whether all replicas know.
+    Freeze(bool, oneshot::Sender<Result<(), String>>),
+    /// Let a stopped rule go on, or without a name take a reload into force that lost many rules.
+    Acknowledge(Option<String>, oneshot::Sender<Acknowledged>),
     /// What a rule makes of an object.
     Explain(Question),
+}
+
+/// What came of an acknowledgement.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// It goes on.
+    Done,
+    /// There was nothing to acknowledge.
+    Nothing,
+    /// The replica that leads will hear of it.
+    PassedOn,
+    /// Other replicas could not be told.
+    Failed(String),
 }
 
 /// A rule and an object, both as text, and who waits for the answer.
@@ -177,11 +190,25 @@ async fn set_frozen(
     if let Some(refused) = refuse(peer, headers) {
         return refused;
     }
-    match served.control.send(Control::Freeze(frozen)).await {
-        Ok(()) if frozen => "frozen: every rule behaves as in Audit\n".into_response(),
-        Ok(()) => "rules act as their mode says\n".into_response(),
+    let (answer, answered) = oneshot::channel();
+    let control = Control::Freeze(frozen, answer);
+    if served.control.send(control).await.is_err() {
+        return stopping();
+    }
+    match answered.await {
+        Ok(Ok(())) if frozen => "frozen: every rule behaves as in Audit\n".into_response(),
+        Ok(Ok(())) => "rules act as their mode says\n".into_response(),
+        Ok(Err(why)) => not_told(&why),
         Err(_) => stopping(),
     }
+}
+
+/// A switch that was pressed here, and could not be for all replicas.
+fn not_told(why: &str) -> Response {
+    let text = format!(
+        "pressed on this replica; the others could not be told, press it there too: {why}\n"
+    );
+    (StatusCode::BAD_GATEWAY, text).into_response()
 }
 
 async fn acknowledge(
@@ -200,13 +227,20 @@ async fn acknowledge(
         return stopping();
     }
     match (answered.await, rule) {
-        (Ok(true), Some(rule)) => format!("rule {rule} goes on\n").into_response(),
-        (Ok(true), None) => "the rules as they are on disk are in force\n".into_response(),
-        (Ok(false), Some(rule)) => {
+        (Ok(Acknowledged::Done), Some(rule)) => format!("rule {rule} goes on\n").into_response(),
+        (Ok(Acknowledged::Done), None) => {
+            "the rules as they are on disk are in force\n".into_response()
+        }
+        (Ok(Acknowledged::PassedOn), _) => {
+            let text = "another replica leads: it is told, and goes on in a moment if the rule was stopped\n";
+            (StatusCode::ACCEPTED, text).into_response()
+        }
+        (Ok(Acknowledged::Failed(why)), _) => not_told(&why),
+        (Ok(Acknowledged::Nothing), Some(rule)) => {
             let text = format!("rule {rule} was not stopped\n");
             (StatusCode::NOT_FOUND, text).into_response()
         }
-        (Ok(false), None) => {
+        (Ok(Acknowledged::Nothing), None) => {
             let text = "no reload waits; for a rule that was stopped: /acknowledge?rule=NAME\n";
             (StatusCode::NOT_FOUND, text).into_response()
         }

@@ -7,6 +7,7 @@ use super::exposition::{Family, Kind, Page};
 use super::process::Process;
 use super::status::ReloadResult;
 use crate::cluster::traffic::{NO_ANSWER, Restart};
+use crate::engine::announce::Telling;
 use crate::rule::Mode;
 use jiff::Timestamp;
 
@@ -182,6 +183,12 @@ const API_REQUESTS: Family = family(
     &["verb", "code"],
     "Requests to the API server by verb and HTTP status, `none` where no answer came",
 );
+const EVENTS: Family = family(
+    "ordain_events_total",
+    Counter,
+    &["outcome"],
+    "Kubernetes Events on objects whose change failed or was blocked: told, known (there already), failed (not taken by the server), dropped (too many waited)",
+);
 const CPU: Family = family(
     "process_cpu_seconds_total",
     Counter,
@@ -202,7 +209,7 @@ const STARTED: Family = family(
 );
 
 /// Every family, in the order of the page.
-pub const FAMILIES: [Family; 29] = [
+pub const FAMILIES: [Family; 30] = [
     BUILD_INFO,
     LEADER,
     READY,
@@ -229,6 +236,7 @@ pub const FAMILIES: [Family; 29] = [
     RELOAD_SUCCESSFUL,
     RELOAD_DURATION,
     API_REQUESTS,
+    EVENTS,
     CPU,
     RESIDENT,
     STARTED,
@@ -257,6 +265,9 @@ pub fn page(status: &Status, process: Process) -> String {
             code => code.to_string(),
         };
         page.number(&API_REQUESTS, &[verb, &code], *n as f64);
+    }
+    for (telling, n) in Telling::ALL.iter().zip(status.events) {
+        page.number(&EVENTS, &[telling.as_str()], n as f64);
     }
     if let Some(seconds) = process.cpu_seconds {
         page.number(&CPU, &[], seconds);

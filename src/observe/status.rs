@@ -5,6 +5,7 @@ use super::process::Process;
 use crate::cluster::lease::Standing;
 use crate::cluster::traffic::Figures;
 use crate::decide::{Finding, Reason};
+use crate::engine::announce::Telling;
 use crate::engine::counts::Histogram;
 use crate::engine::{self, Lost};
 use crate::object::{GroupKind, ObjectKey};
@@ -114,6 +115,8 @@ pub struct Status {
     pub aborted: BTreeMap<Arc<str>, String>,
     /// Requests not answered yet.
     pub in_flight: usize,
+    /// Events on objects whose change failed or was blocked, in the order of [`Telling::ALL`].
+    pub events: [u64; Telling::ALL.len()],
     /// This replica may write: it leads, or there is no election. Not before it has reached the cluster.
     pub leader: bool,
     /// Loads of the rules.
@@ -154,6 +157,7 @@ impl Status {
             failed: 0,
             aborted: BTreeMap::new(),
             in_flight: 0,
+            events: [0; Telling::ALL.len()],
             leader: false,
             reloads: Reloads::default(),
             election: None,
@@ -225,6 +229,7 @@ impl Status {
                     Following::Listing => ("Listing", None),
                     Following::Synced => ("Synced", None),
                     Following::Lost(Lost::NoSuchKind) => ("NoSuchKind", None),
+                    Following::Lost(Lost::OutOfScope) => ("OutOfScope", None),
                     Following::Lost(Lost::Forbidden(why)) => ("Forbidden", Some(why)),
                     Following::Lost(Lost::Unreachable(why)) => ("Unreachable", Some(why)),
                 };

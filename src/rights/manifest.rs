@@ -1,6 +1,7 @@
 //! Grants as YAML: ClusterRole, Roles and their bindings, with the rules that need each line.
 
 use super::{Grant, Place, RbacVerb, Reason, Rights};
+use crate::rule::protection::OWN_LABEL;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -45,16 +46,14 @@ pub fn yaml(rights: &Rights, names: &Names) -> String {
 
 impl Names {
     fn metadata(&self, place: &Place) -> String {
-        let name = scalar(&self.name);
-        match place {
-            Place::Cluster => format!("metadata:\n  name: {name}\n"),
-            Place::Namespace(namespace) => {
-                format!(
-                    "metadata:\n  name: {name}\n  namespace: {}\n",
-                    scalar(namespace)
-                )
-            }
+        let mut text = format!("metadata:\n  name: {}\n", scalar(&self.name));
+        if let Place::Namespace(namespace) = place {
+            text.push_str(&format!("  namespace: {}\n", scalar(namespace)));
         }
+        // No rule changes what carries it, unless it says so.
+        let (label, value) = OWN_LABEL;
+        text.push_str(&format!("  labels:\n    {label}: {value}\n"));
+        text
     }
 
     fn role(&self, place: &Place, grants: &[&Grant]) -> String {

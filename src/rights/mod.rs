@@ -201,7 +201,18 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
         return Err(unknown);
     }
     let mut grants = needed.grants();
-    for own in scope.own.grants(scope) {
+    let changes = set
+        .rules()
+        .iter()
+        .filter(|r| r.mode != Mode::Off)
+        .flat_map(|r| &r.steps)
+        .any(|step| {
+            !matches!(
+                step.action,
+                Action::Event { .. } | Action::Warn { .. } | Action::Deny { .. }
+            )
+        });
+    for own in scope.own.grants(scope, changes) {
         // What a rule needs too is the rule's.
         if grants.iter().all(|g| g.right != own.right) {
             grants.push(own);

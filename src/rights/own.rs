@@ -13,13 +13,17 @@ pub struct Own {
     pub state_namespace: Arc<str>,
     /// The Lease that its replicas compete for.
     pub lease: Arc<str>,
+    /// It writes Events on objects whose change failed or was blocked.
+    pub events: bool,
 }
 
 const KINDS: &str = "kinds that come and go";
+const EVENTS: &str = "tells of changes that failed or were blocked";
 const LEASE: &str = "one of its replicas acts, the others wait";
 
 impl Own {
-    pub(super) fn grants(&self, scope: &Scope) -> Vec<Grant> {
+    /// `changes`: some rule changes something.
+    pub(super) fn grants(&self, scope: &Scope, changes: bool) -> Vec<Grant> {
         let mut grants = vec![];
         let mut add = |place: &Place,
                        (group, resource): (&str, &str),
@@ -43,6 +47,12 @@ impl Own {
             add(&Place::Cluster, crds, None, &follow, KINDS);
             let services = ("apiregistration.k8s.io", "apiservices");
             add(&Place::Cluster, services, None, &follow, KINDS);
+        }
+        if self.events && changes && !scope.read_only {
+            for place in scope.places() {
+                let events = ("events.k8s.io", "events");
+                add(&place, events, None, &[RbacVerb::Create], EVENTS);
+            }
         }
         let home = Place::Namespace(self.state_namespace.clone());
         let leases = ("coordination.k8s.io", "leases");

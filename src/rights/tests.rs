@@ -30,6 +30,7 @@ fn scope(namespaces: &[&str]) -> Scope {
         own: Own {
             state_namespace: "ordain-system".into(),
             lease: DEFAULT_LEASE.into(),
+            events: true,
         },
     }
 }
@@ -179,6 +180,8 @@ fn what_the_same_rules_need_stands_on_one_line() {
 kind: ClusterRole
 metadata:
   name: ordain
+  labels:
+    app.kubernetes.io/name: ordain
 rules:
 # rules jobs, pods
 - apiGroups: [""]
@@ -200,11 +203,17 @@ rules:
 - apiGroups: [batch]
   resources: [cronjobs, jobs]
   verbs: [get, list, watch, delete]
+# the daemon itself: tells of changes that failed or were blocked
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata:
   name: ordain
+  labels:
+    app.kubernetes.io/name: ordain
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: ClusterRole
@@ -219,6 +228,8 @@ kind: Role
 metadata:
   name: ordain
   namespace: ordain-system
+  labels:
+    app.kubernetes.io/name: ordain
 rules:
 # the daemon itself: one of its replicas acts, the others wait
 - apiGroups: [coordination.k8s.io]
@@ -235,6 +246,8 @@ kind: RoleBinding
 metadata:
   name: ordain
   namespace: ordain-system
+  labels:
+    app.kubernetes.io/name: ordain
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: Role
@@ -359,4 +372,35 @@ fn what_is_done_to_other_objects_needs_rights_on_those() {
         "watch deployments",
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn who_changes_something_may_tell_where_that_failed() {
+    let told = |actions: &str, scope: &Scope| {
+        let rights = derive(&set(&[rule("r", "Audit", POD, actions)]), scope).unwrap();
+        let events = rights.grants.iter();
+        let events = events.filter(|g| g.right.resource == "events");
+        events
+            .map(|g| format!("{}, for {}", g.right, g.reason))
+            .collect::<Vec<_>>()
+    };
+    let own = "create events of events.k8s.io in the whole cluster, for the daemon itself: tells of changes that failed or were blocked";
+    assert_eq!(told(LABEL, &scope(&[])), [own]);
+    assert_eq!(
+        told(LABEL, &scope(&["a", "b"])),
+        [
+            own.replace("the whole cluster", "namespace a"),
+            own.replace("the whole cluster", "namespace b"),
+        ]
+    );
+    // Nothing changes, so that nothing fails.
+    assert!(told(WARN, &scope(&[])).is_empty());
+    let mut without = scope(&[]);
+    without.own.events = false;
+    assert!(told(LABEL, &without).is_empty());
+    let reads = Scope {
+        read_only: true,
+        ..scope(&[])
+    };
+    assert!(told(LABEL, &reads).is_empty());
 }

@@ -2,6 +2,9 @@
 
 use super::Verb;
 
+/// Ordain's own objects outside its namespace (roles, bindings) carry this label with this value.
+pub const OWN_LABEL: (&str, &str) = ("app.kubernetes.io/name", "ordain");
+
 /// Kinds that decide what the API server takes: a mistake in them reaches everything.
 const GUARDED: [(&str, &str); 4] = [
     ("apiextensions.k8s.io", "CustomResourceDefinition"),

@@ -8,6 +8,7 @@ use crate::rule::compile::SourceFile;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -41,18 +42,24 @@ pub async fn follow(
     if paths.is_empty() {
         return changes.closed().await;
     }
-    let touched = Arc::new(Notify::new());
-    let _watcher = start(&paths, touched.clone());
+    let touched = Arc::new(Touched::default());
+    let mut watcher = start(&paths, touched.clone());
     // Between reading `known` and starting the watch something may have changed: look once at once.
     let mut look_now = true;
     loop {
+        // Events were lost, and with them folders that are to be watched: all is watched anew, and read after that.
+        if touched.lost.swap(false, Ordering::Relaxed) && watcher.is_some() {
+            drop(watcher.take());
+            watcher = start(&paths, touched.clone());
+            look_now = true;
+        }
+        let mut unheard = false;
         if !look_now {
             tokio::select! {
                 () = changes.closed() => return,
-                event = timeout(PERIOD, touched.notified()) => {
-                    if event.is_ok() {
-                        settle(&touched).await;
-                    }
+                event = timeout(PERIOD, touched.notify.notified()) => match event {
+                    Ok(()) => settle(&touched.notify).await,
+                    Err(_) => unheard = true,
                 }
             }
         }
@@ -80,6 +87,8 @@ pub async fn follow(
         }
         fingerprint = now;
         sizes = self::sizes(&found);
+        // The watch did not tell: what it watches is not what lies there now (a folder in its place, another file system).
+        touched.lost.fetch_or(unheard, Ordering::Relaxed);
         if changes.send(found).await.is_err() {
             return;
         }
@@ -122,11 +131,22 @@ async fn settle(touched: &Notify) {
     }
 }
 
-fn start(paths: &[PathBuf], touched: Arc<Notify>) -> Option<RecommendedWatcher> {
+/// What the watch has told.
+#[derive(Default)]
+struct Touched {
+    notify: Notify,
+    /// Something that it has not told.
+    lost: AtomicBool,
+}
+
+fn start(paths: &[PathBuf], touched: Arc<Touched>) -> Option<RecommendedWatcher> {
     let handler = move |event: notify::Result<notify::Event>| {
+        if event.as_ref().is_ok_and(notify::Event::need_rescan) {
+            touched.lost.store(true, Ordering::Relaxed);
+        }
         // Reading is no change; whatever else happened is worth a look, an error of the watch included.
         if !matches!(event, Ok(ref e) if matches!(e.kind, EventKind::Access(_))) {
-            touched.notify_one();
+            touched.notify.notify_one();
         }
     };
     let mut watcher = match notify::recommended_watcher(handler) {

@@ -90,6 +90,11 @@ impl Daemon {
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
+    /// All it has printed.
+    pub fn whole_log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
     /// `/status`, if it answers.
     pub async fn status(&self) -> Option<Value> {
         let (code, body) = self.http("GET", "/status").await?;

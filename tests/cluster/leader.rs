@@ -527,3 +527,142 @@ async fn lead_among(daemons: &mut [Daemon]) -> usize {
         sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// Presses a switch on a replica.
+async fn press(daemon: &Daemon, path: &str) -> (u16, String) {
+    daemon.http("POST", path).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_is_pressed_on_one_replica_holds_for_all_and_for_those_to_come() {
+    let plane = shared();
+    let Scene {
+        namespace,
+        home,
+        maps,
+        leases,
+    } = scene("switches", &["a"]).await;
+    let mut one = replica(&plane.kubeconfig(), &namespace, &home);
+    one.until("that it leads", leads).await;
+    let mut two = replica(&plane.kubeconfig(), &namespace, &home);
+    two.until("that it stands by", stands_by).await;
+    follows(&one, &maps, "a", "1").await;
+
+    // On the one that stands by.
+    let (code, said) = press(&two, "/freeze").await;
+    assert_eq!(code, 200, "{said}");
+    let frozen = |s: &Value| s["frozen"] == true;
+    one.until("that the leader is frozen", frozen).await;
+    take_step(&maps, "a", "2").await;
+    // It sees the step, and would follow.
+    until("what it would do", &one, || async {
+        let (_, metrics) = one.http("GET", "/metrics").await.unwrap();
+        metrics.contains(
+            "ordain_would_change_total{rule=\"seeing\",kind=\"ConfigMap\",verb=\"patch\"} 1",
+        )
+    })
+    .await;
+    // The leader goes; the next one is frozen, and one that is started anew.
+    one.kill();
+    two.until("that it leads, frozen", |s| leads(s) && frozen(s))
+        .await;
+    one.start_again();
+    one.until("that it stands by, frozen", |s| stands_by(s) && frozen(s))
+        .await;
+    assert_eq!(writes(&namespace), 1);
+    // Somebody without a way to the replicas ends it.
+    let unfrozen = Patch::Merge(json!({"metadata": {"annotations": {"ordain.dev/frozen": null}}}));
+    leases
+        .patch("ordain", &PatchParams::default(), &unfrozen)
+        .await
+        .unwrap();
+    follows(&two, &maps, "a", "3").await;
+    one.until("that it is not frozen", |s| s["frozen"] == false)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stopped_is_acknowledged_on_any_replica() {
+    let plane = shared();
+    let names: Vec<String> = (0..5).map(|n| format!("map-{n}")).collect();
+    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    let Scene {
+        namespace,
+        home,
+        maps,
+        leases,
+    } = scene("stopped", &words).await;
+    let rule = format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: sweeps}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: v1, kind: ConfigMap}}]
+    namespaces: ['{namespace}']
+    names: ['map-*']
+  actions:
+  - delete: {{}}
+  limits:
+    abortAbove: {{objects: 3}}
+"
+    );
+    let start = || {
+        let more = [
+            "--leader-election",
+            &format!("--state-namespace={home}"),
+            "--lease-duration=5s",
+            "--lease-renew-deadline=3s",
+            "--lease-retry-period=500ms",
+        ];
+        Daemon::start(&plane.kubeconfig(), &rule, &more)
+    };
+    let mut one = start();
+    one.until("that it leads", leads).await;
+    let mut two = start();
+    two.until("that it stands by", stands_by).await;
+    one.until("that the rule is stopped", |s| {
+        s["rules"][0]["state"] == "aborted"
+    })
+    .await;
+    let (code, said) = press(&two, "/acknowledge?rule=sweeps").await;
+    assert_eq!(code, 202, "{said}");
+    until("that all are gone", &one, || async {
+        let left = maps.list(&Default::default()).await.unwrap();
+        let swept = |m: &&ConfigMap| m.metadata.name.as_deref().unwrap().starts_with("map-");
+        left.items.iter().filter(swept).count() == 0
+    })
+    .await;
+    // Done, and not asked for again.
+    until("that the Lease does not ask any more", &one, || async {
+        let lease = leases.get("ordain").await.unwrap();
+        let annotations = lease.metadata.annotations.unwrap_or_default();
+        !annotations.contains_key("ordain.dev/acknowledge")
+    })
+    .await;
+    let (code, _) = press(&one, "/acknowledge?rule=sweeps").await;
+    assert_eq!(code, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_cannot_be_written_says_so_and_holds_where_it_was_pressed() {
+    let plane = shared();
+    let Scene {
+        namespace,
+        home,
+        maps,
+        ..
+    } = scene("unwritten", &["a"]).await;
+    let proxy = Proxy::start(plane.kubeconfig()).await;
+    let mut daemon = replica(&proxy.kubeconfig(), &namespace, &home);
+    daemon.until("that it leads", leads).await;
+    follows(&daemon, &maps, "a", "1").await;
+    proxy.refuse(Purpose::Write, "/leases/ordain", usize::MAX, 403, None);
+    let (code, said) = press(&daemon, "/freeze").await;
+    assert_eq!(code, 502, "{said}");
+    assert!(said.contains("press it there too"), "{said}");
+    proxy.refuse_nothing();
+    let status = daemon.until("that it leads", leads).await;
+    assert_eq!(status["frozen"], true);
+}

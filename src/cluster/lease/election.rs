@@ -1,5 +1,6 @@
 //! Who holds the Lease: what is asked of the server next, and what follows from its answer. No I/O; time is an argument.
 
+use super::switches;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -27,6 +28,10 @@ pub struct Standing {
     pub holder: Option<Arc<str>>,
     /// What keeps this replica from getting or renewing it.
     pub trouble: Option<Arc<str>>,
+    /// Whether all replicas are frozen; `None`: the Lease was never seen.
+    pub frozen: Option<bool>,
+    /// What was said last of reloads.
+    pub reload: Option<Arc<str>>,
 }
 
 /// A request.
@@ -85,6 +90,11 @@ pub struct Election {
     refused: bool,
     /// The last answer told what the Lease is now, so that it may be taken at once.
     fresh: bool,
+    /// As the Lease said last. One that is made anew says the same.
+    frozen: Option<bool>,
+    reload: Option<Arc<str>>,
+    /// Rules that may go on, by a Lease that this replica holds: not handed on yet.
+    acknowledged: Vec<Arc<str>>,
     /// Changes with each pause, so that replicas do not ask in step.
     jitter: u32,
 }
@@ -103,6 +113,9 @@ impl Election {
             trouble: None,
             refused: false,
             fresh: false,
+            frozen: None,
+            reload: None,
+            acknowledged: vec![],
             jitter,
         }
     }
@@ -165,10 +178,16 @@ impl Election {
     fn see(&mut self, lease: Value, now: Instant) {
         let same = |seen: &&Seen| seen.lease.get("spec") == lease.get("spec");
         let since = self.seen.as_ref().filter(same).map_or(now, |s| s.since);
+        self.frozen = Some(switches::frozen(&lease));
+        self.reload = switches::reload(&lease);
         self.seen = Some(Seen { lease, since });
         let holder = self.holder();
         if holder.as_deref() != Some(&*self.terms.identity) {
             self.renewed = None;
+        }
+        if let (Some(_), Some(seen)) = (self.renewed, &self.seen) {
+            self.acknowledged
+                .extend(switches::acknowledged(&seen.lease));
         }
         let free = match holder {
             None => true,
@@ -212,7 +231,19 @@ impl Election {
             leading: self.renewed.is_some(),
             holder: self.holder(),
             trouble: self.trouble.clone(),
+            frozen: self.frozen,
+            reload: self.reload.clone(),
         }
+    }
+
+    /// The Lease was read, or written with a switch pressed, besides what this election asks for.
+    pub fn noticed(&mut self, lease: Value, now: Instant) {
+        self.heard(&Ask::Read, Answer::Found(lease), now, now);
+    }
+
+    /// The rules that may go on, each time they are said once.
+    pub fn take_acknowledged(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.acknowledged)
     }
 
     /// The moment before which nobody else can take the Lease; `None` if this replica does not lead.
@@ -271,6 +302,18 @@ impl Election {
         let time = micro_time(wall);
         if is_new {
             claimed = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": self.name}});
+        }
+        if is_new {
+            if self.frozen == Some(true) {
+                switches::write(&mut claimed, switches::FROZEN, "true");
+            }
+            if let Some(reload) = &self.reload {
+                switches::write(&mut claimed, switches::ACKNOWLEDGE_RELOAD, reload);
+            }
+        }
+        // What a leader has seen it has handed on.
+        if self.renewed.is_some() {
+            switches::remove(&mut claimed, switches::ACKNOWLEDGE);
         }
         if !claimed["spec"].is_object() {
             claimed["spec"] = json!({});

@@ -1,17 +1,19 @@
 //! Which of several replicas acts: the one that holds a Lease.
 //!
-//! `election` who holds it, as a state machine without I/O · `fence` how long a write may take · here the task that asks the server.
+//! `election` who holds it, as a state machine without I/O · `fence` how long a write may take · `switches` what people tell all replicas · here the task that asks the server.
 //!
 //! No two clocks are compared: a replica watches how long, by its own monotonic clock, the record in the Lease has not changed, and counts its
 //! own term from the moment before it sent the renewal that was taken. So clocks of replicas may differ by any amount.
 
 mod election;
 mod fence;
+mod switches;
 #[cfg(test)]
 mod tests;
 
 pub use election::{Standing, Terms};
 pub use fence::Fence;
+pub use switches::Switch;
 
 use super::connection::Connection;
 use super::{fault, requests};
@@ -23,7 +25,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// Giving the Lease back must not keep a daemon from ending.
@@ -38,6 +40,42 @@ pub struct Place {
     pub name: String,
 }
 
+/// How often a switch that is pressed meets somebody else's change of the Lease before that is given up.
+const MOST_CONFLICTS: usize = 10;
+
+/// A switch that is to be pressed, and who waits for the answer.
+type Press = (Switch, oneshot::Sender<Result<(), String>>);
+
+/// What a daemon knows of its part in an election.
+pub struct Replica {
+    /// What it is called in the Lease.
+    pub identity: Arc<str>,
+    /// Whether it leads, and what keeps it from it.
+    pub standing: watch::Receiver<Standing>,
+    /// Rules that were stopped and may go on; only of the one that leads.
+    pub acknowledged: mpsc::UnboundedReceiver<Arc<str>>,
+    /// To press a switch for all replicas.
+    pub switchboard: Switchboard,
+}
+
+/// Presses switches for all replicas.
+#[derive(Clone)]
+pub struct Switchboard(mpsc::Sender<Press>);
+
+impl Switchboard {
+    /// Writes it into the Lease.
+    ///
+    /// # Errors
+    /// Why it could not be written, for people.
+    pub async fn press(&self, switch: Switch) -> Result<(), String> {
+        let (answer, answered) = oneshot::channel();
+        let ended = || "this replica takes no part in the election any more".to_owned();
+        let sent = self.0.send((switch, answer)).await;
+        sent.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
+}
+
 /// A replica that takes part in an election until it is released or dropped.
 pub struct Candidate {
     /// What this replica is called in the Lease.
@@ -45,6 +83,9 @@ pub struct Candidate {
     standing: watch::Receiver<Standing>,
     fence: Arc<Fence>,
     release: oneshot::Sender<()>,
+    switchboard: Switchboard,
+    /// `None`: somebody has it.
+    acknowledged: Option<mpsc::UnboundedReceiver<Arc<str>>>,
     task: JoinHandle<()>,
 }
 
@@ -54,6 +95,8 @@ impl Candidate {
         let (told, standing) = watch::channel(Standing::default());
         let (release, released) = oneshot::channel();
         let fence = Arc::new(Fence::new(terms.duration));
+        let (presses, pressed) = mpsc::channel(4);
+        let (acknowledge, acknowledged) = mpsc::unbounded_channel();
         let identity = terms.identity.clone();
         let task = Task {
             client: connection.lease.clone(),
@@ -61,19 +104,29 @@ impl Candidate {
             place,
             fence: fence.clone(),
             told,
+            pressed,
+            acknowledge,
         };
         Candidate {
             identity,
             standing,
             fence,
             release,
+            switchboard: Switchboard(presses),
+            acknowledged: Some(acknowledged),
             task: tokio::spawn(task.run(released)),
         }
     }
 
-    /// Whether this replica leads, and what keeps it from it.
-    pub fn standing(&self) -> watch::Receiver<Standing> {
-        self.standing.clone()
+    /// For the daemon. What is acknowledged is heard by whoever asks first.
+    pub fn replica(&mut self) -> Replica {
+        let silent = || mpsc::unbounded_channel().1;
+        Replica {
+            identity: self.identity.clone(),
+            standing: self.standing.clone(),
+            acknowledged: self.acknowledged.take().unwrap_or_else(silent),
+            switchboard: self.switchboard.clone(),
+        }
     }
 
     /// Asked before each write.
@@ -124,6 +177,8 @@ struct Task {
     place: Place,
     fence: Arc<Fence>,
     told: watch::Sender<Standing>,
+    pressed: mpsc::Receiver<Press>,
+    acknowledge: mpsc::UnboundedSender<Arc<str>>,
 }
 
 impl Task {
@@ -138,6 +193,12 @@ impl Task {
             let pause = self.election.pause(Instant::now());
             tokio::select! {
                 _ = &mut released => break,
+                Some((switch, answer)) = self.pressed.recv() => {
+                    let outcome = self.press(&switch).await;
+                    // Who asked may have given up.
+                    let _ = answer.send(outcome);
+                    self.tell();
+                }
                 () = tokio::time::sleep(pause) => self.tell(),
             }
         }
@@ -149,9 +210,35 @@ impl Task {
         }
     }
 
+    /// Writes a switch into the Lease as it is, whoever holds it.
+    async fn press(&mut self, switch: &Switch) -> Result<(), String> {
+        for _ in 0..MOST_CONFLICTS {
+            let lease = match self.ask(&Ask::Read).await {
+                Answer::Found(lease) => lease,
+                Answer::Missing => return Err("there is no Lease yet".into()),
+                Answer::Refused(why) | Answer::Failed(why) => return Err(why),
+                Answer::Conflict => continue,
+            };
+            let pressed = switches::press(lease, switch);
+            match self.ask(&Ask::Replace(pressed)).await {
+                Answer::Found(lease) => {
+                    self.election.noticed(lease, Instant::now());
+                    return Ok(());
+                }
+                Answer::Refused(why) | Answer::Failed(why) => return Err(why),
+                Answer::Missing | Answer::Conflict => {}
+            }
+        }
+        Err("somebody else changes the Lease all the time".into())
+    }
+
     /// Lets fence, daemon and log know.
     fn tell(&mut self) {
         let now = Instant::now();
+        for rule in self.election.take_acknowledged() {
+            // Nobody hears it any more only when the daemon stops.
+            let _ = self.acknowledge.send(rule);
+        }
         let standing = self.election.standing(now);
         match self.election.term_end(now) {
             Some(end) => self.fence.open_until(end),

@@ -2,6 +2,7 @@
 
 use super::election::{Answer, Ask, Election, Terms};
 use super::fence::Fence;
+use super::switches::{self, Switch};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -388,4 +389,90 @@ proptest! {
         }
         prop_assert!(leaders > 0 || !always_answered);
     }
+}
+
+/// What the Lease of a server says in annotations.
+fn annotations(server: &Server) -> Value {
+    server.lease.as_ref().unwrap()["metadata"]["annotations"].clone()
+}
+
+/// Presses a switch as a person with kubectl does, or another replica.
+fn press(server: &mut Server, switch: &Switch) {
+    let lease = server.lease.clone().unwrap();
+    server.put(&switches::press(lease, switch));
+}
+
+#[test]
+fn a_switch_in_the_lease_reaches_every_replica_and_outlives_it() {
+    let mut server = Server::default();
+    let (mut one, mut two) = (Replica::new("one"), Replica::new("two"));
+    for _ in 0..4 {
+        one.ask(&mut server);
+        two.ask(&mut server);
+    }
+    let standing = |replica: &mut Replica| replica.election.standing(replica.now);
+    assert!(standing(&mut one).leading && !standing(&mut two).leading);
+    assert_eq!(standing(&mut two).frozen, Some(false));
+    press(&mut server, &Switch::Freeze(true));
+    for _ in 0..3 {
+        one.ask(&mut server);
+        two.ask(&mut server);
+    }
+    for replica in [&mut one, &mut two] {
+        assert_eq!(standing(replica).frozen, Some(true));
+    }
+    assert!(
+        standing(&mut one).leading,
+        "a switch costs nobody the lease"
+    );
+    assert_eq!(annotations(&server)["ordain.dev/frozen"], "true");
+    // Somebody deletes the Lease: whoever makes a new one writes down what it knew.
+    server.lease = None;
+    for _ in 0..4 {
+        one.ask(&mut server);
+    }
+    assert!(standing(&mut one).leading);
+    assert_eq!(annotations(&server)["ordain.dev/frozen"], "true");
+    press(&mut server, &Switch::Freeze(false));
+    for _ in 0..3 {
+        two.ask(&mut server);
+    }
+    assert_eq!(standing(&mut two).frozen, Some(false));
+}
+
+#[test]
+fn what_is_acknowledged_is_told_to_whoever_leads_once_and_taken_away() {
+    let mut server = Server::default();
+    let (mut one, mut two) = (Replica::new("one"), Replica::new("two"));
+    for _ in 0..4 {
+        one.ask(&mut server);
+        two.ask(&mut server);
+    }
+    for rule in ["a", "b"] {
+        press(&mut server, &Switch::Acknowledge(rule.into()));
+    }
+    let mut heard = vec![];
+    for _ in 0..5 {
+        one.ask(&mut server);
+        two.ask(&mut server);
+        heard.extend(one.election.take_acknowledged());
+        assert!(two.election.take_acknowledged().is_empty());
+    }
+    assert_eq!(heard, ["a".into(), "b".into()]);
+    assert_eq!(annotations(&server).get("ordain.dev/acknowledge"), None);
+    // Said while nobody leads: whoever leads next hears it.
+    let given = one.election.give_back(one.wall, one.now).unwrap();
+    server.answer(&given);
+    press(&mut server, &Switch::Acknowledge("c".into()));
+    for _ in 0..4 {
+        two.ask(&mut server);
+    }
+    assert!(two.election.standing(two.now).leading);
+    assert_eq!(two.election.take_acknowledged(), ["c".into()]);
+    press(&mut server, &Switch::AcknowledgeReload("today".into()));
+    for _ in 0..3 {
+        two.ask(&mut server);
+    }
+    let standing = two.election.standing(two.now);
+    assert_eq!(standing.reload.as_deref(), Some("today"));
 }

@@ -142,6 +142,12 @@ fn condition(rule: &Arc<str>, kind: &GroupKind, sync: &Sync) -> Option<Finding> 
             Reason::Forbidden,
             format!("{kind} may not be listed and watched: {why}"),
         ),
+        Lost::OutOfScope => (
+            Reason::Waiting,
+            format!(
+                "{kind} is cluster-scoped, and only some namespaces are looked at (--namespace)"
+            ),
+        ),
         Lost::Unreachable(why) => (Reason::Waiting, format!("{kind} cannot be followed: {why}")),
         Lost::NoSuchKind => (Reason::Waiting, format!("the cluster has no kind {kind}")),
     };

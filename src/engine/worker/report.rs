@@ -1,7 +1,7 @@
 //! What is told: each finding once while it lasts.
 
 use super::Engine;
-use crate::decide::{Finding, RuleChange};
+use crate::decide::{Finding, Reason, RuleChange, protect};
 use crate::engine::{Report, fingerprint};
 use crate::object::ObjectKey;
 
@@ -62,5 +62,27 @@ impl Engine {
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
         let of_rules = self.states.iter().flat_map(|state| state.findings());
         self.findings.values().flatten().chain(of_rules)
+    }
+
+    /// The finding of a rule and a reason that stands for an object.
+    pub fn standing_finding(
+        &self,
+        rule: &str,
+        object: &ObjectKey,
+        reason: Reason,
+    ) -> Option<&Finding> {
+        let of_object = self.findings.get(object)?;
+        let same = |f: &&Finding| f.reason == reason && *f.rule == *rule;
+        of_object.iter().find(same)
+    }
+
+    /// Whether a rule of this name acts, as opposed to being in Audit.
+    pub fn means_it(&self, rule: &str) -> bool {
+        self.rules.get(rule).is_some_and(|rule| self.enforces(rule))
+    }
+
+    /// Whether an object lies where only the cluster itself, or Ordain, belongs.
+    pub fn is_reserved(&self, object: &ObjectKey) -> bool {
+        protect::is_reserved(object, &self.options.state_namespace)
     }
 }

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 mod after;
 mod away;
+mod events;
 mod picks;
+mod reload;
 mod standby;
 
 fn at(seconds: i64) -> Timestamp {

@@ -297,6 +297,23 @@ async fn the_printed_rights_are_enough_for_all_rules_and_each_of_them_is_needed(
                     })
                     .await;
             }
+            // Without it nothing fails but that it is not told on the object: here, that another right is missing too.
+            ("events.k8s.io", "create") => {
+                scene.set().await;
+                let patches = |l: &&&Line| !["patch", "delete"].contains(&l.of("verbs"));
+                let fewer: Vec<&Line> = rest.iter().filter(patches).copied().collect();
+                let kubeconfig = scene.identity("tells-nothing", &fewer).await;
+                let mut daemon = scene.daemon(&kubeconfig, &[]);
+                daemon
+                    .until(&what, |s| {
+                        s["findings"]["byReason"]["Forbidden"].as_u64() >= Some(1)
+                    })
+                    .await;
+                crate::daemon::until(&what, &daemon, || async {
+                    daemon.log().contains("Events on objects cannot be written")
+                })
+                .await;
+            }
             // Needed only when the answer to a write is lost.
             (_, "get") => {}
             (_, _) => {

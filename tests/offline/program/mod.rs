@@ -163,9 +163,26 @@ pub struct Running {
 impl Running {
     /// Starts `ordain run` on a free port and waits until it listens.
     pub fn start(folder: &Path, arguments: &[&str]) -> Running {
+        Running::start_within(&[], folder, arguments)
+    }
+
+    /// As [`Running::start`], by a program that becomes the one that is named behind its own arguments: `setpriv`, `unshare`.
+    pub fn start_within(outer: &[&str], folder: &Path, arguments: &[&str]) -> Running {
         let mut all = vec!["run", "--listen", "127.0.0.1:0", "--log-format", "json"];
         all.extend(arguments);
-        let mut child = command(folder, &all)
+        let mut command = command(folder, &all);
+        if let [program, more @ ..] = outer {
+            let inner = std::mem::replace(&mut command, Command::new(program));
+            command
+                .args(more)
+                .arg(inner.get_program())
+                .args(inner.get_args())
+                .current_dir(folder);
+            for (name, _) in inner.get_envs() {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -185,6 +202,11 @@ impl Running {
             log,
             address,
         }
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where it listens.

@@ -65,7 +65,7 @@ fn names_and_namespaces_are_as_given() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(!ran.out.contains("Cluster"), "{}", ran.out);
     for expected in [
-        "metadata:\n  name: keeper\n  namespace: bar\nrules:\n# rule r\n- apiGroups: [\"\"]\n  resources: [configmaps]\n  verbs: [get, list, watch, patch]\n",
+        "metadata:\n  name: keeper\n  namespace: bar\n  labels:\n    app.kubernetes.io/name: ordain\nrules:\n# rule r\n- apiGroups: [\"\"]\n  resources: [configmaps]\n  verbs: [get, list, watch, patch]\n",
         "metadata:\n  name: keeper\n  namespace: home\n",
         "metadata:\n  name: keeper\n  namespace: shop\n",
         "  resourceNames: [two]\n",

@@ -142,3 +142,199 @@ fn a_burst_of_saves_is_a_few_reloads() {
     assert!(reloads < 40, "{reloads} reloads");
     assert_eq!(running.stop(), 0);
 }
+
+/// A signal to a daemon.
+fn send(running: &Running, signal: i32) {
+    // SAFETY: a plain system call; the process is a child that has not been waited for.
+    assert_eq!(unsafe { libc::kill(running.id() as i32, signal) }, 0);
+}
+
+#[test]
+fn events_that_overflow_the_kernels_queue_are_made_up_for() {
+    let dir = folder(&[
+        ("rules/r.yaml", &label_rule("r", "team", "one")),
+        ("cluster/m.yaml", &config_map("a")),
+    ]);
+    let running = start(dir.path());
+    running.printed("+    team: one", 1);
+    send(&running, libc::SIGSTOP);
+    // More than the kernel keeps (`fs.inotify.max_queued_events`); the edit comes last, so its own event is one of those that are lost.
+    let kept = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let kept: usize = kept.trim().parse().unwrap();
+    let (here, there) = (dir.path().join("rules/x"), dir.path().join("rules/y"));
+    std::fs::write(&here, "").unwrap();
+    for _ in 0..kept / 2 {
+        std::fs::rename(&here, &there).unwrap();
+        std::fs::rename(&there, &here).unwrap();
+    }
+    put(dir.path(), "rules/r.yaml", &label_rule("r", "team", "two"));
+    put(
+        dir.path(),
+        "rules/new/s.yaml",
+        &label_rule("s", "tier", "x"),
+    );
+    send(&running, libc::SIGCONT);
+    running.printed("+    team: two", 1);
+    running.printed("+    tier: x", 1);
+    // A folder whose beginning was never told of is followed too.
+    put(
+        dir.path(),
+        "rules/new/s.yaml",
+        &label_rule("s", "tier", "z"),
+    );
+    running.printed("+    tier: z", 1);
+    assert_eq!(running.stop(), 0);
+}
+
+/// Runs a program to its end.
+fn run(program: &str, arguments: &[&str]) -> bool {
+    let ended = Command::new(program).args(arguments).output();
+    ended.is_ok_and(|output| output.status.success())
+}
+
+/// Whether programs can have a user, and file systems, of their own here.
+fn has_namespaces() -> bool {
+    let has = run("unshare", &["--user", "--map-root-user", "--mount", "true"]);
+    if !has {
+        eprintln!("no user namespaces here: not tested");
+    }
+    has
+}
+
+#[test]
+fn without_any_event_the_contents_are_compared() {
+    if !has_namespaces() {
+        return;
+    }
+    // No inotify instance for this user, or none that may watch anything.
+    for (limit, said) in [
+        (
+            "max_inotify_instances",
+            "files are looked at every 5 s only",
+        ),
+        (
+            "max_inotify_watches",
+            "this path is looked at every 5 s only",
+        ),
+    ] {
+        let dir = folder(&[
+            ("rules/r.yaml", &label_rule("r", "team", "one")),
+            ("cluster/m.yaml", &config_map("a")),
+        ]);
+        let script = format!("echo 0 > /proc/sys/user/{limit} && exec \"$0\" \"$@\"");
+        let outer = ["unshare", "--user", "--map-root-user", "sh", "-c", &script];
+        let running = Running::start_within(
+            &outer,
+            dir.path(),
+            &["--rules", "rules", "--manifests", "cluster"],
+        );
+        running.logged(said);
+        running.printed("+    team: one", 1);
+        put(dir.path(), "rules/r.yaml", &label_rule("r", "team", "two"));
+        running.printed("+    team: two", 1);
+        put(dir.path(), "cluster/n.yaml", &config_map("b"));
+        running.printed("+    team: two", 2);
+        assert_eq!(running.stop(), 0);
+    }
+}
+
+#[test]
+fn a_folder_that_is_unmounted_and_mounted_again_changes_nothing() {
+    if !has_namespaces() {
+        return;
+    }
+    let dir = folder(&[
+        ("disk/r.yaml", &label_rule("r", "team", "one")),
+        ("cluster/m.yaml", &config_map("a")),
+    ]);
+    std::fs::create_dir(dir.path().join("rules")).unwrap();
+    let script = "mount --bind disk rules && exec \"$0\" \"$@\"";
+    let outer = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        script,
+    ];
+    let running = Running::start_within(
+        &outer,
+        dir.path(),
+        &["--rules", "rules", "--manifests", "cluster"],
+    );
+    running.printed("+    team: one", 1);
+    let process = running.id().to_string();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let within = |program: &[&str]| {
+        let mut all = vec!["--target", &process, "--user", "--mount"];
+        all.push("--preserve-credentials");
+        all.extend(program);
+        assert!(run("nsenter", &all), "{program:?}");
+    };
+    within(&["umount", "--lazy", &at("rules")]);
+    let status = running.status(|s| s["fault"].is_string());
+    assert_eq!(rules(&status), 1, "{status}");
+    put(dir.path(), "cluster/n.yaml", &config_map("b"));
+    running.printed("+    team: one", 2);
+    // Back, as it was and then with another rule.
+    within(&["mount", "--bind", &at("disk"), &at("rules")]);
+    running.status(|s| s["fault"].is_null() && rules(s) == 1);
+    put(dir.path(), "disk/r.yaml", &label_rule("r", "team", "two"));
+    running.printed("+    team: two", 2);
+    assert_eq!(running.stop(), 0);
+}
+
+#[test]
+fn files_and_folders_that_may_not_be_read_any_more_keep_their_rules() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = folder(&[
+        ("rules/r.yaml", &label_rule("r", "team", "one")),
+        ("rules/s.yaml", &label_rule("s", "tier", "one")),
+        ("cluster/m.yaml", &config_map("a")),
+    ]);
+    let may = |name: &str, mode: u32| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(dir.path().join(name), mode).unwrap();
+    };
+    may(".", 0o755);
+    // Permissions do not hold back root.
+    // SAFETY: only answers a number.
+    let root = unsafe { libc::geteuid() } == 0;
+    let nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+    ];
+    let outer = if root { &nobody[..] } else { &[] };
+    let running = Running::start_within(
+        outer,
+        dir.path(),
+        &["--rules", "rules", "--manifests", "cluster"],
+    );
+    running.printed("+    team: one", 1);
+    may("rules/r.yaml", 0o000);
+    let status = running.status(|s| kept(s) == 1);
+    assert_eq!(rules(&status), 2, "{status}");
+    let problem = status["problems"].to_string();
+    assert!(
+        problem.contains("rules/r.yaml") && problem.contains("Permission denied"),
+        "{problem}"
+    );
+    put(dir.path(), "cluster/n.yaml", &config_map("b"));
+    running.printed("+    team: one", 2);
+    may("rules/r.yaml", 0o644);
+    running.status(|s| kept(s) == 0 && s["problems"] == serde_json::json!([]));
+    // The whole folder: a fault, and not an order to forget its rules.
+    may("rules", 0o000);
+    let status = running.status(|s| s["fault"].is_string());
+    assert_eq!(rules(&status), 2, "{status}");
+    put(dir.path(), "cluster/o.yaml", &config_map("c"));
+    running.printed("+    team: one", 3);
+    may("rules", 0o755);
+    running.status(|s| s["fault"].is_null() && rules(s) == 2);
+    put(dir.path(), "rules/r.yaml", &label_rule("r", "team", "two"));
+    running.printed("+    team: two", 3);
+    assert_eq!(running.stop(), 0);
+}
