@@ -255,6 +255,19 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
         let listener = tokio::net::TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("--listen {}", settings.listen))?;
+        let rules: Vec<String> = settings
+            .rules
+            .rules
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            rules = rules.join(","),
+            namespaces = settings.cluster.namespaces.join(","),
+            audit_only = settings.audit_only,
+            "ordain starts"
+        );
         tracing::info!(address = %listener.local_addr()?, "listening");
         let status = Arc::new(Mutex::new(Status::new(Timestamp::now())));
         let (control, asked) = mpsc::channel(16);

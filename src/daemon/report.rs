@@ -8,9 +8,9 @@ use crate::object::difference::is_secret;
 use crate::observe::Shared;
 use crate::observe::change::{Told, millis};
 use crate::observe::status::{Following, ReloadResult};
-use crate::rule::Occasion;
 use crate::rule::problem::Severity;
 use crate::rule::set::RuleSet;
+use crate::rule::{Mode, Occasion};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -262,14 +262,14 @@ impl Teller {
             }
             Report::WouldChange(change) => {
                 let told = Told::new(change, &Ok(()), Duration::ZERO, Timestamp::UNIX_EPOCH);
-                tracing::info!(
-                    rule = told.rule,
-                    object = told.object,
-                    verb = told.verb,
-                    fields = told.fields_text(),
-                    why = told.why_text(),
-                    "would change"
-                );
+                let (rule, object, verb) = (&*told.rule, &*told.object, told.verb);
+                let (fields, why) = (told.fields_text(), told.why_text());
+                // Of a rule in Enforce a finding says what holds it back.
+                if change.mode == Mode::Enforce && !self.status.lock().frozen {
+                    tracing::debug!(rule, object, verb, fields, why, "held back");
+                } else {
+                    tracing::info!(rule, object, verb, fields, why, "would change");
+                }
             }
             Report::Finding(finding) => {
                 self.status.lock().add_finding(finding);

@@ -76,7 +76,10 @@ impl Told {
 
     /// All tests in one line.
     pub fn why_text(&self) -> String {
-        self.why.join("; ")
+        match self.why.as_slice() {
+            [] => "every object that it matches".to_owned(),
+            tests => tests.join("; "),
+        }
     }
 
     fn json(&self) -> Value {
