@@ -106,6 +106,7 @@ fn looked_up(settings: &ExplainSettings) -> anyhow::Result<Result<Explanation, A
     let pass = Pass {
         engine: options,
         write_rate: 0,
+        events: false,
         tense: Tense::Future,
         question: Some(Question {
             rule: settings.rule.clone(),

@@ -201,7 +201,7 @@ pub fn once_on_cluster(
             rules: rules.rules.clone(),
             selection: rules.selection(),
             once: true,
-            events,
+            events: pass.events,
         };
         let telling = tokio::spawn(tell_progress(status.clone()));
         let ended = daemon::run(options, surroundings, stop_signal()?).await;

@@ -151,6 +151,9 @@ impl Engine {
             Sync::Lost(Lost::Forbidden(why)) => {
                 unknown(format!("its kind may not be listed and watched: {why}"))
             }
+            Sync::Lost(Lost::OutOfScope) => {
+                unknown("its kind is cluster-scoped, and only some namespaces are looked at".into())
+            }
             Sync::Lost(Lost::Unreachable(why)) => unknown(why.clone()),
             Sync::Synced => {
                 let names: Vec<_> = kind.iter().map(|(name, _)| name).collect();
