@@ -126,7 +126,7 @@ async fn every_command_of_the_page_on_installing_works() {
         // What it leaves is a Deployment as the page says.
         if line.starts_with("helm install ") || line.starts_with("helm upgrade ") {
             let deployments: Api<Deployment> = Api::namespaced(client.clone(), "ordain-system");
-            let made = deployments.get("ordain").await.unwrap().spec.unwrap();
+            let made = deployments.get("ordain").await.unwrap().spec;
             if line.contains("replicas=2") {
                 assert_eq!(made.replicas, Some(2));
             }
