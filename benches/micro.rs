@@ -7,10 +7,11 @@
 #[path = "../bench/pods.rs"]
 mod pods;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
 use ordain::decide::Subject;
 use ordain::decide::pass::{PassContext, pass};
+use ordain::engine::{Engine, EngineOptions, Observation};
 use ordain::object::{GroupKind, ObjectKey, Record};
 use ordain::rule::Occasion;
 use ordain::rule::compile::{SourceFile, compile};
@@ -18,6 +19,7 @@ use ordain::rule::expr::{NamespaceObject, Scope};
 use ordain::rule::set::RuleSet;
 use ordain::rule::test::{TestRun, Verdict, all};
 use ordain::schema::Schema;
+use serde_json::json;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -75,6 +77,7 @@ fn tests(c: &mut Criterion) {
         current: None,
         variables: None,
         request: None,
+        other: None,
     };
     let mut group = c.benchmark_group("one test");
     for (name, test) in [
@@ -148,5 +151,80 @@ fn converged(c: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, decode, tests, converged);
+/// An engine that knows 5,000 ConfigMaps and 20,000 Pods, of which each is the user of one.
+fn with_users(rules: Arc<RuleSet>) -> Engine {
+    let mut engine = Engine::new(EngineOptions::default());
+    engine.load(rules, now());
+    let mut show = |kind: &str, objects: Vec<Record>| {
+        let kind = GroupKind::new("", kind);
+        engine.observe(Observation::ListStarted { kind: kind.clone() }, now());
+        for record in objects {
+            let kind = kind.clone();
+            engine.observe(Observation::Applied { kind, record }, now());
+        }
+        engine.observe(Observation::ListDone { kind }, now());
+    };
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+    show("Namespace", vec![Record::from_value(&namespace)]);
+    show("Pod", (0..20_000).map(|n| user(n, 1)).collect());
+    let map = |n: usize| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": format!("m{n}"), "uid": format!("m{n}"), "resourceVersion": "1"}});
+    show(
+        "ConfigMap",
+        (0..5_000).map(|n| Record::from_value(&map(n))).collect(),
+    );
+    rest(&mut engine);
+    engine
+}
+
+fn user(n: usize, version: u64) -> Record {
+    Record::from_value(
+        &json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": format!("p{n}"), "uid": format!("p{n}"), "resourceVersion": version.to_string()},
+        "spec": {"volumes": [{"name": "v", "configMap": {"name": format!("m{n}")}}]}, "status": {"n": version}}),
+    )
+}
+
+fn rest(engine: &mut Engine) {
+    let mut effects = vec![];
+    while engine
+        .poll(now(), 10_000, &mut effects)
+        .is_some_and(|at| at <= now())
+    {}
+}
+
+/// One event of a Pod: seen, and nothing left to do. The same without a list shows what the index costs.
+fn related(c: &mut Criterion) {
+    let rule = |lists: &str| {
+        format!(
+            "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: r}}\nspec:\n  match:\n    resources:\n    - {{apiVersion: v1, kind: ConfigMap}}\n{lists}  actions: [{{warn: {{message: m}}}}]\n"
+        )
+    };
+    let list = "  related:\n  - name: users\n    resources: [{apiVersion: v1, kind: Pod}]\n    where:\n    - {path: \"$.spec.volumes[*].configMap.name\", value: \"${object.metadata.name}\"}\n    count: {value: 0}\n";
+    let other = "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {name: s}\nspec:\n  match:\n    resources: [{apiVersion: v1, kind: Pod}]\n    selector: {matchLabels: {a: b}}\n  actions: [{delete: {}}]\n";
+    let mut group = c.benchmark_group("an event of a Pod");
+    for (name, lists, n) in [
+        ("without a list", "", 19_999),
+        ("with a list, concerning nobody", list, 19_999),
+        ("with a list, concerning one", list, 1),
+    ] {
+        let mut engine = with_users(rule_set(&[rule(lists), other.to_owned()]));
+        let mut version = 1;
+        group.bench_function(name, |b| {
+            b.iter_batched(
+                || {
+                    version += 1;
+                    user(n, version)
+                },
+                |record| {
+                    let kind = GroupKind::new("", "Pod");
+                    engine.observe(Observation::Applied { kind, record }, now());
+                    rest(&mut engine);
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decode, tests, converged, related);
 criterion_main!(benches);

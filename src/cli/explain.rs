@@ -138,6 +138,10 @@ fn text(explanation: &Explanation, paint: Paint) -> String {
         lines.push(paint.ink(Ink::Yellow, &format!("left alone: {why}")));
     }
     section(&mut lines, "where", &clauses.tests, paint);
+    if !clauses.related.is_empty() {
+        lines.push("related:".into());
+        lines.extend(clauses.related.iter().map(computed));
+    }
     if !clauses.variables.is_empty() {
         lines.push("variables:".into());
         lines.extend(clauses.variables.iter().map(computed));

@@ -8,6 +8,7 @@ use crate::rule::apply::ownership::{self, Ownership};
 use crate::rule::apply::{Apply, Rendered, fields, owner_reference};
 use crate::rule::expr::ExprFault;
 use crate::rule::pick::Rank;
+use crate::rule::related::{Member, Probe};
 use crate::rule::set::RuleIndex;
 use crate::rule::{Rule, Verb};
 use jiff::Timestamp;
@@ -21,6 +22,12 @@ pub trait Neighbours {
     /// # Errors
     /// It is not known, and why.
     fn get(&self, object: &ObjectKey) -> Result<Option<Record>, String>;
+
+    /// The objects that may belong to a list of a rule: every one that lies under the keys, and perhaps others.
+    ///
+    /// # Errors
+    /// They are not known, and why.
+    fn candidates(&self, rule: &Rule, list: usize, probe: &Probe) -> Result<Vec<Member>, String>;
 
     /// What became of this very request in this very state, and whether it may be made.
     fn prospect(&self, rule: RuleIndex, write: &Write) -> Prospect;
@@ -71,6 +78,10 @@ pub struct Alone;
 
 impl Neighbours for Alone {
     fn get(&self, _: &ObjectKey) -> Result<Option<Record>, String> {
+        Err("no other object is known".into())
+    }
+
+    fn candidates(&self, _: &Rule, _: usize, _: &Probe) -> Result<Vec<Member>, String> {
         Err("no other object is known".into())
     }
 
@@ -355,7 +366,12 @@ fn subjects(
 }
 
 /// Whether the object, or its namespace, was taken out of Ordain's hands.
-fn is_ignored(world: &World<'_>, rule: &Rule, object: &ObjectKey, live: &Record) -> bool {
+pub(super) fn is_ignored(
+    world: &World<'_>,
+    rule: &Rule,
+    object: &ObjectKey,
+    live: &Record,
+) -> bool {
     let namespace = object.namespace.as_ref().and_then(|name| {
         let key = ObjectKey::new(GroupKind::new("", "Namespace"), None, name);
         world.context.neighbours.get(&key).ok().flatten()

@@ -3,7 +3,7 @@
 use super::apply::{Deed, Progress, Prospect};
 use super::turn::{Turn, World};
 use super::{Operation, RuleChange, Write};
-use crate::object::{GroupKind, ObjectKey};
+use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::expr::{ExprFault, Scope, Template};
 use crate::rule::set::RuleIndex;
 use crate::rule::{Rule, Verb};
@@ -22,6 +22,20 @@ pub(crate) const API_VERSION: &str = "events.k8s.io/v1";
 /// Who reports.
 const CONTROLLER: &str = "ordain.dev/ordain";
 
+/// A number for a step and the object that is its target, by uid (FNV-1a); above those of all steps without one.
+pub(super) fn step_on(position: usize, uid: &str) -> usize {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in position
+        .to_string()
+        .bytes()
+        .chain([0xff])
+        .chain(uid.bytes())
+    {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash as usize | 1 << (usize::BITS - 1)
+}
+
 /// A number for a step and an element of its `forEach`.
 pub(super) fn step(position: usize, element: usize) -> usize {
     position * ELEMENTS + element
@@ -32,7 +46,7 @@ pub(super) fn event(
     (index, rule): (RuleIndex, &Rule),
     step: usize,
     (warning, reason, message): (bool, &Template, &Template),
-    scope: &Scope<'_>,
+    (scope, key, record): (&Scope<'_>, &ObjectKey, &Record),
     turn: &mut Turn,
 ) -> Result<Progress, ExprFault> {
     let neighbours = world.context.neighbours;
@@ -44,9 +58,8 @@ pub(super) fn event(
         return Err(ExprFault::Failed("the reason of an event is empty".into()));
     }
     let note = shortened(text(message, scope)?, LONGEST_NOTE);
-    let subject = world.subject;
-    let meta = subject.record.meta();
-    let name = name(&subject.key.name, &rule.name, step, meta.uid(), nth);
+    let meta = record.meta();
+    let name = name(&key.name, &rule.name, step, meta.uid(), nth);
     let kind = if warning { "Warning" } else { "Normal" };
     let told = Told {
         name: &name,
@@ -55,7 +68,7 @@ pub(super) fn event(
         note: &note,
         action: &rule.name,
     };
-    let (object, event) = about(subject.key, meta, &told);
+    let (object, event) = about(key, meta, &told);
     let write = Write {
         object,
         api_version: API_VERSION.into(),
@@ -82,7 +95,7 @@ pub(super) fn event(
         rule: rule.name.clone(),
         mode: rule.mode,
         verb: Verb::Event,
-        object: subject.key.clone(),
+        object: key.clone(),
         before: Value::Null,
         after: Some(json!({"type": kind, "reason": reason, "note": note})),
         why: vec![],

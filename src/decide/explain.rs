@@ -2,16 +2,19 @@
 
 use super::pass::PassContext;
 use super::protect::protected;
-use super::turn::World;
+use super::related;
+use super::turn::{Turn, World};
 use super::{Reason, Subject};
 use crate::object::difference::is_secret;
 use crate::rule::Rule;
 use crate::rule::expr::Variables;
+use crate::rule::related::Lists;
 use crate::rule::selector::InScope;
 use crate::rule::test::{self, Test, TestRun, Verdict};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// A rule and an object, explained. Its JSON form is the answer of `GET /explain` and of `ordain explain -o json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,6 +61,9 @@ pub struct Clauses {
     pub ignored: Option<String>,
     /// The tests, in the order in which they are asked. All are shown, also behind one that failed.
     pub tests: Vec<Check>,
+    /// The lists of other objects, where the tests before them passed: names of their members. One whose count fails is the last.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub related: Vec<Computed>,
     /// The variables, where the tests before them passed.
     pub variables: Vec<Computed>,
 }
@@ -157,12 +163,28 @@ pub fn clauses(subject: &Subject<'_>, rule: &Rule, context: &PassContext<'_>) ->
             inner: vec![],
         })
         .collect();
-    let (first, rest) = rule.tests.split_at(rule.tests_without_variables);
+    let (before, rest) = rule.tests.split_at(rule.tests_without_variables);
+    let (first, of_lists) = before.split_at(rule.tests_without_lists);
     let mut tests: Vec<Check> = first.iter().map(|t| check(t, &base, secret)).collect();
-    let computes = tests.iter().all(|t| t.outcome == CheckOutcome::Passed);
+    let passed = |tests: &[Check]| tests.iter().all(|t| t.outcome == CheckOutcome::Passed);
+    let mut lists = Arc::<Lists>::default();
+    let mut related = vec![];
+    if passed(&tests) && !rule.related.is_empty() {
+        let mut turn = Turn::new();
+        related::lists(&world, rule, record, &mut turn);
+        lists = turn.lists.unwrap_or_default();
+        related = listed(rule, &lists);
+        let scope = Variables::of_lists(lists.clone());
+        let scope = world.scope(record, Some(&scope));
+        let counts = rule.related.iter().enumerate();
+        let counts = counts.filter(|(place, _)| lists.get(*place).is_some());
+        let counts = counts.filter_map(|(_, list)| list.count.as_ref());
+        tests.extend(counts.chain(of_lists).map(|t| check(t, &scope, secret)));
+    }
+    let computes = passed(&tests);
     let mut variables = vec![];
     if computes && !rule.variables.is_empty() {
-        let computed = Variables::compute(&rule.variables, &base);
+        let computed = Variables::compute(&rule.variables, lists, &base);
         variables = computed
             .shown(&rule.variables)
             .map(|(name, value)| {
@@ -188,14 +210,44 @@ pub fn clauses(subject: &Subject<'_>, rule: &Rule, context: &PassContext<'_>) ->
         matches,
         ignored: ignored.map(str::to_owned),
         tests,
+        related,
         variables,
     }
+}
+
+/// Most members of a list that are named.
+const MOST_MEMBERS: usize = 20;
+
+/// The members of each list, or why they are not known.
+fn listed(rule: &Rule, lists: &Lists) -> Vec<Computed> {
+    let each = rule.related.iter().enumerate();
+    let known = each.filter_map(|(place, list)| Some((list, lists.get(place)?)));
+    known
+        .map(|(list, found)| {
+            let (value, why) = match found.members() {
+                Ok(members) => {
+                    let mut names: Vec<String> = members
+                        .iter()
+                        .take(MOST_MEMBERS)
+                        .map(|member| member.key.to_string())
+                        .collect();
+                    if members.len() > MOST_MEMBERS {
+                        names.push(format!("and {} more", members.len() - MOST_MEMBERS));
+                    }
+                    (Some(Value::from(names)), None)
+                }
+                Err(why) => (None, Some(why.to_string())),
+            };
+            let name = list.name.to_string();
+            Computed { name, value, why }
+        })
+        .collect()
 }
 
 /// Why steps of the rule may not touch the object, one sentence a verb.
 pub fn protections(subject: &Subject<'_>, rule: &Rule, state_namespace: &str) -> Vec<String> {
     let mut told = vec![];
-    for step in &rule.steps {
+    for step in rule.steps.iter().filter(|step| step.target.is_none()) {
         let meta = subject.record.meta();
         let why = protected(rule, &step.action, subject.key, meta, state_namespace);
         if let Some(why) = why {

@@ -7,7 +7,8 @@
 //! * `working` the copy
 //! * `conflict` rules that want different things
 //! * `memory` how long a match has held
-//! * `apply`, `event` steps that act on another object
+//! * `related` the lists of other objects
+//! * `apply`, `event`, `target` steps that act on another object
 //! * `elements` for each of a list
 //! * `state_annotation` what a rule remembers on its subject
 //! * `writes` the end result as requests
@@ -25,7 +26,9 @@ pub mod limits;
 mod memory;
 pub mod pass;
 pub mod protect;
+mod related;
 pub mod state_annotation;
+mod target;
 mod turn;
 mod working;
 mod writes;
@@ -260,10 +263,23 @@ impl Operation {
 }
 
 impl Write {
+    /// Whether it is an Event that tells what a change says, of the same object.
+    fn tells(&self, change: &RuleChange) -> bool {
+        let Operation::Event { event, .. } = &self.operation else {
+            return false;
+        };
+        let regarding = &event["regarding"];
+        let said = change.after.as_ref().unwrap_or(&Value::Null);
+        event["note"] == said["note"]
+            && regarding["name"].as_str() == Some(&*change.object.name)
+            && regarding["namespace"].as_str() == change.object.namespace.as_deref()
+            && regarding["kind"].as_str() == Some(&*change.object.kind.kind)
+    }
+
     /// Whether this request makes that change, or a part of it.
     pub fn makes(&self, change: &RuleChange) -> bool {
         self.operation.verb() == change.verb
-            && (self.object == change.object || change.verb == Verb::Event)
+            && (self.object == change.object || self.tells(change))
             && self.rules.contains(&change.rule)
     }
 }

@@ -8,10 +8,11 @@ use super::memory::{Later, Memory};
 use super::turn::{Deletion, Manner, Turn, World, act, earlier, is_out_of_scope, look};
 use super::working::{Snapshot, Working};
 use super::{Decision, Reason, Standing, Subject};
-use crate::object::Record;
+use crate::object::{ObjectKey, Record};
 use crate::rule::candidates::Positions;
 use crate::rule::edit::Claim;
 use crate::rule::pick::Rank;
+use crate::rule::related::Lists;
 use crate::rule::set::{RuleIndex, RuleSet};
 use crate::rule::{Action, Mode, Occasion, Rule, Step};
 use jiff::Timestamp;
@@ -110,6 +111,8 @@ struct Slot {
     kept: Vec<(Reason, String)>,
     /// From the last turn.
     latest: Vec<(Reason, String)>,
+    /// Of other objects, from the last turn.
+    told: Vec<(ObjectKey, Reason, String)>,
     wrong_types: Vec<String>,
     /// The states around each turn that changed something.
     effects: Vec<(Record, Record)>,
@@ -120,6 +123,8 @@ struct Slot {
     wants: Vec<Want>,
     /// Steps that wait for their time.
     later: Vec<Later>,
+    /// The lists that it matched with.
+    lists: Option<Arc<Lists>>,
     /// Whether it deletes the object.
     deletes: bool,
     /// Whether what it does counts: it enforces and its gate is open.
@@ -208,6 +213,7 @@ impl<'w, 'a> Run<'w, 'a> {
             slots: acted
                 .map(|slot| Slot {
                     latest: vec![],
+                    told: vec![],
                     wrong_types: vec![],
                     ..slot
                 })
@@ -307,7 +313,8 @@ impl<'w, 'a> Run<'w, 'a> {
     /// it, and counts for its limits, whoever comes first.
     fn would_delete_too(&self, position: usize, turn: &mut Turn) {
         let rule = self.rule(position);
-        let deletes = |step: &Step| matches!(step.action, Action::Delete { .. });
+        let deletes =
+            |step: &Step| matches!(step.action, Action::Delete { .. }) && step.target.is_none();
         if !rule.steps.iter().any(deletes) {
             return;
         }
@@ -372,6 +379,7 @@ impl<'w, 'a> Run<'w, 'a> {
         }
         if let Some(slot) = self.slots.iter_mut().find(|s| s.position == position) {
             slot.latest.clear();
+            slot.told.clear();
             slot.wrong_types.clear();
         }
     }
@@ -397,6 +405,7 @@ impl<'w, 'a> Run<'w, 'a> {
         }
         let says_nothing = turn.findings.is_empty()
             && turn.wrong_types.is_empty()
+            && turn.told.is_empty()
             && effect.is_none()
             && turn.deeds.is_empty()
             && turn.wants.is_empty()
@@ -421,8 +430,10 @@ impl<'w, 'a> Run<'w, 'a> {
             slot.deeds = turn.deeds;
             slot.wants = turn.wants;
             slot.later = turn.later;
+            slot.lists = turn.lists;
         }
         slot.wrong_types = turn.wrong_types;
+        slot.told = turn.told;
         slot.scales |= turn.scaled;
         slot.deletes |= turn.deletion.is_some();
         if effect.is_some() {

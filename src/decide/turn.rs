@@ -6,13 +6,16 @@ use super::event;
 use super::memory::{self, Later};
 use super::pass::PassContext;
 use super::protect::{Ignored, protected};
+use super::related;
+use super::target;
 use super::working::{Snapshot, Working};
 use super::{Picked, Reason, Standing, Subject};
-use crate::object::Record;
+use crate::object::{ObjectKey, Record};
 use crate::rule::edit::{Claim, Edit, EditContext, Endpoint, FixedFields, is_noop, plan};
 use crate::rule::expr::{ExprFault, NamespaceObject, Scope, Variables};
 use crate::rule::path::PodPrefix;
 use crate::rule::pick::{Pick, PickFault, Rank};
+use crate::rule::related::Lists;
 use crate::rule::selector::InScope;
 use crate::rule::set::RuleIndex;
 use crate::rule::test::{self, Test, TestRun, Verdict};
@@ -30,13 +33,14 @@ pub(super) struct World<'a> {
     pub ignored: Ignored<'a>,
     pub schema: Option<Arc<KindSchema>>,
     pod: PodPrefix,
-    is_namespace: bool,
+    pub is_namespace: bool,
+    pub lists: related::Memo,
 }
 
 impl<'a> World<'a> {
     pub fn new(subject: &'a Subject<'a>, context: &'a PassContext<'a>) -> Self {
         let kind = &subject.key.kind;
-        let schema = schema_of(subject, context);
+        let schema = schema_of(subject.key, subject.record, context);
         let namespace = context.namespace.ok().flatten();
         World {
             subject,
@@ -44,6 +48,7 @@ impl<'a> World<'a> {
             ignored: Ignored::of(subject.record, namespace, context.now),
             pod: schema.as_ref().and_then(|s| s.pod_prefix()),
             schema,
+            lists: related::Memo::default(),
             is_namespace: kind.group.is_empty() && &*kind.kind == "Namespace",
         }
     }
@@ -60,6 +65,7 @@ impl<'a> World<'a> {
             current: None,
             variables,
             request: self.context.request.map(Record::root),
+            other: None,
         }
     }
 
@@ -76,18 +82,22 @@ impl<'a> World<'a> {
 }
 
 /// The schema at the version of the record.
-fn schema_of(subject: &Subject<'_>, context: &PassContext<'_>) -> Option<Arc<KindSchema>> {
+pub(super) fn schema_of(
+    key: &ObjectKey,
+    record: &Record,
+    context: &PassContext<'_>,
+) -> Option<Arc<KindSchema>> {
     let all = context.rules.schema();
-    let preferred = all.kind(&subject.key.kind)?;
-    let api_version = subject.record.meta().api_version();
+    let preferred = all.kind(&key.kind)?;
+    let api_version = record.meta().api_version();
     let version = api_version.rsplit('/').next().unwrap_or(api_version);
     if *preferred.gvk.version == *version || api_version.is_empty() {
         return Some(preferred);
     }
     let gvk = crate::object::Gvk {
-        group: subject.key.kind.group.clone(),
+        group: key.kind.group.clone(),
         version: version.into(),
-        kind: subject.key.kind.kind.clone(),
+        kind: key.kind.kind.clone(),
     };
     all.kind_at(&gvk)
 }
@@ -119,18 +129,21 @@ pub(super) struct Turn {
     /// The step at hand has a `forEach`.
     pub repeats: bool,
     pub findings: Vec<(Reason, String)>,
+    /// What is found of other objects.
+    pub told: Vec<(ObjectKey, Reason, String)>,
     pub wrong_types: Vec<String>,
     pub recheck_at: Option<Timestamp>,
     /// The object's place among those that match, if the rule picks.
     pub rank: Option<Rank>,
     /// Of the state that the turn began with.
-    variables: Option<Variables>,
+    pub variables: Option<Variables>,
     /// That state, once the turn has changed it.
     pub found: Option<Record>,
+    pub lists: Option<Arc<Lists>>,
 }
 
 impl Turn {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Turn {
             standing: Standing::OutOfScope,
             changed: false,
@@ -144,11 +157,13 @@ impl Turn {
             applied: None,
             repeats: false,
             findings: vec![],
+            told: vec![],
             wrong_types: vec![],
             recheck_at: None,
             rank: None,
             variables: None,
             found: None,
+            lists: None,
         }
     }
 
@@ -236,11 +251,19 @@ pub(super) fn look(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> Tur
         }
         return turn;
     }
-    let (first, rest) = rule.tests.split_at(rule.tests_without_variables);
+    let (before, rest) = rule.tests.split_at(rule.tests_without_variables);
+    let (first, of_lists) = before.split_at(rule.tests_without_lists);
     let mut verdict = tests(world, first, &mut turn, record);
+    if verdict == Verdict::Pass && !rule.related.is_empty() {
+        verdict = related::lists(world, rule, record, &mut turn);
+        if verdict == Verdict::Pass && !of_lists.is_empty() {
+            verdict = tests(world, of_lists, &mut turn, record);
+        }
+    }
     if verdict == Verdict::Pass && !rule.variables.is_empty() {
+        let lists = turn.lists.clone().unwrap_or_default();
         let scope = world.scope(record, None);
-        turn.variables = Some(Variables::compute(&rule.variables, &scope));
+        turn.variables = Some(Variables::compute(&rule.variables, lists, &scope));
         verdict = tests(world, rest, &mut turn, record);
     }
     match verdict {
@@ -402,7 +425,16 @@ fn steps(
             step.action,
             Action::Patch { status: false, .. } | Action::Deny { .. } | Action::Warn { .. }
         );
-        if at_admission && (!admits || step.after.is_some()) {
+        if at_admission && (!admits || step.target.is_some() || step.after.is_some()) {
+            continue;
+        }
+        if let Some(list) = step.target {
+            let about = (working.record(), variables);
+            let at = (position, list);
+            let progress = target::each(world, (manner.index, rule), at, about, turn)?;
+            if stops(progress, manner) {
+                return Ok(());
+            }
             continue;
         }
         let shield = protected(
@@ -475,7 +507,8 @@ fn steps(
                 let mut one = |scope: &Scope<'_>, element: usize, turn: &mut Turn| {
                     let step = event::step(position, element);
                     let words = (*warning, reason, message);
-                    event::event(world, (manner.index, rule), step, words, scope, turn)
+                    let about = (scope, world.subject.key, world.subject.record);
+                    event::event(world, (manner.index, rule), step, words, about, turn)
                 };
                 let progress = each(world, step, (record, variables), turn, &mut one)?;
                 if stops(progress, manner) {
@@ -524,7 +557,7 @@ fn steps(
 }
 
 /// What becomes of an edit of a field that is fixed at creation. `creates`: the rule looks at creations too, where it makes the edit.
-fn fixed_fields(world: &World<'_>, creates: bool) -> FixedFields {
+pub(super) fn fixed_fields(world: &World<'_>, creates: bool) -> FixedFields {
     match world.context.occasion {
         Occasion::Create => FixedFields::Written,
         _ if creates => FixedFields::LeftOut,

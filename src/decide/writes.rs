@@ -2,8 +2,8 @@
 
 use super::turn::{Deletion, World};
 use super::{Operation, Write};
-use crate::object::Record;
 use crate::object::difference::json_patch;
+use crate::object::{ObjectKey, Record};
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{PatchOperation, ReplaceOperation};
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub(super) fn delete(world: &World<'_>, rule: Arc<str>, deletion: Deletion) -> W
         propagation: deletion.propagation,
         grace_period_seconds: deletion.grace_period_seconds,
     };
-    write(world, operation, vec![rule], None)
+    write(of(world), operation, vec![rule], None)
 }
 
 /// What leads from the stored object to `after`; the main endpoint first, scaling last. Empty if nothing does.
@@ -38,7 +38,7 @@ pub(super) fn patches(world: &World<'_>, after: &Record, mut authors: Authors) -
             let rules = std::mem::take(&mut authors.scale);
             scale = value_at(&scaled, &path).cloned().map(|replicas| {
                 let operation = Operation::Scale { replicas, path };
-                write(world, operation, rules, Some(scaled))
+                write(of(world), operation, rules, Some(scaled))
             });
         }
     }
@@ -47,7 +47,8 @@ pub(super) fn patches(world: &World<'_>, after: &Record, mut authors: Authors) -
     writes
 }
 
-fn value_at<'v>(object: &'v Value, path: &[String]) -> Option<&'v Value> {
+/// The value at a path of names.
+pub(super) fn value_at<'v>(object: &'v Value, path: &[String]) -> Option<&'v Value> {
     path.iter().try_fold(object, |value, name| value.get(name))
 }
 
@@ -115,12 +116,23 @@ fn patch(
     status: bool,
     rules: Vec<Arc<str>>,
 ) -> Option<Write> {
-    let changes = json_patch(before, &after);
+    let operations = operations(world.subject.record, before, &after)?;
+    let operation = Operation::Patch { status, operations };
+    Some(write(of(world), operation, rules, Some(after)))
+}
+
+/// What leads from one state to another, bound to the version of the record; `None` if nothing does.
+pub(super) fn operations(
+    record: &Record,
+    before: &Value,
+    after: &Value,
+) -> Option<Vec<PatchOperation>> {
+    let changes = json_patch(before, after);
     if changes.is_empty() {
         return None;
     }
     let mut operations = Vec::with_capacity(changes.len() + 1);
-    let version = world.subject.record.meta().resource_version();
+    let version = record.meta().resource_version();
     if !version.is_empty() {
         operations.push(PatchOperation::Replace(ReplaceOperation {
             path: PointerBuf::from_tokens(["metadata", "resourceVersion"]),
@@ -128,19 +140,23 @@ fn patch(
         }));
     }
     operations.extend(changes);
-    let operation = Operation::Patch { status, operations };
-    Some(write(world, operation, rules, Some(after)))
+    Some(operations)
 }
 
-fn write(
-    world: &World<'_>,
+fn of<'w>(world: &World<'w>) -> (&'w ObjectKey, &'w Record) {
+    (world.subject.key, world.subject.record)
+}
+
+/// A request on an object as it was decided on.
+pub(super) fn write(
+    (object, record): (&ObjectKey, &Record),
     operation: Operation,
     rules: Vec<Arc<str>>,
     expected: Option<Value>,
 ) -> Write {
-    let meta = world.subject.record.meta();
+    let meta = record.meta();
     Write {
-        object: world.subject.key.clone(),
+        object: object.clone(),
         api_version: meta.api_version().to_owned(),
         operation,
         rules,

@@ -67,6 +67,8 @@ pub type Ended = (GroupKind, Verb, &'static str);
 pub struct RuleCounts {
     /// Objects it was evaluated on.
     pub evaluations: u64,
+    /// Objects that were asked whether they belong to one of its lists.
+    pub related_candidates: u64,
     /// Changes that were made.
     pub made: u64,
     /// Requests that failed.

@@ -9,6 +9,7 @@ mod fingerprint;
 pub mod memory;
 pub mod pick;
 pub mod queue;
+pub mod related;
 pub mod standings;
 pub mod store;
 mod wants;

@@ -3,9 +3,10 @@
 //! No I/O, no clock. `plan` and `test` always admit, `run --once --manifests` does with `--admit`.
 
 use super::World;
+use super::neighbours::Around;
 use super::world::is_namespace;
 use crate::decide::pass::{PassContext, pass};
-use crate::decide::{Alone, Blank, Decision, Finding, Operation, Reason, RuleChange, Subject};
+use crate::decide::{Blank, Decision, Finding, Operation, Reason, RuleChange, Subject};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::set::RuleSet;
 use crate::rule::{Mode, Occasion};
@@ -130,7 +131,7 @@ impl Admission {
             gate: &|_| !self.frozen,
             assume_enforce: self.assume_enforce,
             ahead: false,
-            neighbours: &Alone,
+            neighbours: &Around(world),
             memory: &Blank,
             state_namespace: &self.state_namespace,
         };

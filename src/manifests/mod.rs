@@ -5,6 +5,7 @@
 //! * [`load`] reads manifests;
 //! * [`world`] keeps them as a cluster would: resource versions, uids, finalizers, garbage collection;
 //! * [`admission`] is what rules say of an object before it is there;
+//! * `neighbours` is what such a rule may know of other objects;
 //! * [`simulation`] drives an engine on a world in simulated time: `plan`, `test`, `run --once`;
 //! * [`folder`] is the [`Cluster`](crate::cluster::Cluster) of `run --manifests`, which follows the files;
 //! * [`export`] is `--write-manifests`.
@@ -13,6 +14,7 @@ pub mod admission;
 pub mod export;
 pub mod folder;
 pub mod load;
+mod neighbours;
 pub mod simulation;
 pub mod world;
 

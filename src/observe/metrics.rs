@@ -69,6 +69,12 @@ const RULE_EVALUATIONS: Family = family(
     &["rule"],
     "Evaluations of a rule on an object",
 );
+const RULE_CANDIDATES: Family = family(
+    "ordain_rule_related_candidates_total",
+    Counter,
+    &["rule"],
+    "Objects that were asked whether they belong to a related list, once for each object that the list was computed for",
+);
 const RULE_ERRORS: Family = family(
     "ordain_rule_errors_total",
     Counter,
@@ -209,7 +215,7 @@ const STARTED: Family = family(
 );
 
 /// Every family, in the order of the page.
-pub const FAMILIES: [Family; 30] = [
+pub const FAMILIES: [Family; 31] = [
     BUILD_INFO,
     LEADER,
     READY,
@@ -217,6 +223,7 @@ pub const FAMILIES: [Family; 30] = [
     RULES,
     RULE_OBJECTS,
     RULE_EVALUATIONS,
+    RULE_CANDIDATES,
     RULE_ERRORS,
     FINDINGS,
     CHANGES,
@@ -314,6 +321,12 @@ fn rules(page: &mut Page, status: &Status) {
     for rule in known {
         let n = rule.counts.evaluations as f64;
         page.number(&RULE_EVALUATIONS, &[&rule.name], n);
+    }
+    for rule in known {
+        if rule.counts.related_candidates > 0 {
+            let n = rule.counts.related_candidates as f64;
+            page.number(&RULE_CANDIDATES, &[&rule.name], n);
+        }
     }
     for rule in known {
         for (reason, n) in rule.counts.errors.iter() {

@@ -151,11 +151,31 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
                 out_of_reach.insert((rule.name.clone(), kind.kind.clone()));
                 continue;
             }
-            for (subresource, verb) in verbs(&rule.steps, scope.read_only) {
-                let resource = match subresource {
-                    Some(subresource) => format!("{}/{subresource}", schema.plural),
-                    None => schema.plural.to_string(),
-                };
+            let own = rule.steps.iter().filter(|step| step.target.is_none());
+            for (subresource, verb) in verbs(own, scope.read_only) {
+                let resource = resource(&schema.plural, subresource);
+                needed.add(scope, &gvk.group, resource, verb, &rule.name);
+            }
+        }
+        for kind in rule.related_kinds() {
+            let gvk = gvk(kind);
+            let Some(schema) = set.schema().kind_at(&gvk) else {
+                if unknown.iter().all(|u| u.kind != gvk) {
+                    unknown.push(UnknownPlural {
+                        rule: rule.name.clone(),
+                        kind: gvk,
+                    });
+                }
+                continue;
+            };
+            if !schema.namespaced && !scope.namespaces.is_empty() {
+                out_of_reach.insert((rule.name.clone(), kind.kind.clone()));
+                continue;
+            }
+            let on_members = rule.targeting().filter(|(_, kinds)| kinds.contains(kind));
+            let steps = on_members.map(|(step, _)| step);
+            for (subresource, verb) in verbs(steps, scope.read_only) {
+                let resource = resource(&schema.plural, subresource);
                 needed.add(scope, &gvk.group, resource, verb, &rule.name);
             }
         }
@@ -225,6 +245,13 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
     })
 }
 
+fn resource(plural: &str, subresource: Option<&str>) -> String {
+    match subresource {
+        Some(subresource) => format!("{plural}/{subresource}"),
+        None => plural.to_owned(),
+    }
+}
+
 fn gvk(kind: &ResolvedKind) -> Gvk {
     Gvk {
         group: kind.kind.group.clone(),
@@ -233,9 +260,9 @@ fn gvk(kind: &ResolvedKind) -> Gvk {
     }
 }
 
-/// What a rule's steps do to their subjects: subresource and verb.
-fn verbs(
-    steps: &[crate::rule::Step],
+/// What steps do to the objects that they act on: subresource and verb.
+fn verbs<'s>(
+    steps: impl Iterator<Item = &'s crate::rule::Step>,
     read_only: bool,
 ) -> BTreeSet<(Option<&'static str>, RbacVerb)> {
     let mut verbs = BTreeSet::from([(None, RbacVerb::List), (None, RbacVerb::Watch)]);

@@ -14,6 +14,7 @@ mod pattern;
 pub mod pick;
 pub mod problem;
 pub mod protection;
+pub mod related;
 pub mod selector;
 pub mod set;
 pub mod test;
@@ -24,6 +25,7 @@ use crate::object::GroupKind;
 use apply::Apply;
 use edit::Edit;
 use expr::Template;
+use related::Related;
 use selector::Match;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,11 +124,15 @@ pub struct Rule {
     pub priority: i64,
     /// Which objects it is about.
     pub matches: Match,
-    /// All must pass. Those that read variables come last.
+    /// All must pass. Those that read lists come after those that do not, those that read variables last.
     pub tests: Vec<Test>,
+    /// How many of the tests read neither a list nor a variable.
+    pub tests_without_lists: usize,
     /// How many of the tests read no variable.
     pub tests_without_variables: usize,
-    /// Computed in order, once those tests have passed.
+    /// Lists of other objects, computed in order once the tests that read none have passed.
+    pub related: Vec<Related>,
+    /// Computed in order, once the tests that read none have passed.
     pub variables: Vec<expr::Variable>,
     /// Which of all matching objects it is about.
     pub pick: Option<pick::Pick>,
@@ -175,10 +181,32 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// Whether another rule matches, and has lists of, the same kinds: globs mean different ones as kinds come and go.
+    pub fn is_about_the_same_as(&self, other: &Rule) -> bool {
+        self.matches.kinds == other.matches.kinds && self.related_kinds().eq(other.related_kinds())
+    }
+
+    /// The steps that act on members of a list, each with the kinds of that list.
+    pub fn targeting(&self) -> impl Iterator<Item = (&Step, &[ResolvedKind])> {
+        self.steps.iter().filter_map(|step| {
+            let list = self.related.get(step.target?)?;
+            Some((step, list.kinds.as_slice()))
+        })
+    }
+
+    /// The kinds of other objects that it has lists of.
+    pub fn related_kinds(&self) -> impl Iterator<Item = &ResolvedKind> {
+        self.related.iter().flat_map(|list| &list.kinds)
+    }
+}
+
 /// One step of `actions`.
 pub struct Step {
     /// What it does.
     pub action: Action,
+    /// The list, by its place, of whose members each is its target; `None`: the subject.
+    pub target: Option<usize>,
     /// It is made for each element of this list, which is its `item`.
     pub for_each: Option<Template>,
     /// `after`: the match has held this long without a break.

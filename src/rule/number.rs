@@ -30,6 +30,14 @@ impl Number {
         }
     }
 
+    /// The nearest float.
+    pub(super) fn as_f64(self) -> f64 {
+        match self {
+            Self::Int(n) => n as f64,
+            Self::Float(n) => n,
+        }
+    }
+
     /// A number written as text, in JSON's spelling.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let number: serde_json::Number = serde_json::from_str(text).ok()?;

@@ -99,6 +99,17 @@ impl RuleSet {
                 }
                 of_kind.reads_more_than_metadata |= !rule.metadata_only;
             }
+            for list in &rule.related {
+                for resolved in &list.kinds {
+                    let of_kind = by_kind.entry(resolved.kind.clone()).or_default();
+                    of_kind.reads_more_than_metadata |= !list.metadata_only;
+                    // Who is not there counts too.
+                    of_kind.whole = true;
+                    if kinds.iter().all(|known| known.kind != resolved.kind) {
+                        kinds.push(resolved.clone());
+                    }
+                }
+            }
             // What a rule writes is compared with what there is.
             for resolved in rule.applied_kinds() {
                 let of_kind = by_kind.entry(resolved.kind.clone()).or_default();
@@ -173,7 +184,7 @@ impl RuleSet {
         self.by_name.get(name).copied()
     }
 
-    /// Every kind that some rule not `Off` matches or applies, each once, sorted by group and kind.
+    /// Every kind that some rule not `Off` matches, applies or has a list of, each once, sorted by group and kind.
     pub fn kinds(&self) -> Vec<ResolvedKind> {
         self.kinds.clone()
     }
@@ -209,7 +220,7 @@ impl RuleSet {
         let mut concerned = BTreeSet::new();
         for rule in &self.rules {
             let names = match older.get(&rule.name) {
-                Some(old) if old.hash == rule.hash && old.matches.kinds == rule.matches.kinds => {
+                Some(old) if old.hash == rule.hash && old.is_about_the_same_as(rule) => {
                     continue;
                 }
                 Some(_) => &mut difference.changed,

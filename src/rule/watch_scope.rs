@@ -274,7 +274,10 @@ fn needed(rule: &Rule, namespaced: bool) -> Constraints {
         priority: _,
         matches,
         tests,
+        tests_without_lists: _,
         tests_without_variables: _,
+        // Their kinds are kept whole.
+        related: _,
         variables: _,
         // An object that leaves has no place among the others any more, as one that does not match.
         pick: _,
@@ -308,11 +311,15 @@ fn needed(rule: &Rule, namespaced: bool) -> Constraints {
 fn forgets(step: &Step) -> bool {
     let Step {
         action,
+        target,
         for_each: _,
         // A match ends where its object leaves.
         after: _,
         line: _,
     } = step;
+    if target.is_some() {
+        return false;
+    }
     match action {
         Action::Patch { .. }
         | Action::Scale { .. }

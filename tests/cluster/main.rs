@@ -23,6 +23,7 @@ mod plane;
 mod predicted;
 mod prometheus;
 mod proxy;
+mod related;
 mod rights;
 mod scene;
 mod scopes;

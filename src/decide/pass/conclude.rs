@@ -9,9 +9,11 @@ use crate::object::Record;
 use crate::object::difference::{is_secret, json_patch, short};
 use crate::rule::expr::Variables;
 use crate::rule::path::PodPrefix;
+use crate::rule::related::Lists;
 use crate::rule::test::{self, Test, TestRun, Verdict};
 use crate::rule::{Action, Rule, Verb};
 use serde_json::Value;
+use std::sync::Arc;
 
 impl Run<'_, '_> {
     pub(super) fn conclude(mut self, settled: Settled, decision: &mut Decision) {
@@ -30,6 +32,16 @@ impl Run<'_, '_> {
             decision
                 .findings
                 .extend(findings.into_iter().map(|f| self.world.finding(rule, f)));
+            decision
+                .findings
+                .extend(std::mem::take(&mut slot.told).into_iter().map(
+                    |(object, reason, message)| Finding {
+                        rule: rule.name.clone(),
+                        object,
+                        reason,
+                        message,
+                    },
+                ));
             decision.wrong_types.extend(
                 std::mem::take(&mut slot.wrong_types)
                     .into_iter()
@@ -64,7 +76,7 @@ impl Run<'_, '_> {
             if decision.changes.len() > first {
                 let state = slot.effects.first().map(|(before, _)| before);
                 let state = state.unwrap_or(self.working.record());
-                let why = self.world.why(rule, state);
+                let why = self.world.why(rule, state, slot.lists.take());
                 for change in &mut decision.changes[first..] {
                     change.why.clone_from(&why);
                 }
@@ -136,9 +148,10 @@ impl Run<'_, '_> {
         {
             let rule = self.rule(slot.position);
             let patches = |wanted: bool| {
-                rule.steps.iter().any(
-                    |step| matches!(step.action, Action::Patch { status, .. } if status == wanted),
-                )
+                rule.steps.iter().any(|step| {
+                    matches!(step.action, Action::Patch { status, .. } if status == wanted)
+                        && step.target.is_none()
+                })
             };
             if patches(false) {
                 authors.main.push(rule.name.clone());
@@ -157,14 +170,16 @@ impl Run<'_, '_> {
 
 impl World<'_> {
     /// The tests of a rule that held on a state, for people.
-    fn why(&self, rule: &Rule, record: &Record) -> Vec<String> {
+    fn why(&self, rule: &Rule, record: &Record, lists: Option<Arc<Lists>>) -> Vec<String> {
         let scope = self.scope(record, None);
-        let variables =
-            (!rule.variables.is_empty()).then(|| Variables::compute(&rule.variables, &scope));
+        let computes = !rule.variables.is_empty() || lists.is_some();
+        let lists = lists.unwrap_or_default();
+        let variables = computes.then(|| Variables::compute(&rule.variables, lists, &scope));
         let scope = self.scope(record, variables.as_ref());
         let secret = is_secret(&self.subject.key.kind);
         let mut why = vec![];
-        for test in &rule.tests {
+        let counts = rule.related.iter().filter_map(|list| list.count.as_ref());
+        for test in rule.tests.iter().chain(counts) {
             let mut trace = vec![];
             let mut run = TestRun {
                 scope: &scope,
@@ -211,7 +226,7 @@ impl World<'_> {
     fn replicas(&self, rule: &Rule) -> Option<Vec<String>> {
         let kind = &self.subject.key.kind;
         rule.steps.iter().find_map(|step| {
-            let Action::Scale { edits } = &step.action else {
+            let (Action::Scale { edits }, None) = (&step.action, step.target) else {
                 return None;
             };
             let (_, edit) = edits.iter().find(|(kinds, _)| kinds.contains(kind))?;

@@ -2,13 +2,16 @@
 
 use super::observe::at_or_past;
 use super::outcome::FORBIDDEN_PAUSE;
+use super::targets::counted;
 use super::{Asked, Begun, Engine, Forbidden, InFlight, SettledDeed};
 use crate::decide::breaker::places::written;
 use crate::decide::{Neighbours, Operation, Picked, Prospect, Reason, RuleChange, Write};
 use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, Fault, Outcome, fingerprint};
 use crate::object::{ObjectKey, Record};
+use crate::rule::Rule;
 use crate::rule::pick::Rank;
+use crate::rule::related::{Member, Probe};
 use crate::rule::set::RuleIndex;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -42,6 +45,10 @@ impl Neighbours for Around<'_> {
         }
     }
 
+    fn candidates(&self, rule: &Rule, list: usize, probe: &Probe) -> Result<Vec<Member>, String> {
+        self.engine.candidates(rule, list, probe)
+    }
+
     fn prospect(&self, rule: RuleIndex, write: &Write) -> Prospect {
         let engine = self.engine;
         let object = &write.object;
@@ -53,10 +60,13 @@ impl Neighbours for Around<'_> {
             let message = forbidden.message.clone();
             return Prospect::Barred(Reason::Forbidden, message, Some(forbidden.until));
         }
-        let Operation::Apply { counts, .. } = &write.operation else {
-            return Prospect::New;
+        let counts = match &write.operation {
+            Operation::Apply { counts, .. } => *counts,
+            Operation::Patch { .. } | Operation::Scale { .. } => true,
+            Operation::Event { .. } => return Prospect::New,
+            Operation::Delete { .. } => false,
         };
-        if *counts && let Some(message) = engine.breaker_message(rule, object) {
+        if counts && let Some(message) = engine.breaker_message(rule, object) {
             return Prospect::Barred(Reason::BreakerOpen, message, None);
         }
         let (state, operation) = engine.fingerprint_of(write);
@@ -103,6 +113,20 @@ impl Neighbours for Around<'_> {
     }
 }
 
+/// Whether a request on another object than its subject counts for that object's breaker.
+fn counts_for_breaker(write: &Write) -> bool {
+    matches!(
+        write.operation,
+        Operation::Apply { counts: true, .. } | Operation::Patch { .. } | Operation::Scale { .. }
+    )
+}
+
+/// Whether a request was made by a step with a target.
+fn is_of_target(request: &InFlight) -> bool {
+    let write = request.write();
+    write.is_some_and(|write| counted(write, &request.subject) != &request.subject)
+}
+
 impl Engine {
     fn fingerprint_of(&self, write: &Write) -> (u64, u64) {
         let entry = self.store.get(&write.object);
@@ -141,14 +165,18 @@ impl Engine {
         };
         let mut places = vec![];
         let limits = &rules.rules()[index].limits;
-        if let Operation::Apply { counts: true, .. } = &write.operation {
+        if self.target_waits((index, &write), subject, now) {
+            return;
+        }
+        if counts_for_breaker(&write) {
             places = changes.iter().flat_map(written).collect();
             if !self.states[index].admit(&object, limits.per_object, &places, now) {
                 self.ask_for_managers(&object, &name, &places, now, effects);
                 return;
             }
         }
-        self.states[index].limits.acted(subject, limits, now);
+        let object_counted = counted(&write, subject);
+        self.states[index].limits.acted(object_counted, limits, now);
         let fingerprint = self.fingerprint_of(&write);
         self.next_id += 1;
         let id = self.next_id;
@@ -194,6 +222,7 @@ impl Engine {
         for subject in self.wants.subjects(object) {
             self.queue.push(subject, now);
         }
+        self.wake_related(object, now);
     }
 
     /// A match has ended: the next one tells its events anew.
@@ -213,6 +242,9 @@ impl Engine {
     pub(super) fn deed_answered(&mut self, request: InFlight, outcome: Outcome, now: Timestamp) {
         match outcome {
             Outcome::Written(record) | Outcome::Read(record) => self.applied(request, &record, now),
+            Outcome::Accepted(_) | Outcome::Gone if is_of_target(&request) => {
+                self.target_answered(request, &outcome, now);
+            }
             Outcome::Accepted(_) => {
                 self.told_event(&request);
                 self.deed_done(&request, now);
@@ -228,7 +260,7 @@ impl Engine {
         }
     }
 
-    fn deed_done(&mut self, request: &InFlight, now: Timestamp) {
+    pub(super) fn deed_done(&mut self, request: &InFlight, now: Timestamp) {
         self.queue.succeeded(&request.subject);
         self.refused.remove(&request.subject);
         self.report_made(request, Ok(()), now);
@@ -277,23 +309,29 @@ impl Engine {
     }
 
     /// It certainly changed nothing: it does not count for limits and breakers.
-    fn deed_undone(&mut self, request: &InFlight) {
+    pub(super) fn deed_undone(&mut self, request: &InFlight) {
         let Some(write) = request.write() else {
             return;
         };
-        let counted = matches!(write.operation, Operation::Apply { counts: true, .. });
+        let of_breaker = counts_for_breaker(write);
+        let object = counted(write, &request.subject);
         for rule in &write.rules {
             let index = self.rules.index_of(rule);
             if let Some(state) = index.map(|index| &mut self.states[index]) {
-                state.limits.withdraw(&request.subject);
-                if let (true, Some(breaker)) = (counted, state.breakers.get_mut(&request.key)) {
+                state.limits.withdraw(object);
+                if let (true, Some(breaker)) = (of_breaker, state.breakers.get_mut(&request.key)) {
                     breaker.withdraw();
                 }
             }
         }
     }
 
-    fn settle_deed(&mut self, request: &InFlight, state: u64, refusal: Option<(Reason, String)>) {
+    pub(super) fn settle_deed(
+        &mut self,
+        request: &InFlight,
+        state: u64,
+        refusal: Option<(Reason, String)>,
+    ) {
         let rule = request.rules().first();
         let Some(rule) = rule.cloned() else { return };
         let operation = request.fingerprint.1;
@@ -384,7 +422,12 @@ impl Engine {
                 self.later(&subject, request.wanted, None, now);
                 return;
             }
-            Fault::Timeout if !event => self.overdue.set(&object, Some(now)),
+            Fault::Timeout if !event => {
+                // Whatever is read then, the subject is to be looked at.
+                let waiters = self.waiters.entry(object.clone()).or_default();
+                waiters.push(subject.clone());
+                self.overdue.set(&object, Some(now));
+            }
             // A second Event of the same name is none.
             Fault::Timeout | Fault::Unreachable(_) => {
                 self.let_go(&object);

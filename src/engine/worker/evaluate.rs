@@ -3,6 +3,7 @@
 use super::Engine;
 use super::deeds::Around;
 use super::remember::Recalled;
+use super::targets::counted;
 use crate::decide::pass::{PassContext, pass};
 use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Subject, Write};
 use crate::engine::store::{Sync, name_of};
@@ -44,6 +45,7 @@ impl Engine {
             self.note_rank(*index, &key, &decision, now);
             let acts = self.enforces(&rules.rules()[*index])
                 && decision.standing(*index) == Standing::Matched { acts: true };
+            let acts = self.note_targets(*index, &key, acts, &decision) && acts;
             self.states[*index].limits.set_due(&key, acts);
             if acts && self.scope_known(*index) {
                 stopped |= self.check_limits(*index, now);
@@ -112,6 +114,7 @@ impl Engine {
         }
         self.due.set(&key, recheck);
         let write = self.choose(&key, &record, &mut decision, now, &mut findings);
+        self.related.looked_at(&key);
         if let Some(refused) = self.refused.get(&key) {
             findings.extend(refused.iter().cloned());
         }
@@ -142,7 +145,8 @@ impl Engine {
             for (write, _) in deeds.drain(..) {
                 for index in write.rules.iter().filter_map(|name| rules.index_of(name)) {
                     let limits = &rules.rules()[index].limits;
-                    self.states[index].limits.acted(&key, limits, now);
+                    let object = counted(&write, &key);
+                    self.states[index].limits.acted(object, limits, now);
                 }
             }
         }

@@ -14,6 +14,8 @@
 //! * `send` requests on their way
 //! * `outcome` what became of them
 //! * `deeds` those on other objects
+//! * `related` lists of other objects
+//! * `targets` members of lists that are acted on
 //! * `remember` what is kept of matches
 //! * `reload` another rule set
 //! * `control` what a person tells it
@@ -37,6 +39,7 @@ mod owned;
 mod paths;
 mod picks;
 mod ready;
+mod related;
 mod reload;
 mod remember;
 mod report;
@@ -44,12 +47,14 @@ mod rules;
 mod send;
 mod standby;
 pub mod status;
+mod targets;
 
 pub use explain::Unexplained;
 
 use super::counts::Histogram;
 use super::due::Due;
 use super::queue::Queue;
+use super::related::Index;
 use super::store::{Store, Sync};
 use super::wants::Wants;
 use super::{Report, RequestId, WatchedKind};
@@ -233,6 +238,8 @@ pub struct Engine {
     settled_deeds: AHashMap<ObjectKey, Vec<SettledDeed>>,
     /// What subjects want of other objects.
     wants: Wants,
+    /// Who may belong to which list of whom.
+    related: Index,
     /// Subjects that wait for another object to be let go.
     waiters: AHashMap<ObjectKey, Vec<ObjectKey>>,
     follow_ups: Vec<FollowUp>,
@@ -279,6 +286,7 @@ impl Engine {
             settled: AHashMap::new(),
             settled_deeds: AHashMap::new(),
             wants: Wants::default(),
+            related: Index::default(),
             waiters: AHashMap::new(),
             follow_ups: vec![],
             begun: AHashMap::new(),

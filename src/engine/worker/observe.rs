@@ -60,6 +60,7 @@ impl Engine {
     fn changed(&mut self, key: ObjectKey, now: Timestamp) {
         if key.kind == self.namespace_kind {
             self.namespace_changed(&key.name, now);
+            self.wake_selecting(&key.name, now);
         }
         if self.rules.for_kind(&key.kind).is_empty() {
             return self.wake_subjects(&key, now);
@@ -159,6 +160,7 @@ impl Engine {
         self.settled.remove(key);
         self.settled_deeds.remove(key);
         self.begun.remove(key);
+        self.related.forget(key);
         for other in self.wants.set(key, &[]) {
             self.queue.push(other, now);
         }
@@ -168,6 +170,10 @@ impl Engine {
         self.set_findings(key, vec![]);
         for index in self.rules.for_kind(&key.kind) {
             self.states[*index].forget(key);
+        }
+        let rules = Arc::clone(&self.rules);
+        for index in rules.limited(&key.kind) {
+            self.forget_targets(*index, key);
         }
     }
 

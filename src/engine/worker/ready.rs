@@ -33,6 +33,14 @@ impl Engine {
                 missing.push((resolved.kind, sync));
             }
         }
+        // An absence proves nothing while nobody knows what there is.
+        for resolved in rule.related_kinds() {
+            let sync = sync(&resolved.kind);
+            let known = missing.iter().any(|(kind, _)| *kind == resolved.kind);
+            if sync != Sync::Synced && !known {
+                missing.push((resolved.kind.clone(), sync));
+            }
+        }
         let namespaces = sync(&self.namespace_kind);
         let waits = match namespaces {
             Sync::Synced => false,

@@ -183,6 +183,7 @@ impl Engine {
         }
         self.followed = wanted.into_iter().map(|w| (w.kind, w.scope)).collect();
         self.drop_kinds(now);
+        self.load_related(&older, now);
         self.review_readiness();
         for index in 0..self.states.len() {
             let state = &self.states[index];

@@ -1,5 +1,6 @@
 //! What is remembered of each rule in force.
 
+use super::targets::Targets;
 use crate::decide::Finding;
 use crate::decide::breaker::Breaker;
 use crate::decide::breaker::places::Place;
@@ -21,6 +22,8 @@ const SWEEP: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Default)]
 pub struct RuleState {
     pub limits: LimitState,
+    /// Members of lists that are due, by the subjects that have them.
+    pub targets: Targets,
     /// Whether every cache it needs is synced.
     pub ready: bool,
     /// Findings about the rule and a kind that is out of reach.

@@ -1,6 +1,7 @@
 //! While another replica acts: everything is known, nothing is decided.
 
 use super::Engine;
+use super::targets::Targets;
 use crate::engine::Effect;
 use crate::engine::due::Due;
 use crate::engine::memory::Matches;
@@ -55,6 +56,7 @@ impl Engine {
             if let Some(picks) = &mut state.picks {
                 picks.reset();
             }
+            state.targets = Targets::default();
             let due: Vec<ObjectKey> = state.limits.due().cloned().collect();
             for key in due {
                 state.limits.set_due(&key, false);

@@ -118,6 +118,7 @@ impl Engine {
         vec![
             ("records", records),
             ("index", index),
+            ("related", self.related.bytes()),
             ("queue", queue),
             ("dueMoments", due),
             ("matches", matches),
@@ -159,7 +160,10 @@ impl Engine {
                     } else {
                         state.breakers.values().filter(|b| b.is_open()).count()
                     },
-                    counts: state.counts.clone(),
+                    counts: RuleCounts {
+                        related_candidates: self.related.tested(&rule.name),
+                        ..state.counts.clone()
+                    },
                     last_error: state.last_error.clone(),
                 }
             });

@@ -90,6 +90,11 @@ impl Record {
         Self(out.into())
     }
 
+    /// Whether the two are one allocation: a quick way to know that nothing has changed.
+    pub fn is_same(&self, other: &Record) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The whole object.
     pub fn root(&self) -> Node<'_> {
         Node::at_start_of(&self.0)

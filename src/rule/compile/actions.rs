@@ -3,7 +3,7 @@
 use super::document::Context;
 use super::fields::{self, Fields, one_of_these};
 use super::report::Spot;
-use super::{apply, edits, expressions, memory, scale};
+use super::{apply, edits, expressions, memory, scale, target};
 use crate::rule::expr::{Names, Template};
 use crate::rule::yaml::{Data, Tree};
 use crate::rule::{Action, Propagation, ResolvedKind, Step};
@@ -17,9 +17,9 @@ pub(super) const LATER: [&str; 7] = [
 const EVENT_TYPES: [(&str, bool); 2] = [("Normal", false), ("Warning", true)];
 /// Longest `reason` of an Event, in characters, as the server takes it.
 const LONGEST_REASON: usize = 128;
-const MODIFIERS_LATER: [&str; 5] = ["target", "forEach", "once", "lifetime", "wait"];
+const MODIFIERS_LATER: [&str; 4] = ["forEach", "once", "lifetime", "wait"];
 /// Modifiers of any step.
-const MODIFIERS: [&str; 1] = ["after"];
+const MODIFIERS: [&str; 2] = ["after", "target"];
 const PROPAGATION: [(&str, Propagation); 3] = [
     ("Background", Propagation::Background),
     ("Foreground", Propagation::Foreground),
@@ -115,24 +115,14 @@ fn step(
     let for_each = repeats.map(|list| for_each(context, list));
     context.repeats = for_each.is_some();
     let after = of.get("after").map(|_| memory::after(context, of));
-    let action = match verb {
-        "patch" => patch(context, of, value)?,
-        "apply" => {
-            let compiled = apply::compile(context, of, value, for_each.is_some())?;
-            context.applied.extend(compiled.apply.name.clone());
-            applied.push((compiled.resolved, compiled.at));
-            Action::Apply(Box::new(compiled.apply))
-        }
-        "event" => event(context, value, for_each.is_some())?,
-        "scale" => scale::compile(context, key, value)?,
-        "delete" => delete(context, value)?,
-        "deny" => Action::Deny {
-            message: message(context, value, verb)?,
-        },
-        _ => Action::Warn {
-            message: message(context, value, verb)?,
-        },
-    };
+    let target = target::list(context, of, verb)?;
+    let action = target::aimed(context, target, |context| {
+        let for_each = for_each.is_some();
+        action(context, (of, key, verb), value, for_each, applied)
+    })?;
+    if let Some(list) = target.and_then(|list| context.lists.get_mut(list)) {
+        list.more_than_metadata |= matches!(action, Action::Patch { .. } | Action::Scale { .. });
+    }
     let for_each = match for_each {
         Some(list) => Some(list?),
         None => None,
@@ -143,11 +133,39 @@ fn step(
     };
     let step = Step {
         action,
+        target,
         for_each,
         after,
         line: key.line,
     };
     Some((step, key.into()))
+}
+
+fn action(
+    context: &mut Context<'_, '_>,
+    (of, key, verb): (Fields<'_>, &Tree, &str),
+    value: &Tree,
+    repeats: bool,
+    applied: &mut Vec<(ResolvedKind, Spot)>,
+) -> Option<Action> {
+    Some(match verb {
+        "patch" => patch(context, of, value)?,
+        "apply" => {
+            let compiled = apply::compile(context, of, value, repeats)?;
+            context.applied.extend(compiled.apply.name.clone());
+            applied.push((compiled.resolved, compiled.at));
+            Action::Apply(Box::new(compiled.apply))
+        }
+        "event" => event(context, value, repeats)?,
+        "scale" => scale::compile(context, key, value)?,
+        "delete" => delete(context, value)?,
+        "deny" => Action::Deny {
+            message: message(context, value, verb)?,
+        },
+        _ => Action::Warn {
+            message: message(context, value, verb)?,
+        },
+    })
 }
 
 /// A list, or one `${ }` that gives one.

@@ -90,6 +90,10 @@ fn clause(
     };
     let right = right(context, of, names)?;
     let (subject, subject_tree) = subject?;
+    let (subject, right) = match context.joined {
+        Some(_) => turned(subject, operator, right),
+        None => (subject, right),
+    };
     if matches!(right, Right::Nothing) && of.get("operator").is_none() && read_as.is_none() {
         if !of.refused {
             context.report.error(
@@ -101,7 +105,11 @@ fn clause(
         return None;
     }
     if let Subject::Path(path) = &subject {
-        context.reads.more_than_metadata |= !path.is_metadata_only();
+        let more = !path.is_metadata_only();
+        match &mut context.joined {
+            Some(joined) => joined.more_than_metadata |= more,
+            None => context.reads.more_than_metadata |= more,
+        }
         type_fits(context, of, path, read_as, operator, &right, item);
     }
     match Clause::new(subject, read_as, operator, right) {
@@ -176,8 +184,27 @@ fn subject<'t>(
     }
 }
 
+/// An equality of which only the right side reads the candidate, the other way round: then it is a look-up.
+fn turned(subject: Subject, operator: Operator, right: Right) -> (Subject, Right) {
+    match (subject, right) {
+        (Subject::Expr(left), Right::Expr(right))
+            if operator == Operator::Equals
+                && !left.reads_candidate()
+                && right.reads_candidate()
+                && right.is_of_candidate_alone() =>
+        {
+            (Subject::Expr(right), Right::Expr(left))
+        }
+        same => same,
+    }
+}
+
 /// `None`: it has been reported.
-fn right(context: &mut Context<'_, '_>, of: Fields<'_>, names: Names<'_>) -> Option<Right> {
+pub(super) fn right(
+    context: &mut Context<'_, '_>,
+    of: Fields<'_>,
+    names: Names<'_>,
+) -> Option<Right> {
     match (of.entry("value"), of.entry("values")) {
         (None, None) => Some(Right::Nothing),
         (Some(_), Some((key, _))) => {
@@ -229,7 +256,10 @@ fn type_fits(
     right: &Right,
     item: Option<&Path>,
 ) {
-    let schemas = context.kinds.iter().filter_map(|k| k.schema.as_deref());
+    let schemas = context
+        .path_kinds()
+        .iter()
+        .filter_map(|k| k.schema.as_deref());
     let types = paths::types(schemas, path, item);
     let Some(first) = types.first() else { return };
     let all = |wrong: &dyn Fn(Type<'_>) -> bool| types.iter().all(|t| wrong(*t));

@@ -4,6 +4,7 @@ use super::actions::{self, Actions};
 use super::fields::{self, Fields};
 use super::kinds::Matched;
 use super::parameters::{self, Given, Values};
+use super::related::{self, Joined, ListKinds};
 use super::report::{Report, Spot};
 use super::variables::{self, Declared};
 use super::{Draft, clauses, hash, limits, matching, occasions, pick, safety};
@@ -21,12 +22,13 @@ const MODES: [(&str, Mode); 3] = [
     ("Enforce", Mode::Enforce),
     ("Off", Mode::Off),
 ];
-const SPEC: [&str; 13] = [
+const SPEC: [&str; 14] = [
     "description",
     "mode",
     "priority",
     "match",
     "where",
+    "related",
     "actions",
     "limits",
     "allowProtected",
@@ -36,7 +38,7 @@ const SPEC: [&str; 13] = [
     "admission",
     "pick",
 ];
-const SPEC_LATER: [&str; 3] = ["enforceFor", "schedule", "related"];
+const SPEC_LATER: [&str; 2] = ["enforceFor", "schedule"];
 /// Longest name: it is part of annotation keys and field managers.
 const LONGEST_NAME: usize = 63;
 
@@ -60,6 +62,34 @@ pub(super) struct Context<'a, 'f> {
     pub tests: Vec<Test>,
     /// What the expressions and paths so far read.
     pub reads: Reads,
+    /// The lists of other objects so far.
+    pub lists: Vec<ListKinds>,
+    /// While a step with `target` is being compiled: the kinds that the rule is about.
+    pub subject_kinds: Option<Vec<Matched>>,
+    /// The list whose tests are being compiled: paths are about its candidates.
+    pub joined: Option<Joined>,
+}
+
+impl Context<'_, '_> {
+    /// The kinds that paths are about.
+    pub fn path_kinds(&self) -> &[Matched] {
+        match &self.joined {
+            Some(joined) => &joined.kinds,
+            None => &self.kinds,
+        }
+    }
+
+    /// What an expression reads.
+    pub fn note(&mut self, expr: &Expr) {
+        self.reads.expression(expr);
+        let beyond = expr.reads_lists_beyond_metadata();
+        for (slot, list) in self.lists.iter_mut().enumerate() {
+            list.more_than_metadata |= beyond & 1 << slot != 0;
+        }
+        if let Some(joined) = &mut self.joined {
+            joined.more_than_metadata |= expr.reads_candidate_beyond_metadata();
+        }
+    }
 }
 
 /// What a rule reads of the world, for the watches.
@@ -253,23 +283,36 @@ fn spec_of(
         namespace: schema.kind(&GroupKind::new("", "Namespace")),
         tests: vec![],
         reads: Reads::default(),
+        lists: vec![],
+        subject_kinds: None,
+        joined: None,
+    };
+    let base = Declared {
+        params,
+        request,
+        ..Declared::default()
+    };
+    let (lists, base) = match of.get("related") {
+        Some(tree) => related::compile(&mut context, tree, base, name),
+        None => (vec![], base),
     };
     let variables = of
         .get("variables")
-        .map(|t| variables::compile(&mut context, t, params.as_ref(), request))
+        .map(|t| variables::compile(&mut context, t, &base))
         .unwrap_or_default();
-    let declared = Arc::new(Declared {
-        params,
-        variables,
-        request,
-    });
+    let declared = Arc::new(Declared { variables, ..base });
     context.declared = declared.clone();
     let mut tests = of
         .get("where")
         .map(|t| clauses::list(&mut context, t, "`where`", None, declared.names()))
         .unwrap_or_default();
-    // Variables are computed only after the tests that need none have passed.
-    tests.sort_by_key(Test::reads_variables);
+    // Lists and variables are computed only after the tests that need none have passed.
+    let needs = |test: &Test| (test.reads_variables(), test.reads_lists());
+    tests.sort_by_key(|test| match needs(test) {
+        (true, _) => 2,
+        (false, lists) => u8::from(lists),
+    });
+    let tests_without_lists = tests.iter().filter(|t| needs(t) == (false, false)).count();
     let tests_without_variables = tests.iter().filter(|t| !t.reads_variables()).count();
     context.tests = tests;
     if context.reads.now {
@@ -282,7 +325,7 @@ fn spec_of(
     let Actions {
         steps,
         step_places,
-        applied,
+        mut applied,
     } = match of.get("actions") {
         Some(tree) => actions::compile(&mut context, tree),
         None => {
@@ -315,6 +358,7 @@ fn spec_of(
     let matches = matches?;
     let reads = std::mem::take(&mut context.reads);
     let tests = std::mem::take(&mut context.tests);
+    let related = related::finish(&mut context, lists, deletes, &mut applied);
     drop(context);
     let variables = Arc::into_inner(declared).map_or_else(Vec::new, |declared| declared.variables);
     let draft = Draft {
@@ -328,7 +372,9 @@ fn spec_of(
             reads_namespace: reads.namespace || matches.namespace_selector.is_some(),
             matches,
             tests,
+            tests_without_lists,
             tests_without_variables,
+            related,
             variables,
             pick,
             steps,

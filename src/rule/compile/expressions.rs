@@ -33,7 +33,7 @@ pub(super) fn template(
     match Template::compile(&tree.to_value(), names) {
         Ok(template) => {
             for expr in template.expressions() {
-                context.reads.expression(expr);
+                context.note(expr);
                 members::check(context, tree, expr);
             }
             Some(template)

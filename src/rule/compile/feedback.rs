@@ -28,6 +28,11 @@ pub(super) fn feeds_itself(
     if template.literal().is_some() {
         return false;
     }
+    // The object of a step with `target` is another one than the subject.
+    let current = template.expressions().iter().any(|e| e.reads_current());
+    if context.subject_kinds.is_some() && !current {
+        return false;
+    }
     let schemas = || context.kinds.iter().filter_map(|k| k.schema.as_deref());
     let shape = super::paths::types(schemas(), path, None)
         .first()
@@ -135,6 +140,7 @@ impl Trial<'_> {
             applied: None,
             variables: None,
             request: None,
+            other: None,
         };
         let passes = |test: &&Test| {
             let mut run = TestRun {

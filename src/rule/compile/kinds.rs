@@ -15,6 +15,7 @@ const NOT_BY_GLOB: [&str; 3] = ["Event", "Lease", "EndpointSlice"];
 const WORKLOAD: &str = "Workload";
 
 /// A kind that a rule matches.
+#[derive(Clone)]
 pub(super) struct Matched {
     pub resolved: ResolvedKind,
     pub schema: Option<Arc<KindSchema>>,
@@ -47,8 +48,9 @@ pub(super) struct Kinds {
 impl Kinds {
     fn add(&mut self, gvk: &Gvk, schema: Option<Arc<KindSchema>>, at: Spot, named: bool) {
         let kind = gvk.group_kind();
-        let same = |m: &Matched| m.resolved.kind == kind && m.resolved.version == gvk.version;
-        if self.matched.iter().any(same) {
+        let same = |m: &&mut Matched| m.resolved.kind == kind && m.resolved.version == gvk.version;
+        if let Some(known) = self.matched.iter_mut().find(same) {
+            known.named |= named;
             return;
         }
         let resolved = ResolvedKind {

@@ -70,7 +70,7 @@ pub(super) fn globs(report: &mut Report<'_>, tree: &Tree, name: &str) -> Globs {
     Globs::new(patterns)
 }
 
-fn labels(report: &mut Report<'_>, tree: &Tree, name: &str) -> LabelSelector {
+pub(super) fn labels(report: &mut Report<'_>, tree: &Tree, name: &str) -> LabelSelector {
     let mut requirements = vec![];
     let what = format!("`{name}`");
     let known = ["matchLabels", "matchExpressions"];
@@ -80,19 +80,7 @@ fn labels(report: &mut Report<'_>, tree: &Tree, name: &str) -> LabelSelector {
     if let Some(tree) = of.get("matchLabels") {
         if let Data::Map(entries) = &tree.data {
             for (key, value) in entries {
-                let Some(text) = fields::text(report, value, "a label's value") else {
-                    continue;
-                };
-                match Requirement::label(key.text().unwrap_or_default(), text) {
-                    Ok(requirement) => requirements.push(requirement),
-                    Err(problem) => {
-                        let at = match problem.part {
-                            SelectorPart::Key => key,
-                            _ => value,
-                        };
-                        report.error(at, problem.message, problem.mend);
-                    }
-                }
+                requirements.extend(label(report, key, value));
             }
         } else {
             let message = format!(
@@ -113,7 +101,24 @@ fn labels(report: &mut Report<'_>, tree: &Tree, name: &str) -> LabelSelector {
     LabelSelector::new(requirements)
 }
 
-fn expression(report: &mut Report<'_>, tree: &Tree) -> Option<Requirement> {
+/// One entry of `matchLabels`.
+pub(super) fn label(report: &mut Report<'_>, key: &Tree, value: &Tree) -> Option<Requirement> {
+    let text = fields::text(report, value, "a label's value")?;
+    match Requirement::label(key.text().unwrap_or_default(), text) {
+        Ok(requirement) => Some(requirement),
+        Err(problem) => {
+            let at = match problem.part {
+                SelectorPart::Key => key,
+                _ => value,
+            };
+            report.error(at, problem.message, problem.mend);
+            None
+        }
+    }
+}
+
+/// One entry of `matchExpressions`.
+pub(super) fn expression(report: &mut Report<'_>, tree: &Tree) -> Option<Requirement> {
     let known = ["key", "operator", "values"];
     let of = fields::fields(report, tree, "a match expression", &known, &[])?;
     let (Some(key), Some(operator_tree)) = (of.get("key"), of.get("operator")) else {

@@ -3,7 +3,7 @@
 use super::document::Context;
 use super::paths::listed;
 use super::report::Spot;
-use crate::rule::expr::{Expr, Members};
+use crate::rule::expr::{Expr, MemberOf, Members};
 use crate::rule::yaml::{Data, Tree};
 use crate::schema::{KindSchema, Shape, Type, nearest};
 
@@ -50,12 +50,23 @@ pub(super) fn check(context: &mut Context<'_, '_>, tree: &Tree, expr: &Expr) {
 
 /// What is wrong with a chain over all kinds, and whether it is wrong for each of them.
 fn problem(context: &Context<'_, '_>, chain: &Members, all: &[Members]) -> Option<(Wrong, bool)> {
+    let list = match chain.of {
+        MemberOf::One(slot) => context.lists.get(slot).map(|list| list.kinds.as_slice()),
+        MemberOf::Candidate => Some(context.path_kinds()),
+        _ => Some(
+            context
+                .subject_kinds
+                .as_ref()
+                .unwrap_or(&context.kinds)
+                .as_slice(),
+        ),
+    };
     let of_metadata = ["metadata", "apiVersion", "kind"].contains(&&*chain.names[0].name);
     let mut kinds: Vec<(&str, Option<&KindSchema>)> = vec![];
-    if chain.of_namespace {
+    if chain.of == MemberOf::Namespace {
         kinds.push(("Namespace", context.namespace.as_deref()));
     } else {
-        for kind in &context.kinds {
+        for kind in list.unwrap_or_default() {
             let own = kind.fields().map(|(schema, _)| schema);
             // Metadata is the same in every kind.
             let metadata = context.metadata.as_deref().filter(|_| of_metadata);
@@ -85,7 +96,7 @@ fn problem(context: &Context<'_, '_>, chain: &Members, all: &[Members]) -> Optio
     let up_to = &chain.names[..=wrong.at];
     let asks = |other: &Members| {
         other.asked
-            && other.of_namespace == chain.of_namespace
+            && other.of == chain.of
             && other.names.len() == up_to.len()
             && other.names.iter().zip(up_to).all(|(a, b)| a.name == b.name)
     };

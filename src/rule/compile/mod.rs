@@ -2,7 +2,7 @@
 //!
 //! `report` problems and their places · `fields` maps with known keys · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
-//! `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `actions` steps · `apply`, `scale` two of them ·
+//! `related` lists of other objects · `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `actions` steps · `target` on whom · `apply`, `scale` two of them ·
 //! `memory` how long a match has held · `hash` what makes two rules the same ·
 //! `edits` the six edits ·
 //! `values` what they write · `pick` · `limits` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves.
@@ -27,9 +27,11 @@ mod parameter_type;
 mod parameters;
 mod paths;
 mod pick;
+mod related;
 mod report;
 mod safety;
 mod scale;
+mod target;
 mod values;
 mod variables;
 
@@ -82,7 +84,7 @@ struct Draft {
     name_at: report::Spot,
     /// Where each kind is named.
     kinds_at: Vec<report::Spot>,
-    /// The kinds that it applies, and where each is named.
+    /// The kinds that it applies or has lists of, and where each is named.
     applied: Vec<(super::ResolvedKind, report::Spot)>,
 }
 

@@ -78,6 +78,12 @@ pub(super) fn fits(
     }
     for (step, place) in steps.iter().zip(places) {
         let verb = step.action.verb();
+        if step.target.is_some() {
+            let message = "a step with `target` never runs at admission";
+            let mend = "add `Reconcile` to `when`";
+            report.error(*place, message, Some(mend.into()));
+            continue;
+        }
         if !AT_ADMISSION.contains(&verb) {
             let message = format!(
                 "at admission there are only patch, deny and warn: `{}` never runs",

@@ -19,7 +19,10 @@ pub(super) fn compile(
     // What an item lacks is no sign of a typing error: there may be none.
     let of_item = item.is_some() && path.root() == Root::Object;
     if !vouched && !of_item {
-        context.reads.unchecked.push(path.clone());
+        match &mut context.joined {
+            Some(joined) => joined.unchecked.push(path.clone()),
+            None => context.reads.unchecked.push(path.clone()),
+        }
     }
     Some(path)
 }
@@ -59,7 +62,7 @@ fn check(context: &mut Context<'_, '_>, tree: &Tree, path: &Path, item: Option<&
     }
     let (mut known, mut failed) = (0usize, vec![]);
     let (mut first, mut unchecked) = (None, false);
-    for kind in &context.kinds {
+    for kind in context.path_kinds() {
         let checked = match (kind.fields(), &context.metadata) {
             (Some((schema, _)), _) => {
                 let from = item.and_then(|item| item.item_types(schema));
@@ -81,7 +84,7 @@ fn check(context: &mut Context<'_, '_>, tree: &Tree, path: &Path, item: Option<&
             }
         }
     }
-    let vouched = known > 0 || context.kinds.is_empty();
+    let vouched = known > 0 || context.path_kinds().is_empty();
     let Some(problem) = first else {
         return vouched;
     };
@@ -108,7 +111,7 @@ fn without_pod(context: &mut Context<'_, '_>, tree: &Tree, path: &Path) -> bool 
         _ => ("$containers", 11),
     };
     let none: Vec<String> = context
-        .kinds
+        .path_kinds()
         .iter()
         .filter(|kind| {
             let schema = kind.schema.as_deref();
@@ -119,7 +122,7 @@ fn without_pod(context: &mut Context<'_, '_>, tree: &Tree, path: &Path) -> bool 
     if none.is_empty() {
         return false;
     }
-    let all = none.len() == context.kinds.len();
+    let all = none.len() == context.path_kinds().len();
     let at = context.report.within(tree, 0, length);
     context.report.error(
         at,

@@ -35,8 +35,12 @@ pub(super) fn protected(
         }
         let is_protected =
             |group: &str, kind: &str| protection::of_kind(group, kind, verb).is_some();
-        let names: Vec<String> = context
-            .kinds
+        let kinds = match step.target {
+            Some(list) => context.lists.get(list).map_or(&[][..], |list| &list.kinds),
+            None => &context.kinds,
+        };
+        let all = kinds.len();
+        let names: Vec<String> = kinds
             .iter()
             .filter(|k| is_protected(&k.resolved.kind.group, &k.resolved.kind.kind))
             .map(|k| k.name().to_owned())
@@ -48,7 +52,7 @@ pub(super) fn protected(
         let message = format!(
             "every {} is protected from `{word}`: {}",
             listed(&names),
-            if names.len() == context.kinds.len() {
+            if names.len() == all {
                 "this step would never act"
             } else {
                 "this step leaves them alone"
@@ -57,7 +61,7 @@ pub(super) fn protected(
         let mend = Some(format!(
             "if you mean it, add `allowProtected: [{word}]` to the rule"
         ));
-        if names.len() == context.kinds.len() {
+        if names.len() == all {
             context.report.error(*at, message, mend);
         } else {
             context.report.warning(*at, message, mend);
@@ -98,7 +102,7 @@ pub(super) fn made_by_controllers(
         matches!(
             step.action,
             Action::Patch { status: false, .. } | Action::Scale { .. }
-        )
+        ) && step.target.is_none()
     };
     let first = steps.iter().zip(places).find(|(step, _)| edits(step));
     let Some((_, at)) = first else { return };

@@ -3,7 +3,7 @@
 use super::document::Context;
 use super::parameters::name_of;
 use super::{expressions, fields};
-use crate::rule::expr::{Names, Params, Variable};
+use crate::rule::expr::{ListName, Names, Params, Variable};
 use crate::rule::yaml::Tree;
 use std::sync::Arc;
 
@@ -27,6 +27,12 @@ const WORDS: [&str; 10] = [
     "true", "false", "null", "in", "has", "int", "string", "list", "map", "type",
 ];
 
+/// Why a name cannot be given to anything, if it cannot.
+pub(super) fn taken(name: &str) -> Option<String> {
+    let taken = TAKEN.contains(&name) || WORDS.contains(&name);
+    taken.then(|| format!("`{name}` is a name of the language"))
+}
+
 /// What a rule names for its expressions.
 #[derive(Default)]
 pub(super) struct Declared {
@@ -35,6 +41,8 @@ pub(super) struct Declared {
     pub variables: Vec<Variable>,
     /// Whether there is a `request`: the rule looks at admission only.
     pub request: bool,
+    /// The lists of other objects.
+    pub lists: Vec<ListName>,
 }
 
 impl Declared {
@@ -44,6 +52,7 @@ impl Declared {
             variables: &self.variables,
             params: self.params.as_ref(),
             request: self.request,
+            lists: &self.lists,
             ..Names::default()
         }
     }
@@ -55,8 +64,7 @@ const MOST: usize = 100;
 pub(super) fn compile(
     context: &mut Context<'_, '_>,
     tree: &Tree,
-    params: Option<&Params>,
-    request: bool,
+    declared: &Declared,
 ) -> Vec<Variable> {
     let items = fields::list(context.report, tree, "`variables`").unwrap_or_default();
     if items.len() > MOST {
@@ -77,8 +85,10 @@ pub(super) fn compile(
         };
         let name = name_of(context.report, of, item, "a variable");
         let name = name.and_then(|(name, at)| {
-            let refusal = if TAKEN.contains(&&*name) || WORDS.contains(&&*name) {
-                Some(format!("`{name}` is a name of the language"))
+            let refusal = if let Some(refusal) = taken(&name) {
+                Some(refusal)
+            } else if declared.lists.iter().any(|list| list.name == name) {
+                Some(format!("a list `{name}` stands already above"))
             } else if variables.iter().any(|other| other.name == name) {
                 Some(format!("a variable `{name}` stands already above"))
             } else {
@@ -114,9 +124,7 @@ pub(super) fn compile(
         let names = Names {
             variables: &variables,
             later: later.get(place..).unwrap_or_default(),
-            params,
-            request,
-            ..Names::default()
+            ..declared.names()
         };
         let value = expressions::template(context, expression, names);
         // What failed keeps its name, so that its readers are no further problem.

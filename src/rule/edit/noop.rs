@@ -22,42 +22,42 @@ pub fn is_noop(
     let literal = edit.change.template().and_then(|t| t.literal());
     let computed = edit.change.template().is_some() && literal.is_none();
     let reads_current = (computed || !edit.tests.is_empty()) && edit.reads_current();
-    edit.path
-        .targets(scope.object, scope.pod, &mut |item, current| {
-            if reads_current && current.is_none() {
-                return true;
-            }
-            if !computed && edit.tests.is_empty() {
-                return unchanged(edit, current, literal, schema);
-            }
-            let scope = Scope {
-                item: item.or(scope.item),
-                current,
-                ..*scope
+    let (object, pod) = scope.edited();
+    edit.path.targets(object, pod, &mut |item, current| {
+        if reads_current && current.is_none() {
+            return true;
+        }
+        if !computed && edit.tests.is_empty() {
+            return unchanged(edit, current, literal, schema);
+        }
+        let scope = Scope {
+            item: item.or(scope.item),
+            current,
+            ..*scope
+        };
+        if !edit.tests.is_empty() {
+            let mut run = TestRun {
+                scope: &scope,
+                recheck_at: *recheck_at,
+                trace: None,
             };
-            if !edit.tests.is_empty() {
-                let mut run = TestRun {
-                    scope: &scope,
-                    recheck_at: *recheck_at,
-                    trace: None,
-                };
-                let verdict = test::all(&edit.tests, &mut run);
-                *recheck_at = run.recheck_at;
-                match verdict {
-                    Verdict::Pass => {}
-                    Verdict::Fail => return true,
-                    Verdict::WrongType(_) | Verdict::Unknown(_) => return false,
-                }
+            let verdict = test::all(&edit.tests, &mut run);
+            *recheck_at = run.recheck_at;
+            match verdict {
+                Verdict::Pass => {}
+                Verdict::Fail => return true,
+                Verdict::WrongType(_) | Verdict::Unknown(_) => return false,
             }
-            match edit.change.template().filter(|_| computed) {
-                None => unchanged(edit, current, literal, schema),
-                Some(template) => match template.render(&scope) {
-                    Ok(Some(value)) => unchanged(edit, current, Some(&value), schema),
-                    Ok(None) => true,
-                    Err(_) => false,
-                },
-            }
-        })
+        }
+        match edit.change.template().filter(|_| computed) {
+            None => unchanged(edit, current, literal, schema),
+            Some(template) => match template.render(&scope) {
+                Ok(Some(value)) => unchanged(edit, current, Some(&value), schema),
+                Ok(None) => true,
+                Err(_) => false,
+            },
+        }
+    })
 }
 
 fn unchanged(

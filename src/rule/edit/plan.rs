@@ -22,7 +22,8 @@ pub fn plan(
     scope: &Scope<'_>,
     context: &EditContext<'_>,
 ) -> Result<Planned, ExprFault> {
-    let mut places = edit.path.places(scope.object, scope.pod);
+    let (object, pod) = scope.edited();
+    let mut places = edit.path.places(object, pod);
     // Unions and slices may name a place twice, or in another order.
     places.sort_by(|a, b| a.location.cmp(&b.location));
     places.dedup_by(|a, b| a.location == b.location);
@@ -34,8 +35,8 @@ pub fn plan(
         }
         let item = place
             .item
-            .and_then(|hops| follow(scope.object, &place.location[..hops]));
-        let site = match Site::find(scope.object, &place.location, context.schema) {
+            .and_then(|hops| follow(object, &place.location[..hops]));
+        let site = match Site::find(object, &place.location, context.schema) {
             Ok(site) => site,
             Err(NoSite::NotInSchema) => continue,
             // Nothing can stand below what is no map: there is nothing to remove.
@@ -84,11 +85,11 @@ fn left_out(place: &Place, scope: &Scope<'_>, context: &EditContext<'_>) -> bool
         Endpoint::Main if in_status && context.schema.is_some() && has_status => return true,
         _ => {}
     }
-    below_pod(place, scope) && is_finished_job(scope.object)
+    below_pod(place, scope) && is_finished_job(scope.edited().0)
 }
 
 fn below_pod(place: &Place, scope: &Scope<'_>) -> bool {
-    scope.pod.is_some_and(|prefix| {
+    scope.edited().1.is_some_and(|prefix| {
         place.location.len() >= prefix.len()
             && prefix
                 .iter()
@@ -195,7 +196,7 @@ fn at_site(
     };
     if let Some(action) = action {
         if context.fixed != FixedFields::Written
-            && let Some(fixed) = fixed(context.schema, scope.object, place, site.node, &action)
+            && let Some(fixed) = fixed(context.schema, scope.edited().0, place, site.node, &action)
         {
             if context.fixed == FixedFields::LeftOut {
                 return Ok(());

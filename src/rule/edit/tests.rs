@@ -70,6 +70,7 @@ fn try_make(rule: &Rule, before: &Value, barred: &[Box<str>]) -> Result<Made, Ex
         current: None,
         variables: None,
         request: None,
+        other: None,
     };
     let context = EditContext {
         fixed: FixedFields::Told,
@@ -718,6 +719,7 @@ fn each_endpoint_writes_only_its_own_part() {
         current: None,
         variables: None,
         request: None,
+        other: None,
     };
     let context = EditContext {
         fixed: FixedFields::Told,

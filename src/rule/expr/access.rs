@@ -30,6 +30,13 @@ impl<'a> Frame<'_, 'a> {
                     )),
                 };
             }
+            Code::Related(slot, name) => {
+                return match scope.variables {
+                    Some(variables) => variables.list(*slot, name),
+                    None => Err(not_computed(name)),
+                };
+            }
+            Code::Candidate => scope.other.map(|other| other.object),
             Code::Item => scope.item,
             Code::Request => scope.request,
             Code::Current => scope.current,
@@ -144,6 +151,11 @@ impl<'a> Frame<'_, 'a> {
             (None, false) => Err(Fault::Absent(code.describe().into())),
         }
     }
+}
+
+/// A list that is read before it is there: no rule that compiles does.
+pub(super) fn not_computed(list: &str) -> Fault {
+    Fault::Unknown(format!("the list `{list}` is not known: it is not computed here").into())
 }
 
 fn not_null(value: Option<Val<'_>>) -> Option<Val<'_>> {

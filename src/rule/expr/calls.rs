@@ -57,7 +57,12 @@ impl Compiler<'_> {
             return self.unknown_function(id, name, member);
         };
         let problems = self.problems.len();
+        let lists = self.reads.lists_beyond;
         let mut codes: Vec<Code> = trees.iter().map(|tree| self.code(tree)).collect();
+        // How many there are says nothing of what they hold.
+        if name == "size" && matches!(codes.as_slice(), [Code::Related(..)]) {
+            self.reads.lists_beyond = lists;
+        }
         if metadata_path && !before && !self.locals.iter().any(|local| &**local == "object") {
             self.reads.beyond_metadata = false;
         }

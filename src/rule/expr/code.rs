@@ -95,6 +95,9 @@ pub(super) enum Code {
     /// By its place among the rule's variables.
     Variable(usize, Box<str>),
     Applied,
+    Candidate,
+    /// A list of other objects, by its place among the rule's lists.
+    Related(usize, Box<str>),
     Local(usize, Box<str>),
     Select {
         of: Box<Code>,
@@ -161,7 +164,10 @@ impl Code {
             Code::Current => "current".into(),
             Code::Request => "request".into(),
             Code::Applied => "applied".into(),
-            Code::Local(_, name) | Code::Variable(_, name) => name.to_string(),
+            Code::Candidate => "candidate".into(),
+            Code::Local(_, name) | Code::Variable(_, name) | Code::Related(_, name) => {
+                name.to_string()
+            }
             Code::Select { of, key } | Code::OptSelect { of, key } | Code::Has { of, key } => {
                 format!("{}.{}", of.describe(), key.as_str())
             }
@@ -197,6 +203,15 @@ pub(super) struct Reads {
     pub variables: bool,
     /// Anything that differs from one evaluation to the next.
     pub subject: bool,
+    /// Of that, anything but `candidate`.
+    pub beside_candidate: bool,
+    pub candidate: bool,
+    /// Of `candidate` something beside `metadata`, `apiVersion` and `kind`.
+    pub candidate_beyond: bool,
+    /// Lists of other objects, a bit each by their place.
+    pub lists: u32,
+    /// Those of whose members something beside that is read, or may be.
+    pub lists_beyond: u32,
 }
 
 impl Reads {
@@ -205,7 +220,10 @@ impl Reads {
         self.now |= variable.now;
         self.namespace_object |= variable.namespace_object;
         self.beyond_metadata |= variable.beyond_metadata;
+        self.lists |= variable.lists;
+        self.lists_beyond |= variable.lists_beyond;
         self.variables = true;
         self.subject = true;
+        self.beside_candidate = true;
     }
 }

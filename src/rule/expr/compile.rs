@@ -18,7 +18,7 @@ pub(super) struct Compiled {
 }
 
 /// Names of the language that this version does not have yet.
-const NOT_YET: [&str; 3] = ["schedule", "candidate", "previous"];
+const NOT_YET: [&str; 2] = ["schedule", "previous"];
 
 /// Names of types, as `type(x) == int` compares them.
 const TYPES: [(&str, &str); 10] = [
@@ -70,7 +70,7 @@ pub(super) fn compile(
 pub(super) struct Compiler<'t> {
     pub(super) text: &'t str,
     pub(super) source: &'t SourceInfo,
-    names: Names<'t>,
+    pub(super) names: Names<'t>,
     pub(super) locals: Vec<Box<str>>,
     pub(super) reads: Reads,
     pub(super) members: Vec<Members>,
@@ -269,12 +269,28 @@ impl Compiler<'_> {
     /// The operand of a field or index with a fixed name; `object.metadata` reads only metadata.
     pub(super) fn part_of(&mut self, operand: &IdedExpr, field: &str) -> Code {
         if let Expr::Ident(name) = &operand.expr
-            && name == "object"
-            && !self.locals.iter().any(|local| **local == *name)
             && matches!(field, "metadata" | "apiVersion" | "kind")
+            && !self.locals.iter().any(|local| **local == *name)
         {
-            self.reads.subject = true;
-            return Code::Object;
+            self.reads.subject |= name == "object" || name == "candidate";
+            match name.as_str() {
+                "object" => {
+                    self.reads.beside_candidate = true;
+                    return Code::Object;
+                }
+                "candidate" if self.names.candidate => {
+                    self.reads.candidate = true;
+                    return Code::Candidate;
+                }
+                _ => {
+                    let before = self.reads.lists_beyond;
+                    let code = self.code(operand);
+                    if matches!(&code, Code::Related(slot, _) if self.names.lists[*slot].one) {
+                        self.reads.lists_beyond = before;
+                    }
+                    return code;
+                }
+            }
         }
         self.code(operand)
     }
@@ -317,10 +333,23 @@ impl Compiler<'_> {
             self.reads.through(variable.reads());
             return Code::Variable(slot, name.into());
         }
+        if let Some(slot) = self.names.lists.iter().position(|l| *l.name == *name) {
+            self.reads.subject = true;
+            self.reads.beside_candidate = true;
+            self.reads.lists |= 1 << slot;
+            self.reads.lists_beyond |= 1 << slot;
+            return Code::Related(slot, name.into());
+        }
         if name == "params" {
             return self.all_parameters(id);
         }
         self.reads.subject = true;
+        if name == "candidate" && self.names.candidate {
+            self.reads.candidate = true;
+            self.reads.candidate_beyond = true;
+            return Code::Candidate;
+        }
+        self.reads.beside_candidate = true;
         match name {
             "object" => {
                 self.reads.beyond_metadata = true;
@@ -349,6 +378,13 @@ impl Compiler<'_> {
                     None,
                 );
             }
+            _ if self.names.later_lists.iter().any(|later| **later == *name) => {
+                return self.problem(
+                    id,
+                    format!("the list `{name}` stands further down, or is this one: a list sees those above it"),
+                    None,
+                );
+            }
             "applied" if self.names.applied => return Code::Applied,
             "request" if self.names.request => {
                 self.reads.beyond_metadata = true;
@@ -361,8 +397,9 @@ impl Compiler<'_> {
                     Some("write `when: [Create]`, `[Update]` or `[Delete]`, without `Reconcile`".into()),
                 );
             }
-            "item" | "current" | "applied" => {
+            "item" | "current" | "applied" | "candidate" => {
                 let whose = match name {
+                    "candidate" => "the tests of a `related` list have it",
                     "item" => "an edit of a patch has it, and a step with `forEach`",
                     "current" => "only an edit of a patch has it",
                     _ => "it holds what `apply` steps with a `name` before this one applied",
@@ -394,6 +431,10 @@ impl Compiler<'_> {
         if self.names.params.is_some() {
             known.push("params");
         }
+        if self.names.candidate {
+            known.push("candidate");
+        }
+        known.extend(self.names.lists.iter().map(|list| &*list.name));
         known.extend(self.names.variables.iter().map(|variable| &*variable.name));
         let nearest = nearest(
             name,

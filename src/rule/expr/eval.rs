@@ -131,6 +131,8 @@ impl<'s, 'a> Frame<'s, 'a> {
             | Code::Current
             | Code::Request
             | Code::Applied
+            | Code::Candidate
+            | Code::Related(..)
             | Code::Variable(..) => self.root(code),
             Code::Select { of, key } => {
                 let of_value = self.eval(of)?;

@@ -3,11 +3,24 @@
 use super::compile::Compiler;
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
-/// A chain of fields from `object` or `namespaceObject`: `object.spec.replicas`, `object.metadata['name']`.
+/// What a chain of fields begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberOf {
+    /// `object`
+    Object,
+    /// `namespaceObject`
+    Namespace,
+    /// `candidate`
+    Candidate,
+    /// The one object of a related list, by the list's place.
+    One(usize),
+}
+
+/// A chain of fields from an object: `object.spec.replicas`, `object.metadata['name']`.
 #[derive(Clone, Debug)]
 pub struct Members {
-    /// From `namespaceObject`.
-    pub of_namespace: bool,
+    /// What it begins with.
+    pub of: MemberOf,
     /// At least one.
     pub names: Vec<Member>,
     /// Asked for with `has()`: that it is absent is expected.
@@ -30,7 +43,7 @@ impl Compiler<'_> {
     pub(super) fn note_members(&mut self, tree: &IdedExpr, asked: bool) {
         let mut names = vec![];
         let mut at = tree;
-        let of_namespace = loop {
+        let of = loop {
             match &at.expr {
                 Expr::Select(select) => {
                     let dot = self.source.offset_for(at.id).map_or(0, |(start, _)| start);
@@ -51,9 +64,16 @@ impl Compiler<'_> {
                 }
                 Expr::Ident(name) if !self.locals.iter().any(|local| **local == *name) => {
                     match name.as_str() {
-                        "object" => break false,
-                        "namespaceObject" => break true,
-                        _ => return,
+                        "object" => break MemberOf::Object,
+                        "namespaceObject" => break MemberOf::Namespace,
+                        "candidate" if self.names.candidate => break MemberOf::Candidate,
+                        name => {
+                            let mut lists = self.names.lists.iter();
+                            match lists.position(|list| list.one && *list.name == *name) {
+                                Some(slot) => break MemberOf::One(slot),
+                                None => return,
+                            }
+                        }
                     }
                 }
                 _ => return,
@@ -61,11 +81,7 @@ impl Compiler<'_> {
         };
         if !names.is_empty() {
             names.reverse();
-            self.members.push(Members {
-                of_namespace,
-                names,
-                asked,
-            });
+            self.members.push(Members { of, names, asked });
         }
     }
 
@@ -88,7 +104,7 @@ impl Compiler<'_> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use crate::rule::expr::{Expr, Names};
+    use crate::rule::expr::{Expr, MemberOf, Names};
 
     fn chains(text: &str) -> Vec<String> {
         let expr = Expr::compile(text, Names::default()).unwrap();
@@ -101,7 +117,10 @@ mod tests {
                     .inspect(|m| assert_eq!(&text[m.at..m.at + m.length], &*m.name))
                     .map(|m| &*m.name)
                     .collect();
-                let root = if chain.of_namespace { "ns" } else { "o" };
+                let root = match chain.of {
+                    MemberOf::Namespace => "ns",
+                    _ => "o",
+                };
                 let mark = if chain.asked { "?" } else { "" };
                 format!("{root}.{}{mark}", names.join("."))
             })

@@ -39,7 +39,7 @@ mod tests;
 mod value;
 mod variables;
 
-pub use members::{Member, Members};
+pub use members::{Member, MemberOf, Members};
 pub use template::{Template, TemplateProblem};
 pub use variables::{Params, Variable, Variables};
 
@@ -74,6 +74,34 @@ pub struct Scope<'a> {
     pub applied: Option<Node<'a>>,
     /// At admission: what is asked of the API server.
     pub request: Option<Node<'a>>,
+    /// The object that paths are about, where that is not the subject.
+    pub other: Option<Other<'a>>,
+}
+
+impl<'a> Scope<'a> {
+    /// The object that paths are about, and where it keeps its Pod.
+    pub fn edited(&self) -> (Node<'a>, PodPrefix) {
+        match self.other {
+            Some(other) => (other.object, other.pod),
+            None => (self.object, self.pod),
+        }
+    }
+
+    /// Whether it is asked of another object if it belongs to a list.
+    pub fn is_joining(&self) -> bool {
+        self.other.is_some_and(|other| other.joins)
+    }
+}
+
+/// An object that is not the subject.
+#[derive(Clone, Copy)]
+pub struct Other<'a> {
+    /// As it is.
+    pub object: Node<'a>,
+    /// Where its kind keeps its Pod.
+    pub pod: PodPrefix,
+    /// It is asked whether it belongs to a list: a value of the subject that is not there leaves that unknown.
+    pub joins: bool,
 }
 
 /// The Namespace of a subject.
@@ -138,6 +166,21 @@ pub struct Names<'n> {
     pub applied: bool,
     /// `request`, at admission.
     pub request: bool,
+    /// The lists of other objects that may be read, in the order of the rule.
+    pub lists: &'n [ListName],
+    /// Names of lists that stand further down, for the message.
+    pub later_lists: &'n [std::sync::Arc<str>],
+    /// `candidate`, an object of which a list asks whether it belongs to it.
+    pub candidate: bool,
+}
+
+/// A list of other objects, as expressions see it.
+#[derive(Clone, Debug)]
+pub struct ListName {
+    /// An identifier of CEL.
+    pub name: std::sync::Arc<str>,
+    /// The name is the one object, not a list.
+    pub one: bool,
 }
 
 /// One compiled expression.
@@ -311,6 +354,36 @@ impl Expr {
     /// Whether it reads a variable.
     pub fn reads_variables(&self) -> bool {
         self.reads.variables
+    }
+
+    /// Whether it reads a parameter.
+    pub fn reads_parameters(&self) -> bool {
+        self.reads.params
+    }
+
+    /// The lists of other objects that it reads, a bit each by their place.
+    pub fn reads_lists(&self) -> u32 {
+        self.reads.lists
+    }
+
+    /// Of those the lists of whose members it may read more than `metadata`, `apiVersion` and `kind`.
+    pub fn reads_lists_beyond_metadata(&self) -> u32 {
+        self.reads.lists_beyond
+    }
+
+    /// Whether it reads `candidate`.
+    pub fn reads_candidate(&self) -> bool {
+        self.reads.candidate
+    }
+
+    /// Whether it reads of `candidate` more than `metadata`, `apiVersion` and `kind`.
+    pub fn reads_candidate_beyond_metadata(&self) -> bool {
+        self.reads.candidate_beyond
+    }
+
+    /// Whether its value is the same for a candidate whatever the subject and the time.
+    pub fn is_of_candidate_alone(&self) -> bool {
+        !self.reads.beside_candidate && !self.reads.now
     }
 
     /// Whether it reads `item`.

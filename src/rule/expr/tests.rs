@@ -45,6 +45,9 @@ const EDIT: Names<'_> = Names {
     params: None,
     applied: false,
     request: false,
+    lists: &[],
+    later_lists: &[],
+    candidate: false,
 };
 
 /// Evaluates over [`pod`], with `item` its first container and `current` its replicas.
@@ -69,6 +72,7 @@ fn with_scope<T>(run: impl FnOnce(&Scope<'_>) -> T) -> T {
         current: spec.get_str("replicas"),
         variables: None,
         request: None,
+        other: None,
         applied: None,
     })
 }

@@ -1,9 +1,11 @@
 //! Values with a name: what a rule computes once a turn, and what it is given at load.
 
+use super::access::not_computed;
 use super::code::Reads;
 use super::eval::{Fault, Frame};
 use super::value::Val;
 use super::{ExprFault, Scope, Template};
+use crate::rule::related::Lists;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -26,20 +28,37 @@ impl Variable {
     }
 }
 
-/// The variables of a rule, computed for one object. They keep their kinds: a quantity stays one.
+/// The lists and variables of a rule, computed for one object. Variables keep their kinds: a quantity stays one.
 #[derive(Default)]
-pub struct Variables(Vec<Result<Val<'static>, Fault>>);
+pub struct Variables {
+    lists: Arc<Lists>,
+    values: Vec<Result<Val<'static>, Fault>>,
+}
 
 impl Variables {
-    /// Computes all of them in order, each seeing those above it. One that fails is a fault of whoever reads it, not of the others.
-    pub fn compute(of: &[Variable], scope: &Scope<'_>) -> Variables {
-        let mut done = Variables::default();
+    /// Lists of other objects, and no variables yet.
+    pub fn of_lists(lists: Arc<Lists>) -> Variables {
+        Variables {
+            lists,
+            values: vec![],
+        }
+    }
+
+    /// The lists of other objects.
+    pub fn lists(&self) -> &Arc<Lists> {
+        &self.lists
+    }
+
+    /// Computes all variables in order, each seeing those above it and all lists. One that fails is a fault of whoever reads it, not of the
+    /// others.
+    pub fn compute(of: &[Variable], lists: Arc<Lists>, scope: &Scope<'_>) -> Variables {
+        let mut done = Variables::of_lists(lists);
         for variable in of {
             let value = variable.value.evaluate_detached(&Scope {
                 variables: Some(&done),
                 ..*scope
             });
-            done.0.push(value);
+            done.values.push(value);
         }
         done
     }
@@ -52,7 +71,7 @@ impl Variables {
         &self,
         of: &'v [Variable],
     ) -> impl Iterator<Item = (&'v str, Result<Option<Value>, ExprFault>)> {
-        of.iter().zip(&self.0).map(|(variable, value)| {
+        of.iter().zip(&self.values).map(|(variable, value)| {
             let value = value
                 .clone()
                 .and_then(|value| super::output::to_json(&mut Frame::new(None), &value));
@@ -61,7 +80,7 @@ impl Variables {
     }
 
     pub(super) fn value<'a>(&self, slot: usize, name: &str) -> Result<Val<'a>, Fault> {
-        match self.0.get(slot) {
+        match self.values.get(slot) {
             Some(Ok(value)) => Ok(value.clone()),
             Some(Err(Fault::Absent(what))) => Err(Fault::failed(format!(
                 "the variable `{name}` has no value: `{what}` is not there"
@@ -74,6 +93,23 @@ impl Variables {
                 "the variable `{name}` is not computed yet"
             ))),
         }
+    }
+}
+
+impl Variables {
+    /// The members of a list, or the one object of a list with `one`.
+    pub(super) fn list<'a>(&'a self, slot: usize, name: &str) -> Result<Val<'a>, Fault> {
+        let Some(list) = self.lists.get(slot) else {
+            return Err(not_computed(name));
+        };
+        let members = list
+            .members()
+            .map_err(|why| Fault::Unknown(format!("`{name}` is not known: {why}").into()))?;
+        let of = |member: &'a crate::rule::related::Member| Val::of(member.record.root());
+        Ok(match (list.is_one(), members) {
+            (true, [only]) => of(only),
+            _ => Val::list(members.iter().map(of).collect()),
+        })
     }
 }
 

@@ -259,6 +259,16 @@ impl LabelSelector {
             .all(|requirement| requirement.holds(labels))
     }
 
+    /// The labels that must be there with exactly one value: key and value.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.requirements
+            .iter()
+            .filter_map(|r| match (r.operator, &*r.values) {
+                (LabelOperator::In, [value]) => Some((r.key.as_str(), &**value)),
+                _ => None,
+            })
+    }
+
     /// All that must hold.
     pub fn requirements(&self) -> &[Requirement] {
         &self.requirements

@@ -65,6 +65,7 @@ pub const WORKLOADS: [(&str, &str); 6] = [
     ("batch", "CronJob"),
 ];
 
+/// Whether `kind: Workload` may stand for it.
 fn is_workload(meta: Meta<'_>) -> bool {
     let (api_version, kind) = (meta.api_version(), meta.kind());
     let group = api_version.split_once('/').map_or("", |(group, _)| group);

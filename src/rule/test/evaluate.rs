@@ -1,10 +1,11 @@
 //! How one clause comes out on one object.
 
-use super::super::expr::{ExprFault, Scope};
+use super::super::expr::{Expr, ExprFault, Scope};
 use super::super::number::Number;
 use super::super::path::{Path, PodPrefix, Root};
 use super::clause::Prepared;
 use super::clockwork::Clockwork;
+use super::join;
 use super::operand::Operand;
 use super::reading::{Left, Seen, Unreadable, read, value_kind};
 use super::shown::{SHOWN_MEMBERS, shortened};
@@ -16,7 +17,7 @@ use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 
 /// What a clause selects.
-enum Selected<'c, 'a> {
+pub(super) enum Selected<'c, 'a> {
     Path(&'c Path, Node<'a>, PodPrefix),
     /// The value of an expression, unless it is absent.
     One(Option<Value>),
@@ -24,7 +25,7 @@ enum Selected<'c, 'a> {
 
 impl Selected<'_, '_> {
     /// Calls `found` for each value until it answers false.
-    fn each(&self, found: &mut dyn FnMut(Seen<'_>) -> bool) {
+    pub(super) fn each(&self, found: &mut dyn FnMut(Seen<'_>) -> bool) {
         match self {
             Selected::Path(path, root, pod) => {
                 path.select(*root, *pod, &mut |node| found(Seen::Node(node)));
@@ -94,14 +95,18 @@ impl Clause {
 
     /// # Errors
     /// The verdict, where the subject's expression has no value but is not absent.
-    fn selected<'c, 'a>(&'c self, scope: &Scope<'a>) -> Result<Selected<'c, 'a>, Verdict> {
+    pub(super) fn selected<'c, 'a>(
+        &'c self,
+        scope: &Scope<'a>,
+    ) -> Result<Selected<'c, 'a>, Verdict> {
         match &self.subject {
             Subject::Path(path) => {
+                let (root, pod) = scope.edited();
                 let root = match scope.item {
-                    Some(item) if path.root() == Root::Object => item,
-                    _ => scope.object,
+                    Some(item) if path.root() == Root::Object && !scope.is_joining() => item,
+                    _ => root,
                 };
-                Ok(Selected::Path(path, root, scope.pod))
+                Ok(Selected::Path(path, root, pod))
             }
             Subject::Expr(expr) => match expr.evaluate(scope) {
                 Ok(value) => Ok(Selected::One(value.filter(|value| !value.is_null()))),
@@ -256,7 +261,10 @@ impl Clause {
         };
         let value = match expr.evaluate(scope) {
             Ok(Some(value)) if !value.is_null() => value,
-            Ok(_) | Err(ExprFault::Absent(_)) => return Err(Verdict::Fail),
+            Ok(_) => return Err(self.without_right(expr, None, scope)),
+            Err(ExprFault::Absent(what)) => {
+                return Err(self.without_right(expr, Some(&what), scope));
+            }
             Err(ExprFault::Unknown(reason)) => return Err(Verdict::Unknown(reason)),
             Err(ExprFault::Failed(reason)) => return Err(wrong(format!("has no value: {reason}"))),
         };
@@ -284,6 +292,15 @@ impl Clause {
             (false, value) => smallvec![one(value)?],
         };
         Ok(RightSide::Computed(operands))
+    }
+
+    /// An absent right side fails the test. Where it is the value to join by, nobody knows what belongs to the list.
+    fn without_right(&self, expr: &Expr, what: Option<&str>, scope: &Scope<'_>) -> Verdict {
+        let of_candidate = what.is_some_and(|what| what.starts_with("candidate"));
+        if scope.is_joining() && !expr.is_of_candidate_alone() && !of_candidate {
+            return Verdict::Unknown(join::absent(expr));
+        }
+        Verdict::Fail
     }
 }
 

@@ -1,12 +1,14 @@
 //! Tests: path or expression, operator, value.
 //!
 //! `words` the operators and the types of `as` · `clause` what a test is and what is wrong with one at load · `operand` right sides ·
-//! `reading` selected values · `clockwork` ages · `evaluate` how a clause comes out · `shown` values for people · `sort_key` values to order objects by.
+//! `reading` selected values · `clockwork` ages · `evaluate` how a clause comes out · `join` equality with a value of the subject as a look-up ·
+//! `shown` values for people · `sort_key` values to order objects by.
 //! Here the logic of lists, `any` and `none`.
 
 mod clause;
 mod clockwork;
 mod evaluate;
+mod join;
 mod operand;
 mod reading;
 mod shown;
@@ -14,6 +16,7 @@ mod sort_key;
 mod words;
 
 pub use clause::{Clause, ClausePart, ClauseProblem, Right};
+pub use join::{JoinFault, both, hash_text};
 pub use sort_key::{SortKey, Unsortable};
 pub use words::{Operator, ReadAs};
 
@@ -40,6 +43,11 @@ impl Test {
             Test::Clause(clause) => clause.reads_variables(),
             Test::Any(tests) | Test::None(tests) => tests.iter().any(Test::reads_variables),
         }
+    }
+
+    /// Whether some expression in it reads a list of other objects.
+    pub fn reads_lists(&self) -> bool {
+        self.some_clause(|clause| clause.expressions().any(|expr| expr.reads_lists() != 0))
     }
 }
 

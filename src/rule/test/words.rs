@@ -192,6 +192,11 @@ impl ReadAs {
             .find(|read_as| read_as.as_str() == text)
     }
 
+    /// Time alone changes how it comes out.
+    pub fn is_of_time(self) -> bool {
+        matches!(self, Self::Age | Self::Until)
+    }
+
     /// A part of an image reference: text.
     pub fn is_image(self) -> bool {
         matches!(

@@ -165,6 +165,7 @@ fn a_namespace_can_be_unknown_or_none() {
             current: None,
             variables: None,
             request: None,
+            other: None,
         };
         Expr::compile(text, EDIT).unwrap().evaluate(&scope)
     };

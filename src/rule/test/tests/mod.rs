@@ -27,6 +27,7 @@ fn scope(record: &Record) -> Scope<'_> {
         current: None,
         variables: None,
         request: None,
+        other: None,
     }
 }
 

@@ -1,0 +1,52 @@
+//! The other objects of a world, for rules that look at them at admission.
+
+use super::World;
+use crate::decide::{Neighbours, Picked, Prospect, Write};
+use crate::object::{ObjectKey, Record};
+use crate::rule::Rule;
+use crate::rule::pick::Rank;
+use crate::rule::related::{Member, Probe};
+use crate::rule::set::RuleIndex;
+
+/// All that there is. Nothing is asked of it: at admission no request is made on another object.
+pub(super) struct Around<'w>(pub &'w World);
+
+impl Neighbours for Around<'_> {
+    fn get(&self, object: &ObjectKey) -> Result<Option<Record>, String> {
+        Ok(self.0.get(object).cloned())
+    }
+
+    fn candidates(&self, rule: &Rule, list: usize, _: &Probe) -> Result<Vec<Member>, String> {
+        let Some(related) = rule.related.get(list) else {
+            return Err("there is no such list".into());
+        };
+        let meant = |key: &ObjectKey| related.kinds.iter().any(|k| k.kind == key.kind);
+        let all = self.0.objects().filter(|(key, _)| meant(key));
+        Ok(all
+            .map(|(key, record)| Member {
+                key: key.clone(),
+                record: record.clone(),
+            })
+            .collect())
+    }
+
+    fn prospect(&self, _: RuleIndex, _: &Write) -> Prospect {
+        Prospect::New
+    }
+
+    fn disagreeing(&self, _: &ObjectKey, _: &str, _: &ObjectKey, _: u64) -> Option<ObjectKey> {
+        None
+    }
+
+    fn agreeing(&self, _: &ObjectKey, _: &str, _: u64) -> Vec<ObjectKey> {
+        vec![]
+    }
+
+    fn picks(&self, _: RuleIndex, _: &Rank) -> Picked {
+        Picked::No
+    }
+
+    fn begun(&self, _: RuleIndex, _: usize) -> Option<u32> {
+        Some(0)
+    }
+}

@@ -1,0 +1,85 @@
+//! `target` of a step: the list on whose members it acts.
+
+use super::document::Context;
+use super::fields::{self, Fields, did_you_mean};
+
+/// Verbs that can have a target other than the subject.
+const VERBS: [&str; 6] = ["patch", "scale", "delete", "event", "deny", "warn"];
+
+/// The place of the list that a step names; `Some(None)`: its target is the subject. `None`: what is wrong has been reported.
+pub(super) fn list(
+    context: &mut Context<'_, '_>,
+    of: Fields<'_>,
+    verb: &str,
+) -> Option<Option<usize>> {
+    let Some((key, tree)) = of.entry("target").filter(|(_, tree)| !tree.is_null()) else {
+        return Some(None);
+    };
+    if !VERBS.contains(&verb) {
+        let message = match verb {
+            "apply" => "`apply` says itself which object it is about: `target` has no meaning",
+            _ => "`target` is not supported here yet",
+        };
+        context.report.error(key, message, None);
+        return None;
+    }
+    if let Some(each) = of.key("forEach") {
+        let message = "a step has a `target` or a `forEach`, not both";
+        let mend = "make a list of the objects that are meant, with `related`";
+        context.report.error(each, message, Some(mend.into()));
+        return None;
+    }
+    let name = fields::text(context.report, tree, "`target`")?;
+    let declared = context.declared.clone();
+    let lists = declared.lists.iter();
+    if let Some(place) = lists.clone().position(|list| *list.name == *name) {
+        return Some(Some(place));
+    }
+    let names: Vec<&str> = lists.map(|list| &*list.name).collect();
+    let (message, mend) = match names.as_slice() {
+        [] => (
+            format!(
+                "there is no list `{}`: the rule has none",
+                fields::shortened(name)
+            ),
+            Some(
+                "name it in `related`; without `target` a step acts on the object itself"
+                    .to_owned(),
+            ),
+        ),
+        names => (
+            format!("there is no list `{}`", fields::shortened(name)),
+            did_you_mean(name, names.iter().copied())
+                .or_else(|| Some(format!("the lists are {}", names.join(", ")))),
+        ),
+    };
+    context.report.error(tree, message, mend);
+    None
+}
+
+/// Compiles the step with its paths about the members of the list.
+pub(super) fn aimed<'c, 'f, T>(
+    context: &mut Context<'c, 'f>,
+    list: Option<usize>,
+    compile: impl FnOnce(&mut Context<'c, 'f>) -> T,
+) -> T {
+    let Some(place) = list else {
+        return compile(context);
+    };
+    let kinds = match context.lists.get(place) {
+        Some(list) => list.kinds.clone(),
+        None => vec![],
+    };
+    let before = std::mem::take(&mut context.reads.unchecked);
+    let own = std::mem::replace(&mut context.kinds, kinds);
+    context.subject_kinds = Some(own);
+    let result = compile(context);
+    if let Some(own) = context.subject_kinds.take() {
+        context.kinds = own;
+    }
+    let unchecked = std::mem::replace(&mut context.reads.unchecked, before);
+    if let Some(list) = context.lists.get_mut(place) {
+        list.unchecked.extend(unchecked);
+    }
+    result
+}
