@@ -278,7 +278,15 @@ impl Teller {
                 );
             }
             Report::FindingEnded(finding) => {
-                self.status.lock().end_finding(finding);
+                let leads = {
+                    let mut status = self.status.lock();
+                    status.end_finding(finding);
+                    status.leader
+                };
+                if !leads {
+                    // It may well be so: whoever leads now says it.
+                    return (self.audience)(report);
+                }
                 tracing::info!(rule = %finding.rule, object = %finding.object, reason = %finding.reason, "no longer so");
             }
             // Only a plan tells of it.

@@ -6,8 +6,9 @@ use std::io::IsTerminal;
 use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 
-/// kube-client logs whole bodies that it cannot read, Secrets included.
-const QUIET: &str = "kube_client=error,hyper_util=warn,rustls=warn,tower=warn";
+/// kube-client logs whole bodies that it cannot read, Secrets included; and of each request that is not answered that it was not, without
+/// saying which: whoever asked says so.
+const QUIET: &str = "kube_client=off,hyper_util=warn,rustls=warn,tower=warn";
 /// What is never made louder: see [`QUIET`].
 const MUTED: &str = "kube_client";
 

@@ -3,10 +3,12 @@
 use crate::control_plane::Plane;
 use crate::daemon::{Daemon, until};
 use crate::scene::{Place, create, labelling};
-use k8s_openapi::api::core::v1::ResourceQuota;
+use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// The Events in a namespace that Ordain wrote.
 async fn told(client: &kube::Client, namespace: &str) -> Vec<Event> {
@@ -17,9 +19,34 @@ async fn told(client: &kube::Client, namespace: &str) -> Vec<Event> {
         .collect()
 }
 
+/// Waits until the server knows of a quota that allows no further Secret: it hears of it like everybody else.
+pub async fn quota_in_force(client: &kube::Client, namespace: &str) {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let probe: Secret = serde_json::from_value(json!({"metadata": {"name": "probe"}})).unwrap();
+    let dry = PostParams {
+        dry_run: true,
+        ..Default::default()
+    };
+    let begun = Instant::now();
+    loop {
+        let answer = secrets.create(&dry, &probe).await;
+        if answer.is_err_and(|e| e.to_string().contains("exceeded quota")) {
+            return;
+        }
+        assert!(
+            begun.elapsed().as_secs() < 60,
+            "the quota is never in force"
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// How Ordain's attempts to make something of a kind were answered.
 fn answers(plane: &Plane, namespace: &str, resource: &str) -> Vec<u64> {
-    let requests = plane.audit().of_ordain(namespace);
+    let requests = match resource {
+        "events" => plane.audit().events_of_ordain(namespace),
+        _ => plane.audit().of_ordain(namespace),
+    };
     let of_kind = requests.iter().filter(|r| r.resource == resource);
     of_kind.map(|r| r.code).collect()
 }
@@ -37,6 +64,7 @@ async fn what_a_quota_refuses_is_one_event_on_the_object_until_it_is_mended() {
     let quota = json!({"metadata": {"name": "few"}, "spec": {"hard": {"count/secrets": "0"}}});
     let quota = serde_json::from_value(quota).unwrap();
     quotas.create(&PostParams::default(), &quota).await.unwrap();
+    quota_in_force(&client, &namespace).await;
     let rule = format!(
         "apiVersion: ordain.dev/v1alpha1
 kind: Rule

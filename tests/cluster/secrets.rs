@@ -1,6 +1,7 @@
 //! What Secrets hold is never told, whatever a real server answers: in the log at its loudest, `/status`, `/metrics`, Events.
 
 use crate::daemon::{Daemon, until};
+use crate::events::quota_in_force;
 use crate::proxy::Proxy;
 use crate::scene::Place;
 use base64::Engine as _;
@@ -126,6 +127,7 @@ async fn no_answer_of_the_server_makes_it_tell_what_a_secret_holds() {
         .await
         .unwrap();
 
+    quota_in_force(&client, &namespace).await;
     let label = "{path: $.metadata.labels.seen, set: 'yes'}";
     let rules = [
         rule("changes", &namespace, "changed", label),

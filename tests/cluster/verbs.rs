@@ -141,7 +141,7 @@ spec:
     let repeated = || {
         plane
             .audit()
-            .of_ordain(&name)
+            .events_of_ordain(&name)
             .iter()
             .filter(|r| r.verb == "create" && r.code == 409)
             .count()

@@ -298,6 +298,22 @@ spec:
                 .any(|k| k["kind"] == "Secret" && k["state"] == "Forbidden")
         })
         .await;
+    let status = daemon.status().await.unwrap();
+    let kinds = status["kinds"].as_array().unwrap();
+    let namespaces = kinds.iter().find(|k| k["kind"] == "Namespace").unwrap();
+    assert_eq!(namespaces["state"], "OutOfScope", "nobody forbade them");
+    let log = daemon.whole_log();
+    let forbidden: Vec<&str> = log.lines().filter(|l| l.contains("RBAC forbids")).collect();
+    assert!(
+        forbidden.len() == 1 && forbidden[0].contains("kind=Secret"),
+        "{forbidden:?}"
+    );
+    // Nothing is asked of the whole cluster.
+    let asked = plane.audit().all("");
+    let beyond = asked
+        .iter()
+        .find(|r| r.user == format!("system:serviceaccount:{a}:ordain") && r.namespace.is_empty());
+    assert_eq!(beyond.map(|r| &r.uri), None);
     settled(&mut daemon, &admin, b, "map-z1").await;
     let requests = written(plane, &prefix);
     assert_eq!(requests.len(), 2);

@@ -15,6 +15,8 @@ pub struct AuditLog {
 pub struct Request {
     /// `ordain/0.1.0`
     pub user_agent: String,
+    /// `system:serviceaccount:NAMESPACE:NAME`
+    pub user: String,
     pub verb: String,
     pub resource: String,
     pub subresource: String,
@@ -32,10 +34,19 @@ impl AuditLog {
         Self { path }
     }
 
-    /// All write requests that Ordain made in namespaces that start with `prefix`.
+    /// All write requests that Ordain made in namespaces that start with `prefix`, but for Events.
     pub fn of_ordain(&self, prefix: &str) -> Vec<Request> {
         let mut requests = self.all(prefix);
-        requests.retain(|r| r.user_agent.starts_with("ordain/") && r.verb != "watch");
+        requests.retain(|r| {
+            r.user_agent.starts_with("ordain/") && r.verb != "watch" && r.resource != "events"
+        });
+        requests
+    }
+
+    /// The Events that Ordain wrote, or tried to, in a namespace.
+    pub fn events_of_ordain(&self, namespace: &str) -> Vec<Request> {
+        let mut requests = self.all(namespace);
+        requests.retain(|r| r.user_agent.starts_with("ordain/") && r.resource == "events");
         requests
     }
 
@@ -65,6 +76,7 @@ impl AuditLog {
             };
             Request {
                 user_agent: text("/userAgent"),
+                user: text("/user/username"),
                 verb: text("/verb"),
                 resource: text("/objectRef/resource"),
                 subresource: text("/objectRef/subresource"),
