@@ -250,8 +250,8 @@ async fn of_the_server(place: &Place) -> Vec<Option<String>> {
             "failurePolicy": "Ignore",
             "matchConstraints": {
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.namespace}},
-                "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"],
-                    "resourceNames": [name(at)]}]},
+                "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}]},
+                "matchConditions": [{"name": "this-one", "expression": format!("object.metadata.name == '{}'", name(at))}],
             "validations": [{"expression": "false", "message": "failed", "messageExpression": format!("'=' + string({expression})")}],
         }});
         let policy = serde_json::from_value(policy).unwrap();
