@@ -22,6 +22,7 @@
 //! | [`cluster`] | I/O | a real API server; the only user of kube |
 //! | [`manifests`] | I/O | the cluster that is a folder, in memory |
 //! | [`rules_dir`] | I/O | rule files: load, follow, keep the last good version |
+//! | [`sinks`] | I/O | what rules send out of the cluster |
 //! | [`daemon`] | I/O | the wiring, start order, shutdown |
 //! | [`observe`] | I/O | metrics, log, HTTP |
 //! | [`rule_test`] | | RuleTests: objects and rules in, expectations out |
@@ -43,3 +44,4 @@ pub mod rule_test;
 pub mod rules_dir;
 pub mod schema;
 pub mod settings;
+pub mod sinks;

@@ -19,6 +19,8 @@ pub fn run(settings: &CheckSettings) -> anyhow::Result<u8> {
         problems.push(without_place("--manifests", Severity::Warning, message));
     }
     let set = rules_dir::load(&settings.paths);
+    // Kinds that RuleTests beside the rules define.
+    let (schema, _) = Manifests::from_files(&set).schema(&schema);
     for u in &set.unreadable {
         let message = format!("cannot be read: {}", u.reason);
         problems.push(without_place(&u.path, Severity::Error, message));

@@ -15,6 +15,7 @@ use crate::observe::status::Following;
 use crate::observe::{Status, http, log};
 use crate::schema::Schema;
 use crate::settings::{ClusterOptions, OutputFormat, OutputOptions, RuleOptions, RunSettings};
+use crate::sinks;
 use anyhow::Context;
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -130,13 +131,14 @@ fn finish(tally: &mut Tally, options: OutputOptions) -> anyhow::Result<u8> {
 
 fn once_on_manifests(settings: &RunSettings, options: EngineOptions) -> anyhow::Result<u8> {
     let now = settings.time.now();
-    let (mut simulation, mut tally) = plan::prepare(
+    let (simulation, mut tally) = plan::prepare(
         &settings.rules,
         &settings.cluster,
         options,
         now,
         (settings.admit, Tense::Past),
     )?;
+    let mut simulation = simulation.with_sinks(sinks::write_now);
     let mut print = print_in_text(settings.output);
     simulation.settle(&mut |report| {
         print(&report);

@@ -78,8 +78,7 @@ impl Tally {
 
     /// Orders by object, then rule.
     pub fn finish(&mut self) {
-        self.changes
-            .retain(|c| !matches!(c.verb, Verb::Warn | Verb::Deny));
+        self.changes.retain(|c| !c.verb.only_tells());
         self.changes
             .sort_by(|a, b| (&a.object, a.verb).cmp(&(&b.object, b.verb)));
         self.later
@@ -135,9 +134,12 @@ impl Tally {
                 (Tense::Past, Verb::Event) => format!("{} told", count(n, "event")),
                 (Tense::Future, verb) => format!("{n} to {}", verb.as_str()),
                 (Tense::Past, Verb::Apply) => format!("{n} applied"),
+                (Tense::Past, Verb::Archive) => format!("{n} archived"),
                 (Tense::Past, Verb::Delete) => format!("{n} deleted"),
                 (Tense::Past, Verb::Scale) => format!("{n} scaled"),
-                (Tense::Past, Verb::Patch | Verb::Warn | Verb::Deny) => format!("{n} patched"),
+                (Tense::Past, Verb::Patch | Verb::Warn | Verb::Deny | Verb::Metric) => {
+                    format!("{n} patched")
+                }
             });
         }
         if !self.later.is_empty() {

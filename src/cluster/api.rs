@@ -507,6 +507,7 @@ fn request(path: &str, write: &Write) -> Result<Request<Vec<u8>>, String> {
             .header(header::CONTENT_TYPE, "application/apply-patch+yaml");
             (request, serde_json::to_vec(&body))
         }
+        Operation::Archive { .. } => return Err("an archive is no request to a server".into()),
         Operation::Event { event, time, .. } => {
             let mut body = event.clone();
             body["eventTime"] = Value::from(format!("{time:.6}"));

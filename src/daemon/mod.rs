@@ -13,6 +13,7 @@ pub use report::Teller;
 
 use crate::cluster::lease::{Replica, Standing, Switchboard};
 use crate::cluster::{Cluster, Message};
+use crate::decide::Operation;
 use crate::engine::{
     Effect, Engine, EngineOptions, Fault, Lost, Observation, Outcome, Report, RequestId,
 };
@@ -21,6 +22,7 @@ use crate::observe::http::Control;
 use crate::observe::status::Following;
 use crate::rules_dir::{self, FileSet, watch};
 use crate::schema::Schema;
+use crate::sinks;
 use clock::Clock;
 use events::Events;
 use jiff::Timestamp;
@@ -267,7 +269,10 @@ impl Daemon {
         for effect in effects {
             match effect {
                 Effect::Write(id, write) => {
-                    let request = self.cluster.write(*write);
+                    let request = match write.operation {
+                        Operation::Archive { .. } => sinks::write(*write),
+                        _ => self.cluster.write(*write),
+                    };
                     self.send(id, request);
                 }
                 Effect::Read(id, key) => {

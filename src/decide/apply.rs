@@ -47,6 +47,12 @@ pub trait Neighbours {
     /// Whether a rule picks the subject, which has this place among the objects that match.
     fn picks(&self, rule: RuleIndex, rank: &Rank) -> Picked;
 
+    /// Since when it is waited behind a step (by its number) for the subject; `None`: not yet.
+    fn waits_since(&self, rule: RuleIndex, step: usize) -> Option<Timestamp>;
+
+    /// Whether a step of a rule (by its number) has archived the subject with this content.
+    fn archived(&self, rule: RuleIndex, step: usize, content: u64) -> bool;
+
     /// How often the present match of a rule has begun, if its step at this position has not acted in it.
     fn begun(&self, rule: RuleIndex, step: usize) -> Option<u32>;
 }
@@ -99,6 +105,14 @@ impl Neighbours for Alone {
 
     fn picks(&self, _: RuleIndex, _: &Rank) -> Picked {
         Picked::No
+    }
+
+    fn waits_since(&self, _: RuleIndex, _: usize) -> Option<Timestamp> {
+        None
+    }
+
+    fn archived(&self, _: RuleIndex, _: usize, _: u64) -> bool {
+        false
     }
 
     fn begun(&self, _: RuleIndex, _: usize) -> Option<u32> {

@@ -8,7 +8,9 @@
 //! * `conflict` rules that want different things
 //! * `memory` how long a match has held
 //! * `related` the lists of other objects
-//! * `apply`, `event`, `target` steps that act on another object
+//! * `apply`, `event`, `archive`, `target` steps that act on something else
+//! * `metric` numbers of the object
+//! * `wait` for what a step wrote
 //! * `elements` for each of a list
 //! * `state_annotation` what a rule remembers on its subject
 //! * `writes` the end result as requests
@@ -17,6 +19,7 @@
 //! * `explain` clause by clause, for people
 
 mod apply;
+mod archive;
 pub mod breaker;
 mod conflict;
 mod elements;
@@ -24,12 +27,14 @@ pub(crate) mod event;
 pub mod explain;
 pub mod limits;
 mod memory;
+mod metric;
 pub mod pass;
 pub mod protect;
 mod related;
 pub mod state_annotation;
 mod target;
 mod turn;
+mod wait;
 mod working;
 mod writes;
 
@@ -37,11 +42,14 @@ pub use apply::{Alone, Neighbours, Picked, Prospect, Want};
 pub use memory::{Blank, Later, Memory};
 
 use crate::object::{ObjectKey, Record};
+use crate::rule::metric::Sample;
 use crate::rule::pick::Rank;
+use crate::rule::sink::Sink;
 use crate::rule::{Mode, Propagation, Verb};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A stable category of a finding, for output, Events, metrics and tests.
@@ -83,11 +91,15 @@ pub enum Reason {
     NotOurs,
     /// An `apply` meets a field that another field manager owns.
     OwnershipConflict,
+    /// A `metric` would have more series than it may.
+    TooManySeries,
+    /// What a step waits for does not come in time.
+    TimedOut,
 }
 
 impl Reason {
     /// All of them, in the order in which they were thought of.
-    pub const ALL: [Reason; 18] = [
+    pub const ALL: [Reason; 20] = [
         Reason::Warning,
         Reason::Denied,
         Reason::WrongType,
@@ -106,6 +118,8 @@ impl Reason {
         Reason::OwnedByController,
         Reason::NotOurs,
         Reason::OwnershipConflict,
+        Reason::TooManySeries,
+        Reason::TimedOut,
     ];
 
     /// As in output, Events and metrics.
@@ -129,6 +143,8 @@ impl Reason {
             Reason::OwnedByController => "OwnedByController",
             Reason::NotOurs => "NotOurs",
             Reason::OwnershipConflict => "OwnershipConflict",
+            Reason::TooManySeries => "TooManySeries",
+            Reason::TimedOut => "TimedOut",
         }
     }
 
@@ -141,6 +157,7 @@ impl Reason {
                 | Reason::Conflict
                 | Reason::NoFixpoint
                 | Reason::ExpressionFailed
+                | Reason::TimedOut
         )
     }
 }
@@ -240,6 +257,23 @@ pub enum Operation {
         /// Which step of the rule tells it, and for which element.
         step: usize,
     },
+    /// A manifest in a sink; no request to the server.
+    Archive {
+        /// Where.
+        sink: Arc<Sink>,
+        /// The folder of the object's manifests, relative to the sink.
+        folder: PathBuf,
+        /// The manifest's name in it: the same for the same object and content.
+        file: String,
+        /// The object, as it can be applied again.
+        manifest: Value,
+        /// How many manifests stay in the folder; `None`: all.
+        keep: Option<usize>,
+        /// Which step of the rule asks for it.
+        step: usize,
+        /// Hash of the manifest.
+        content: u64,
+    },
     /// With preconditions on uid and resourceVersion.
     Delete {
         /// `propagationPolicy`; `None`: the kind's default.
@@ -257,19 +291,22 @@ impl Operation {
             Operation::Scale { .. } => Verb::Scale,
             Operation::Apply { .. } => Verb::Apply,
             Operation::Event { .. } => Verb::Event,
+            Operation::Archive { .. } => Verb::Archive,
             Operation::Delete { .. } => Verb::Delete,
         }
     }
 }
 
 impl Write {
-    /// Whether it is an Event that tells what a change says, of the same object.
+    /// Whether it is an Event that tells what a change says, of the same object, or the file that it names.
     fn tells(&self, change: &RuleChange) -> bool {
-        let Operation::Event { event, .. } = &self.operation else {
-            return false;
+        let said = change.after.as_ref().unwrap_or(&Value::Null);
+        let event = match &self.operation {
+            Operation::Event { event, .. } => event,
+            Operation::Archive { .. } => return said["file"].as_str() == Some(&*self.object.name),
+            _ => return false,
         };
         let regarding = &event["regarding"];
-        let said = change.after.as_ref().unwrap_or(&Value::Null);
         event["note"] == said["note"]
             && regarding["name"].as_str() == Some(&*change.object.name)
             && regarding["namespace"].as_str() == change.object.namespace.as_deref()
@@ -327,6 +364,10 @@ pub struct Decision {
     pub standings: Vec<(usize, Standing)>,
     /// The place of the object among those that match, per rule (index in the set) that picks.
     pub ranks: Vec<(usize, Rank)>,
+    /// Steps behind which it is waited: rule (index in the set) and number.
+    pub waits: Vec<(usize, usize)>,
+    /// What `metric` steps say of the object, by rule (index in the set).
+    pub samples: Vec<(usize, Sample)>,
     /// Tests failed on values that could not be read: (rule index, reason). Counted.
     pub wrong_types: Vec<(usize, String)>,
 }

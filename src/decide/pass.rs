@@ -11,6 +11,7 @@ use super::{Decision, Reason, Standing, Subject};
 use crate::object::{ObjectKey, Record};
 use crate::rule::candidates::Positions;
 use crate::rule::edit::Claim;
+use crate::rule::metric::Sample;
 use crate::rule::pick::Rank;
 use crate::rule::related::Lists;
 use crate::rule::set::{RuleIndex, RuleSet};
@@ -125,6 +126,8 @@ struct Slot {
     later: Vec<Later>,
     /// The lists that it matched with.
     lists: Option<Arc<Lists>>,
+    waits: Vec<usize>,
+    samples: Vec<Sample>,
     /// Whether it deletes the object.
     deletes: bool,
     /// Whether what it does counts: it enforces and its gate is open.
@@ -410,6 +413,8 @@ impl<'w, 'a> Run<'w, 'a> {
             && turn.deeds.is_empty()
             && turn.wants.is_empty()
             && turn.later.is_empty()
+            && turn.waits.is_empty()
+            && turn.samples.is_empty()
             && turn.deletion.is_none();
         let slot = match self.slots.iter_mut().position(|s| s.position == position) {
             Some(at) => &mut self.slots[at],
@@ -428,9 +433,14 @@ impl<'w, 'a> Run<'w, 'a> {
         // What it asked of others before its own changes ended its match it has asked.
         if matched {
             slot.deeds = turn.deeds;
-            slot.wants = turn.wants;
             slot.later = turn.later;
             slot.lists = turn.lists;
+            slot.waits = turn.waits;
+            slot.samples = turn.samples;
+        }
+        // A step that fails ends the list, not what the steps before it keep in order.
+        if matched || !turn.wants.is_empty() {
+            slot.wants = turn.wants;
         }
         slot.wrong_types = turn.wrong_types;
         slot.told = turn.told;

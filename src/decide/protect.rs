@@ -21,7 +21,7 @@ pub fn protected(
 ) -> Option<&'static str> {
     let verb = action.verb();
     // What a step does to other objects is asked of those.
-    let free = matches!(verb, Verb::Warn | Verb::Deny | Verb::Event | Verb::Apply);
+    let free = verb.is_free() || verb == Verb::Apply;
     if free || rule.allow_protected.contains(&verb) {
         return None;
     }

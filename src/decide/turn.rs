@@ -1,18 +1,22 @@
 //! One rule's turn: its tests and steps on the working copy as it finds it.
 
-use super::apply::{self, Deed, Want};
+use super::apply::{self, Deed, Progress, Want};
+use super::archive;
 use super::elements::{each, elements, stops};
 use super::event;
 use super::memory::{self, Later};
+use super::metric;
 use super::pass::PassContext;
 use super::protect::{Ignored, protected};
 use super::related;
 use super::target;
+use super::wait::{self, Awaited};
 use super::working::{Snapshot, Working};
 use super::{Picked, Reason, Standing, Subject};
 use crate::object::{ObjectKey, Record};
 use crate::rule::edit::{Claim, Edit, EditContext, Endpoint, FixedFields, is_noop, plan};
 use crate::rule::expr::{ExprFault, NamespaceObject, Scope, Variables};
+use crate::rule::metric::Sample;
 use crate::rule::path::PodPrefix;
 use crate::rule::pick::{Pick, PickFault, Rank};
 use crate::rule::related::Lists;
@@ -122,6 +126,10 @@ pub(super) struct Turn {
     pub wants: Vec<Want>,
     /// Steps that wait for their time.
     pub later: Vec<Later>,
+    /// Steps, by their numbers, behind which it is waited.
+    pub waits: Vec<usize>,
+    /// Numbers for `/metrics`.
+    pub samples: Vec<Sample>,
     pub claims: Vec<Claim>,
     /// What steps with a name applied, by name, and the same as a record.
     named: Map<String, Value>,
@@ -152,6 +160,8 @@ impl Turn {
             deeds: vec![],
             wants: vec![],
             later: vec![],
+            waits: vec![],
+            samples: vec![],
             claims: vec![],
             named: Map::new(),
             applied: None,
@@ -429,9 +439,15 @@ fn steps(
             continue;
         }
         if let Some(list) = step.target {
+            if memory::holds_up(world, (manner.index, rule), position, turn) {
+                return Ok(());
+            }
             let about = (working.record(), variables);
             let at = (position, list);
-            let progress = target::each(world, (manner.index, rule), at, about, turn)?;
+            let mut progress = target::each(world, (manner.index, rule), at, about, turn)?;
+            if let (Some(wait), Progress::Done, false) = (&step.wait, progress, manner.ahead) {
+                progress = wait::of_members(world, (manner.index, at), (step, wait), about, turn)?;
+            }
             if stops(progress, manner) {
                 return Ok(());
             }
@@ -452,6 +468,10 @@ fn steps(
         if memory::holds_up(world, (manner.index, rule), position, turn) {
             return Ok(());
         }
+        let waits = step
+            .wait
+            .as_ref()
+            .filter(|_| !at_admission && !manner.ahead);
         match &step.action {
             Action::Patch { edits, status } => {
                 let endpoint = if *status {
@@ -489,14 +509,42 @@ fn steps(
                 let kind = apply.schema(world.context.rules.schema());
                 let ty = kind.as_deref().and_then(KindSchema::root);
                 let record = working.record();
-                let mut one = |scope: &Scope<'_>, _: usize, turn: &mut Turn| {
+                let mut one = |scope: &Scope<'_>, element: usize, turn: &mut Turn| {
                     let rendered = apply.render(scope, (world.subject.key, record), ty)?;
-                    apply::apply(world, (manner.index, rule), apply, rendered, turn)
+                    let object = waits.map(|_| rendered.object.clone());
+                    let progress =
+                        apply::apply(world, (manner.index, rule), apply, rendered, turn)?;
+                    let (Some(wait), Some(object), Progress::Done) = (waits, object, progress)
+                    else {
+                        return Ok(progress);
+                    };
+                    let awaited = Awaited {
+                        rule: manner.index,
+                        step: (step, event::step(position, element)),
+                        wait,
+                        target: Some(object),
+                    };
+                    wait::progress(world, awaited, (record, variables), turn)
                 };
                 let progress = each(world, step, (record, variables), turn, &mut one)?;
                 if stops(progress, manner) {
                     return Ok(());
                 }
+            }
+            Action::Archive(step) => {
+                let record = working.record();
+                let of = (manner.index, rule);
+                let progress = archive::archive(world, of, (position, step), record, turn);
+                if stops(progress, manner) {
+                    return Ok(());
+                }
+            }
+            Action::Metric(metric) => {
+                let record = working.record();
+                let mut one = |scope: &Scope<'_>, _: usize, turn: &mut Turn| {
+                    metric::sample(world, position, metric, scope, turn)
+                };
+                each(world, step, (record, variables), turn, &mut one)?;
             }
             Action::Event {
                 warning,
@@ -550,6 +598,24 @@ fn steps(
                         None => {}
                     }
                 }
+            }
+        }
+        if let Some(wait) = waits
+            && !matches!(step.action, Action::Apply(_))
+        {
+            // What is changed in this pass is not written yet.
+            if !working.is(&Snapshot::default()) {
+                return Ok(());
+            }
+            let awaited = Awaited {
+                rule: manner.index,
+                step: (step, event::step(position, 0)),
+                wait,
+                target: None,
+            };
+            let of = (working.record(), variables);
+            if wait::progress(world, awaited, of, turn)? != Progress::Done {
+                return Ok(());
             }
         }
     }

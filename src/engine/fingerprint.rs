@@ -67,6 +67,7 @@ pub fn operation(operation: &Operation) -> u64 {
             force,
             ..
         } => (manifest.to_string(), manager, force).hash(&mut hasher),
+        Operation::Archive { file, content, .. } => (file, content).hash(&mut hasher),
         Operation::Event { event, .. } => event.to_string().hash(&mut hasher),
         Operation::Scale { replicas, .. } => ("scale", replicas.to_string()).hash(&mut hasher),
         Operation::Delete {

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod pick;
 pub mod queue;
 pub mod related;
+pub mod series;
 pub mod standings;
 pub mod store;
 mod wants;

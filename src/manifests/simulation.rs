@@ -3,6 +3,8 @@
 use super::World;
 use super::world::seen;
 use crate::decide::explain::Explanation;
+use crate::decide::{Operation, Write};
+use crate::engine::worker::status::MetricStatus;
 use crate::engine::{
     Effect, Engine, EngineOptions, Observation, Outcome, Report, Unexplained, WatchedKind,
 };
@@ -25,6 +27,8 @@ pub struct Simulation {
     now: Timestamp,
     writes: u64,
     wake: Option<Timestamp>,
+    /// Who writes to sinks; `None`: nothing leaves the simulation.
+    sinks: Option<fn(&Write) -> Outcome>,
 }
 
 /// A simulation that did not come to rest.
@@ -49,9 +53,17 @@ impl Simulation {
             now,
             writes: 0,
             wake: None,
+            sinks: None,
         };
         simulation.load(rules);
         simulation
+    }
+
+    /// What rules archive is written by `sinks`, and no longer taken as if it were.
+    #[must_use]
+    pub fn with_sinks(mut self, sinks: fn(&Write) -> Outcome) -> Simulation {
+        self.sinks = Some(sinks);
+        self
     }
 
     /// Puts another rule set in force.
@@ -86,6 +98,12 @@ impl Simulation {
         &mut self.world
     }
 
+    /// What `metric` steps show now.
+    pub fn metrics(&self) -> Vec<MetricStatus> {
+        let rules = self.engine.status(self.now).rules.into_iter();
+        rules.flat_map(|rule| rule.metrics).collect()
+    }
+
     /// The simulated time.
     pub fn now(&self) -> Timestamp {
         self.now
@@ -116,7 +134,10 @@ impl Simulation {
                 match effect {
                     Effect::Write(id, write) => {
                         self.writes += 1;
-                        let outcome = self.world.write(&write, self.now);
+                        let outcome = match (&write.operation, self.sinks) {
+                            (Operation::Archive { .. }, Some(sinks)) => sinks(&write),
+                            _ => self.world.write(&write, self.now),
+                        };
                         // The watch shows a change before its answer arrives, as often as not; both orders are sound.
                         self.engine.complete(id, outcome, self.now);
                     }

@@ -2,6 +2,7 @@
 
 use crate::engine::counts::{BOUNDS, Histogram};
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// What kind of numbers a family holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,19 @@ impl Kind {
 #[derive(Default)]
 pub struct Page {
     text: String,
-    last: &'static str,
+    last: String,
+}
+
+/// A family that a rule makes.
+pub struct Made<'m> {
+    /// As Prometheus names it.
+    pub name: &'m str,
+    /// Type.
+    pub kind: Kind,
+    /// Names of its labels.
+    pub labels: &'m [Arc<str>],
+    /// For people.
+    pub help: &'m str,
 }
 
 impl Page {
@@ -53,12 +66,26 @@ impl Page {
 
     /// The head of a family, before its first series.
     fn begin(&mut self, family: &Family) {
-        if self.last != family.name {
-            self.last = family.name;
-            let (name, kind) = (family.name, family.kind.as_str());
-            let _ = writeln!(self.text, "# HELP {name} {}", family.help);
-            let _ = writeln!(self.text, "# TYPE {name} {kind}");
+        self.head(family.name, family.kind, family.help);
+    }
+
+    fn head(&mut self, name: &str, kind: Kind, help: &str) {
+        if self.last != name {
+            self.last.clear();
+            self.last.push_str(name);
+            let help = help.replace('\\', "\\\\").replace(['\n', '\r'], " ");
+            let _ = writeln!(self.text, "# HELP {name} {help}");
+            let _ = writeln!(self.text, "# TYPE {name} {}", kind.as_str());
         }
+    }
+
+    /// One number of a family that a rule makes; `values` of its labels, in their order.
+    pub fn made(&mut self, family: &Made<'_>, values: &[Box<str>], value: f64) {
+        self.head(family.name, family.kind, family.help);
+        let names = family.labels.iter().map(|name| &**name);
+        let pairs = names.zip(values.iter().map(|value| &**value));
+        let labels: Vec<(&str, &str)> = pairs.collect();
+        self.series((family.name, ""), &labels, value);
     }
 
     fn series(&mut self, name: (&str, &str), labels: &[(&str, &str)], value: f64) {

@@ -3,7 +3,7 @@
 //! Labels come from closed sets, rule names and kinds; never object names, namespaces or error texts. A rule or kind that is gone takes its series with it.
 
 use super::Status;
-use super::exposition::{Family, Kind, Page};
+use super::exposition::{Family, Kind, Made, Page};
 use super::process::Process;
 use super::status::ReloadResult;
 use crate::cluster::traffic::{NO_ANSWER, Restart};
@@ -283,7 +283,29 @@ pub fn page(status: &Status, process: Process) -> String {
         page.number(&RESIDENT, &[], bytes as f64);
     }
     page.number(&STARTED, &[], seconds(status.started));
+    made_by_rules(&mut page, status);
     page.finish()
+}
+
+/// What `metric` steps make. A name is one rule's; should two have it, the first in the order of rules does.
+fn made_by_rules(page: &mut Page, status: &Status) {
+    let known = status.engine.as_ref().map_or(&[][..], |e| &e.rules);
+    let mut names: Vec<&str> = vec![];
+    for metric in known.iter().flat_map(|rule| &rule.metrics) {
+        if names.contains(&&*metric.name) {
+            continue;
+        }
+        names.push(&metric.name);
+        let family = Made {
+            name: &metric.name,
+            kind: if metric.counter { Counter } else { Gauge },
+            labels: &metric.labels,
+            help: &metric.help,
+        };
+        for (labels, value) in &metric.rows {
+            page.made(&family, labels, *value);
+        }
+    }
 }
 
 fn flag(on: bool) -> f64 {

@@ -229,7 +229,10 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
         .any(|step| {
             !matches!(
                 step.action,
-                Action::Event { .. } | Action::Warn { .. } | Action::Deny { .. }
+                Action::Event { .. }
+                    | Action::Warn { .. }
+                    | Action::Deny { .. }
+                    | Action::Metric(_)
             )
         });
     for own in scope.own.grants(scope, changes) {
@@ -276,7 +279,8 @@ fn verbs<'s>(
             Action::Scale { .. } => (Some("scale"), RbacVerb::Patch),
             Action::Delete { .. } => (None, RbacVerb::Delete),
             // On other objects than the subject.
-            Action::Apply(_) | Action::Event { .. } | Action::Warn { .. } | Action::Deny { .. } => {
+            Action::Apply(_) | Action::Event { .. } => continue,
+            Action::Warn { .. } | Action::Deny { .. } | Action::Metric(_) | Action::Archive(_) => {
                 continue;
             }
         };

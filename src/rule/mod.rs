@@ -4,10 +4,12 @@
 //! `path` is the only user of the JSONPath crate, `expr` the only user of the CEL crate.
 
 pub mod apply;
+pub mod archive;
 pub mod candidates;
 pub mod compile;
 pub mod edit;
 pub mod expr;
+pub mod metric;
 mod number;
 pub mod path;
 mod pattern;
@@ -17,6 +19,7 @@ pub mod protection;
 pub mod related;
 pub mod selector;
 pub mod set;
+pub mod sink;
 pub mod test;
 pub mod watch_scope;
 pub mod yaml;
@@ -165,6 +168,12 @@ impl Rule {
         self.steps.iter().any(|step| step.after.is_some())
     }
 
+    /// Whether the engine keeps something of every object that matches: for limits, for `pick`, for `metric`.
+    pub fn is_counted(&self) -> bool {
+        let metric = |step: &Step| matches!(step.action, Action::Metric(_));
+        self.limits.are_counted() || self.pick.is_some() || self.steps.iter().any(metric)
+    }
+
     /// Whether it deletes or evicts one object after the other, in the order of its `pick`.
     pub fn acts_in_order(&self) -> bool {
         let pick = self.pick.as_ref();
@@ -211,8 +220,18 @@ pub struct Step {
     pub for_each: Option<Template>,
     /// `after`: the match has held this long without a break.
     pub after: Option<Duration>,
+    /// The next step comes when what it wrote passes these tests.
+    pub wait: Option<Wait>,
     /// 1-based line in the rule's file.
     pub line: usize,
+}
+
+/// `wait` of a step.
+pub struct Wait {
+    /// All must pass. `$` is the object that the step wrote.
+    pub tests: Vec<Test>,
+    /// After this long it is told that they do not.
+    pub timeout: Option<Duration>,
 }
 
 /// What a step does.
@@ -248,6 +267,10 @@ pub enum Action {
         /// What to say.
         message: Template,
     },
+    /// Writes the object to a sink, before the steps behind it.
+    Archive(archive::Archive),
+    /// A number of the object, for `/metrics`.
+    Metric(Box<metric::Metric>),
     /// A Kubernetes Event on the object, once each time a match begins.
     Event {
         /// `type: Warning`, not `Normal`.
@@ -270,6 +293,8 @@ impl Action {
             Action::Warn { .. } => Verb::Warn,
             Action::Deny { .. } => Verb::Deny,
             Action::Event { .. } => Verb::Event,
+            Action::Metric(_) => Verb::Metric,
+            Action::Archive(_) => Verb::Archive,
         }
     }
 }
@@ -291,10 +316,25 @@ pub enum Verb {
     Deny,
     /// Tells whoever looks at the object.
     Event,
+    /// Shows a number of the object.
+    Metric,
+    /// Keeps the object outside of the cluster.
+    Archive,
 }
 
 impl Verb {
-    /// As written in rule files: `patch`, `scale`, `apply`, `delete`, `warn`, `event`.
+    /// Whether it leaves its subject as it is: nothing is protected from it.
+    pub fn is_free(self) -> bool {
+        use Verb::{Archive, Deny, Event, Metric, Warn};
+        matches!(self, Warn | Deny | Event | Metric | Archive)
+    }
+
+    /// Whether it asks for nothing, neither of the cluster nor of anybody else: it is no change.
+    pub fn only_tells(self) -> bool {
+        matches!(self, Verb::Warn | Verb::Deny | Verb::Metric)
+    }
+
+    /// As written in rule files: `patch`, `scale`, `apply`, `delete`, `warn`, `event`, ….
     pub fn as_str(self) -> &'static str {
         match self {
             Verb::Patch => "patch",
@@ -304,6 +344,8 @@ impl Verb {
             Verb::Warn => "warn",
             Verb::Deny => "deny",
             Verb::Event => "event",
+            Verb::Metric => "metric",
+            Verb::Archive => "archive",
         }
     }
 }

@@ -31,7 +31,7 @@ const NOT_DELETED: [(&str, &str, &str); 2] = [
 
 /// Why no rule does this to an object of the kind unless its `allowProtected` has the verb. Reading and warning are always free.
 pub fn of_kind(group: &str, kind: &str, verb: Verb) -> Option<&'static str> {
-    if matches!(verb, Verb::Warn | Verb::Deny | Verb::Event) {
+    if verb.is_free() {
         return None;
     }
     if GUARDED.contains(&(group, kind)) {

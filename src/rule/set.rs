@@ -90,7 +90,7 @@ impl RuleSet {
                 if of_kind.rules.last() != Some(&index) {
                     of_kind.candidates.add(of_kind.rules.len(), rule);
                     of_kind.rules.push(index);
-                    if rule.limits.are_counted() || rule.pick.is_some() {
+                    if rule.is_counted() {
                         of_kind.limited.push(index);
                     }
                     if rule.remembers() {
@@ -165,7 +165,7 @@ impl RuleSet {
             })
     }
 
-    /// Of the rules of this kind those whose limits count objects, or that pick among them, in evaluation order.
+    /// Of the rules of this kind those of which something is kept for every object (see [`Rule::is_counted`]), in evaluation order.
     pub fn limited(&self, kind: &GroupKind) -> &[RuleIndex] {
         self.by_kind
             .get(kind)

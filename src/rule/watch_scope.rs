@@ -313,6 +313,8 @@ fn forgets(step: &Step) -> bool {
         action,
         target,
         for_each: _,
+        // Nor is anything waited for any more.
+        wait: _,
         // A match ends where its object leaves.
         after: _,
         line: _,
@@ -325,9 +327,11 @@ fn forgets(step: &Step) -> bool {
         | Action::Scale { .. }
         | Action::Delete { .. }
         | Action::Warn { .. }
+        // Its numbers go with the match.
+        | Action::Metric(_)
         | Action::Deny { .. } => true,
         // Told once each time a match begins; what is applied is compared with what there is.
-        Action::Event { .. } | Action::Apply(_) => false,
+        Action::Event { .. } | Action::Archive(_) | Action::Apply(_) => false,
     }
 }
 

@@ -1,10 +1,9 @@
 //! Expected against actual, and what differs, for people.
 
-use super::document::{ExpectedChange, ExpectedFinding};
+use super::document::{ExpectedChange, ExpectedFinding, ExpectedSeries};
 use crate::decide::{Finding, RuleChange};
 use crate::manifests::world::without_generated;
 use crate::object::{GroupKind, ObjectKey, difference};
-use crate::rule::Verb;
 use crate::rule::apply::ownership;
 use serde_json::Value;
 
@@ -53,10 +52,7 @@ fn pair<E, A>(
 
 /// The changes of a step; findings of `warn` steps are no changes.
 pub fn changes(expected: &[ExpectedChange], actual: &[RuleChange]) -> Option<String> {
-    let actual: Vec<&RuleChange> = actual
-        .iter()
-        .filter(|c| !matches!(c.verb, Verb::Warn | Verb::Deny))
-        .collect();
+    let actual: Vec<&RuleChange> = actual.iter().filter(|c| !c.verb.only_tells()).collect();
     let (same, missing, surplus) = pair(
         expected,
         &actual,
@@ -128,6 +124,24 @@ pub fn findings(expected: &[ExpectedFinding], actual: &[Finding]) -> Option<Stri
     )
 }
 
+/// The series at the end of a step.
+pub fn metrics(expected: &[ExpectedSeries], actual: &[ExpectedSeries]) -> Option<String> {
+    let (same, missing, surplus) = pair(expected, actual, |e, a| e == a, |_| 0);
+    let was = |series: &ExpectedSeries| {
+        let labels = series.labels.iter();
+        let labels: Vec<String> = labels
+            .map(|(name, value)| format!("{name}={value:?}"))
+            .collect();
+        format!("{}{{{}}} {}", series.name, labels.join(","), series.value)
+    };
+    lines(
+        "metrics differ",
+        missing.into_iter().map(|i| was(&expected[i])).collect(),
+        surplus.into_iter().map(|i| was(&actual[i])).collect(),
+        same.into_iter().map(|i| was(&actual[i])).collect(),
+    )
+}
+
 /// A whole object. What a server fills in is compared only where the expectation says it.
 pub fn object(key: &ObjectKey, expected: &Value, actual: Option<&Value>) -> Option<String> {
     let Some(actual) = actual else {
@@ -193,7 +207,7 @@ fn drop_unsaid_name_label(actual: &mut Value, expected: &Value) {
 mod tests {
     use super::*;
     use crate::decide::Reason;
-    use crate::rule::Mode;
+    use crate::rule::{Mode, Verb};
     use serde_json::json;
 
     fn key(name: &str) -> ObjectKey {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// The verbs that a change may have.
-const VERBS: [&str; 5] = ["patch", "apply", "scale", "delete", "event"];
+const VERBS: [&str; 6] = ["patch", "apply", "scale", "delete", "event", "archive"];
 
 /// One test.
 #[derive(Debug)]
@@ -62,6 +62,8 @@ pub struct Expect {
     pub changes: Option<Vec<ExpectedChange>>,
     /// Exactly these findings standing at the end of the step, in any order.
     pub findings: Option<Vec<ExpectedFinding>>,
+    /// Exactly these series of `metric` steps at the end of the step, in any order.
+    pub metrics: Option<Vec<ExpectedSeries>>,
     /// These objects, whole; what a server fills in is compared only where it is written here.
     pub objects: Vec<Source>,
     /// These do not exist.
@@ -79,6 +81,17 @@ pub struct ExpectedChange {
     pub object: ObjectKey,
     /// By which rule; any, where it is not said.
     pub rule: Option<String>,
+}
+
+/// One series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedSeries {
+    /// The metric's.
+    pub name: String,
+    /// All of them, sorted by name.
+    pub labels: Vec<(String, String)>,
+    /// The number.
+    pub value: f64,
 }
 
 /// One finding. What is not said may be anything.
@@ -305,7 +318,9 @@ impl Reader<'_> {
         for (key, value) in self.map(
             tree,
             "expect",
-            &["changes", "findings", "objects", "absent", "writes"],
+            &[
+                "changes", "findings", "metrics", "objects", "absent", "writes",
+            ],
         ) {
             match key.text() {
                 Some("changes") => {
@@ -315,6 +330,10 @@ impl Reader<'_> {
                 Some("findings") => {
                     let items = self.list(value, "findings");
                     expect.findings = Some(items.iter().filter_map(|i| self.finding(i)).collect());
+                }
+                Some("metrics") => {
+                    let items = self.list(value, "metrics");
+                    expect.metrics = Some(items.iter().filter_map(|i| self.series(i)).collect());
                 }
                 Some("objects") => expect.objects = self.sources(value, "objects"),
                 Some("absent") => expect.absent = self.objects(value, "absent"),
@@ -383,6 +402,40 @@ impl Reader<'_> {
             },
             rule: tree.get("rule").and_then(|r| self.text(r, "rule")),
             message: tree.get("message").and_then(|m| self.text(m, "message")),
+        })
+    }
+
+    fn series(&mut self, tree: &Tree) -> Option<ExpectedSeries> {
+        self.map(tree, "a series", &["name", "labels", "value"]);
+        let Some(name) = tree.get("name") else {
+            self.problem(tree, "a series needs `name`");
+            return None;
+        };
+        let name = self.text(name, "name")?;
+        let mut labels = vec![];
+        if let Some(tree) = tree.get("labels") {
+            let Data::Map(entries) = &tree.data else {
+                self.problem(tree, format!("`labels` is a map, not {}", tree.what()));
+                return None;
+            };
+            for (key, value) in entries {
+                let text = self.text(value, "labels")?;
+                labels.push((key.text().unwrap_or_default().to_owned(), text));
+            }
+        }
+        labels.sort();
+        let value = tree.get("value").map(Tree::to_value);
+        let Some(value) = value.as_ref().and_then(Value::as_f64) else {
+            self.problem(
+                tree.get("value").unwrap_or(tree),
+                "a series needs `value`, a number",
+            );
+            return None;
+        };
+        Some(ExpectedSeries {
+            name,
+            labels,
+            value,
         })
     }
 

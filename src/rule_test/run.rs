@@ -1,7 +1,7 @@
 //! Running tests: loading what they name, stepping through simulated time, comparing.
 
 use super::compare;
-use super::document::{self, RuleTest, Source, Step};
+use super::document::{self, ExpectedSeries, RuleTest, Source, Step};
 use crate::decide::{Finding, RuleChange};
 use crate::engine::{EngineOptions, Report};
 use crate::manifests::admission::Admission;
@@ -459,6 +459,25 @@ fn cluster_scoped(key: &ObjectKey, world: &World) -> ObjectKey {
     }
 }
 
+/// All series of `metric` steps.
+fn series(simulation: &Simulation) -> Vec<ExpectedSeries> {
+    let mut all = vec![];
+    for metric in simulation.metrics() {
+        for (values, value) in &metric.rows {
+            let names = metric.labels.iter().map(ToString::to_string);
+            let mut labels: Vec<(String, String)> =
+                names.zip(values.iter().map(ToString::to_string)).collect();
+            labels.sort();
+            all.push(ExpectedSeries {
+                name: metric.name.to_string(),
+                labels,
+                value: *value,
+            });
+        }
+    }
+    all
+}
+
 fn check(
     test: &RuleTest,
     step: &Step,
@@ -497,6 +516,9 @@ fn check(
                 .cloned(),
         );
         failures.extend(compare::findings(&expected, &told));
+    }
+    if let Some(expected) = &expect.metrics {
+        failures.extend(compare::metrics(expected, &series(simulation)));
     }
     for manifest in resolve(&test.file, step.line, &expect.objects, problems).objects {
         let key = world.key_of(&manifest.value);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod apply;
+mod archives;
 mod cel;
 mod chart;
 mod command;
@@ -19,6 +20,7 @@ mod install;
 mod leader;
 mod monitoring;
 mod overload;
+mod picks;
 mod plane;
 mod predicted;
 mod prometheus;
@@ -31,6 +33,7 @@ mod secrets;
 mod seen;
 mod surroundings;
 mod verbs;
+mod waits;
 mod watch;
 mod watch_faults;
 mod writes;

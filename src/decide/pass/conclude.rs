@@ -59,6 +59,13 @@ impl Run<'_, '_> {
             }
             decision.wants.append(&mut slot.wants);
             decision.later.append(&mut slot.later);
+            let index = self.indexes[slot.position];
+            let waits = std::mem::take(&mut slot.waits).into_iter();
+            decision.waits.extend(waits.map(|step| (index, step)));
+            let samples = std::mem::take(&mut slot.samples).into_iter();
+            decision
+                .samples
+                .extend(samples.map(|sample| (index, sample)));
             if !slot.enforces || fixpoint {
                 for deed in std::mem::take(&mut slot.deeds) {
                     decision.changes.push(deed.change);

@@ -103,6 +103,14 @@ impl Neighbours for Around<'_> {
         picks.map_or(Picked::No, |p| p.would_pick(self.subject, rank))
     }
 
+    fn waits_since(&self, rule: RuleIndex, step: usize) -> Option<Timestamp> {
+        self.engine.waits_since(self.subject, rule, step)
+    }
+
+    fn archived(&self, rule: RuleIndex, step: usize, content: u64) -> bool {
+        self.engine.is_archived(self.subject, rule, step, content)
+    }
+
     fn begun(&self, rule: RuleIndex, step: usize) -> Option<u32> {
         let name = &self.engine.rules.rules()[rule].name;
         let begun = self.engine.begun.get(self.subject).into_iter().flatten();
@@ -246,6 +254,7 @@ impl Engine {
                 self.target_answered(request, &outcome, now);
             }
             Outcome::Accepted(_) => {
+                self.note_archived(&request);
                 self.told_event(&request);
                 self.deed_done(&request, now);
                 self.let_go(&request.key);
@@ -293,7 +302,8 @@ impl Engine {
         let Some(write) = request.write() else {
             return;
         };
-        let (Operation::Event { step, .. }, Some(rule)) = (&write.operation, write.rules.first())
+        let (Operation::Event { step, .. } | Operation::Archive { step, .. }, Some(rule)) =
+            (&write.operation, write.rules.first())
         else {
             return;
         };
@@ -353,7 +363,10 @@ impl Engine {
         let Some(write) = request.write().cloned() else {
             return;
         };
-        let event = matches!(write.operation, Operation::Event { .. });
+        let event = matches!(
+            write.operation,
+            Operation::Event { .. } | Operation::Archive { .. }
+        );
         if fault != Fault::Timeout {
             self.deed_undone(&request);
         }

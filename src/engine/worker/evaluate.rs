@@ -43,6 +43,7 @@ impl Engine {
         }
         for index in rules.limited(&key.kind) {
             self.note_rank(*index, &key, &decision, now);
+            self.note_samples(*index, &key, &decision, now);
             let acts = self.enforces(&rules.rules()[*index])
                 && decision.standing(*index) == Standing::Matched { acts: true };
             let acts = self.note_targets(*index, &key, acts, &decision) && acts;
@@ -56,6 +57,7 @@ impl Engine {
         }
         self.keep_to_the_ready(&mut decision);
         self.remember(&key.kind, &record, &decision, now);
+        self.note_waits(&key, &decision, now);
         for other in self.wants.set(&key, &decision.wants) {
             self.queue.push(other, now);
         }
@@ -155,6 +157,7 @@ impl Engine {
             let own = write.as_ref().map(|(w, _)| &w.rules);
             own.is_some_and(|rules| deed.rules.iter().any(|r| rules.contains(r)))
         });
+        let asks_others = !deeds.is_empty();
         for (write, changes) in deeds {
             self.send_deed(write, changes, &key, (wanted, now), effects);
         }
@@ -180,6 +183,8 @@ impl Engine {
                 }
                 self.queue.succeeded(&key);
             }
+            // How what is asked of others comes out is not known yet.
+            None if asks_others => {}
             None => self.queue.succeeded(&key),
         }
         self.note_turns(&key, &decision.standings, now);

@@ -156,6 +156,7 @@ impl Engine {
         for index in 0..self.states.len() {
             let rule = Arc::clone(&self.rules.rules()[index]);
             self.wake_picked(index, now);
+            self.review_series(index);
             if self.states[index].scope_known {
                 self.review_paths(index);
                 continue;

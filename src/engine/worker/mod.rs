@@ -9,6 +9,7 @@
 //! * `gates` whether rules may act on it
 //! * `paths` what holds back a rule that may be misspelt
 //! * `picks` whose turn it is
+//! * `samples` what `/metrics` shows of it
 //! * `owned` changes of what controllers make
 //! * `choose` which request is worth making
 //! * `send` requests on their way
@@ -16,6 +17,8 @@
 //! * `deeds` those on other objects
 //! * `related` lists of other objects
 //! * `targets` members of lists that are acted on
+//! * `archives` what lies in sinks
+//! * `waits` for what steps wrote
 //! * `remember` what is kept of matches
 //! * `reload` another rule set
 //! * `control` what a person tells it
@@ -25,6 +28,7 @@
 //! * `status` what can be seen from outside
 //! * `explain` why a rule does something, or does not
 
+mod archives;
 mod away;
 mod choose;
 mod control;
@@ -44,10 +48,12 @@ mod reload;
 mod remember;
 mod report;
 mod rules;
+mod samples;
 mod send;
 mod standby;
 pub mod status;
 mod targets;
+mod waits;
 
 pub use explain::Unexplained;
 
@@ -243,6 +249,10 @@ pub struct Engine {
     /// Subjects that wait for another object to be let go.
     waiters: AHashMap<ObjectKey, Vec<ObjectKey>>,
     follow_ups: Vec<FollowUp>,
+    /// Steps behind which it is waited, by subject.
+    waits: AHashMap<ObjectKey, Vec<waits::Waiting>>,
+    /// What of each subject lies in sinks.
+    archived: AHashMap<ObjectKey, Vec<archives::Archived>>,
     /// By subject.
     begun: AHashMap<ObjectKey, Vec<Begun>>,
     forbidden: AHashMap<Permission, Forbidden>,
@@ -289,6 +299,8 @@ impl Engine {
             related: Index::default(),
             waiters: AHashMap::new(),
             follow_ups: vec![],
+            waits: AHashMap::new(),
+            archived: AHashMap::new(),
             begun: AHashMap::new(),
             forbidden: AHashMap::new(),
             clock: Timestamp::MIN,

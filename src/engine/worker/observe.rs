@@ -161,6 +161,8 @@ impl Engine {
         self.settled_deeds.remove(key);
         self.begun.remove(key);
         self.related.forget(key);
+        self.archived.remove(key);
+        self.waits.remove(key);
         for other in self.wants.set(key, &[]) {
             self.queue.push(other, now);
         }

@@ -64,6 +64,14 @@ impl Engine {
             !settled.is_empty()
         });
         self.away.retain(same);
+        self.waits.retain(|_, waits| {
+            waits.retain(|w| same(w.rule()));
+            !waits.is_empty()
+        });
+        self.archived.retain(|_, archived| {
+            archived.retain(|a| same(a.rule()));
+            !archived.is_empty()
+        });
         self.begun.retain(|_, begun| {
             begun.retain(|b| same(&b.rule));
             !begun.is_empty()

@@ -8,6 +8,7 @@ use crate::decide::limits::LimitState;
 use crate::engine::counts::RuleCounts;
 use crate::engine::memory::Matches;
 use crate::engine::pick::Picks;
+use crate::engine::series::Series;
 use crate::object::ObjectKey;
 use crate::rule::Rule;
 use crate::rule::path::Path;
@@ -41,6 +42,10 @@ pub struct RuleState {
     pub matches: Matches,
     /// Of a rule with `pick`.
     pub picks: Option<Picks>,
+    /// Of a rule with `metric`.
+    pub series: Series,
+    /// What was told of series that are too many.
+    pub crowded: Option<Finding>,
     /// When breakers that nothing happened to lately were forgotten.
     swept: Timestamp,
     /// Objects by standing: in scope (matched and waiting included), matched, waiting.
@@ -70,6 +75,7 @@ impl RuleState {
             counts: self.counts,
             conditions: self.conditions,
             refusal: self.refusal,
+            crowded: self.crowded,
             ..Self::of(rule)
         }
     }
@@ -86,6 +92,7 @@ impl RuleState {
     /// What is told of the rule itself, not of one object.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
         let lasting = self.conditions.iter().chain(&self.refusal);
+        let lasting = lasting.chain(&self.crowded);
         lasting.chain(&self.owned)
     }
 
@@ -109,6 +116,7 @@ impl RuleState {
         if let Some(picks) = &mut self.picks {
             picks.set(key, None);
         }
+        self.series.set(key, vec![]);
         if !self.breakers.is_empty() {
             self.breakers.remove(key);
         }

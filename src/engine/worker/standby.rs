@@ -40,6 +40,8 @@ impl Engine {
         self.wants = Wants::default();
         // As after a start: an Event of the same match has the same name, and is not told twice.
         self.begun.clear();
+        self.archived.clear();
+        self.waits.clear();
         let found: Vec<ObjectKey> = self.findings.keys().cloned().collect();
         for key in found {
             self.set_findings(&key, vec![]);
@@ -53,6 +55,7 @@ impl Engine {
             (state.in_scope, state.matched, state.waiting) = (0, 0, 0);
             state.scope_known = false;
             state.matches = Matches::default();
+            state.series.reset();
             if let Some(picks) = &mut state.picks {
                 picks.reset();
             }

@@ -1,13 +1,16 @@
 //! What can be seen of an engine from outside.
 
 use super::Engine;
+use super::rules::RuleState;
 use crate::decide::Finding;
 use crate::engine::counts::{Histogram, RuleCounts};
+use crate::engine::series::Labels;
 use crate::engine::store::{Seen, Sync};
 use crate::object::ObjectKey;
-use crate::rule::Mode;
+use crate::rule::{Action, Mode, Rule};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One moment of an engine.
 #[derive(Clone, Debug)]
@@ -61,6 +64,23 @@ pub struct RuleStatus {
     pub counts: RuleCounts,
     /// The latest failure, in words.
     pub last_error: Option<String>,
+    /// What its `metric` steps make.
+    pub metrics: Vec<MetricStatus>,
+}
+
+/// The series of one `metric` step.
+#[derive(Clone, Debug)]
+pub struct MetricStatus {
+    /// As Prometheus names it.
+    pub name: Arc<str>,
+    /// It only grows, but for the end of a match.
+    pub counter: bool,
+    /// A sentence for people: of the rule.
+    pub help: String,
+    /// Names of its labels.
+    pub labels: Vec<Arc<str>>,
+    /// Values of the labels and the number, sorted.
+    pub rows: Vec<(Labels, f64)>,
 }
 
 /// One kind.
@@ -91,6 +111,24 @@ pub struct FindingStatus {
     pub reason: String,
     /// For people.
     pub message: String,
+}
+
+fn metrics(rule: &Rule, state: &RuleState) -> Vec<MetricStatus> {
+    let steps = rule.steps.iter().enumerate();
+    let of = |(step, of): (usize, &crate::rule::Step)| {
+        let Action::Metric(metric) = &of.action else {
+            return None;
+        };
+        let own = || format!("Made by rule {}", rule.name);
+        Some(MetricStatus {
+            name: metric.name.clone(),
+            counter: metric.counter,
+            help: rule.description.clone().unwrap_or_else(own),
+            labels: metric.label_names(),
+            rows: state.series.rows(step, metric),
+        })
+    };
+    steps.filter_map(of).collect()
 }
 
 /// Most findings that are shown.
@@ -165,6 +203,7 @@ impl Engine {
                         ..state.counts.clone()
                     },
                     last_error: state.last_error.clone(),
+                    metrics: metrics(rule, state),
                 }
             });
         let mut kinds: Vec<KindStatus> = self

@@ -8,6 +8,7 @@ use crate::rule::compile::{SourceFile, compile};
 use serde_json::{Value, json};
 
 mod after;
+mod archives;
 mod away;
 mod events;
 mod picks;

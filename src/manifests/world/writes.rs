@@ -22,6 +22,8 @@ impl World {
                 force,
                 ..
             } => return self.apply(write, manifest, (manager, *force), now),
+            // No sink is part of this world: whoever has one writes there.
+            Operation::Archive { .. } => return Outcome::Accepted(String::new()),
             Operation::Event { event, time, .. } => return self.event(&write.object, event, *time),
             _ => {}
         }
@@ -43,7 +45,9 @@ impl World {
                 self.patch(&write.object, *status, operations, now)
             }
             Operation::Scale { replicas, path } => self.scale(&write.object, replicas, path, now),
-            Operation::Apply { .. } | Operation::Event { .. } => Outcome::Gone,
+            Operation::Apply { .. } | Operation::Event { .. } | Operation::Archive { .. } => {
+                Outcome::Gone
+            }
         }
     }
 

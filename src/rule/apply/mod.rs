@@ -203,7 +203,7 @@ fn home_of(subject: &ObjectKey) -> Option<String> {
 }
 
 /// An object without what is its own: status, identity, times, owners, finalizers, the annotations of kubectl and Ordain.
-fn copy_of(mut copy: Value) -> Value {
+pub(super) fn copy_of(mut copy: Value) -> Value {
     let Some(object) = copy.as_object_mut() else {
         return json!({});
     };

@@ -2,24 +2,25 @@
 
 use super::document::Context;
 use super::fields::{self, Fields, one_of_these};
+use super::kinds::Matched;
 use super::report::Spot;
-use super::{apply, edits, expressions, memory, scale, target};
+use super::{apply, archive, edits, expressions, memory, metric, scale, target, wait};
 use crate::rule::expr::{Names, Template};
 use crate::rule::yaml::{Data, Tree};
 use crate::rule::{Action, Propagation, ResolvedKind, Step};
 
 /// Verbs that are built.
-const VERBS: [&str; 7] = ["patch", "apply", "scale", "delete", "deny", "warn", "event"];
-/// Verbs of the language that are not built yet.
-pub(super) const LATER: [&str; 7] = [
-    "evict", "restart", "rollback", "archive", "notify", "webhook", "metric",
+const VERBS: [&str; 9] = [
+    "patch", "apply", "scale", "delete", "deny", "warn", "event", "metric", "archive",
 ];
+/// Verbs of the language that are not built yet.
+pub(super) const LATER: [&str; 5] = ["evict", "restart", "rollback", "notify", "webhook"];
 const EVENT_TYPES: [(&str, bool); 2] = [("Normal", false), ("Warning", true)];
 /// Longest `reason` of an Event, in characters, as the server takes it.
 const LONGEST_REASON: usize = 128;
-const MODIFIERS_LATER: [&str; 4] = ["forEach", "once", "lifetime", "wait"];
+const MODIFIERS_LATER: [&str; 3] = ["forEach", "once", "lifetime"];
 /// Modifiers of any step.
-const MODIFIERS: [&str; 2] = ["after", "target"];
+const MODIFIERS: [&str; 3] = ["after", "target", "wait"];
 const PROPAGATION: [(&str, Propagation); 3] = [
     ("Background", Propagation::Background),
     ("Foreground", Propagation::Foreground),
@@ -93,6 +94,8 @@ fn step(
         "patch" => &["patch", "subresource", "forEach"],
         "apply" => &of_apply,
         "event" => &["event", "forEach"],
+        "metric" => &["metric", "forEach"],
+        "archive" => &["archive"],
         "scale" => &["scale"],
         "delete" => &["delete"],
         "deny" => &["deny", "forEach"],
@@ -131,9 +134,28 @@ fn step(
         Some(after) => Some(after?),
         None => None,
     };
+    let wait = match of.get("wait") {
+        Some(_) => {
+            let applied = match &action {
+                Action::Apply(apply) => Some(Matched {
+                    resolved: apply.resolved(),
+                    schema: apply.schema(context.schema),
+                    named: true,
+                }),
+                _ => None,
+            };
+            let aims = target.is_some();
+            let wait = target::aimed(context, target, |context| {
+                wait::compile(context, (of, verb), applied, aims)
+            });
+            Some(wait?)
+        }
+        None => None,
+    };
     let step = Step {
         action,
         target,
+        wait,
         for_each,
         after,
         line: key.line,
@@ -157,6 +179,8 @@ fn action(
             Action::Apply(Box::new(compiled.apply))
         }
         "event" => event(context, value, repeats)?,
+        "metric" => Action::Metric(Box::new(metric::compile(context, value, repeats)?)),
+        "archive" => Action::Archive(archive::compile(context, value)?),
         "scale" => scale::compile(context, key, value)?,
         "delete" => delete(context, value)?,
         "deny" => Action::Deny {

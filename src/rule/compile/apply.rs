@@ -352,6 +352,15 @@ fn checked(context: &mut Context<'_, '_>, tree: &Tree, matched: &Matched, keep: 
     }
 }
 
+/// Whether a text can become another one for the same subject: its name, namespace and uid stay what they are.
+fn varies(text: &str) -> bool {
+    let mut rest = text.to_owned();
+    for field in ["name", "namespace", "uid"] {
+        rest = rest.replace(&format!("${{object.metadata.{field}}}"), "");
+    }
+    rest.contains("${")
+}
+
 /// Computed values of fields that cannot be changed once the object is there.
 fn computed_and_fixed<'t>(
     context: &mut Context<'_, '_>,
@@ -375,7 +384,7 @@ fn computed_and_fixed<'t>(
             at.pop();
         }
         Data::Scalar { .. } => {
-            let computed = tree.text().is_some_and(|t| t.contains("${"));
+            let computed = tree.text().is_some_and(varies);
             let identity = matches!(
                 at.as_slice(),
                 [Some("metadata"), Some("name" | "namespace")]

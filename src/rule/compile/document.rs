@@ -6,6 +6,7 @@ use super::kinds::Matched;
 use super::parameters::{self, Given, Values};
 use super::related::{self, Joined, ListKinds};
 use super::report::{Report, Spot};
+use super::sink::Sinks;
 use super::variables::{self, Declared};
 use super::{Draft, clauses, hash, limits, matching, occasions, pick, safety};
 use crate::object::GroupKind;
@@ -50,6 +51,12 @@ pub(super) struct Context<'a, 'f> {
     pub applied: Vec<Arc<str>>,
     /// The step at hand has a `forEach`, so that there is an `item`.
     pub repeats: bool,
+    /// The names of the metrics so far, and where each stands.
+    pub metrics: Vec<(Arc<str>, Spot)>,
+    /// The sinks of all files.
+    pub sinks: &'a Sinks,
+    /// What of other documents the rule is made of, for its hash.
+    pub values: Values,
     pub kinds: Vec<Matched>,
     /// Some kind whose schema is there: metadata is the same in all.
     pub metadata: Option<Arc<KindSchema>>,
@@ -127,7 +134,7 @@ pub(super) fn compile(
     tree: &Tree,
     report: &mut Report<'_>,
     schema: &Schema,
-    given: &Given<'_>,
+    given: (&Given<'_>, &Sinks),
     file: &Arc<str>,
 ) -> Compiled {
     report.for_rule(name_of(tree));
@@ -210,7 +217,7 @@ fn name(tree: &Tree, top: Fields<'_>, report: &mut Report<'_>) -> Option<(Arc<st
 }
 
 /// A DNS label.
-fn is_label(text: &str) -> bool {
+pub(super) fn is_label(text: &str) -> bool {
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     text.len() <= LONGEST_NAME
         && text.bytes().all(|b| good(b) || b == b'-')
@@ -223,7 +230,7 @@ fn spec_of(
     report: &mut Report<'_>,
     schema: &Schema,
     name: &Arc<str>,
-    given: &Given<'_>,
+    given: (&Given<'_>, &Sinks),
 ) -> Option<(Draft, Values)> {
     let errors = report.errors();
     let of = fields::fields(report, spec, "`spec`", &SPEC, &SPEC_LATER)?;
@@ -259,7 +266,7 @@ fn spec_of(
     };
     let (params, values) = match of.get("parameters") {
         Some(tree) => {
-            let (params, values) = parameters::compile(report, tree, name, given);
+            let (params, values) = parameters::compile(report, tree, name, given.0);
             (Some(params), values)
         }
         None => (None, vec![]),
@@ -276,6 +283,9 @@ fn spec_of(
         schema,
         applied: vec![],
         repeats: false,
+        metrics: vec![],
+        sinks: given.1,
+        values,
         kinds,
         metadata: schema.kind(&GroupKind::new("", "ConfigMap")),
         when,
@@ -359,6 +369,8 @@ fn spec_of(
     let reads = std::mem::take(&mut context.reads);
     let tests = std::mem::take(&mut context.tests);
     let related = related::finish(&mut context, lists, deletes, &mut applied);
+    let metrics = std::mem::take(&mut context.metrics);
+    let values = std::mem::take(&mut context.values);
     drop(context);
     let variables = Arc::into_inner(declared).map_or_else(Vec::new, |declared| declared.variables);
     let draft = Draft {
@@ -390,6 +402,7 @@ fn spec_of(
         name_at: spec.into(),
         kinds_at,
         applied,
+        metrics,
     };
     Some((draft, values))
 }

@@ -4,6 +4,7 @@ use super::document;
 use super::fields::did_you_mean;
 use super::parameters::Given;
 use super::report::{Report, Spot};
+use super::sink::Sinks;
 use super::{Draft, SourceFile};
 use crate::rule::yaml::{self, Data, Document, Tree, YamlProblem};
 use crate::schema::Schema;
@@ -43,7 +44,7 @@ enum Kind {
     Rule,
     Test,
     Parameters,
-    Later(&'static str),
+    Sink,
     Wrong,
     Other(String),
 }
@@ -109,12 +110,18 @@ impl<'f> File<'f> {
         trees.filter(|tree| matches!(kind_of(tree), Kind::Parameters))
     }
 
+    /// The `Sink` documents.
+    pub fn sinks(&self) -> impl Iterator<Item = &Tree> {
+        let trees = self.documents.iter().flat_map(|d| &d.trees);
+        trees.filter(|tree| matches!(kind_of(tree), Kind::Sink))
+    }
+
     /// `quiet`: the file belongs to a `RuleTest`, so that other documents in it are none of a surprise.
     pub fn compile(
         &self,
         report: &mut Report<'_>,
         schema: &Schema,
-        given: &Given<'_>,
+        given: (&Given<'_>, &Sinks),
         quiet: bool,
     ) -> Outcome {
         let mut outcome = Outcome::default();
@@ -135,12 +142,7 @@ impl<'f> File<'f> {
                     Kind::Rule => self.rule(tree, damaged, report, (schema, given), &mut outcome),
                     Kind::Test => {}
                     // What is left of a damaged document would set some values and lose others.
-                    Kind::Parameters => outcome.unreadable |= damaged,
-                    Kind::Later(kind) => report.error(
-                        kind_place(tree),
-                        format!("documents of kind `{kind}` are not supported yet"),
-                        None,
-                    ),
+                    Kind::Parameters | Kind::Sink => outcome.unreadable |= damaged,
                     Kind::Wrong => {
                         wrong_kind(tree, report);
                         outcome.unreadable = true;
@@ -168,7 +170,7 @@ impl<'f> File<'f> {
         tree: &Tree,
         damaged: bool,
         report: &mut Report<'_>,
-        (schema, given): (&Schema, &Given<'_>),
+        (schema, given): (&Schema, (&Given<'_>, &Sinks)),
         outcome: &mut Outcome,
     ) {
         let before = report.errors();
@@ -215,7 +217,7 @@ fn kind_of(tree: &Tree) -> Kind {
         return match kind {
             "Rule" => Kind::Rule,
             "RuleTest" => Kind::Test,
-            "Sink" => Kind::Later("Sink"),
+            "Sink" => Kind::Sink,
             "Parameters" => Kind::Parameters,
             _ => Kind::Wrong,
         };
@@ -230,10 +232,6 @@ fn kind_of(tree: &Tree) -> Kind {
         ("", kind) => format!("this {kind}"),
         (api_version, kind) => format!("this {api_version} {kind}"),
     })
-}
-
-fn kind_place(tree: &Tree) -> Spot {
-    tree.get("kind").unwrap_or(tree).into()
 }
 
 fn wrong_kind(tree: &Tree, report: &mut Report<'_>) {

@@ -21,7 +21,7 @@ pub(super) fn after(context: &mut Context<'_, '_>, of: Fields<'_>) -> Option<Dur
 }
 
 /// A duration longer than nothing, or a parameter that is one.
-fn length(context: &mut Context<'_, '_>, tree: &Tree, field: &str) -> Option<Duration> {
+pub(super) fn length(context: &mut Context<'_, '_>, tree: &Tree, field: &str) -> Option<Duration> {
     let declared = context.declared.clone();
     let filled = expressions::with_parameters(&declared.names(), tree);
     let report = &mut *context.report;

@@ -2,13 +2,14 @@
 //!
 //! `report` problems and their places · `fields` maps with known keys · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
-//! `related` lists of other objects · `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `actions` steps · `target` on whom · `apply`, `scale` two of them ·
-//! `memory` how long a match has held · `hash` what makes two rules the same ·
+//! `related` lists of other objects · `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `actions` steps · `target` on whom · `apply`, `scale`, `archive`, `metric` four of them ·
+//! `sink` where things are sent · `memory` how long a match has held · `wait` · `hash` what makes two rules the same ·
 //! `edits` the six edits ·
 //! `values` what they write · `pick` · `limits` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves.
 
 mod actions;
 mod apply;
+mod archive;
 mod clauses;
 mod document;
 mod edits;
@@ -22,6 +23,7 @@ mod limits;
 mod matching;
 mod members;
 mod memory;
+mod metric;
 mod occasions;
 mod parameter_type;
 mod parameters;
@@ -31,9 +33,11 @@ mod related;
 mod report;
 mod safety;
 mod scale;
+mod sink;
 mod target;
 mod values;
 mod variables;
+mod wait;
 
 pub use parameters::Override;
 
@@ -65,7 +69,7 @@ pub struct Compiled {
     pub problems: Vec<Problem>,
     /// Of the overrides, what is wrong with those that no rule has a parameter for.
     pub unused_overrides: Vec<String>,
-    /// Files with `Parameters` documents.
+    /// Files with `Parameters` or `Sink` documents.
     pub with_parameters: Vec<Arc<str>>,
     /// `RuleTest` documents lying among the files, with their file.
     pub tests: Vec<(Arc<str>, Tree)>,
@@ -86,6 +90,8 @@ struct Draft {
     kinds_at: Vec<report::Spot>,
     /// The kinds that it applies or has lists of, and where each is named.
     applied: Vec<(super::ResolvedKind, report::Spot)>,
+    /// The names of its metrics, and where each stands.
+    metrics: Vec<(Arc<str>, report::Spot)>,
 }
 
 /// Compiles all files against a schema. Documents of other kinds (other YAML lying among the rules) are a warning, `RuleTest`s are handed back;
@@ -110,12 +116,13 @@ pub fn compile_with(files: &[SourceFile], schema: &Schema, overrides: &[Override
     let mut names = Names::default();
     let mut reports: Vec<report::Report<'_>> = read.iter().map(report::Report::new).collect();
     let given = parameters::Given::read(&read, &mut reports, overrides);
+    let sinks = sink::Sinks::read(&read, &mut reports);
     for (index, (file, report)) in read.iter().zip(&mut reports).enumerate() {
-        if file.parameters().next().is_some() {
+        if file.parameters().chain(file.sinks()).next().is_some() {
             compiled.with_parameters.push(file.name.clone());
         }
         let quiet = belongs_to_tests.contains(&*file.name);
-        let outcome = file.compile(report, schema, &given, quiet);
+        let outcome = file.compile(report, schema, (&given, &sinks), quiet);
         if outcome.unreadable {
             compiled.unreadable.push(file.name.clone());
         }
@@ -128,7 +135,8 @@ pub fn compile_with(files: &[SourceFile], schema: &Schema, overrides: &[Override
         drafts.extend(outcome.drafts.into_iter().map(|draft| (index, draft)));
     }
     compiled.unused_overrides = given.finish(&mut reports);
-    for (index, draft) in versions_agree(drafts, &read, &mut reports, &mut compiled.broken) {
+    let drafts = versions_agree(drafts, &read, &mut reports, &mut compiled.broken);
+    for (index, draft) in metric::names_agree(drafts, &read, &mut reports, &mut compiled.broken) {
         let name = &draft.rule.name;
         if names.twice.contains(name) {
             compiled

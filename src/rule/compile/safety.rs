@@ -20,7 +20,7 @@ pub(super) fn protected(
 ) {
     for (step, at) in steps.iter().zip(places) {
         let verb = step.action.verb();
-        if matches!(verb, Verb::Warn | Verb::Deny | Verb::Event) || allowed.contains(&verb) {
+        if verb.is_free() || allowed.contains(&verb) {
             continue;
         }
         if let Action::Apply(apply) = &step.action {

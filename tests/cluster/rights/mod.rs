@@ -21,7 +21,11 @@ fn root() -> PathBuf {
 fn rules(names: &[&str]) -> String {
     let mut files = vec![];
     for topic in std::fs::read_dir(root().join("rules")).unwrap().flatten() {
-        if !topic.path().is_dir() {
+        // A kind of its own has to be defined first; a claim cannot be made smaller again for the next run.
+        let left_out = ["operators", "storage"]
+            .iter()
+            .any(|name| topic.file_name() == *name);
+        if !topic.path().is_dir() || left_out {
             continue;
         }
         for file in std::fs::read_dir(topic.path()).unwrap().flatten() {

@@ -1,5 +1,6 @@
 //! Running the program as a user does, and waiting for what it says.
 
+mod archives;
 mod check;
 mod cluster;
 mod daemon;

@@ -1,0 +1,87 @@
+//! `archive`: the object as a manifest in a sink, before the steps behind it.
+
+use super::apply::{Deed, Progress, Prospect};
+use super::turn::{Turn, World};
+use super::{Operation, Reason, RuleChange, Write};
+use crate::object::difference::is_secret;
+use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::archive::{self, Archive};
+use crate::rule::set::RuleIndex;
+use crate::rule::{Rule, Step, Verb};
+use serde_json::{Value, json};
+
+/// Where a step behind it takes the object away, what is archived must be what the object is now; else it is archived once a match.
+pub(super) fn archive(
+    world: &World<'_>,
+    (index, rule): (RuleIndex, &Rule),
+    (position, step): (usize, &Archive),
+    record: &Record,
+    turn: &mut Turn,
+) -> Progress {
+    let subject = world.subject.key;
+    let sink = &step.sink;
+    if is_secret(&subject.kind) && !sink.directory.secrets_in_clear {
+        let message = format!(
+            "not archived: the sink `{}` takes no Secrets in clear (`secretsInClear`)",
+            sink.name
+        );
+        turn.find(Reason::Refused, message);
+        return Progress::Stopped;
+    }
+    let neighbours = world.context.neighbours;
+    let manifest = archive::manifest(record);
+    let content = archive::content(&manifest);
+    let number = super::event::step(position, 0);
+    let goes = |later: &Step| ["delete", "evict"].contains(&later.action.verb().as_str());
+    let done = match rule.steps.iter().skip(position + 1).any(goes) {
+        true => neighbours.archived(index, number, content),
+        false => neighbours.begun(index, number).is_none(),
+    };
+    if done {
+        return Progress::Done;
+    }
+    let folder = archive::folder(&rule.name, subject);
+    let file = archive::file(record.meta().uid(), content);
+    let shown = folder.join(&file).to_string_lossy().into_owned();
+    let write = Write {
+        object: ObjectKey::new(
+            GroupKind::new("ordain.dev", "Archive"),
+            Some(&*sink.name),
+            &shown,
+        ),
+        api_version: "ordain.dev/v1alpha1".into(),
+        operation: Operation::Archive {
+            sink: sink.clone(),
+            folder,
+            file,
+            manifest,
+            keep: step.keep,
+            step: number,
+            content,
+        },
+        rules: vec![rule.name.clone()],
+        expected: None,
+        uid: String::new(),
+        resource_version: String::new(),
+    };
+    match neighbours.prospect(index, &write) {
+        Prospect::Made => return Progress::Done,
+        Prospect::New => {}
+        Prospect::Barred(reason, message, until) => {
+            turn.find(reason, format!("the archive: {message}"));
+            turn.recheck(until);
+            return Progress::Stopped;
+        }
+    }
+    let change = RuleChange {
+        rule: rule.name.clone(),
+        mode: rule.mode,
+        verb: Verb::Archive,
+        object: subject.clone(),
+        before: Value::Null,
+        after: Some(json!({"sink": *sink.name, "file": shown})),
+        why: vec![],
+    };
+    turn.deeds.push(Deed { write, change });
+    Progress::Asked
+}
