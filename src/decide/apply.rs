@@ -48,10 +48,14 @@ pub trait Neighbours {
     fn picks(&self, rule: RuleIndex, rank: &Rank) -> Picked;
 
     /// Since when it is waited behind a step (by its number) for the subject; `None`: not yet.
-    fn waits_since(&self, rule: RuleIndex, step: usize) -> Option<Timestamp>;
+    fn waits_since(&self, _rule: RuleIndex, _step: usize) -> Option<Timestamp> {
+        None
+    }
 
     /// Whether a step of a rule (by its number) has archived the subject with this content.
-    fn archived(&self, rule: RuleIndex, step: usize, content: u64) -> bool;
+    fn archived(&self, _rule: RuleIndex, _step: usize, _content: u64) -> bool {
+        false
+    }
 
     /// How often the present match of a rule has begun, if its step at this position has not acted in it.
     fn begun(&self, rule: RuleIndex, step: usize) -> Option<u32>;
@@ -105,14 +109,6 @@ impl Neighbours for Alone {
 
     fn picks(&self, _: RuleIndex, _: &Rank) -> Picked {
         Picked::No
-    }
-
-    fn waits_since(&self, _: RuleIndex, _: usize) -> Option<Timestamp> {
-        None
-    }
-
-    fn archived(&self, _: RuleIndex, _: usize, _: u64) -> bool {
-        false
     }
 
     fn begun(&self, _: RuleIndex, _: usize) -> Option<u32> {

@@ -63,7 +63,7 @@ impl Neighbours for Around<'_> {
         let counts = match &write.operation {
             Operation::Apply { counts, .. } => *counts,
             Operation::Patch { .. } | Operation::Scale { .. } => true,
-            Operation::Event { .. } => return Prospect::New,
+            Operation::Event { .. } | Operation::Archive { .. } => return Prospect::New,
             Operation::Delete { .. } => false,
         };
         if counts && let Some(message) = engine.breaker_message(rule, object) {
