@@ -70,10 +70,18 @@ pub struct Pulse {
     restarts: [AtomicU64; Restart::ALL.len()],
 }
 
+/// Instead of the moment of the last sign of life.
+const RESTING: i64 = i64::MAX;
+
 impl Pulse {
     /// The server said something.
     pub fn beat(&self) {
         self.alive.store(Timestamp::now().as_millisecond(), Relaxed);
+    }
+
+    /// There is nothing to watch: no such kind, or none of ours. That is no silence.
+    pub fn rest(&self) {
+        self.alive.store(RESTING, Relaxed);
     }
 
     /// The server said how far it has come.
@@ -99,8 +107,8 @@ pub struct Traffic {
 pub struct WatchFigures {
     /// The kind.
     pub kind: GroupKind,
-    /// Since the last sign of life, bookmarks included.
-    pub age: SignedDuration,
+    /// Since the last sign of life, bookmarks included; `None`: there is nothing to watch.
+    pub age: Option<SignedDuration>,
     /// How far the server said it has come, so often.
     pub bookmarks: u64,
     /// As often as it began anew, by reason.
@@ -145,9 +153,12 @@ impl Traffic {
         let watches = self.pulses.lock();
         let watches = watches.iter().map(|(kind, pulse)| WatchFigures {
             kind: kind.clone(),
-            age: SignedDuration::from_millis(
-                (now.as_millisecond() - pulse.alive.load(Relaxed)).max(0),
-            ),
+            age: match pulse.alive.load(Relaxed) {
+                RESTING => None,
+                alive => Some(SignedDuration::from_millis(
+                    (now.as_millisecond() - alive).max(0),
+                )),
+            },
             bookmarks: pulse.bookmarks.load(Relaxed),
             restarts: pulse.restarts.each_ref().map(|n| n.load(Relaxed)),
         });
@@ -356,10 +367,15 @@ mod tests {
         pulse.restarted(Restart::Gone);
         let now = Timestamp::from_second(31).unwrap();
         let watch = &traffic.figures(now).watches[0];
-        assert_eq!(watch.age, SignedDuration::from_secs(30));
+        assert_eq!(watch.age, Some(SignedDuration::from_secs(30)));
         assert_eq!(watch.restarts[Restart::Gone as usize], 1);
+        pulse.rest();
+        assert_eq!(traffic.figures(now).watches[0].age, None);
         pulse.beat();
-        assert_eq!(traffic.figures(now).watches[0].age, SignedDuration::ZERO);
+        assert_eq!(
+            traffic.figures(now).watches[0].age,
+            Some(SignedDuration::ZERO)
+        );
         traffic.retain(|_| false);
         assert!(traffic.figures(now).watches.is_empty());
     }

@@ -98,9 +98,12 @@ impl Follower {
                 Stop::Failed(message) => Lost::Unreachable(message),
             };
             match why {
-                Lost::NoSuchKind => self.pulse.restarted(Restart::NoSuchKind),
+                Lost::NoSuchKind => {
+                    self.pulse.restarted(Restart::NoSuchKind);
+                    self.pulse.rest();
+                }
                 // It was not begun.
-                Lost::OutOfScope => {}
+                Lost::OutOfScope => self.pulse.rest(),
                 Lost::Forbidden(_) => self.pulse.restarted(Restart::Forbidden),
                 Lost::Unreachable(_) => self.pulse.restarted(Restart::Failed),
             }

@@ -139,7 +139,7 @@ const WATCH_AGE: Family = family(
     "ordain_watch_age_seconds",
     Gauge,
     &["kind"],
-    "Since the last sign of life of a kind's watch, bookmarks included: on a healthy watch never more than about a minute",
+    "Since the last sign of life of a kind's watch, bookmarks included: on a healthy watch never more than about a minute; none where there is nothing to watch",
 );
 const WATCH_RESTARTS: Family = family(
     "ordain_watch_restarts_total",
@@ -407,8 +407,9 @@ fn watches(page: &mut Page, status: &Status) {
         page.number(&WATCH_EVENTS, &labels, watch.bookmarks as f64);
     }
     for watch in watches {
-        let age = watch.age.as_secs_f64();
-        page.number(&WATCH_AGE, &[&watch.kind.to_string()], age);
+        if let Some(age) = watch.age {
+            page.number(&WATCH_AGE, &[&watch.kind.to_string()], age.as_secs_f64());
+        }
     }
     for watch in watches {
         let kind = watch.kind.to_string();

@@ -242,7 +242,7 @@ impl Status {
                     "selector": counted.map(|c| &*c.selector).filter(|s| !s.is_empty()),
                     "objects": counted.map(|c| c.objects), "bytes": counted.map(|c| c.bytes),
                     "undecodable": counted.map(|c| c.seen.undecodable),
-                    "watchAgeSeconds": watch.map(|w| w.age.as_secs_f64()),
+                    "watchAgeSeconds": watch.and_then(|w| w.age).map(|age| age.as_secs_f64()),
                 })
             })
             .collect();
