@@ -94,7 +94,7 @@ impl Daemon {
         if frozen != was_frozen && self.engine.is_frozen() != frozen {
             tracing::warn!(
                 frozen,
-                "the Lease says so: the freeze switch was pressed for all replicas"
+                "the freeze switch was pressed for all replicas: an annotation of the Lease says so"
             );
             self.freeze(frozen);
         }
