@@ -57,7 +57,7 @@ fn is_of_target(change: &RuleChange, subject: &ObjectKey) -> bool {
 /// The object that the limits count for a request on another object than its subject.
 pub(super) fn counted<'k>(write: &'k Write, subject: &'k ObjectKey) -> &'k ObjectKey {
     match write.operation {
-        Operation::Apply { .. } | Operation::Event { .. } => subject,
+        Operation::Apply { .. } | Operation::Event { .. } | Operation::Archive { .. } => subject,
         _ => &write.object,
     }
 }
