@@ -204,6 +204,7 @@ pub fn once_on_cluster(
             selection: rules.selection(),
             once: true,
             events: pass.events,
+            keeps: false,
         };
         let telling = tokio::spawn(tell_progress(status.clone()));
         let ended = daemon::run(options, surroundings, stop_signal()?).await;
@@ -314,6 +315,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             selection: settings.rules.selection(),
             once: false,
             events: settings.events && manifests.is_empty(),
+            keeps: manifests.is_empty() && !settings.audit_only,
         };
         let ended = daemon::run(options, surroundings, stop).await;
         // Only now: what was in flight is answered, and nothing more is written.

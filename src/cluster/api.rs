@@ -423,7 +423,9 @@ impl Api {
             .lock()
             .values()
             .find(|(w, ..)| w.kind == key.kind)
-            .map(|(w, ..)| w.version.clone());
+            .map(|(w, ..)| w.version.clone())
+            // The core group has one version, and the daemon's own objects are of no rule's kinds.
+            .or_else(|| key.kind.group.is_empty().then(|| "v1".into()));
         let discovery = self.discovery.load();
         let resource = version.and_then(|v| discovery.resource(&key.kind, &v));
         let Some(resource) = resource else {

@@ -5,6 +5,7 @@
 
 mod clock;
 mod events;
+mod lifetimes;
 mod report;
 mod rules;
 mod switches;
@@ -14,6 +15,7 @@ pub use report::Teller;
 use crate::cluster::lease::{Replica, Standing, Switchboard};
 use crate::cluster::{Cluster, Message};
 use crate::decide::Operation;
+use crate::engine::worker::lifetimes::Known;
 use crate::engine::{
     Effect, Engine, EngineOptions, Fault, Lost, Observation, Outcome, Report, RequestId,
 };
@@ -60,6 +62,8 @@ pub struct Options {
     pub once: bool,
     /// Write Events on objects whose change failed or was blocked.
     pub events: bool,
+    /// Keep in the daemon's namespace what has to outlive it.
+    pub keeps: bool,
 }
 
 /// What the daemon talks to.
@@ -124,7 +128,19 @@ pub async fn run(
         schemas,
         switchboard: None,
         shared: None,
+        keeps: options.keeps,
+        kept: None,
+        keeping: JoinSet::new(),
+        state_namespace: options.engine.state_namespace.clone(),
     };
+    if options.keeps {
+        let known = tokio::select! {
+            known = lifetimes::recall(&daemon.cluster, &daemon.state_namespace) => known,
+            () = &mut stop => return Ok(()),
+        };
+        daemon.kept = Some(known.clone());
+        daemon.engine.recall_lifetimes(known);
+    }
     let status = daemon.teller.status.clone();
     status.lock().frozen = options.engine.frozen;
     let mut election = surroundings.election;
@@ -159,6 +175,7 @@ pub async fn run(
             }
             Some(answer) = daemon.requests.join_next_with_id() => daemon.answered(answer),
             Some(()) = answered(&mut daemon.events) => {}
+            Some(answer) = daemon.keeping.join_next() => daemon.kept(answer),
             standing = turned(&mut election) => match standing {
                 Some(Turned::Standing(standing)) => daemon.lead(standing),
                 Some(Turned::Acknowledged(rule)) => {
@@ -255,6 +272,12 @@ struct Daemon {
     switchboard: Option<Switchboard>,
     /// As all replicas were told last.
     shared: Option<Told>,
+    /// What has to outlive the daemon is kept in this namespace.
+    keeps: bool,
+    state_namespace: String,
+    /// What was kept last.
+    kept: Option<Known>,
+    keeping: JoinSet<(Known, Outcome)>,
 }
 
 impl Daemon {
@@ -387,7 +410,45 @@ impl Daemon {
             self.engine.load(set, Timestamp::now());
             self.review_events();
             self.follow();
+            self.keep();
+            for rule in self.engine.withheld_lifetimes() {
+                tracing::warn!(
+                    rule = &**rule,
+                    "the rule is gone since the last start, with most others: what it holds is given back when that is acknowledged"
+                );
+            }
         }
+    }
+
+    /// Keeps which rules may hold something, where that has changed. Until it is kept those change nothing.
+    fn keep(&mut self) {
+        let known = self.engine.lifetimes();
+        if !self.keeps || self.engine.is_standby() || self.kept.as_ref() == Some(known) {
+            return;
+        }
+        let known = known.clone();
+        let request = self
+            .cluster
+            .write(lifetimes::keep(&known, &self.state_namespace));
+        self.engine.set_lifetimes_kept(false, Timestamp::now());
+        self.keeping.abort_all();
+        self.keeping.spawn(async move { (known, request.await) });
+    }
+
+    fn kept(&mut self, answer: Result<(Known, Outcome), tokio::task::JoinError>) {
+        let Ok((known, outcome)) = answer else {
+            // A newer one is on its way.
+            return;
+        };
+        match outcome {
+            Outcome::Failed(fault) => tracing::warn!(
+                name = crate::rights::LIFETIMES,
+                error = fault.message(),
+                "it cannot be kept which rules have something to give back: of one that is removed while no daemon runs nothing is given back"
+            ),
+            _ => self.kept = Some(known),
+        }
+        self.engine.set_lifetimes_kept(true, Timestamp::now());
     }
 
     fn follow(&mut self) {
@@ -399,6 +460,7 @@ impl Daemon {
     /// Acts, or stands by; and follows the switches that all replicas share.
     fn lead(&mut self, standing: Standing) {
         self.engine.set_standby(!standing.leading, Timestamp::now());
+        self.keep();
         self.review_events();
         self.heed(&standing);
         self.teller.stands(standing);
@@ -418,6 +480,7 @@ impl Daemon {
         };
         listed
             && self.requests.is_empty()
+            && self.keeping.is_empty()
             && self.engine.is_idle()
             && wake.is_none_or(|at| at > Timestamp::now())
     }

@@ -1,8 +1,9 @@
 //! From rule files to a rule set in force: compile, keep the last good versions, notice what changed.
 
+use crate::rule::compile::Compiled;
 use crate::rule::compile::SourceFile;
 use crate::rule::problem::{Problem, Severity};
-use crate::rule::set::RuleSet;
+use crate::rule::set::{Doubt, RuleSet};
 use crate::rules_dir::{self, FileSet, LastGood, Selection};
 use crate::schema::Schema;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ impl Rules {
         let compiled =
             rules_dir::compile_selected(&self.files.files, &self.schema, &self.selection);
         let composition = self.last.compose(&self.files, &compiled);
+        let doubt = self.doubt(&compiled, composition.fault.is_some());
         let mut problems = compiled.problems;
         for u in &self.files.unreadable {
             let place = crate::rule::problem::Place {
@@ -74,7 +76,8 @@ impl Rules {
                 difference: (0, 0, 0),
             };
         }
-        let set = Arc::new(RuleSet::new(composition.rules, self.schema.clone()));
+        let set = RuleSet::new(composition.rules, self.schema.clone()).doubting(doubt);
+        let set = Arc::new(set);
         let difference = match &self.set {
             Some(older) => {
                 let d = set.difference(older);
@@ -89,6 +92,23 @@ impl Rules {
             fault: composition.fault,
             problems,
             difference,
+        }
+    }
+
+    /// Rules that are not in force and may not be taken for gone all the same.
+    fn doubt(&self, compiled: &Compiled, fault: bool) -> Doubt {
+        let unreadable = !self.files.unreadable.is_empty() || !compiled.unreadable.is_empty();
+        if fault || unreadable || self.files.is_empty() || !self.selection.only.is_empty() {
+            return Doubt::All;
+        }
+        let broken: Vec<Arc<str>> = compiled
+            .broken
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
+        match broken.is_empty() {
+            true => Doubt::None,
+            false => Doubt::Rules(broken),
         }
     }
 

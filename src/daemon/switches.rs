@@ -122,8 +122,13 @@ impl Daemon {
 
     /// Puts the rules in force that were withheld; false if none were.
     fn acknowledge_reload(&mut self) -> bool {
+        let gone = self.engine.acknowledge_lifetimes(Timestamp::now());
+        if gone {
+            tracing::warn!("that rules are gone was acknowledged: what they hold is given back");
+            self.follow();
+        }
         let Some(set) = self.rules.acknowledge() else {
-            return false;
+            return gone;
         };
         tracing::warn!(
             rules = set.rules().len(),

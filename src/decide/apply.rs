@@ -1,6 +1,7 @@
 //! `apply`: what a subject's manifest asks of another object, whatever state that is in.
 
 use super::protect::{Ignored, protected_target};
+use super::state_annotation::{Said, SubjectState};
 use super::turn::{Turn, World};
 use super::{Operation, Reason, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey, Record};
@@ -59,6 +60,12 @@ pub trait Neighbours {
 
     /// How often the present match of a rule has begun, if its step at this position has not acted in it.
     fn begun(&self, rule: RuleIndex, step: usize) -> Option<u32>;
+
+    /// Whether a rule that is not in the set was in force and is certainly gone, so that what it holds may be given back.
+    fn is_gone(&self, rule: &str) -> bool {
+        let _ = rule;
+        false
+    }
 }
 
 /// Whether a rule is about an object that matches.
@@ -219,6 +226,14 @@ pub(super) fn apply(
             turn.find(Reason::NotOurs, message);
             return Ok(Progress::Stopped);
         }
+        let state = SubjectState::read(live.meta(), &rule.name);
+        if known.is_none() && state != Said::Nothing {
+            let message = format!(
+                "{object} has former values of fields that this rule has changed: it is not adopted before they are given back"
+            );
+            turn.find(Reason::Conflict, message);
+            return Ok(Progress::Stopped);
+        }
     }
     let kind = apply.schema(world.context.rules.schema());
     let ty = kind.as_deref().and_then(|k| k.root());
@@ -239,9 +254,9 @@ pub(super) fn apply(
         live.is_some_and(|live| fields::agrees(live.root(), wanted, ty))
     };
     let agrees = agrees_with(&manifest);
-    let settled = known
-        .as_ref()
-        .is_some_and(|k| k.fields == owned && k.names(subject.key, uid));
+    let settled = known.as_ref().is_some_and(|k| {
+        k.fields == owned && k.names(subject.key, uid) && k.passing == apply.passing
+    });
     if agrees && settled {
         return Ok(Progress::Done);
     }
@@ -251,6 +266,7 @@ pub(super) fn apply(
         subjects,
         more: known.is_some_and(|k| k.more),
         fields: owned,
+        passing: apply.passing,
     };
     let annotation = ownership::annotation(&rule.name);
     if !manifest["metadata"]["annotations"].is_object() {

@@ -12,6 +12,7 @@
 //! * `metric` numbers of the object
 //! * `wait` for what a step wrote
 //! * `elements` for each of a list
+//! * `lifetime` what is given back when a match ends
 //! * `state_annotation` what a rule remembers on its subject
 //! * `writes` the end result as requests
 //! * `protect` what is left alone
@@ -25,6 +26,7 @@ mod conflict;
 mod elements;
 pub(crate) mod event;
 pub mod explain;
+mod lifetime;
 pub mod limits;
 mod memory;
 mod metric;
@@ -41,7 +43,9 @@ mod writes;
 pub use apply::{Alone, Neighbours, Picked, Prospect, Want};
 pub use memory::{Blank, Later, Memory};
 
+use crate::object::difference::json_patch;
 use crate::object::{ObjectKey, Record};
+use crate::rule::edit::meets;
 use crate::rule::metric::Sample;
 use crate::rule::pick::Rank;
 use crate::rule::sink::Sink;
@@ -95,11 +99,15 @@ pub enum Reason {
     TooManySeries,
     /// What a step waits for does not come in time.
     TimedOut,
+    /// A step with `lifetime: WhileMatched` is not made, as what it would write over cannot be kept.
+    NotKept,
+    /// A field that a rule would give its former value back was changed by somebody else meanwhile.
+    TakenOver,
 }
 
 impl Reason {
     /// All of them, in the order in which they were thought of.
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 22] = [
         Reason::Warning,
         Reason::Denied,
         Reason::WrongType,
@@ -120,6 +128,8 @@ impl Reason {
         Reason::OwnershipConflict,
         Reason::TooManySeries,
         Reason::TimedOut,
+        Reason::NotKept,
+        Reason::TakenOver,
     ];
 
     /// As in output, Events and metrics.
@@ -145,6 +155,8 @@ impl Reason {
             Reason::OwnershipConflict => "OwnershipConflict",
             Reason::TooManySeries => "TooManySeries",
             Reason::TimedOut => "TimedOut",
+            Reason::NotKept => "NotKept",
+            Reason::TakenOver => "TakenOver",
         }
     }
 
@@ -315,9 +327,28 @@ impl Write {
 
     /// Whether this request makes that change, or a part of it.
     pub fn makes(&self, change: &RuleChange) -> bool {
-        self.operation.verb() == change.verb
+        (self.operation.verb() == change.verb || self.scales_along(change))
             && (self.object == change.object || self.tells(change))
             && self.rules.contains(&change.rule)
+    }
+
+    /// Replicas whose former number is written down go through the main endpoint, in one request with that.
+    fn scales_along(&self, change: &RuleChange) -> bool {
+        let Operation::Patch {
+            status: false,
+            operations,
+        } = &self.operation
+        else {
+            return false;
+        };
+        let Some(after) = change.after.as_ref().filter(|_| change.verb == Verb::Scale) else {
+            return false;
+        };
+        json_patch(&change.before, after).iter().all(|of| {
+            operations
+                .iter()
+                .any(|op| meets(op.path().as_str(), of.path().as_str()))
+        })
     }
 }
 
@@ -368,6 +399,10 @@ pub struct Decision {
     pub waits: Vec<(usize, usize)>,
     /// What `metric` steps say of the object, by rule (index in the set).
     pub samples: Vec<(usize, Sample)>,
+    /// Rules that give back what they changed, done or held back: index in the set.
+    pub ending: Vec<usize>,
+    /// Rules whose turn ended before its last step, so that they may want more: index in the set.
+    pub cut: Vec<usize>,
     /// Tests failed on values that could not be read: (rule index, reason). Counted.
     pub wrong_types: Vec<(usize, String)>,
 }

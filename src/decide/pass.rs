@@ -4,6 +4,7 @@ mod conclude;
 
 use super::apply::{Deed, Neighbours, Want};
 use super::conflict::Settled;
+use super::lifetime;
 use super::memory::{Later, Memory};
 use super::turn::{Deletion, Manner, Turn, World, act, earlier, is_out_of_scope, look};
 use super::working::{Snapshot, Working};
@@ -55,13 +56,14 @@ pub struct PassContext<'a> {
 pub fn pass(subject: &Subject<'_>, context: &PassContext<'_>) -> Decision {
     let indexes = context.rules.for_kind(&subject.key.kind);
     let mut decision = Decision::default();
-    if indexes.is_empty() {
+    if indexes.is_empty() && !lifetime::concerns(subject.record.meta()) {
         return decision;
     }
     let world = World::new(subject, context);
-    let (mut run, settled) = settle_and_run(&world, indexes);
+    let (given_back, ends) = lifetime::ends(&world, indexes);
+    let (mut run, settled) = settle_and_run(&world, indexes, &given_back);
     run.rules_that_only_tell();
-    run.conclude(settled, &mut decision);
+    run.conclude(settled, ends, &mut decision);
     decision
 }
 
@@ -70,6 +72,7 @@ pub fn pass(subject: &Subject<'_>, context: &PassContext<'_>) -> Decision {
 fn settle_and_run<'w, 'a>(
     world: &'w World<'a>,
     indexes: &'w [RuleIndex],
+    given_back: &Snapshot,
 ) -> (Run<'w, 'a>, Settled) {
     let mut from: Option<Stage> = None;
     let mut tries = 0;
@@ -77,7 +80,7 @@ fn settle_and_run<'w, 'a>(
         let mut settled = Settled::default();
         let mut thorough = false;
         let mut run = loop {
-            let mut run = Run::new(world, indexes, thorough, from.as_ref());
+            let mut run = Run::new(world, indexes, thorough, (given_back, from.as_ref()));
             if run.rounds(&mut settled) {
                 break run;
             }
@@ -151,6 +154,8 @@ struct Run<'w, 'a> {
     /// Positions of matching rules that enforce but whose gate is closed, in the last round.
     gated: Vec<usize>,
     deletion: Option<(usize, Deletion)>,
+    /// Positions of the rules whose last turn ended before its last step.
+    cut: Vec<usize>,
     /// Who changed something in the last round, where the rounds did not come to an end.
     no_fixpoint: Vec<usize>,
     recheck_at: Option<Timestamp>,
@@ -163,7 +168,7 @@ impl<'w, 'a> Run<'w, 'a> {
         world: &'w World<'a>,
         indexes: &'w [RuleIndex],
         thorough: bool,
-        from: Option<&Stage>,
+        (given_back, from): (&Snapshot, Option<&Stage>),
     ) -> Self {
         let mut run = Run {
             world,
@@ -175,10 +180,12 @@ impl<'w, 'a> Run<'w, 'a> {
             slots: vec![],
             gated: vec![],
             deletion: None,
+            cut: vec![],
             no_fixpoint: vec![],
             recheck_at: None,
             ranks: vec![],
         };
+        run.working.restore(given_back.clone());
         if let Some(from) = from {
             run.ranks.clone_from(&from.ranks);
             run.working.restore(from.state.clone());
@@ -401,6 +408,10 @@ impl<'w, 'a> Run<'w, 'a> {
             self.ranks.push((position, rank));
         }
         let matched = matches!(turn.standing, Standing::Matched { .. });
+        self.cut.retain(|known| *known != position);
+        if turn.cut {
+            self.cut.push(position);
+        }
         let standing = &mut self.standings[position];
         // What a rule has done in this pass it has done, also if it no longer matches thanks to that.
         if *standing != (Standing::Matched { acts: true }) {

@@ -49,6 +49,16 @@ pub fn is_reserved(key: &ObjectKey, state_namespace: &str) -> bool {
         .is_some_and(|n| SYSTEM_NAMESPACES.contains(&n) || n == state_namespace)
 }
 
+/// Why an object is protected from what a rule would do to it that is gone, and whose `allowProtected` nobody knows any more.
+pub fn protected_from(
+    verb: Verb,
+    key: &ObjectKey,
+    meta: Meta<'_>,
+    state_namespace: &str,
+) -> Option<&'static str> {
+    shield(verb, false, key, Some(meta), state_namespace)
+}
+
 /// `labels`: only labels and annotations are written.
 fn shield(
     verb: Verb,

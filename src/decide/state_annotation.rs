@@ -75,6 +75,11 @@ pub fn rule_of(annotation: &str) -> Option<&str> {
     domains.iter().find_map(|d| annotation.strip_prefix(d))
 }
 
+/// The names under which a rule may keep state on an object.
+pub fn names(rule: &str) -> [String; 2] {
+    [ownership::annotation(rule), format!("{APART}{rule}")]
+}
+
 /// Whether the rule's annotation proper tells of the subjects that the object was applied for.
 fn is_applied(meta: Meta<'_>, rule: &str) -> bool {
     let text = meta.annotation(&ownership::annotation(rule));

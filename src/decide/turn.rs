@@ -4,6 +4,7 @@ use super::apply::{self, Deed, Progress, Want};
 use super::archive;
 use super::elements::{each, elements, stops};
 use super::event;
+use super::lifetime;
 use super::memory::{self, Later};
 use super::metric;
 use super::pass::PassContext;
@@ -23,7 +24,7 @@ use crate::rule::related::Lists;
 use crate::rule::selector::InScope;
 use crate::rule::set::RuleIndex;
 use crate::rule::test::{self, Test, TestRun, Verdict};
-use crate::rule::{Action, Occasion, Propagation, Rule, Step};
+use crate::rule::{Action, Lifetime, Occasion, Propagation, Rule, Step};
 use crate::schema::KindSchema;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -119,6 +120,10 @@ pub(super) struct Turn {
     pub changed: bool,
     /// A `scale` is part of what changed.
     pub scaled: bool,
+    /// The places that steps with `lifetime: WhileMatched` are about.
+    pub held: Vec<Box<str>>,
+    /// Not every step was come to.
+    pub cut: bool,
     pub deletion: Option<Deletion>,
     /// What is asked of other objects.
     pub deeds: Vec<Deed>,
@@ -156,6 +161,8 @@ impl Turn {
             standing: Standing::OutOfScope,
             changed: false,
             scaled: false,
+            held: vec![],
+            cut: false,
             deletion: None,
             deeds: vec![],
             wants: vec![],
@@ -360,7 +367,11 @@ pub(super) fn act(
         turn,
     );
     match steps {
-        Ok(()) => {}
+        Ok(()) => {
+            if !turn.cut && lifetime::holds(rule) {
+                lifetime::release(world, rule, working, turn);
+            }
+        }
         Err(ExprFault::Unknown(reason)) => {
             before.restore(working, turn);
             turn.deletion = None;
@@ -427,6 +438,9 @@ fn steps(
 ) -> Result<(), ExprFault> {
     let creates = rule.when.has(Occasion::Create);
     let at_admission = world.context.occasion != Occasion::Reconcile;
+    // Until the last step was come to.
+    turn.cut = true;
+    let mut skipped = false;
     for (position, step) in rule.steps.iter().enumerate() {
         if position > 0 && (turn.changed || !turn.deeds.is_empty()) {
             *last = Checkpoint::of(working, turn);
@@ -435,7 +449,10 @@ fn steps(
             step.action,
             Action::Patch { status: false, .. } | Action::Deny { .. } | Action::Warn { .. }
         );
-        if at_admission && (!admits || step.target.is_some() || step.after.is_some()) {
+        let held = step.lifetime == Lifetime::WhileMatched;
+        // At an admission the object has no identity that its former values could be bound to: the loop makes the change.
+        let loops = held || step.target.is_some() || step.after.is_some();
+        if at_admission && (!admits || loops) {
             continue;
         }
         if let Some(list) = step.target {
@@ -463,6 +480,7 @@ fn steps(
         if let Some(why) = shield {
             let verb = step.action.verb().as_str();
             turn.find(Reason::Protected, format!("protected from {verb}: {why}"));
+            skipped = true;
             continue;
         }
         if memory::holds_up(world, (manner.index, rule), position, turn) {
@@ -481,20 +499,24 @@ fn steps(
                 };
                 for item in items(world, step, working, variables, turn)? {
                     for edit in edits {
-                        patch(
-                            world,
-                            (edit, item.as_ref()),
-                            endpoint,
-                            working,
-                            (manner, variables, creates),
-                            turn,
-                        )?;
+                        let how = (manner, variables, creates);
+                        let edit = (edit, item.as_ref());
+                        if held {
+                            lifetime::hold(world, rule, edit, working, how, turn)?;
+                        } else {
+                            patch(world, edit, endpoint, working, how, turn)?;
+                        }
                     }
                 }
             }
             Action::Scale { edits } => {
                 let kind = &world.subject.key.kind;
                 for (_, edit) in edits.iter().filter(|(kinds, _)| kinds.contains(kind)) {
+                    if held {
+                        let how = (manner, variables, creates);
+                        lifetime::hold(world, rule, (edit, None), working, how, turn)?;
+                        continue;
+                    }
                     turn.scaled |= patch(
                         world,
                         (edit, None),
@@ -619,6 +641,7 @@ fn steps(
             }
         }
     }
+    turn.cut = skipped;
     Ok(())
 }
 
@@ -652,7 +675,7 @@ fn items(
 }
 
 /// Whether the edit changed something.
-fn patch(
+pub(super) fn patch(
     world: &World<'_>,
     (edit, item): (&Edit, Option<&Record>),
     endpoint: Endpoint,

@@ -38,6 +38,15 @@ impl<'p> Working<'p> {
         self.tree = Some(tree);
     }
 
+    /// Changes the tree of the current state by hand.
+    pub fn change<T>(&mut self, by: impl FnOnce(&mut Value) -> T) -> T {
+        let mut tree = self.tree.take().unwrap_or_else(|| self.record().to_value());
+        let answer = by(&mut tree);
+        self.current = Some(Record::from_value(&tree));
+        self.tree = Some(tree);
+        answer
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         Snapshot(self.current.clone())
     }

@@ -4,6 +4,7 @@ use super::World;
 use super::world::seen;
 use crate::decide::explain::Explanation;
 use crate::decide::{Operation, Write};
+use crate::engine::worker::lifetimes::Known;
 use crate::engine::worker::status::MetricStatus;
 use crate::engine::{
     Effect, Engine, EngineOptions, Observation, Outcome, Report, Unexplained, WatchedKind,
@@ -41,8 +42,19 @@ impl Simulation {
     pub fn new(
         options: EngineOptions,
         rules: Arc<RuleSet>,
+        world: World,
+        now: Timestamp,
+    ) -> Simulation {
+        Self::remembering(options, rules, world, now, Known::default())
+    }
+
+    /// As [`new`](Self::new), after an earlier life in which these rules may have held something.
+    pub fn remembering(
+        options: EngineOptions,
+        rules: Arc<RuleSet>,
         mut world: World,
         now: Timestamp,
+        known: Known,
     ) -> Simulation {
         // What happened before anybody watched is in the lists.
         world.take_events();
@@ -55,6 +67,7 @@ impl Simulation {
             wake: None,
             sinks: None,
         };
+        simulation.engine.recall_lifetimes(known);
         simulation.load(rules);
         simulation
     }
@@ -102,6 +115,16 @@ impl Simulation {
     pub fn metrics(&self) -> Vec<MetricStatus> {
         let rules = self.engine.status(self.now).rules.into_iter();
         rules.flat_map(|rule| rule.metrics).collect()
+    }
+
+    /// The engine, to press its switches.
+    pub fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// The cluster as it is left when the simulation ends.
+    pub fn into_world(self) -> World {
+        self.world
     }
 
     /// The simulated time.

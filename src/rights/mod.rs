@@ -11,11 +11,11 @@ mod own;
 #[cfg(test)]
 mod tests;
 
-pub use own::{DEFAULT_LEASE, Own};
+pub use own::{DEFAULT_LEASE, LIFETIMES, Own};
 
 use crate::object::{GroupKind, Gvk};
 use crate::rule::set::RuleSet;
-use crate::rule::{Action, Mode, ResolvedKind};
+use crate::rule::{Action, Lifetime, Mode, ResolvedKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -195,8 +195,13 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
                 continue;
             }
             let reads = [RbacVerb::List, RbacVerb::Watch];
+            let passes = rule.steps.iter().any(|step| {
+                matches!(&step.action, Action::Apply(apply) if apply.passing && apply.kind == kind.kind)
+            });
             let writes = [RbacVerb::Get, RbacVerb::Create, RbacVerb::Patch];
-            let writes = writes.into_iter().filter(|_| !scope.read_only);
+            let deletes = passes.then_some(RbacVerb::Delete);
+            let writes = writes.into_iter().chain(deletes);
+            let writes = writes.filter(|_| !scope.read_only);
             for verb in reads.into_iter().chain(writes) {
                 let resource = schema.plural.to_string();
                 needed.add(scope, &gvk.group, resource, verb, &rule.name);
@@ -235,7 +240,14 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
                     | Action::Metric(_)
             )
         });
-    for own in scope.own.grants(scope, changes) {
+    let holds = set.rules().iter().any(|rule| {
+        let mut steps = rule.steps.iter();
+        rule.mode != Mode::Off && steps.any(|s| s.lifetime == Lifetime::WhileMatched)
+    });
+    for own in scope
+        .own
+        .grants(scope, (changes, holds && !scope.read_only))
+    {
         // What a rule needs too is the rule's.
         if grants.iter().all(|g| g.right != own.right) {
             grants.push(own);
@@ -276,6 +288,10 @@ fn verbs<'s>(
         let write = match &step.action {
             Action::Patch { status: false, .. } => (None, RbacVerb::Patch),
             Action::Patch { status: true, .. } => (Some("status"), RbacVerb::Patch),
+            // What it was is written down in the same request.
+            Action::Scale { .. } if step.lifetime == Lifetime::WhileMatched => {
+                (None, RbacVerb::Patch)
+            }
             Action::Scale { .. } => (Some("scale"), RbacVerb::Patch),
             Action::Delete { .. } => (None, RbacVerb::Delete),
             // On other objects than the subject.

@@ -19,11 +19,15 @@ pub struct Own {
 
 const KINDS: &str = "kinds that come and go";
 const EVENTS: &str = "tells of changes that failed or were blocked";
+/// The ConfigMap that says which rules may hold something.
+pub const LIFETIMES: &str = "ordain-lifetimes";
+
+const HELD: &str = "which rules have something to give back when they are gone";
 const LEASE: &str = "one of its replicas acts, the others wait";
 
 impl Own {
-    /// `changes`: some rule changes something.
-    pub(super) fn grants(&self, scope: &Scope, changes: bool) -> Vec<Grant> {
+    /// `changes`: some rule changes something; `holds`: only as long as it matches.
+    pub(super) fn grants(&self, scope: &Scope, (changes, holds): (bool, bool)) -> Vec<Grant> {
         let mut grants = vec![];
         let mut add = |place: &Place,
                        (group, resource): (&str, &str),
@@ -60,6 +64,12 @@ impl Own {
         add(&home, leases, None, &[RbacVerb::Create], LEASE);
         let keep = [RbacVerb::Get, RbacVerb::Update];
         add(&home, leases, Some(&self.lease), &keep, LEASE);
+        if holds {
+            let maps = ("", "configmaps");
+            add(&home, maps, None, &[RbacVerb::Create], HELD);
+            let keep = [RbacVerb::Get, RbacVerb::Patch];
+            add(&home, maps, Some(&LIFETIMES.into()), &keep, HELD);
+        }
         grants
     }
 }

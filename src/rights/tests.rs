@@ -404,3 +404,41 @@ fn who_changes_something_may_tell_where_that_failed() {
     };
     assert!(told(LABEL, &reads).is_empty());
 }
+
+#[test]
+fn what_lasts_as_long_as_the_match_is_written_whole_and_can_be_taken_away() {
+    let of = |actions: &str| {
+        let deployments = "{apiVersion: apps/v1, kind: Deployment}";
+        let set = set(&[rule("r", "Enforce", deployments, actions)]);
+        derive(&set, &scope(&[])).unwrap()
+    };
+    // The number that was there is written with the new one, which the scale subresource cannot do.
+    let scaled = of("{scale: {replicas: 0}, lifetime: WhileMatched}");
+    assert_eq!(
+        of_rules(&scaled),
+        [
+            "get deployments",
+            "list deployments",
+            "watch deployments",
+            "patch deployments"
+        ]
+    );
+    let of_daemon = |rights: &Rights| {
+        let own = rights.grants.iter().map(|g| g.right.to_string());
+        own.filter(|r| r.contains("configmaps")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of_daemon(&scaled),
+        [
+            "create configmaps in namespace ordain-system",
+            "get configmaps `ordain-lifetimes` in namespace ordain-system",
+            "patch configmaps `ordain-lifetimes` in namespace ordain-system",
+        ]
+    );
+    assert!(of_daemon(&of("{scale: {replicas: 0}}")).is_empty());
+    let applied =
+        "{apply: {apiVersion: v1, kind: Secret, metadata: {name: a}}, lifetime: WhileMatched}";
+    assert!(of_rules(&of(applied)).contains(&"delete secrets".to_owned()));
+    let lasting = applied.replace(", lifetime: WhileMatched", "");
+    assert!(!of_rules(&of(&lasting)).contains(&"delete secrets".to_owned()));
+}

@@ -210,6 +210,16 @@ impl Rule {
     }
 }
 
+/// How long what a step does stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until somebody changes it.
+    #[default]
+    Permanent,
+    /// As long as the match: then fields get their former values back, and applied objects go.
+    WhileMatched,
+}
+
 /// One step of `actions`.
 pub struct Step {
     /// What it does.
@@ -222,6 +232,8 @@ pub struct Step {
     pub after: Option<Duration>,
     /// The next step comes when what it wrote passes these tests.
     pub wait: Option<Wait>,
+    /// How long what it does stays.
+    pub lifetime: Lifetime,
     /// 1-based line in the rule's file.
     pub line: usize,
 }

@@ -18,6 +18,19 @@ pub struct RuleSet {
     /// Sorted by group and kind.
     kinds: Vec<ResolvedKind>,
     schema: Schema,
+    doubt: Doubt,
+}
+
+/// Rules that are not in a set although nobody has taken them away: what they did must not be undone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Doubt {
+    /// None: what is not in the set is not in force.
+    #[default]
+    None,
+    /// These, by name: they do not compile.
+    Rules(Vec<Arc<str>>),
+    /// Any: some file could not be read, or only some rules were asked for.
+    All,
 }
 
 /// What the set knows of one kind.
@@ -136,6 +149,23 @@ impl RuleSet {
             by_kind,
             kinds,
             schema,
+            doubt: Doubt::None,
+        }
+    }
+
+    /// The same set, with rules left out of it that may not be taken for gone.
+    #[must_use]
+    pub fn doubting(mut self, doubt: Doubt) -> RuleSet {
+        self.doubt = doubt;
+        self
+    }
+
+    /// Whether a rule that is not in the set may be in force all the same.
+    pub fn doubts(&self, name: &str) -> bool {
+        match &self.doubt {
+            Doubt::None => false,
+            Doubt::Rules(names) => names.iter().any(|n| **n == *name),
+            Doubt::All => true,
         }
     }
 

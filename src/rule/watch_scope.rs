@@ -7,7 +7,7 @@
 
 use super::selector::{LabelOperator, Match, Requirement};
 use super::test::{Operator, ReadAs, Subject, Test};
-use super::{Action, Rule, Step};
+use super::{Action, Lifetime, Rule, Step};
 use crate::object::{Key, Meta, Node};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -317,9 +317,11 @@ fn forgets(step: &Step) -> bool {
         wait: _,
         // A match ends where its object leaves.
         after: _,
+        lifetime,
         line: _,
     } = step;
-    if target.is_some() {
+    // What it has changed is given back when the object no longer matches.
+    if target.is_some() || *lifetime == Lifetime::WhileMatched {
         return false;
     }
     match action {

@@ -1,10 +1,9 @@
 //! Expected against actual, and what differs, for people.
 
 use super::document::{ExpectedChange, ExpectedFinding, ExpectedSeries};
-use crate::decide::{Finding, RuleChange};
+use crate::decide::{Finding, RuleChange, state_annotation};
 use crate::manifests::world::without_generated;
 use crate::object::{GroupKind, ObjectKey, difference};
-use crate::rule::apply::ownership;
 use serde_json::Value;
 
 /// A line of a comparison: what was expected and did not come, what came and was not expected.
@@ -180,7 +179,7 @@ fn drop_unsaid_bookkeeping(actual: &mut Value, expected: &Value) {
         return;
     };
     annotations.retain(|name, _| {
-        !name.starts_with(ownership::DOMAIN) || said["annotations"].get(name).is_some()
+        state_annotation::rule_of(name).is_none() || said["annotations"].get(name).is_some()
     });
     if annotations.is_empty() && said.get("annotations").is_none() {
         meta.shift_remove("annotations");

@@ -18,6 +18,7 @@ mod freeze;
 mod generated;
 mod install;
 mod leader;
+mod lifetime;
 mod monitoring;
 mod overload;
 mod picks;

@@ -9,6 +9,7 @@ mod golden;
 mod hostile;
 mod jsonpath;
 mod layering;
+mod lifetime;
 mod messages;
 mod program;
 #[path = "../tools/prometheus.rs"]

@@ -2,6 +2,7 @@
 
 use super::{ROUNDS, Run};
 use crate::decide::conflict::Settled;
+use crate::decide::lifetime::{self, End};
 use crate::decide::turn::World;
 use crate::decide::writes::{self, Authors};
 use crate::decide::{Decision, Finding, Reason, RuleChange, Standing};
@@ -16,11 +17,41 @@ use serde_json::Value;
 use std::sync::Arc;
 
 impl Run<'_, '_> {
-    pub(super) fn conclude(mut self, settled: Settled, decision: &mut Decision) {
+    pub(super) fn conclude(mut self, settled: Settled, ends: Vec<End>, decision: &mut Decision) {
         self.slots.sort_by_key(|slot| slot.position);
         let stays = !self.has_moved(None);
         let fixpoint = self.no_fixpoint.is_empty();
         decision.recheck_at = self.recheck_at;
+        decision.cut = self.cut.iter().map(|at| self.indexes[*at]).collect();
+        let mut given_back: Vec<Arc<str>> = vec![];
+        for end in ends {
+            let void = end.acts && (!fixpoint || stays || self.deletion.is_some());
+            decision.ending.extend(end.index.filter(|_| !void));
+            for (reason, message) in end.findings {
+                decision.findings.push(Finding {
+                    rule: end.rule.clone(),
+                    object: self.world.subject.key.clone(),
+                    reason,
+                    message,
+                });
+            }
+            let made = (!void).then(|| composed(&end.effects)).flatten();
+            let Some((before, after)) = made else {
+                continue;
+            };
+            if end.acts {
+                given_back.push(end.rule.clone());
+            }
+            decision.changes.push(RuleChange {
+                rule: end.rule,
+                mode: end.mode,
+                verb: end.verb,
+                object: self.world.subject.key.clone(),
+                before,
+                after: Some(after),
+                why: vec![end.why.to_owned()],
+            });
+        }
         for slot in &mut self.slots {
             let rule = &self.world.context.rules.rules()[self.indexes[slot.position]];
             let mut findings: Vec<(Reason, String)> = std::mem::take(&mut slot.kept);
@@ -53,6 +84,10 @@ impl Run<'_, '_> {
             let first = decision.changes.len();
             if !void && let Some(change) = self.world.patched(rule, &slot.effects) {
                 let places = slot.scales.then(|| self.world.replicas(rule)).flatten();
+                let change = match lifetime::verb(rule) {
+                    verb @ Verb::Scale => RuleChange { verb, ..change },
+                    _ => change,
+                };
                 decision
                     .changes
                     .extend(self.world.by_verb(change, places.as_deref()));
@@ -130,7 +165,10 @@ impl Run<'_, '_> {
                 .writes
                 .push(writes::delete(self.world, name, deletion));
         } else if fixpoint && !stays {
-            decision.writes = writes::patches(self.world, self.working.record(), self.authors());
+            let mut authors = self.authors();
+            given_back.retain(|rule| !authors.main.contains(rule));
+            authors.main.splice(0..0, given_back);
+            decision.writes = writes::patches(self.world, self.working.record(), authors);
         }
         decision.ranks = std::mem::take(&mut self.ranks)
             .into_iter()
@@ -158,7 +196,7 @@ impl Run<'_, '_> {
                 rule.steps.iter().any(|step| {
                     matches!(step.action, Action::Patch { status, .. } if status == wanted)
                         && step.target.is_none()
-                })
+                }) || (!wanted && lifetime::holds(rule))
             };
             if patches(false) {
                 authors.main.push(rule.name.clone());
@@ -267,17 +305,23 @@ impl World<'_> {
 
     /// All a rule did in all rounds, as one change; `None` if it came to nothing.
     fn patched(&self, rule: &Rule, effects: &[(Record, Record)]) -> Option<RuleChange> {
-        let ((first, then), later) = effects.split_first()?;
-        let before = first.to_value();
-        let mut after = then.to_value();
-        for (from, to) in later {
-            let to = to.to_value();
-            let patch = json_patch(&from.to_value(), &to);
-            if json_patch::patch(&mut after, &patch).is_err() {
-                // Others have changed what this turn built on: then its whole state is the nearest to what it did.
-                after = to;
-            }
-        }
-        (before != after).then(|| self.change(rule, Verb::Patch, before, Some(after)))
+        let (before, after) = composed(effects)?;
+        Some(self.change(rule, Verb::Patch, before, Some(after)))
     }
+}
+
+/// The state before several changes, and what they make of it; `None` if that comes to nothing.
+fn composed(effects: &[(Record, Record)]) -> Option<(Value, Value)> {
+    let ((first, then), later) = effects.split_first()?;
+    let before = first.to_value();
+    let mut after = then.to_value();
+    for (from, to) in later {
+        let to = to.to_value();
+        let patch = json_patch(&from.to_value(), &to);
+        if json_patch::patch(&mut after, &patch).is_err() {
+            // Others have changed what this turn built on: then its whole state is the nearest to what it did.
+            after = to;
+        }
+    }
+    (before != after).then_some((before, after))
 }

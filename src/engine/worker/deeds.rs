@@ -111,6 +111,10 @@ impl Neighbours for Around<'_> {
         self.engine.is_archived(self.subject, rule, step, content)
     }
 
+    fn is_gone(&self, rule: &str) -> bool {
+        self.engine.is_gone(rule)
+    }
+
     fn begun(&self, rule: RuleIndex, step: usize) -> Option<u32> {
         let name = &self.engine.rules.rules()[rule].name;
         let begun = self.engine.begun.get(self.subject).into_iter().flatten();

@@ -45,7 +45,8 @@ impl Engine {
             self.note_rank(*index, &key, &decision, now);
             self.note_samples(*index, &key, &decision, now);
             let acts = self.enforces(&rules.rules()[*index])
-                && decision.standing(*index) == Standing::Matched { acts: true };
+                && (decision.standing(*index) == Standing::Matched { acts: true }
+                    || decision.ending.contains(index));
             let acts = self.note_targets(*index, &key, acts, &decision) && acts;
             self.states[*index].limits.set_due(&key, acts);
             if acts && self.scope_known(*index) {
@@ -61,6 +62,9 @@ impl Engine {
         for other in self.wants.set(&key, &decision.wants) {
             self.queue.push(other, now);
         }
+        let wants = |object: &ObjectKey| decision.wants.iter().any(|w| w.object == *object);
+        self.look_at_unwanted(&key, wants, now);
+        let reaped = self.reap(&key, &record, now);
         if !self.begun.is_empty() {
             let goes_on = |standing: &Standing| {
                 matches!(
@@ -78,6 +82,7 @@ impl Engine {
         self.note_owned(&key, &record, &decision.changes);
         let mut recheck = decision.recheck_at;
         let mut findings = std::mem::take(&mut decision.findings);
+        self.note_taken_over(&key, &decision, &mut findings);
         for (index, _) in &decision.standings {
             self.states[*index].counts.evaluations += 1;
         }
@@ -102,6 +107,13 @@ impl Engine {
                     && self.enforces(&rules.rules()[*index])
             })
             .map(|(index, _)| *index)
+            .chain(
+                decision
+                    .ending
+                    .iter()
+                    .copied()
+                    .filter(|index| self.enforces(&rules.rules()[*index])),
+            )
             .collect();
         for index in acting {
             if let Some(closed) = self.closed(index, &key, now) {
@@ -113,6 +125,16 @@ impl Engine {
                 }));
                 recheck = [recheck, closed.until].into_iter().flatten().min();
             }
+        }
+        if let Some(reaped) = reaped {
+            recheck = [recheck, reaped.until].into_iter().flatten().min();
+            findings.extend(reaped.finding);
+            if let Some(write) = reaped.write {
+                // What else was to be done to it is void.
+                decision.writes = vec![write];
+                decision.changes.retain(|change| change.object != key);
+            }
+            decision.changes.push(reaped.change);
         }
         self.due.set(&key, recheck);
         let write = self.choose(&key, &record, &mut decision, now, &mut findings);
@@ -197,10 +219,11 @@ impl Engine {
         let at = |name: &Arc<str>| self.rules.index_of(name);
         decision
             .findings
-            .retain(|f| at(&f.rule).is_some_and(|index| self.states[index].ready));
+            .retain(|f| at(&f.rule).is_none_or(|index| self.states[index].ready));
         decision.changes.retain(|change| {
+            // What a rule that is gone gives back.
             let Some(index) = at(&change.rule) else {
-                return false;
+                return true;
             };
             let state = &self.states[index];
             let counting =
@@ -211,6 +234,23 @@ impl Engine {
 
     fn decide(&self, key: &ObjectKey, record: &Record, now: Timestamp) -> Decision {
         self.decide_without(key, record, now, &[])
+    }
+
+    /// Decides as if everything that is asked of other objects were done.
+    pub(super) fn decide_ahead(
+        &self,
+        key: &ObjectKey,
+        record: &Record,
+        now: Timestamp,
+    ) -> Decision {
+        let subject = Subject { key, record };
+        self.in_context(key, record, now, &[], |context| {
+            let ahead = PassContext {
+                ahead: true,
+                ..*context
+            };
+            pass(&subject, &ahead)
+        })
     }
 
     /// Decides with the gates of some rules closed besides.
@@ -244,6 +284,7 @@ impl Engine {
                 && self.enforces(rule)
                 && !held
                 && state.ready
+                && !self.lifetimes.hold_up(rule)
                 && !self.is_closed(index, key, now)
         };
         let context = PassContext {
@@ -274,7 +315,11 @@ impl Engine {
     }
 
     /// The Namespace of an object, or why it is not known.
-    fn namespace_of(&self, key: &ObjectKey, record: &Record) -> Result<Option<Record>, String> {
+    pub(super) fn namespace_of(
+        &self,
+        key: &ObjectKey,
+        record: &Record,
+    ) -> Result<Option<Record>, String> {
         if key.kind == self.namespace_kind {
             return Ok(Some(record.clone()));
         }

@@ -21,6 +21,8 @@
 //! * `waits` for what steps wrote
 //! * `remember` what is kept of matches
 //! * `reload` another rule set
+//! * `lifetimes` what rules give back
+//! * `reap` what they applied and nobody wants any more
 //! * `control` what a person tells it
 //! * `standby` another replica acts
 //! * `rules` what is remembered of each rule
@@ -36,6 +38,7 @@ mod deeds;
 mod evaluate;
 mod explain;
 mod gates;
+pub mod lifetimes;
 mod next;
 mod observe;
 mod outcome;
@@ -43,6 +46,7 @@ mod owned;
 mod paths;
 mod picks;
 mod ready;
+mod reap;
 mod related;
 mod reload;
 mod remember;
@@ -74,6 +78,7 @@ use crate::schema::Schema;
 use ahash::AHashMap;
 use away::Away;
 use jiff::{SignedDuration, Timestamp};
+use lifetimes::Lifetimes;
 use rules::RuleState;
 use std::sync::Arc;
 
@@ -256,6 +261,12 @@ pub struct Engine {
     /// By subject.
     begun: AHashMap<ObjectKey, Vec<Begun>>,
     forbidden: AHashMap<Permission, Forbidden>,
+    /// What rules hold as long as they match.
+    lifetimes: Lifetimes,
+    /// Objects to look at when a subject no longer wants them, by subject.
+    wards: AHashMap<ObjectKey, Vec<ObjectKey>>,
+    /// What was told of fields that others have taken over.
+    taken_over: AHashMap<ObjectKey, Vec<Finding>>,
     /// The last moment heard of.
     clock: Timestamp,
     /// It was told since then that the clock was moved.
@@ -303,6 +314,9 @@ impl Engine {
             archived: AHashMap::new(),
             begun: AHashMap::new(),
             forbidden: AHashMap::new(),
+            lifetimes: Lifetimes::default(),
+            wards: AHashMap::new(),
+            taken_over: AHashMap::new(),
             clock: Timestamp::MIN,
             clock_told: false,
             refused: AHashMap::new(),
@@ -334,6 +348,7 @@ impl Engine {
                 version: resolved.version,
             })
             .collect();
+        self.want_held(&mut wanted);
         if !wanted.is_empty() && !wanted.iter().any(|w| w.kind == self.namespace_kind) {
             wanted.push(WatchedKind {
                 kind: self.namespace_kind.clone(),

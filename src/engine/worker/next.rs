@@ -112,7 +112,7 @@ impl Engine {
         let keys: Vec<ObjectKey> = self
             .store
             .kinds()
-            .filter(|(kind, _)| !self.rules.for_kind(kind).is_empty())
+            .filter(|(kind, _)| !self.rules.for_kind(kind).is_empty() || self.may_be_held(kind))
             .flat_map(|(kind, objects)| objects.iter().map(|(name, _)| key_of(kind, name)))
             .collect();
         for key in keys {

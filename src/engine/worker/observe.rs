@@ -62,7 +62,7 @@ impl Engine {
             self.namespace_changed(&key.name, now);
             self.wake_selecting(&key.name, now);
         }
-        if self.rules.for_kind(&key.kind).is_empty() {
+        if self.rules.for_kind(&key.kind).is_empty() && !self.is_held(&key) {
             return self.wake_subjects(&key, now);
         }
         let syncing = self
@@ -163,6 +163,8 @@ impl Engine {
         self.related.forget(key);
         self.archived.remove(key);
         self.waits.remove(key);
+        self.taken_over.remove(key);
+        self.look_at_unwanted(key, |_| false, now);
         for other in self.wants.set(key, &[]) {
             self.queue.push(other, now);
         }

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::decide::{Finding, Reason, RuleChange};
 use crate::engine::Report;
 use crate::object::{Gvk, ObjectKey, Record};
-use crate::rule::{Occasion, Verb};
+use crate::rule::{Action, Lifetime, Occasion, Step, Verb};
 
 impl Engine {
     /// Tells once, for a rule and a kind, that objects with a controller owner are changed: thousands of Pods are one mistake. A rule that
@@ -23,6 +23,14 @@ impl Engine {
             let Some(index) = all.iter().position(|rule| rule.name == change.rule) else {
                 continue;
             };
+            // What lasts only as long as the match is about this very object, and not about the next ones.
+            let lasts = |step: &Step| {
+                let edits = matches!(step.action, Action::Patch { .. } | Action::Scale { .. });
+                edits && step.lifetime == Lifetime::Permanent
+            };
+            if !all[index].steps.iter().any(lasts) {
+                continue;
+            }
             let kinds = &all[index].matches.kinds;
             let told = &mut self.states[index].owned;
             if all[index].when.has(Occasion::Create)

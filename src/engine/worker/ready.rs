@@ -96,6 +96,7 @@ impl Engine {
     /// A kind has become known or unknown: rules that may begin thanks to it look at their objects.
     pub(super) fn kinds_changed(&mut self, now: Timestamp) {
         let begun = self.review_readiness();
+        self.look_at_held(&begun, now);
         let kinds: AHashSet<GroupKind> = begun
             .iter()
             .flat_map(|index| &self.rules.rules()[*index].matches.kinds)

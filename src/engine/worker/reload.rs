@@ -176,6 +176,9 @@ impl Engine {
             self.refused.remove(&key);
             self.queue.push(key, now);
         }
+        let touched = [&difference.added, &difference.changed, &difference.removed];
+        let first = older.rules().is_empty();
+        self.load_lifetimes(touched.into_iter().flatten(), first, now);
         let wanted = self.wanted();
         for kind in &wanted {
             let before = followed.iter().find(|f| f.kind == kind.kind);

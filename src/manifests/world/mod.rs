@@ -7,9 +7,11 @@
 mod managers;
 mod writes;
 
+use crate::decide::state_annotation;
 use crate::engine::{Observation, Outcome, WatchedKind};
 use crate::object::{GroupKind, Gvk, ObjectKey, Record};
 use crate::rule::Propagation;
+use crate::rule::apply::ownership;
 use crate::schema::{KindSchema, Schema};
 use jiff::Timestamp;
 use managers::Managers;
@@ -155,6 +157,9 @@ impl World {
                     meta[field] = had;
                 }
             }
+        }
+        if let Some(former) = &former {
+            keep_state(meta, &former.record);
         }
         if absent(meta, "uid") {
             meta["uid"] = json!(self.make_uid(&key));
@@ -481,6 +486,26 @@ pub fn without_generated(value: &Value, said: Option<&Value>) -> Value {
         }
     }
     value
+}
+
+/// Annotations in which rules keep state stay when a person applies a manifest that does not name them.
+fn keep_state(meta: &mut Value, former: &Record) {
+    for rule in state_annotation::rules(former.meta()) {
+        for name in state_annotation::names(rule) {
+            let text = former.meta().annotation(&name);
+            // For whom an object was applied is of the manifest that was applied.
+            let Some(text) = text.filter(|t| !t.starts_with(ownership::BEGINS)) else {
+                continue;
+            };
+            let annotations = &mut meta["annotations"];
+            if !annotations.is_object() {
+                *annotations = json!({});
+            }
+            if annotations.get(&name).is_none() {
+                annotations[name] = json!(text);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub struct Apply {
     pub owned: bool,
     /// Later steps read it as `applied.NAME`.
     pub name: Option<Arc<str>>,
+    /// `lifetime: WhileMatched`: it goes with the last subject that wants it.
+    pub passing: bool,
 }
 
 /// What an `apply` step comes to for one subject.

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 /// Most subjects that are written down; an annotation may take 256 KiB in all.
 const MOST_SUBJECTS: usize = 500;
 
+/// As in rules.
+const PASSING: &str = "WhileMatched";
+
 /// What the annotation says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ownership {
@@ -17,6 +20,8 @@ pub struct Ownership {
     pub more: bool,
     /// [`super::fields::hash`] of the places that were applied.
     pub fields: u64,
+    /// It goes when no subject wants it any more.
+    pub passing: bool,
 }
 
 /// What the name of every rule's annotation begins with.
@@ -67,6 +72,7 @@ impl Ownership {
             subjects: subjects.into_iter().flatten().filter_map(subject).collect(),
             more: said.get("more") == Some(&Value::Bool(true)),
             fields: u64::from_str_radix(fields, 16).unwrap_or_default(),
+            passing: said.get("lifetime").and_then(Value::as_str) == Some(PASSING),
         })
     }
 
@@ -88,6 +94,9 @@ impl Ownership {
         });
         if self.more {
             said["more"] = json!(true);
+        }
+        if self.passing {
+            said["lifetime"] = json!(PASSING);
         }
         said.to_string()
     }

@@ -114,6 +114,7 @@ fn the_annotation_is_void_on_another_object() {
         subjects: vec![(subject.clone(), "u-1".into())],
         more: false,
         fields: 255,
+        passing: true,
     };
     let object = |name: &str, text: &str| {
         Record::from_value(

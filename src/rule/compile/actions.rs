@@ -4,10 +4,10 @@ use super::document::Context;
 use super::fields::{self, Fields, one_of_these};
 use super::kinds::Matched;
 use super::report::Spot;
-use super::{apply, archive, edits, expressions, memory, metric, scale, target, wait};
+use super::{apply, archive, edits, expressions, lifetime, memory, metric, scale, target, wait};
 use crate::rule::expr::{Names, Template};
 use crate::rule::yaml::{Data, Tree};
-use crate::rule::{Action, Propagation, ResolvedKind, Step};
+use crate::rule::{Action, Lifetime, Propagation, ResolvedKind, Step};
 
 /// Verbs that are built.
 const VERBS: [&str; 9] = [
@@ -18,7 +18,7 @@ pub(super) const LATER: [&str; 5] = ["evict", "restart", "rollback", "notify", "
 const EVENT_TYPES: [(&str, bool); 2] = [("Normal", false), ("Warning", true)];
 /// Longest `reason` of an Event, in characters, as the server takes it.
 const LONGEST_REASON: usize = 128;
-const MODIFIERS_LATER: [&str; 3] = ["forEach", "once", "lifetime"];
+const MODIFIERS_LATER: [&str; 2] = ["forEach", "once"];
 /// Modifiers of any step.
 const MODIFIERS: [&str; 3] = ["after", "target", "wait"];
 const PROPAGATION: [(&str, Propagation); 3] = [
@@ -86,17 +86,17 @@ fn step(
         );
         return None;
     }
-    let of_apply: Vec<&str> = ["apply", "forEach"]
+    let of_apply: Vec<&str> = ["apply", "forEach", "lifetime"]
         .into_iter()
         .chain(apply::MODIFIERS)
         .collect();
     let known: &[&str] = match verb {
-        "patch" => &["patch", "subresource", "forEach"],
+        "patch" => &["patch", "subresource", "forEach", "lifetime"],
         "apply" => &of_apply,
         "event" => &["event", "forEach"],
         "metric" => &["metric", "forEach"],
         "archive" => &["archive"],
-        "scale" => &["scale"],
+        "scale" => &["scale", "lifetime"],
         "delete" => &["delete"],
         "deny" => &["deny", "forEach"],
         "warn" => &["warn", "forEach"],
@@ -107,6 +107,10 @@ fn step(
             return None;
         }
     };
+    if let (false, Some((key, _))) = (lifetime::VERBS.contains(&verb), tree.entry("lifetime")) {
+        lifetime::refuse(context, key, verb);
+        return None;
+    }
     let what = format!("a step with `{verb}`");
     let known: Vec<&str> = known.iter().chain(&MODIFIERS).copied().collect();
     let of = fields::fields(context.report, tree, &what, &known, &MODIFIERS_LATER)?;
@@ -152,12 +156,18 @@ fn step(
         }
         None => None,
     };
+    let lifetime = lifetime::compile(context, of, verb, &action);
+    let mut action = action;
+    if let Action::Apply(apply) = &mut action {
+        apply.passing = lifetime == Lifetime::WhileMatched;
+    }
     let step = Step {
         action,
         target,
         wait,
         for_each,
         after,
+        lifetime,
         line: key.line,
     };
     Some((step, key.into()))

@@ -117,6 +117,7 @@ pub(super) fn compile(
             keep,
             owned,
             name,
+            passing: false,
         },
         resolved,
     })

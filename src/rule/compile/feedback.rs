@@ -2,6 +2,7 @@
 
 use super::document::Context;
 use crate::object::{Node, Record};
+use crate::rule::edit::{Edit, EditChange};
 use crate::rule::expr::{NamespaceObject, Scope, Template};
 use crate::rule::path::{Hop, Path, PodPrefix};
 use crate::rule::test::{self, Test, TestRun, Verdict};
@@ -58,6 +59,67 @@ pub(super) fn feeds_itself(
         }
     }
     tried
+}
+
+/// Whether what an edit writes makes a test fail that held before it: a test of the rule, or of the edit, that looks at the very field.
+/// Said only of values that are written out and where it is certain.
+pub(super) fn ends_itself(context: &Context<'_, '_>, edit: &Edit) -> bool {
+    let schemas = || context.kinds.iter().filter_map(|k| k.schema.as_deref());
+    let pod = schemas().next().and_then(KindSchema::pod_prefix);
+    let base = json!({
+        "apiVersion": "v1",
+        "kind": context.kinds.first().map(|k| k.name()),
+        "metadata": {"name": "name", "namespace": "namespace", "labels": {}, "annotations": {}},
+    });
+    let planted = |value: &Value| edit.path.planted(&base, pod, value);
+    let written = match (&edit.change, edit.change.template().map(Template::literal)) {
+        (EditChange::Remove, _) => Some(base.clone()),
+        (EditChange::Set(_) | EditChange::Default(_), Some(Some(value))) => planted(value),
+        _ => None,
+    };
+    let Some(written) = written.map(|object| Record::from_value(&object)) else {
+        return false;
+    };
+    let shape = super::paths::types(schemas(), &edit.path, None)
+        .first()
+        .map(|t| t.shape());
+    let tests: Vec<&Test> = context.tests.iter().chain(&edit.tests).collect();
+    let mut befores = vec![base.clone()];
+    if !matches!(edit.change, EditChange::Default(_)) {
+        // The values that the tests name are those on which they turn.
+        let mut named = samples(shape);
+        named.extend([json!(0), json!(-1), json!(1_000_000)]);
+        for test in &tests {
+            test.clauses(&mut |clause| named.extend(clause.literals()));
+        }
+        befores.extend(named.iter().filter_map(planted));
+    }
+    let passes = |test: &Test, object: &Record| {
+        let scope = Scope {
+            object: object.root(),
+            found: None,
+            pod,
+            namespace_object: NamespaceObject::Unknown,
+            now: Timestamp::UNIX_EPOCH,
+            item: None,
+            current: edit.path.first(object.root(), pod),
+            applied: None,
+            variables: None,
+            request: None,
+            other: None,
+        };
+        let mut run = TestRun {
+            scope: &scope,
+            recheck_at: None,
+            trace: None,
+        };
+        test::all(std::slice::from_ref(test), &mut run)
+    };
+    let befores: Vec<Record> = befores.iter().map(Record::from_value).collect();
+    tests.iter().any(|test| {
+        passes(test, &written) == Verdict::Fail
+            && befores.iter().any(|b| passes(test, b) == Verdict::Pass)
+    })
 }
 
 fn samples(shape: Option<Shape>) -> Vec<Value> {

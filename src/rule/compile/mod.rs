@@ -3,7 +3,7 @@
 //! `report` problems and their places · `fields` maps with known keys · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
 //! `related` lists of other objects · `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `actions` steps · `target` on whom · `apply`, `scale`, `archive`, `metric` four of them ·
-//! `sink` where things are sent · `memory` how long a match has held · `wait` · `hash` what makes two rules the same ·
+//! `lifetime` what they take back · `sink` where things are sent · `memory` how long a match has held · `wait` · `hash` what makes two rules the same ·
 //! `edits` the six edits ·
 //! `values` what they write · `pick` · `limits` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves.
 
@@ -19,6 +19,7 @@ mod fields;
 mod file;
 mod hash;
 mod kinds;
+mod lifetime;
 mod limits;
 mod matching;
 mod members;

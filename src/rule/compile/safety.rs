@@ -8,7 +8,7 @@ use super::report::Spot;
 use super::values;
 use crate::rule::path::Path;
 use crate::rule::yaml::{Data, Tree};
-use crate::rule::{Action, Occasion, Step, Verb, protection};
+use crate::rule::{Action, Lifetime, Occasion, Step, Verb, protection};
 use crate::schema::{Fixed, KindSchema};
 
 /// Steps that protection would always skip.
@@ -98,11 +98,14 @@ pub(super) fn made_by_controllers(
     places: &[Spot],
     tests: Option<&Tree>,
 ) {
+    // What lasts only as long as the match is about this very object, and not about the next ones.
     let edits = |step: &Step| {
-        matches!(
-            step.action,
-            Action::Patch { status: false, .. } | Action::Scale { .. }
-        ) && step.target.is_none()
+        step.lifetime == Lifetime::Permanent
+            && step.target.is_none()
+            && matches!(
+                step.action,
+                Action::Patch { status: false, .. } | Action::Scale { .. }
+            )
     };
     let first = steps.iter().zip(places).find(|(step, _)| edits(step));
     let Some((_, at)) = first else { return };

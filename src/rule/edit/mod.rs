@@ -2,8 +2,9 @@
 //!
 //! `noop` answers the converged case from the record alone · `plan` what an edit would change, place by place · `value` the six edits on
 //! one value · `same` when two values are one to the server · `site` where a place is, in the record and in the schema · `write` the
-//! planned changes into a tree.
+//! planned changes into a tree · `about` the places it is about, changed or not.
 
+mod about;
 mod noop;
 mod plan;
 mod same;
@@ -11,6 +12,7 @@ mod site;
 mod value;
 mod write;
 
+pub use about::about;
 pub use noop::is_noop;
 pub use plan::plan;
 pub(crate) use same::{misfit, same};

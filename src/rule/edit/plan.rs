@@ -77,7 +77,7 @@ impl Planned {
 }
 
 /// Places that this endpoint does not write, and the Pods of Jobs that are over.
-fn left_out(place: &Place, scope: &Scope<'_>, context: &EditContext<'_>) -> bool {
+pub(super) fn left_out(place: &Place, scope: &Scope<'_>, context: &EditContext<'_>) -> bool {
     let in_status = matches!(place.location.first(), Some(Hop::Name(n)) if &**n == "status");
     let has_status = context.schema.is_none_or(|s| s.status);
     match context.endpoint {
@@ -120,7 +120,11 @@ fn follow<'a>(root: Node<'a>, hops: &[Hop]) -> Option<Node<'a>> {
     })
 }
 
-fn passes(edit: &Edit, scope: &Scope<'_>, planned: &mut Planned) -> Result<bool, ExprFault> {
+pub(super) fn passes(
+    edit: &Edit,
+    scope: &Scope<'_>,
+    planned: &mut Planned,
+) -> Result<bool, ExprFault> {
     if edit.tests.is_empty() {
         return Ok(true);
     }

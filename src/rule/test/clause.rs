@@ -109,6 +109,14 @@ impl Clause {
         })
     }
 
+    /// The values of the right side that are written out.
+    pub fn literals(&self) -> Vec<Value> {
+        match &self.right {
+            Prepared::Operands(operands) => operands.iter().filter_map(Operand::literal).collect(),
+            _ => vec![],
+        }
+    }
+
     /// What it looks at.
     pub fn subject(&self) -> &Subject {
         &self.subject

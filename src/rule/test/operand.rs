@@ -39,6 +39,15 @@ fn refuse<T>(message: impl Into<String>, mend: impl Into<String>) -> Result<T, R
 }
 
 impl Operand {
+    /// The value that was written out, where it was kept as it was.
+    pub(super) fn literal(&self) -> Option<Value> {
+        match self {
+            Self::Json(value) => Some(value.clone()),
+            Self::Text(text) => Some(Value::from(&**text)),
+            _ => None,
+        }
+    }
+
     /// Reads a value that is not null.
     pub(super) fn read(
         value: Value,

@@ -1,0 +1,155 @@
+//! Which rules may hold something in the cluster, kept in a ConfigMap of the daemon's namespace: what a rule holds that was taken away while no
+//! daemon ran is given back at the next start.
+
+use crate::cluster::Cluster;
+use crate::decide::{Operation, Write};
+use crate::engine::worker::lifetimes::{HeldKind, Known};
+use crate::engine::{Fault, Outcome};
+use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rights::LIFETIMES;
+use crate::rule::ResolvedKind;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The format that is written. A later one is left alone.
+const FORMAT: &str = "1";
+
+fn key(state_namespace: &str) -> ObjectKey {
+    ObjectKey::new(
+        GroupKind::new("", "ConfigMap"),
+        Some(state_namespace),
+        LIFETIMES,
+    )
+}
+
+fn text(known: &Known) -> String {
+    let kinds = |held: &HeldKind| {
+        json!({
+            "group": *held.resolved.kind.group,
+            "version": *held.resolved.version,
+            "kind": *held.resolved.kind.kind,
+            "metadataOnly": held.metadata_only,
+        })
+    };
+    let rules = known.iter().map(|(rule, held)| {
+        let kinds: Vec<Value> = held.iter().map(kinds).collect();
+        (rule.to_string(), Value::Array(kinds))
+    });
+    Value::Object(rules.collect()).to_string()
+}
+
+fn parse(record: &Record) -> Option<Known> {
+    let data = |name: &str| {
+        let value = record.root().path(&["data", name])?;
+        value.as_str().map(str::to_owned)
+    };
+    if data("format")? != FORMAT {
+        return None;
+    }
+    let said: Value = serde_json::from_str(&data("rules")?).ok()?;
+    let mut known = Known::default();
+    for (rule, kinds) in said.as_object()? {
+        let held = kinds.as_array()?.iter().filter_map(|kind| {
+            let text = |field: &str| kind.get(field).and_then(Value::as_str);
+            Some(HeldKind {
+                resolved: ResolvedKind {
+                    kind: GroupKind::new(text("group")?, text("kind")?),
+                    version: text("version")?.into(),
+                },
+                metadata_only: kind.get("metadataOnly") == Some(&Value::Bool(true)),
+            })
+        });
+        known.insert(rule.as_str().into(), held.collect());
+    }
+    Some(known)
+}
+
+/// What was kept by the daemon before. Nothing, where nothing can be read.
+pub(super) async fn recall(cluster: &Arc<dyn Cluster>, state_namespace: &str) -> Known {
+    match cluster.read(key(state_namespace)).await {
+        Outcome::Read(record) | Outcome::Written(record) => parse(&record).unwrap_or_else(|| {
+            tracing::warn!(
+                name = LIFETIMES,
+                "what rules hold cannot be read from its ConfigMap: a rule that was removed meanwhile gives nothing back"
+            );
+            Known::default()
+        }),
+        Outcome::Failed(fault) if !matches!(fault, Fault::Forbidden(_)) => {
+            tracing::warn!(
+                name = LIFETIMES,
+                error = fault.message(),
+                "what rules hold cannot be read: a rule that was removed meanwhile gives nothing back"
+            );
+            Known::default()
+        }
+        // Without the right to read it no rule has held anything.
+        _ => Known::default(),
+    }
+}
+
+/// The request that keeps it.
+pub(super) fn keep(known: &Known, state_namespace: &str) -> Write {
+    let manifest = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": LIFETIMES,
+            "namespace": state_namespace,
+            "labels": {"app.kubernetes.io/name": "ordain"},
+        },
+        "data": {"format": FORMAT, "rules": text(known)},
+    });
+    Write {
+        object: key(state_namespace),
+        api_version: "v1".into(),
+        operation: Operation::Apply {
+            manifest,
+            manager: "ordain".into(),
+            force: true,
+            counts: false,
+        },
+        rules: vec![],
+        expected: None,
+        uid: String::new(),
+        resource_version: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_recalled_and_rubbish_is_not() {
+        let mut known = Known::default();
+        for (rule, group, kind, metadata_only) in [
+            ("zero", "apps", "Deployment", false),
+            ("label", "", "Pod", true),
+        ] {
+            let held = HeldKind {
+                resolved: ResolvedKind {
+                    kind: GroupKind::new(group, kind),
+                    version: "v1".into(),
+                },
+                metadata_only,
+            };
+            known.insert(rule.into(), vec![held]);
+        }
+        let Operation::Apply { manifest, .. } = keep(&known, "ordain").operation else {
+            panic!("it is applied")
+        };
+        assert_eq!(parse(&Record::from_value(&manifest)), Some(known));
+        for (field, value) in [
+            ("format", json!("2")),
+            ("rules", json!("{")),
+            ("rules", json!("[]")),
+            ("rules", json!(r#"{"zero": 3}"#)),
+            ("rules", Value::Null),
+        ] {
+            let mut manifest = manifest.clone();
+            manifest["data"][field] = value;
+            assert_eq!(parse(&Record::from_value(&manifest)), None, "{field}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Former values on one object's tree: noting what a rule is about to write over, and putting it back.
+
+use crate::decide::state_annotation::{Former, SubjectState};
+use crate::object::{Node, Record};
+use crate::rule::edit::same;
+use crate::schema::{KindSchema, Type};
+use serde_json::{Map, Value};
+
+/// The names that a pointer is made of.
+pub(super) fn tokens(pointer: &str) -> impl Iterator<Item = String> + '_ {
+    let names = pointer.split('/').skip(1);
+    names.map(|name| name.replace("~1", "/").replace("~0", "~"))
+}
+
+/// What stands at a pointer; null counts as absent.
+pub(super) fn at<'a>(root: Node<'a>, pointer: &str) -> Option<Node<'a>> {
+    let found = tokens(pointer).try_fold(root, |node, name| node.get_str(&name));
+    found.filter(|node| !node.is_null())
+}
+
+fn type_at<'s>(schema: Option<&'s KindSchema>, pointer: &str) -> Option<Type<'s>> {
+    let root = schema.and_then(KindSchema::root)?;
+    tokens(pointer).try_fold(root, |ty, name| ty.field(&name))
+}
+
+/// Whether what stands somewhere is this value to the server.
+pub(super) fn is(node: Option<Node<'_>>, value: Option<&Value>, ty: Option<Type<'_>>) -> bool {
+    match (node, value) {
+        (None, None) => true,
+        (Some(node), Some(value)) => same(node, value, ty),
+        _ => false,
+    }
+}
+
+/// Notes what a rule has written at these places: the states before and after it did.
+pub(super) fn note(
+    state: &mut SubjectState,
+    places: &[Box<str>],
+    (before, after): (&Record, &Record),
+    schema: Option<&KindSchema>,
+) {
+    for pointer in places {
+        let (old, new) = (at(before.root(), pointer), at(after.root(), pointer));
+        let unchanged = match (old, new) {
+            (None, None) => true,
+            (Some(old), Some(new)) => old.same(new),
+            _ => false,
+        };
+        if unchanged {
+            continue;
+        }
+        let set = new.map(Node::to_value);
+        let known = state.former.iter_mut().find(|f| f.pointer == *pointer);
+        match known {
+            // Its own value of before takes another one: what it found there at first stays.
+            Some(former) if is(old, former.set.as_ref(), type_at(schema, pointer)) => {
+                former.set = set;
+            }
+            // Somebody else changed it meanwhile: that is what is given back.
+            known => {
+                let former = Former {
+                    pointer: pointer.clone(),
+                    was: old.map(Node::to_value),
+                    set,
+                    made: missing_above(before.root(), pointer),
+                };
+                match known {
+                    Some(known) => *known = former,
+                    None => state.former.push(former),
+                }
+            }
+        }
+    }
+}
+
+/// How many of the maps above a place are not there.
+fn missing_above(root: Node<'_>, pointer: &str) -> usize {
+    let names: Vec<String> = tokens(pointer).collect();
+    let Some((_, above)) = names.split_last() else {
+        return 0;
+    };
+    let mut node = Some(root);
+    let mut missing = 0;
+    for name in above {
+        node = node.and_then(|n| n.get_str(name)).filter(|n| !n.is_null());
+        missing += usize::from(node.is_none());
+    }
+    missing
+}
+
+/// Puts back every field that is as the rule left it, and takes it out of the state; those named in `keep` stay as they are. True: some was.
+pub(super) fn put_back(
+    tree: &mut Value,
+    state: &mut SubjectState,
+    keep: &[Box<str>],
+    schema: Option<&KindSchema>,
+) -> bool {
+    let count = state.former.len();
+    state.former.retain(|former| {
+        if keep.contains(&former.pointer) {
+            return true;
+        }
+        let record = Record::from_value(tree);
+        let there = at(record.root(), &former.pointer);
+        if !is(there, former.set.as_ref(), type_at(schema, &former.pointer)) {
+            return true;
+        }
+        restore(tree, former);
+        false
+    });
+    state.former.len() < count
+}
+
+/// Takes out of the state what has its former value already. What is left somebody else has changed.
+pub(super) fn drop_restored(
+    tree: &Value,
+    state: &mut SubjectState,
+    keep: &[Box<str>],
+    schema: Option<&KindSchema>,
+) {
+    let record = Record::from_value(tree);
+    state.former.retain(|former| {
+        keep.contains(&former.pointer)
+            || !is(
+                at(record.root(), &former.pointer),
+                former.was.as_ref(),
+                type_at(schema, &former.pointer),
+            )
+    });
+}
+
+fn restore(tree: &mut Value, former: &Former) {
+    let names: Vec<String> = tokens(&former.pointer).collect();
+    match &former.was {
+        Some(value) => put(tree, &names, value.clone()),
+        None => take(tree, &names, former.made),
+    }
+}
+
+fn put(tree: &mut Value, names: &[String], value: Value) {
+    let mut place = tree;
+    for name in names {
+        if place.is_null() {
+            *place = Value::Object(Map::new());
+        }
+        let Some(map) = place.as_object_mut() else {
+            return;
+        };
+        place = map.entry(name.as_str()).or_insert(Value::Null);
+    }
+    *place = value;
+}
+
+/// Removes a field, and of the maps above it those that were made for it and are empty now.
+fn take(tree: &mut Value, names: &[String], made: usize) {
+    for depth in (names.len().saturating_sub(made + 1)..names.len()).rev() {
+        let Some((last, above)) = names[..=depth].split_last() else {
+            return;
+        };
+        let parent = above
+            .iter()
+            .try_fold(&mut *tree, |value, name| value.get_mut(name));
+        let Some(map) = parent.and_then(Value::as_object_mut) else {
+            return;
+        };
+        let is_leaf = depth + 1 == names.len();
+        let empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+        if !is_leaf && !map.get(last).is_some_and(empty) {
+            return;
+        }
+        map.shift_remove(last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn noted(state: &mut SubjectState, place: &str, before: &Value, after: &Value) {
+        let records = (Record::from_value(before), Record::from_value(after));
+        note(state, &[place.into()], (&records.0, &records.1), None);
+    }
+
+    #[test]
+    fn what_is_noted_comes_back_exactly() {
+        for (place, before, after) in [
+            (
+                "/a/b/c",
+                json!({"x": 1}),
+                json!({"x": 1, "a": {"b": {"c": 2}}}),
+            ),
+            ("/a/b/c", json!({"a": {}}), json!({"a": {"b": {"c": 2}}})),
+            ("/a/b~1c", json!({"a": {"b/c": [1]}}), json!({"a": {}})),
+            ("/a", json!({"a": 1}), json!({"a": {"deep": true}})),
+            ("/a", json!({"a": 1}), json!({})),
+        ] {
+            let mut state = SubjectState::default();
+            noted(&mut state, place, &before, &after);
+            let mut tree = after.clone();
+            assert!(put_back(&mut tree, &mut state, &[], None), "{place}");
+            assert_eq!(tree, before, "{place}");
+            assert!(state.former.is_empty());
+        }
+    }
+
+    #[test]
+    fn maps_made_for_a_field_stay_when_others_use_them() {
+        let mut state = SubjectState::default();
+        noted(&mut state, "/a/b", &json!({}), &json!({"a": {"b": 1}}));
+        let mut tree = json!({"a": {"b": 1, "c": 2}});
+        assert!(put_back(&mut tree, &mut state, &[], None));
+        assert_eq!(tree, json!({"a": {"c": 2}}));
+    }
+
+    #[test]
+    fn the_first_value_stays_noted_while_the_rule_changes_its_own() {
+        let mut state = SubjectState::default();
+        noted(&mut state, "/a", &json!({"a": 1}), &json!({"a": 2}));
+        noted(&mut state, "/a", &json!({"a": 2}), &json!({"a": 3}));
+        let known = state.former("/a").cloned();
+        assert_eq!(
+            known.map(|f| (f.was, f.set)),
+            Some((Some(json!(1)), Some(json!(3))))
+        );
+        // Another's value is written over, and given back later.
+        noted(&mut state, "/a", &json!({"a": 9}), &json!({"a": 3}));
+        assert_eq!(state.former.len(), 1);
+        assert_eq!(state.former[0].was, Some(json!(9)));
+    }
+
+    #[test]
+    fn what_somebody_else_changed_is_left() {
+        let mut state = SubjectState::default();
+        noted(&mut state, "/a", &json!({"a": 1}), &json!({"a": 2}));
+        let mut tree = json!({"a": 5});
+        assert!(!put_back(&mut tree, &mut state, &[], None));
+        assert_eq!((tree, state.former.len()), (json!({"a": 5}), 1));
+        // Put right by hand: nothing is left to do.
+        drop_restored(&json!({"a": 1}), &mut state, &[], None);
+        assert!(state.former.is_empty());
+    }
+}

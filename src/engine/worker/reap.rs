@@ -1,0 +1,260 @@
+//! Objects that a rule has applied only while it matches: they go with the last subject that wants them, or with the rule.
+
+use super::Engine;
+use crate::decide::protect::{Ignored, protected_from, protected_target};
+use crate::decide::{Finding, Operation, Reason, RuleChange, Standing, Write, state_annotation};
+use crate::engine::store::{Sync, name_of};
+use crate::object::{ObjectKey, Record};
+use crate::rule::apply::ownership::Ownership;
+use crate::rule::set::RuleIndex;
+use crate::rule::{Mode, Verb};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// Whether a subject wants an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Yes,
+    No,
+    /// It cannot be said now: the object stays.
+    Unknown,
+}
+
+/// An object that nobody wants any more.
+pub(super) struct Reaped {
+    pub change: RuleChange,
+    /// `None`: it is only told.
+    pub write: Option<Write>,
+    pub finding: Option<Finding>,
+    /// When it may be done, where that is a matter of time.
+    pub until: Option<Timestamp>,
+}
+
+impl Engine {
+    /// Whether an object goes because no subject of the rule that applied it wants it any more.
+    pub(super) fn reap(
+        &mut self,
+        key: &ObjectKey,
+        record: &Record,
+        now: Timestamp,
+    ) -> Option<Reaped> {
+        if !state_annotation::were_seen() || record.meta().is_deleting() {
+            return None;
+        }
+        let marks: Vec<(Arc<str>, Ownership)> = state_annotation::rules(record.meta())
+            .filter_map(|name| {
+                let ownership = Ownership::read(record.meta(), name, key)?;
+                Some((name.into(), ownership))
+            })
+            .collect();
+        // What several rules have a part in stays.
+        let [(name, ownership)] = marks.as_slice() else {
+            return None;
+        };
+        if !ownership.passing || self.is_ignored(key, record, name, now) {
+            return None;
+        }
+        let rules = Arc::clone(&self.rules);
+        let index = rules.index_of(name);
+        match index {
+            None if !self.is_gone(name) => return None,
+            None => {}
+            Some(index) => {
+                let off = rules.rules()[index].mode == Mode::Off;
+                if off || !self.states[index].ready {
+                    return None;
+                }
+                let wanted = self.is_wanted(key, index, ownership, now);
+                if wanted != Wanted::No {
+                    self.states[index].limits.set_due(key, false);
+                    self.guard(key, ownership);
+                    return None;
+                }
+            }
+        }
+        Some(self.reaped(key, record, (name, index), now))
+    }
+
+    fn reaped(
+        &mut self,
+        key: &ObjectKey,
+        record: &Record,
+        (name, index): (&Arc<str>, Option<RuleIndex>),
+        now: Timestamp,
+    ) -> Reaped {
+        let rules = Arc::clone(&self.rules);
+        let rule = index.map(|index| &rules.rules()[index]);
+        let namespace = self.options.state_namespace.clone();
+        let meta = record.meta();
+        let protected = match rule {
+            Some(rule) => protected_target((rule, Verb::Delete), key, Some(meta), &namespace),
+            None => protected_from(Verb::Delete, key, meta, &namespace),
+        };
+        let mut finding = protected.map(|why| {
+            let message = format!("protected from delete: {why}");
+            (Reason::Protected, message)
+        });
+        let mut acts = protected.is_none();
+        let mut until = None;
+        if let (Some(index), Some(rule)) = (index, rule)
+            && acts
+        {
+            let enforces = self.enforces(rule);
+            self.states[index].limits.set_due(key, enforces);
+            let held = self.counts_first(index) && !self.states[index].scope_known;
+            if enforces && !held {
+                self.check_limits(index, now);
+            }
+            let closed = self.closed(index, key, now);
+            acts = enforces && !held && closed.is_none();
+            if let Some(closed) = closed.filter(|_| enforces) {
+                finding = closed.finding;
+                until = closed.until;
+            }
+        }
+        let write = Write {
+            object: key.clone(),
+            api_version: meta.api_version().to_owned(),
+            operation: Operation::Delete {
+                propagation: None,
+                grace_period_seconds: None,
+            },
+            rules: vec![name.clone()],
+            expected: None,
+            uid: meta.uid().to_owned(),
+            resource_version: meta.resource_version().to_owned(),
+        };
+        let why = match rule {
+            Some(_) => "nothing that the rule matches wants it any more",
+            None => "the rule is gone",
+        };
+        Reaped {
+            change: RuleChange {
+                rule: name.clone(),
+                mode: rule.map_or(Mode::Enforce, |rule| rule.mode),
+                verb: Verb::Delete,
+                object: key.clone(),
+                before: record.to_value(),
+                after: None,
+                why: vec![why.to_owned()],
+            },
+            write: acts.then_some(write),
+            finding: finding.map(|(reason, message)| Finding {
+                rule: name.clone(),
+                object: key.clone(),
+                reason,
+                message,
+            }),
+            until,
+        }
+    }
+
+    /// Whether the object, or its Namespace, was taken out of the rule's hands.
+    fn is_ignored(&self, key: &ObjectKey, record: &Record, rule: &str, now: Timestamp) -> bool {
+        match self.namespace_of(key, record) {
+            Ok(namespace) => {
+                let ignored = Ignored::of(record, namespace.as_ref(), now);
+                ignored.entirely || ignored.rule(rule)
+            }
+            Err(_) => true,
+        }
+    }
+
+    /// Whether some subject of a rule in force wants an object.
+    fn is_wanted(
+        &self,
+        object: &ObjectKey,
+        index: RuleIndex,
+        ownership: &Ownership,
+        now: Timestamp,
+    ) -> Wanted {
+        let mut unknown = false;
+        for (subject, _) in &ownership.subjects {
+            match self.wants_it(subject, object, index, now) {
+                Wanted::Yes => return Wanted::Yes,
+                Wanted::No => {}
+                Wanted::Unknown => unknown = true,
+            }
+        }
+        if !self.wants.subjects(object).is_empty() {
+            return Wanted::Yes;
+        }
+        // Not all of them are written down: only when every one was looked at is it known that none is left.
+        let rule = &self.rules.rules()[index];
+        let all_seen = rule.matches.kinds.iter().all(|k| {
+            let kind = self.store.kind(&k.kind);
+            kind.is_some_and(|kind| kind.fresh == 0 && !kind.is_listing())
+        });
+        match unknown || (ownership.more && !all_seen) {
+            true => Wanted::Unknown,
+            false => Wanted::No,
+        }
+    }
+
+    fn wants_it(
+        &self,
+        subject: &ObjectKey,
+        object: &ObjectKey,
+        index: RuleIndex,
+        now: Timestamp,
+    ) -> Wanted {
+        let rule = &self.rules.rules()[index];
+        if rule.matches.kinds.iter().all(|k| k.kind != subject.kind) {
+            return Wanted::No;
+        }
+        let Some(kind) = self.store.kind(&subject.kind) else {
+            return Wanted::Unknown;
+        };
+        if kind.sync != Sync::Synced {
+            return Wanted::Unknown;
+        }
+        let Some(entry) = kind.get(&name_of(subject)) else {
+            return Wanted::No;
+        };
+        let decision = self.decide_ahead(subject, &entry.record, now);
+        match decision.standing(index) {
+            Standing::OutOfScope | Standing::Unmatched | Standing::NotPicked => Wanted::No,
+            Standing::Waiting | Standing::Ignored | Standing::Failed => Wanted::Unknown,
+            Standing::Matched { .. } => {
+                let of_rule = decision.wants.iter().filter(|want| want.rule == rule.name);
+                match of_rule.into_iter().any(|want| want.object == *object) {
+                    true => Wanted::Yes,
+                    false if decision.cut.contains(&index) => Wanted::Unknown,
+                    false => Wanted::No,
+                }
+            }
+        }
+    }
+
+    /// Looks at an object again when one of its subjects no longer wants it.
+    fn guard(&mut self, object: &ObjectKey, ownership: &Ownership) {
+        for (subject, _) in &ownership.subjects {
+            let guarded = self.wards.entry(subject.clone()).or_default();
+            if !guarded.contains(object) {
+                guarded.push(object.clone());
+            }
+        }
+    }
+
+    /// A subject was looked at: what it does not want (any more) is looked at, too.
+    pub(super) fn look_at_unwanted(
+        &mut self,
+        subject: &ObjectKey,
+        wanted: impl Fn(&ObjectKey) -> bool,
+        now: Timestamp,
+    ) {
+        if self.wards.is_empty() {
+            return;
+        }
+        let Some(guarded) = self.wards.get_mut(subject) else {
+            return;
+        };
+        let unwanted: Vec<ObjectKey> = guarded.extract_if(.., |o| !wanted(o)).collect();
+        if guarded.is_empty() {
+            self.wards.remove(subject);
+        }
+        for object in unwanted {
+            self.queue.push(object, now);
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! What lasts as long as the match, on the real server: what is written down, and each way in which it is given back.
+
+use crate::control_plane::shared;
+use crate::daemon::{Daemon, until};
+use crate::scene::{Place, map, namespace};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+/// Scales the Deployments with the label `hold` to zero.
+fn zero(namespace: &str) -> String {
+    format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: zero}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: apps/v1, kind: Deployment}}]
+    namespaces: ['{namespace}']
+    selector: {{matchLabels: {{hold: 'yes'}}}}
+  actions:
+  - scale: {{replicas: 0}}
+    lifetime: WhileMatched
+  - patch:
+    - {{path: $.metadata.labels.team, remove: true}}
+    - {{path: \"$.metadata.annotations['shop.example/why']\", set: held}}
+    lifetime: WhileMatched
+"
+    )
+}
+
+/// About something else: a rule to be left with.
+const OTHER: &str = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: other}
+spec:
+  match:
+    resources: [{apiVersion: v1, kind: ServiceAccount}]
+    names: [nobody]
+  actions: [{warn: {message: somebody}}]
+";
+
+struct Scene {
+    place: Place,
+    deployments: Api<Deployment>,
+    /// Where the daemon keeps what outlives it: its own, as that says which rules were ever in force.
+    state: String,
+}
+
+impl Scene {
+    async fn new(word: &str) -> Scene {
+        let place = Place::new(word).await;
+        let state = namespace(&place.client, "state").await;
+        Scene {
+            deployments: Api::namespaced(place.client.clone(), &place.namespace),
+            place,
+            state,
+        }
+    }
+
+    fn daemon(&self, rules: &str) -> Daemon {
+        let state = format!("--state-namespace={}", self.state);
+        Daemon::start(&shared().kubeconfig(), rules, &[&state])
+    }
+
+    async fn create(&self, name: &str, replicas: i32) {
+        let made: Deployment = serde_json::from_value(json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": name, "labels": {"hold": "yes", "team": "shop"}},
+            "spec": {
+                "replicas": replicas,
+                "selector": {"matchLabels": {"app": name}},
+                "template": {
+                    "metadata": {"labels": {"app": name}},
+                    "spec": {"containers": [{"name": "app", "image": "registry.example/app:1"}]}
+                }
+            }
+        }))
+        .unwrap();
+        self.deployments
+            .create(&PostParams::default(), &made)
+            .await
+            .unwrap();
+    }
+
+    async fn merge(&self, name: &str, patch: Value) {
+        self.deployments
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap();
+    }
+
+    async fn get(&self, name: &str) -> Value {
+        serde_json::to_value(self.deployments.get(name).await.unwrap()).unwrap()
+    }
+
+    /// Whether the rule holds it: scaled, with its label gone and its annotation there.
+    async fn is_held(&self, name: &str) -> bool {
+        let object = self.get(name).await;
+        let annotations = &object["metadata"]["annotations"];
+        object["spec"]["replicas"] == 0
+            && object["metadata"]["labels"]["team"].is_null()
+            && annotations["shop.example/why"] == "held"
+            && annotations["state.ordain.dev/zero"].is_string()
+    }
+
+    /// Whether it is as it was before the rule came, with so many replicas.
+    async fn is_back(&self, name: &str, replicas: i32) -> bool {
+        let object = self.get(name).await;
+        let annotations = &object["metadata"]["annotations"];
+        object["spec"]["replicas"] == replicas
+            && object["metadata"]["labels"]["team"] == "shop"
+            && annotations["shop.example/why"].is_null()
+            && annotations["state.ordain.dev/zero"].is_null()
+    }
+
+    async fn held(&self, daemon: &Daemon, name: &str) {
+        until(&format!("{name} held"), daemon, || self.is_held(name)).await;
+    }
+
+    async fn back(&self, daemon: &Daemon, name: &str, replicas: i32) {
+        until(&format!("{name} back"), daemon, || {
+            self.is_back(name, replicas)
+        })
+        .await;
+    }
+
+    /// Ordain's successful requests on a Deployment.
+    fn writes(&self, name: &str) -> usize {
+        let requests = shared().audit().of_ordain(&self.place.namespace);
+        let of = requests
+            .iter()
+            .filter(|r| r.name == name && r.code == 200 && r.verb == "patch");
+        of.count()
+    }
+}
+
+async fn quiet(daemon: &mut Daemon) {
+    daemon
+        .until("that nothing is in flight", |s| s["requestsInFlight"] == 0)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_get_their_former_values_back_when_the_match_ends() {
+    let scene = Scene::new("held").await;
+    for (name, replicas) in [("web", 3), ("db", 2), ("old", 1)] {
+        scene.create(name, replicas).await;
+    }
+    let mut daemon = scene.daemon(&zero(&scene.place.namespace));
+    for name in ["web", "db", "old"] {
+        scene.held(&daemon, name).await;
+        // All of it in one request.
+        assert_eq!(scene.writes(name), 1, "{name}");
+    }
+    // The match ends.
+    scene
+        .merge("web", json!({"metadata": {"labels": {"hold": null}}}))
+        .await;
+    scene.back(&daemon, "web", 3).await;
+    assert_eq!(scene.writes("web"), 2);
+    // It ends, and somebody else has changed one field: that stays theirs, the others come back.
+    let theirs = json!({"metadata": {"labels": {"hold": null}}, "spec": {"replicas": 7}});
+    scene.merge("db", theirs).await;
+    scene.back(&daemon, "db", 7).await;
+    daemon
+        .until("that this is told", |s| {
+            s["findings"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|f| f["reason"] == "TakenOver"))
+        })
+        .await;
+    // Deleted and created anew: nothing of the old one is remembered.
+    let gone = DeleteParams::background();
+    scene.deployments.delete("old", &gone).await.unwrap();
+    until("old gone", &daemon, || async {
+        scene.deployments.get_opt("old").await.unwrap().is_none()
+    })
+    .await;
+    scene.create("old", 5).await;
+    scene.held(&daemon, "old").await;
+    scene
+        .merge("old", json!({"metadata": {"labels": {"hold": null}}}))
+        .await;
+    scene.back(&daemon, "old", 5).await;
+    quiet(&mut daemon).await;
+    let odd: Vec<_> = shared()
+        .audit()
+        .of_ordain(&scene.place.namespace)
+        .into_iter()
+        .filter(|r| r.code != 200 && r.code != 409)
+        .collect();
+    assert!(odd.is_empty(), "{odd:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_is_changed_renamed_or_removed_gives_back_what_it_holds() {
+    let scene = Scene::new("edited").await;
+    scene.create("web", 3).await;
+    let rule = zero(&scene.place.namespace);
+    let mut daemon = scene.daemon(&format!("{rule}---\n{OTHER}"));
+    scene.held(&daemon, "web").await;
+    // `Off` holds, and so does a rule that does not compile.
+    daemon.save_rules(&format!("{}---\n{OTHER}", rule.replace("Enforce", "Off")));
+    daemon
+        .until("that it is off", |s| {
+            s["rules"].as_array().is_some_and(|all| {
+                all.iter()
+                    .any(|r| r["name"] == "zero" && r["mode"] == "Off")
+            })
+        })
+        .await;
+    daemon.save_rules(&format!("{}---\n{OTHER}", rule.replace("scale:", "skale:")));
+    daemon
+        .until("that it is broken", |s| {
+            s["rules"].as_array().is_some_and(|all| {
+                all.iter()
+                    .any(|r| r["name"] == "zero" && r["lastGood"] == true)
+            })
+        })
+        .await;
+    assert!(scene.is_held("web").await);
+    // Changed: what it still changes keeps its first value in mind.
+    let one = rule.replace("replicas: 0", "replicas: 1");
+    daemon.save_rules(&format!("{one}---\n{OTHER}"));
+    until("one replica", &daemon, || async {
+        scene.get("web").await["spec"]["replicas"] == 1
+    })
+    .await;
+    // Renamed: one request, and the replicas stay.
+    let before = scene.writes("web");
+    daemon.save_rules(&format!(
+        "{}---\n{OTHER}",
+        one.replace("name: zero", "name: naught")
+    ));
+    until("the other name", &daemon, || async {
+        let object = scene.get("web").await;
+        let annotations = &object["metadata"]["annotations"];
+        annotations["state.ordain.dev/naught"].is_string()
+            && annotations["state.ordain.dev/zero"].is_null()
+    })
+    .await;
+    quiet(&mut daemon).await;
+    assert_eq!(scene.get("web").await["spec"]["replicas"], 1);
+    assert_eq!(scene.writes("web") - before, 1);
+    // Removed: no rule is about Deployments any more.
+    daemon.save_rules(OTHER);
+    scene.back(&daemon, "web", 3).await;
+    quiet(&mut daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_is_removed_while_the_daemon_is_down_gives_back_what_it_holds() {
+    let scene = Scene::new("down").await;
+    scene.create("web", 3).await;
+    let rule = zero(&scene.place.namespace);
+    let mut daemon = scene.daemon(&format!("{rule}---\n{OTHER}"));
+    scene.held(&daemon, "web").await;
+    daemon.kill();
+    // It does not compile: nobody has taken it away.
+    daemon.save_rules(&format!("{}---\n{OTHER}", rule.replace("scale:", "skale:")));
+    daemon.start_again();
+    daemon.ready().await;
+    quiet(&mut daemon).await;
+    assert!(scene.is_held("web").await);
+    daemon.kill();
+    daemon.save_rules(OTHER);
+    daemon.start_again();
+    scene.back(&daemon, "web", 3).await;
+    daemon.kill();
+    // A daemon that never had the rule does not touch what it finds.
+    scene.create("api", 4).await;
+    let mut first = scene.daemon(&rule);
+    scene.held(&first, "api").await;
+    first.kill();
+    let stranger = namespace(&scene.place.client, "stranger").await;
+    let state = format!("--state-namespace={stranger}");
+    let about = rule
+        .replace("name: zero", "name: else")
+        .replace("hold: 'yes'", "hold: never");
+    let mut other = Daemon::start(&shared().kubeconfig(), &about, &[&state]);
+    other.ready().await;
+    quiet(&mut other).await;
+    assert!(scene.is_held("api").await);
+}
+
+/// Each ConfigMap with the label `hold` gets copies named in its data.
+fn copies(namespace: &str) -> String {
+    format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: copies}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: v1, kind: ConfigMap}}]
+    namespaces: ['{namespace}']
+    selector: {{matchLabels: {{hold: 'yes'}}}}
+  actions:
+  - apply: {{apiVersion: v1, kind: ConfigMap, metadata: {{name: '${{item}}'}}, data: {{a: b}}}}
+    forEach: \"${{object.data.names.split(',')}}\"
+    lifetime: WhileMatched
+"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn applied_objects_go_with_the_last_that_wants_them_and_with_the_rule() {
+    let scene = Scene::new("applied").await;
+    let maps: &Api<ConfigMap> = &scene.place.maps;
+    let source = |name: &str, names: &str| {
+        let mut made = map(name);
+        made.metadata.labels = Some([("hold".to_owned(), "yes".to_owned())].into());
+        made.data = Some([("names".to_owned(), names.to_owned())].into());
+        made
+    };
+    let make = PostParams::default();
+    maps.create(&make, &map("theirs")).await.unwrap();
+    maps.create(&make, &source("one", "shared,a,b"))
+        .await
+        .unwrap();
+    maps.create(&make, &source("two", "shared,c,theirs"))
+        .await
+        .unwrap();
+    let mut daemon = scene.daemon(&format!("{}---\n{OTHER}", copies(&scene.place.namespace)));
+    let are = |names: &'static [&'static str]| async move {
+        let all = maps.list(&Default::default()).await.unwrap();
+        let mut found: Vec<String> = all
+            .items
+            .into_iter()
+            .filter_map(|m| m.metadata.name)
+            .collect();
+        found.retain(|n| !["one", "two", "theirs", "kube-root-ca.crt"].contains(&n.as_str()));
+        found.sort();
+        found == names
+    };
+    until("all copies", &daemon, || are(&["a", "b", "c", "shared"])).await;
+    let merge = |name: &'static str, patch: Value| async move {
+        maps.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap();
+    };
+    merge("one", json!({"data": {"names": "shared,b"}})).await;
+    until("that one element is gone", &daemon, || {
+        are(&["b", "c", "shared"])
+    })
+    .await;
+    merge("one", json!({"metadata": {"labels": {"hold": null}}})).await;
+    until("that one match has ended", &daemon, || {
+        are(&["c", "shared"])
+    })
+    .await;
+    maps.delete("two", &DeleteParams::default()).await.unwrap();
+    until("that the last is gone", &daemon, || are(&[])).await;
+    merge("one", json!({"metadata": {"labels": {"hold": "yes"}}})).await;
+    until("the copies of one", &daemon, || are(&["b", "shared"])).await;
+    daemon.save_rules(OTHER);
+    until("that the rule is gone", &daemon, || are(&[])).await;
+    quiet(&mut daemon).await;
+    // Each deletion names the very object; what something else created was never touched.
+    let requests = shared().audit().of_ordain(&scene.place.namespace);
+    assert!(requests.iter().all(|r| r.name != "theirs"), "{requests:?}");
+    let deleted = requests
+        .iter()
+        .filter(|r| r.verb == "delete" && r.code == 200);
+    assert_eq!(deleted.count(), 6, "{requests:?}");
+}
