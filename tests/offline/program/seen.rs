@@ -91,6 +91,27 @@ fn the_level_of_each_module_can_be_changed_while_it_runs() {
 }
 
 #[test]
+fn what_is_held_back_is_told_by_its_finding_and_in_full_only_at_debug() {
+    let rule = "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {name: sweeps}\nspec:\n  mode: Enforce\n  match:\n    resources:\n    \
+        - {apiVersion: v1, kind: ConfigMap}\n  actions:\n  - delete: {}\n  limits: {abortAbove: {objects: 1}}\n";
+    let dir = folder(&[
+        ("rules/r.yaml", rule),
+        ("cluster/m.yaml", &(config_map("a") + &config_map("b"))),
+    ]);
+    for (level, told) in [("info", false), ("info,ordain::daemon=debug", true)] {
+        let arguments = [&ARGUMENTS[..], &["--log-level", level]].concat();
+        let running = Running::start(dir.path(), &arguments);
+        running.status(|s| s["findings"]["byReason"]["Aborted"] == 2);
+        // Both are reported in one turn, the finding last.
+        let log = running.logged("\"object\":\"ConfigMap/shop/b\",\"reason\":\"Aborted\"");
+        assert_eq!(log.contains("held back"), told, "{log}");
+        assert!(!log.contains("would change"), "{log}");
+        assert!(log.contains("\"ordain starts\""), "{log}");
+        assert_eq!(running.stop(), 0);
+    }
+}
+
+#[test]
 fn what_a_secret_holds_is_never_told() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n  namespace: shop\n  annotations:\n    \
         kubectl.kubernetes.io/last-applied-configuration: '{\"stringData\":{\"token\":\"canary-applied\"}}'\n\
