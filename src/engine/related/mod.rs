@@ -133,6 +133,9 @@ impl Index {
                 continue;
             };
             let stale = stale.contains(kind);
+            if !stale && !tables.iter().any(|id| fresh.contains(id)) {
+                continue;
+            }
             for (name, entry) in objects.iter() {
                 let key = key_of(kind, name);
                 let candidate = Candidate {

@@ -382,7 +382,7 @@ fn chosen(all: &[(&'static str, String)], bits: u64) -> Arc<RuleSet> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     /// After any sequence of events the engine says what a look at everything says that uses no index.
     #[test]
@@ -545,21 +545,12 @@ fn no_more_candidates_are_asked_than_there_are_matches_and_subjects() {
     // And all is as it should be.
     let status = bench.engine.status(now());
     let counts: Vec<usize> = status.rules.iter().map(|r| r.matched).collect();
-    let (mut orphans, mut same) = (0, 0);
-    for i in 0..SUBJECTS {
-        let name = format!("m{i}");
-        let used = bench
-            .objects
-            .values()
-            .any(|record| record.meta().label("app") == Some(&name));
-        orphans += usize::from(!used);
-        same += usize::from(used);
-        if i > 300 && i < SUBJECTS - 100 {
-            // Of the rest it is known without looking.
-            continue;
-        }
-    }
-    assert_eq!(counts, [orphans, same]);
+    let used: BTreeSet<&str> = bench
+        .objects
+        .values()
+        .filter_map(|record| record.meta().label("app"))
+        .collect();
+    assert_eq!(counts, [SUBJECTS - used.len(), used.len()]);
 }
 
 /// Lists alike share a table, whatever their rules are called.

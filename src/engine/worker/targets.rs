@@ -58,7 +58,9 @@ fn is_of_target(change: &RuleChange, subject: &ObjectKey) -> bool {
 pub(super) fn counted<'k>(write: &'k Write, subject: &'k ObjectKey) -> &'k ObjectKey {
     match write.operation {
         Operation::Apply { .. } | Operation::Event { .. } | Operation::Archive { .. } => subject,
-        _ => &write.object,
+        Operation::Patch { .. } | Operation::Scale { .. } | Operation::Delete { .. } => {
+            &write.object
+        }
     }
 }
 
