@@ -267,6 +267,7 @@ pub(super) fn apply(
         more: known.is_some_and(|k| k.more),
         fields: owned,
         passing: apply.passing,
+        by: world.context.state_namespace.to_owned(),
     };
     let annotation = ownership::annotation(&rule.name);
     if !manifest["metadata"]["annotations"].is_object() {

@@ -1,10 +1,11 @@
 //! What a rule remembers on its subject itself: the annotation `state.ordain.dev/RULE`, written in the same request as the change it is about.
 //!
 //! ```json
-//! {"version": 1, "uid": "…", "former": {"/spec/replicas": {"was": 3, "set": 0}}, "once": {"0": "key"}}
+//! {"version": 1, "uid": "…", "by": "ordain", "former": {"/spec/replicas": {"was": 3, "set": 0}}, "once": {"0": "key"}}
 //! ```
 //!
-//! It carries the subject's uid and is void on any other object, as controllers copy annotations. An object that the same rule has applied
+//! It carries the subject's uid and is void on any other object, as controllers copy annotations; and the daemon's namespace, as another
+//! installation in the same cluster may have a rule of the same name. An object that the same rule has applied
 //! carries the annotation with its own subjects already ([`ownership`]), which belongs to server-side apply; there this state stands under
 //! `subject.ordain.dev/RULE`.
 
@@ -36,6 +37,8 @@ pub struct Former {
 /// What a rule remembers on one subject.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubjectState {
+    /// The namespace of the daemon that wrote it; empty where that was not said.
+    pub by: Box<str>,
     /// By pointer, each once.
     pub former: Vec<Former>,
     /// The last key of each step that acts `once`, by the step.
@@ -49,6 +52,8 @@ pub enum Said {
     Nothing,
     /// This.
     State(SubjectState),
+    /// The daemon of this namespace remembers something here, for a rule of the same name.
+    Foreign(Box<str>),
     /// It is written in a later format: nothing may be concluded, and nothing written over it.
     Newer(u64),
 }
@@ -104,6 +109,16 @@ impl SubjectState {
         self.former.iter().find(|f| &*f.pointer == pointer)
     }
 
+    /// As [`read`](Self::read), for the daemon of a namespace: what another one wrote is none of its business.
+    pub fn read_own(meta: Meta<'_>, rule: &str, by: &str) -> Said {
+        match Self::read(meta, rule) {
+            Said::State(state) if !state.by.is_empty() && *state.by != *by => {
+                Said::Foreign(state.by)
+            }
+            said => said,
+        }
+    }
+
     /// What an object says of a rule as its subject.
     pub fn read(meta: Meta<'_>, rule: &str) -> Said {
         match meta.annotation(&name(meta, rule)) {
@@ -142,7 +157,9 @@ impl SubjectState {
             .collect();
         former.sort_by(|a, b| a.pointer.cmp(&b.pointer));
         let once = said.get("once").and_then(Value::as_object);
+        let by = said.get("by").and_then(Value::as_str).unwrap_or_default();
         Said::State(SubjectState {
+            by: by.into(),
             former,
             once: once.cloned().unwrap_or_default(),
         })
@@ -150,6 +167,9 @@ impl SubjectState {
 
     fn text(&self, uid: &str) -> String {
         let mut said = json!({"version": VERSION, "uid": uid});
+        if !self.by.is_empty() {
+            said["by"] = json!(*self.by);
+        }
         if !self.former.is_empty() {
             let mut all: Vec<&Former> = self.former.iter().collect();
             all.sort_by(|a, b| a.pointer.cmp(&b.pointer));
@@ -232,6 +252,7 @@ mod tests {
     fn state() -> SubjectState {
         let once = json!({"0": "key"}).as_object().unwrap().clone();
         SubjectState {
+            by: "".into(),
             former: vec![
                 Former {
                     pointer: "/metadata/labels/a~1b".into(),
@@ -293,6 +314,17 @@ mod tests {
         assert_eq!(read(&copied), Said::Nothing);
         // And written over.
         assert_eq!(read(&written(copied, &state())), Said::State(state()));
+    }
+
+    #[test]
+    fn what_another_installation_wrote_is_none_of_ours() {
+        let mut theirs = state();
+        theirs.by = "platform".into();
+        let there = written(object(), &theirs);
+        let record = Record::from_value(&there);
+        let read = |by| SubjectState::read_own(record.meta(), "rule", by);
+        assert_eq!(read("platform"), Said::State(theirs));
+        assert_eq!(read("ordain"), Said::Foreign("platform".into()));
     }
 
     #[test]

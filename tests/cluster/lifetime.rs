@@ -167,7 +167,7 @@ async fn fields_get_their_former_values_back_when_the_match_ends() {
     scene.back(&daemon, "db", 7).await;
     daemon
         .until("that this is told", |s| {
-            s["findings"]
+            s["findings"]["listed"]
                 .as_array()
                 .is_some_and(|all| all.iter().any(|f| f["reason"] == "TakenOver"))
         })

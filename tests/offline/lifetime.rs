@@ -709,3 +709,28 @@ fn most_rules_gone_at_a_start_are_a_fault_until_a_person_says_otherwise() {
     scene.settle();
     assert!(scene.is_as_before(), "{}", scene.object());
 }
+
+#[test]
+fn a_rule_of_the_same_name_of_another_installation_is_left_alone() {
+    let zero = replicas("zero", 0);
+    let world = Scene::new(&[&zero]).simulation.into_world();
+    let other = zero.replace("hold: 'yes'", "hold: never");
+    let options = EngineOptions {
+        state_namespace: "elsewhere".into(),
+        ..EngineOptions::default()
+    };
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let simulation = Simulation::new(options, Arc::new(set(&[&other])), world, now);
+    let mut scene = Scene {
+        simulation,
+        findings: vec![],
+        ended: vec![],
+    };
+    scene.settle();
+    // It does not match there, and holds what the other one wrote.
+    assert_eq!((scene.replicas(), scene.remembered().len()), (0, 1));
+    // It would match: two rules of one name cannot both remember.
+    scene.load(set(&[&replicas("zero", 5)]));
+    assert_eq!(scene.replicas(), 0);
+    assert_eq!(scene.reasons(), [Reason::NotKept]);
+}

@@ -43,6 +43,11 @@ pub(super) fn concerns(meta: Meta<'_>) -> bool {
     state_annotation::rules(meta).next().is_some()
 }
 
+/// What an object says of a rule of this installation.
+fn own(world: &World<'_>, meta: Meta<'_>, rule: &str) -> Said {
+    SubjectState::read_own(meta, rule, world.context.state_namespace)
+}
+
 /// Everything that has ended for the subject of a pass, and the state in which the others find it.
 pub(super) fn ends(world: &World<'_>, indexes: &[RuleIndex]) -> (Snapshot, Vec<End>) {
     let record = world.subject.record;
@@ -60,7 +65,7 @@ pub(super) fn ends(world: &World<'_>, indexes: &[RuleIndex]) -> (Snapshot, Vec<E
         if ends.iter().any(|end| &*end.rule == name) {
             continue;
         }
-        if let Said::State(state) = SubjectState::read(meta, name)
+        if let Said::State(state) = own(world, meta, name)
             && !state.former.is_empty()
             && let Some(end) = ending(world, indexes, name, &working, state)
         {
@@ -211,7 +216,7 @@ fn conclude(
         former::drop_restored(tree, state, keep, schema);
         let mut others: Vec<(Arc<str>, SubjectState)> = state_annotation::rules(meta)
             .filter(|name| *name != rule && ended.iter().all(|e| **e != **name))
-            .filter_map(|name| match SubjectState::read(meta, name) {
+            .filter_map(|name| match own(world, meta, name) {
                 Said::State(state) => Some((name.into(), state)),
                 _ => None,
             })
@@ -287,7 +292,10 @@ pub(super) fn hold(
     if !turn::patch(world, (edit, item), Endpoint::Main, working, how, turn)? {
         return Ok(false);
     }
-    let why = match SubjectState::read(before.meta(), &rule.name) {
+    let why = match own(world, before.meta(), &rule.name) {
+        Said::Foreign(by) => format!(
+            "the edit is not made: a rule of the same name of another installation (in namespace {by}) holds fields of this object"
+        ),
         Said::Newer(version) => format!(
             "the annotation of the rule has format {version}, and this version knows {}: it is left alone",
             state_annotation::VERSION
@@ -295,7 +303,10 @@ pub(super) fn hold(
         said => {
             let mut state = match said {
                 Said::State(state) => state,
-                _ => SubjectState::default(),
+                _ => SubjectState {
+                    by: world.context.state_namespace.into(),
+                    ..SubjectState::default()
+                },
             };
             let after = working.record().clone();
             former::note(&mut state, &places, (&before, &after), schema);
@@ -320,7 +331,7 @@ pub(super) fn release(world: &World<'_>, rule: &Rule, working: &mut Working<'_>,
     if !state_annotation::were_seen() || world.context.occasion != Occasion::Reconcile {
         return;
     }
-    let Said::State(mut state) = SubjectState::read(working.record().meta(), &rule.name) else {
+    let Said::State(mut state) = own(world, working.record().meta(), &rule.name) else {
         return;
     };
     let held = &turn.held;

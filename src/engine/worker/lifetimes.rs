@@ -117,7 +117,8 @@ fn is_reversible(rule: &Rule) -> bool {
 impl Engine {
     /// Whether a rule that was in force is gone, so that what it holds is given back.
     pub(super) fn is_gone(&self, rule: &str) -> bool {
-        !self.frozen && self.lifetimes.gone.contains(rule)
+        // What takes its place, under another name perhaps, comes in the same pass.
+        !self.frozen && !self.lifetimes.unkept && self.lifetimes.gone.contains(rule)
     }
 
     /// The kinds that are followed for what rules may hold.

@@ -51,7 +51,9 @@ impl Engine {
         let [(name, ownership)] = marks.as_slice() else {
             return None;
         };
-        if !ownership.passing || self.is_ignored(key, record, name, now) {
+        // A rule of the same name may be another installation's.
+        let foreign = !ownership.by.is_empty() && ownership.by != self.options.state_namespace;
+        if !ownership.passing || foreign || self.is_ignored(key, record, name, now) {
             return None;
         }
         let rules = Arc::clone(&self.rules);

@@ -22,6 +22,8 @@ pub struct Ownership {
     pub fields: u64,
     /// It goes when no subject wants it any more.
     pub passing: bool,
+    /// The namespace of the daemon that lets it go; empty where that was not said.
+    pub by: String,
 }
 
 /// What the name of every rule's annotation begins with.
@@ -73,6 +75,11 @@ impl Ownership {
             more: said.get("more") == Some(&Value::Bool(true)),
             fields: u64::from_str_radix(fields, 16).unwrap_or_default(),
             passing: said.get("lifetime").and_then(Value::as_str) == Some(PASSING),
+            by: said
+                .get("by")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .into(),
         })
     }
 
@@ -97,6 +104,7 @@ impl Ownership {
         }
         if self.passing {
             said["lifetime"] = json!(PASSING);
+            said["by"] = json!(self.by);
         }
         said.to_string()
     }

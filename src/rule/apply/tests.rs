@@ -115,6 +115,7 @@ fn the_annotation_is_void_on_another_object() {
         more: false,
         fields: 255,
         passing: true,
+        by: "ordain".into(),
     };
     let object = |name: &str, text: &str| {
         Record::from_value(
