@@ -149,7 +149,7 @@ fn what_comes_later_is_shown_once_it_is_there() {
     let mut failures = vec![];
     for statement in statements().iter().filter(|s| s.later.is_some()) {
         let folder = golden().join(&statement.id);
-        let shown = ["test.yaml", "rule.yaml"]
+        let shown = ["test.yaml", "rule.yaml", "prepared.yaml"]
             .iter()
             .any(|name| folder.join(name).exists());
         if !shown && !waits(&folder) {
