@@ -221,7 +221,7 @@ fn at_site(
 }
 
 /// Whether the server would not keep the value: an empty list or map with free keys, in metadata or in a kind of Kubernetes itself, which
-/// stores what is empty as what is absent. A custom resource keeps it.
+/// stores what is empty as what is absent, and so the empty value of a variable of a container. A custom resource keeps it.
 fn is_nothing(
     value: &Value,
     ty: Option<Type<'_>>,
@@ -232,6 +232,11 @@ fn is_nothing(
         place.location.as_slice(),
         [Hop::Name(first), Hop::Name(_)] if &**first == "metadata"
     );
+    if let [.., Hop::Name(list), Hop::Index(_), Hop::Name(name)] = place.location.as_slice()
+        && (&**list, &**name) == ("env", "value")
+    {
+        return value.as_str() == Some("") && schema.is_some_and(|s| s.gvk.is_of_kubernetes());
+    }
     match value {
         Value::Object(map) if map.is_empty() => {}
         Value::Array(list) if list.is_empty() => {}

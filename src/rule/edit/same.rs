@@ -18,7 +18,10 @@ pub(crate) fn same(node: Node<'_>, value: &Value, ty: Option<Type<'_>>) -> bool 
                         let wanted = map.get(name)?;
                         same(n, wanted, field(name)).then_some(count + 1)
                     });
-            there.is_some_and(|count| count == map.values().filter(|v| !v.is_null()).count())
+            let kept = |(name, v): &(&String, &Value)| {
+                !v.is_null() && !(is_dropped(ty, name, v) && node.get_str(name).is_none())
+            };
+            there.is_some_and(|count| count == map.iter().filter(kept).count())
         }
         (NodeKind::List, Value::Array(list)) => {
             let element = ty.and_then(Type::element);
@@ -42,6 +45,13 @@ pub(crate) fn same(node: Node<'_>, value: &Value, ty: Option<Type<'_>>) -> bool 
             _ => false,
         },
     }
+}
+
+/// Whether the server drops this field of a map of type `ty`: the empty value of a variable of a container, which it stores as no value.
+pub(super) fn is_dropped(ty: Option<Type<'_>>, name: &str, value: &Value) -> bool {
+    name == "value"
+        && value.as_str() == Some("")
+        && ty.is_some_and(|ty| ty.field("valueFrom").is_some())
 }
 
 fn quantity_of(node: Node<'_>) -> Option<Quantity> {

@@ -2,7 +2,7 @@
 
 use super::{Function, global, lists, member, mismatch};
 use crate::rule::expr::eval::{Fault, Frame, article};
-use crate::rule::expr::output::{duration_text, scalar_text};
+use crate::rule::expr::output::{duration_text, go_double_text, scalar_text};
 use crate::rule::expr::value::{ANY, INT, LIST, STRING, Val, part};
 use std::fmt::Write;
 
@@ -242,6 +242,11 @@ fn quote<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, Fau
         return mismatch();
     };
     frame.room(text.len() * 2)?;
+    frame.made(quoted(text))
+}
+
+/// In double quotes, with escapes.
+fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -258,7 +263,7 @@ fn quote<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, Fau
         }
     }
     out.push('"');
-    frame.made(out)
+    out
 }
 
 /// Most digits after the point that a clause may ask for; cel-go's bound.
@@ -395,44 +400,20 @@ fn special(d: f64) -> Option<&'static str> {
     }
 }
 
-/// `%s`: lists as `[a, b]`, maps as `{k: v}` with sorted keys.
+/// `%s`: text as it is.
 fn readable<'a>(frame: &mut Frame<'_, 'a>, out: &mut String, value: &Val<'a>) -> Result<(), Fault> {
     frame.charge(1)?;
     frame.grow(out, 0)?;
     match value {
         Val::Null => out.push_str("null"),
         Val::Type(name) => out.push_str(name),
-        Val::Double(d) => out.push_str(&special(*d).map_or_else(|| d.to_string(), str::to_owned)),
+        Val::Double(d) => {
+            out.push_str(&special(*d).map_or_else(|| go_double_text(*d), str::to_owned));
+        }
         Val::Duration(duration) => out.push_str(&duration_text(*duration)),
         Val::Bytes(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
-        Val::List(_) | Val::NodeList(_) => {
-            out.push('[');
-            for (position, item) in value.items().enumerate() {
-                if position > 0 {
-                    out.push_str(", ");
-                }
-                readable(frame, out, &item)?;
-            }
-            out.push(']');
-        }
-        Val::Map(_) | Val::NodeMap(_) => {
-            let mut members = Vec::new();
-            for (key, member) in value.members() {
-                let mut name = String::new();
-                readable(frame, &mut name, &key)?;
-                members.push((name, member));
-            }
-            members.sort_by(|(a, _), (b, _)| a.cmp(b));
-            out.push('{');
-            for (position, (name, member)) in members.iter().enumerate() {
-                if position > 0 {
-                    out.push_str(", ");
-                }
-                out.push_str(name);
-                out.push_str(": ");
-                readable(frame, out, member)?;
-            }
-            out.push('}');
+        Val::List(_) | Val::NodeList(_) | Val::Map(_) | Val::NodeMap(_) => {
+            return within(frame, out, value);
         }
         other => match scalar_text(other) {
             Some(text) => out.push_str(&text),
@@ -443,6 +424,60 @@ fn readable<'a>(frame: &mut Frame<'_, 'a>, out: &mut String, value: &Val<'a>) ->
                 )));
             }
         },
+    }
+    Ok(())
+}
+
+/// Lists as `[1, "a"]`, maps as `{"k":1, "l":2}` with sorted keys; what is in them as the server writes it there: text quoted, doubles
+/// with six digits.
+fn within<'a>(frame: &mut Frame<'_, 'a>, out: &mut String, value: &Val<'a>) -> Result<(), Fault> {
+    frame.charge(1)?;
+    frame.grow(out, 0)?;
+    match value {
+        Val::Text(text) => out.push_str(&quoted(text)),
+        Val::Double(d) if d.is_nan() => out.push_str("\"NaN\""),
+        Val::Double(d) if d.is_infinite() => {
+            out.push_str(if *d > 0.0 { "\"+Inf\"" } else { "\"-Inf\"" });
+        }
+        Val::Double(d) => out.push_str(&format!("{d:.6}")),
+        Val::Duration(duration) => {
+            out.push_str(&format!("duration(\"{}\")", duration_text(*duration)));
+        }
+        Val::Timestamp(moment) => out.push_str(&format!("timestamp(\"{moment}\")")),
+        Val::Bytes(bytes) => {
+            out.push('b');
+            out.push_str(&quoted(&String::from_utf8_lossy(bytes)));
+        }
+        Val::List(_) | Val::NodeList(_) => {
+            out.push('[');
+            for (position, item) in value.items().enumerate() {
+                if position > 0 {
+                    out.push_str(", ");
+                }
+                within(frame, out, &item)?;
+            }
+            out.push(']');
+        }
+        Val::Map(_) | Val::NodeMap(_) => {
+            let mut members = Vec::new();
+            for (key, member) in value.members() {
+                let mut name = String::new();
+                within(frame, &mut name, &key)?;
+                members.push((name, member));
+            }
+            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            out.push('{');
+            for (position, (name, member)) in members.iter().enumerate() {
+                if position > 0 {
+                    out.push_str(", ");
+                }
+                out.push_str(name);
+                out.push(':');
+                within(frame, out, member)?;
+            }
+            out.push('}');
+        }
+        other => return readable(frame, out, other),
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ fn strings() {
         "'héllo'.size() == 5 && size(b'h\\303\\251') == 3",
         "'abc'.contains('b') && 'abc'.startsWith('ab') && 'abc'.endsWith('bc') && !'abc'.contains('x')",
         "'this is a string: %s\\nand an integer: %d'.format(['str', 42]) == 'this is a string: str\\nand an integer: 42'",
-        "'%s %s %s'.format([[1, 'a'], {'b': 2, 'a': null}, duration('90m')]) == '[1, a] {a: null, b: 2} 5400s'",
+        "'%s %s %s'.format([[1, 'a'], {'b': 2, 'a': null}, duration('90m')]) == '[1, \"a\"] {\"a\":null, \"b\":2} 5400s'",
         "'%.2f|%e|%x|%X|%o|%b|%%'.format([3.14159, 1052.032911275, 'hello', -30, 8, 5]) == '3.14|1.052033e+03|68656c6c6f|-1E|10|101|%'",
     ]);
     fail(&[
