@@ -345,10 +345,8 @@ fn rules(page: &mut Page, status: &Status) {
         page.number(&RULE_EVALUATIONS, &[&rule.name], n);
     }
     for rule in known {
-        if rule.counts.related_candidates > 0 {
-            let n = rule.counts.related_candidates as f64;
-            page.number(&RULE_CANDIDATES, &[&rule.name], n);
-        }
+        let n = rule.counts.related_candidates as f64;
+        page.number(&RULE_CANDIDATES, &[&rule.name], n);
     }
     for rule in known {
         for (reason, n) in rule.counts.errors.iter() {
