@@ -38,6 +38,8 @@ impl Engine {
         self.away.close(rule);
         let any = keys.is_some();
         for key in keys.unwrap_or_default() {
+            // Who wants something of it, and it itself.
+            self.wake_subjects(&key, now);
             self.queue.push(key, now);
         }
         // A person says that the paths are as they are meant.

@@ -47,8 +47,8 @@ impl Engine {
             let acts = self.enforces(&rules.rules()[*index])
                 && (decision.standing(*index) == Standing::Matched { acts: true }
                     || decision.ending.contains(index));
-            let acts = self.note_targets(*index, &key, acts, &decision) && acts;
-            self.states[*index].limits.set_due(&key, acts);
+            let own = self.note_targets(*index, &key, acts, &decision);
+            self.states[*index].limits.set_due(&key, own);
             if acts && self.scope_known(*index) {
                 stopped |= self.check_limits(*index, now);
             }

@@ -176,7 +176,9 @@ impl Engine {
             }
             self.states[index].scope_known = true;
             self.check_limits(index, now);
-            let due: Vec<ObjectKey> = self.states[index].limits.due().cloned().collect();
+            let mut due: Vec<ObjectKey> = self.states[index].limits.due().cloned().collect();
+            // What is due may be a member of a list: who has it there is looked at.
+            due.extend(self.states[index].targets.subjects().cloned());
             for key in due {
                 self.queue.push(key, now);
             }

@@ -169,6 +169,7 @@ impl RuleState {
         for key in &open {
             self.breakers.remove(key);
         }
-        Some(open.into_iter().chain(due).collect())
+        let targeting = self.targets.subjects().cloned();
+        Some(open.into_iter().chain(due).chain(targeting).collect())
     }
 }

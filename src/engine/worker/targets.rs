@@ -18,6 +18,11 @@ pub(super) struct Targets {
 }
 
 impl Targets {
+    /// The subjects that want something acted on.
+    pub fn subjects(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.by_subject.keys()
+    }
+
     /// What a subject wants acted on now. Tells of each target that has become due, or no longer is.
     fn set(
         &mut self,
