@@ -77,6 +77,7 @@ fn tests(c: &mut Criterion) {
         current: None,
         variables: None,
         request: None,
+        schedule_start: None,
         other: None,
     };
     let mut group = c.benchmark_group("one test");

@@ -104,6 +104,7 @@ pub fn prepare(
         eprintln!("warning: {message}");
     }
     let rule_set = load(rules, &schema, &mut tally);
+    tally.note_schedules(rule_set.rules(), now);
     let admission = admits.then(|| {
         Admission::new(
             &rule_set,

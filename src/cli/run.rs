@@ -91,7 +91,7 @@ fn print_changes(report: &Report, options: OutputOptions, paint: Paint) {
     let mut text = String::new();
     for group in changes.chunk_by(|a, b| a.object == b.object && a.verb == b.verb) {
         if options.output == OutputFormat::Text {
-            text.push_str(&tally::change_text(group, |_| None, paint));
+            text.push_str(&tally::change_text(group, |_| vec![], paint));
             text.push('\n');
         } else {
             // One document a line: the daemon's output has no end.
@@ -213,6 +213,7 @@ pub fn once_on_cluster(
     })?;
     let mut tally = std::mem::take(&mut *tally.lock());
     tally.undecided = daemon::undecided(&status);
+    tally.note_schedules(&status.lock().rules, Timestamp::now());
     tally.undecided.extend(status.lock().errors.iter().cloned());
     Ok(tally)
 }

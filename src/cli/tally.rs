@@ -5,7 +5,7 @@ use super::output::{Ink, Paint, count};
 use crate::decide::{Finding, Later, Reason, RuleChange};
 use crate::engine::{Fault, Report};
 use crate::object::{ObjectKey, difference, duration};
-use crate::rule::{Mode, Verb};
+use crate::rule::{Mode, Rule, Verb};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,8 @@ pub struct Tally {
     pub findings: Vec<Finding>,
     /// Rules that were stopped, with the limit.
     pub aborted: BTreeMap<Arc<str>, String>,
+    /// Rules whose schedule hides what they would change, and when it opens.
+    pub closed: BTreeMap<Arc<str>, Option<Timestamp>>,
     /// Kinds that could not be looked at, and why; files that could not be read.
     pub undecided: Vec<String>,
 }
@@ -102,6 +104,30 @@ impl Tally {
             .and_then(|f| block(f.reason))
     }
 
+    /// Takes note of the rules that are outside their schedule.
+    pub fn note_schedules<'r>(
+        &mut self,
+        rules: impl IntoIterator<Item = &'r Arc<Rule>>,
+        now: Timestamp,
+    ) {
+        for rule in rules {
+            if let Some(schedule) = rule.schedule.as_ref().filter(|s| !s.is_open(now)) {
+                let opens = schedule.next_opening(now);
+                self.closed.insert(rule.name.clone(), opens);
+            }
+        }
+    }
+
+    /// What stands between a change and its being made.
+    fn marks(&self, change: &RuleChange) -> Vec<String> {
+        let closed = self.closed.get(&change.rule).map(|opens| match opens {
+            Some(at) => format!("outside its schedule until {at}"),
+            None => "outside its schedule".to_owned(),
+        });
+        let blocked = self.blocked(change).map(|why| format!("blocked: {why}"));
+        closed.into_iter().chain(blocked).collect()
+    }
+
     /// The last line.
     pub fn summary(&self, tense: Tense) -> String {
         let mut objects: BTreeMap<Verb, BTreeSet<&ObjectKey>> = BTreeMap::new();
@@ -132,11 +158,15 @@ impl Tally {
             parts.push(match (tense, verb) {
                 (Tense::Future, Verb::Event) => format!("{} to tell", count(n, "event")),
                 (Tense::Past, Verb::Event) => format!("{} told", count(n, "event")),
+                (Tense::Future, Verb::Rollback) => format!("{n} to roll back"),
                 (Tense::Future, verb) => format!("{n} to {}", verb.as_str()),
                 (Tense::Past, Verb::Apply) => format!("{n} applied"),
                 (Tense::Past, Verb::Archive) => format!("{n} archived"),
                 (Tense::Past, Verb::Delete) => format!("{n} deleted"),
                 (Tense::Past, Verb::Scale) => format!("{n} scaled"),
+                (Tense::Past, Verb::Evict) => format!("{n} evicted"),
+                (Tense::Past, Verb::Restart) => format!("{n} restarted"),
+                (Tense::Past, Verb::Rollback) => format!("{n} rolled back"),
                 (Tense::Past, Verb::Patch | Verb::Warn | Verb::Deny | Verb::Metric) => {
                     format!("{n} patched")
                 }
@@ -219,13 +249,17 @@ impl Tally {
     /// `{changes, findings, summary}`, with `later`, `failed` and `undecided` where there are any.
     pub fn json(&self, tense: Tense) -> Value {
         let change = |c: &RuleChange| {
-            json!({
+            let mut change = json!({
                 "rule": *c.rule,
                 "mode": mode(c.mode),
                 "verb": c.verb.as_str(),
                 "object": c.object.to_string(),
                 "diff": difference::text(&c.object.kind, before(c), c.after.as_ref()),
-            })
+            });
+            if let Some(opens) = self.closed.get(&c.rule) {
+                change["outsideSchedule"] = json!({"opens": opens.map(|at| at.to_string())});
+            }
+            change
         };
         let mut document = json!({
             "changes": self.changes.iter().map(change).collect::<Vec<_>>(),
@@ -277,7 +311,7 @@ impl Tally {
                 .changes
                 .chunk_by(|a, b| a.object == b.object && a.verb == b.verb)
             {
-                text.push_str(&change_text(group, |c| self.blocked(c), paint));
+                text.push_str(&change_text(group, |c| self.marks(c), paint));
                 text.push('\n');
             }
         }
@@ -318,7 +352,7 @@ impl Tally {
 /// What several rules do to one object, as one diff: `patch Deployment/shop/web by replicas-floor (Audit), quiet-logs`.
 pub fn change_text(
     group: &[RuleChange],
-    blocked: impl Fn(&RuleChange) -> Option<&'static str>,
+    marks_of: impl Fn(&RuleChange) -> Vec<String>,
     paint: Paint,
 ) -> String {
     let (Some(first), Some(last)) = (group.first(), group.last()) else {
@@ -331,9 +365,7 @@ pub fn change_text(
             if c.mode != Mode::Enforce {
                 marks.push(mode(c.mode).to_owned());
             }
-            if let Some(why) = blocked(c) {
-                marks.push(format!("blocked: {why}"));
-            }
+            marks.extend(marks_of(c));
             if marks.is_empty() {
                 c.rule.to_string()
             } else {
@@ -424,6 +456,7 @@ pub fn fault_text(fault: &Fault) -> String {
         Fault::Forbidden(m) => format!("forbidden: {m}"),
         Fault::Busy { message, .. } => format!("the server is busy: {message}"),
         Fault::Timeout => "no answer in time".into(),
+        Fault::Budget(m) => m.clone(),
         Fault::Unreachable(m) => format!("the server cannot be reached: {m}"),
         Fault::Fenced => "not sent: another replica leads".into(),
     }

@@ -349,6 +349,8 @@ impl Cluster for Api {
                         (Outcome::Written(event), Operation::Event { .. }) => {
                             Outcome::Accepted(event.meta().resource_version().to_owned())
                         }
+                        // The answer is a Status: the Pod is on its way out.
+                        (Outcome::Written(_), Operation::Evict) => Outcome::Gone,
                         // It was told before: the same Event again is none.
                         (Outcome::Failed(Fault::Stale), Operation::Event { .. }) => {
                             Outcome::Accepted(String::new())
@@ -525,6 +527,17 @@ fn request(path: &str, write: &Write) -> Result<Request<Vec<u8>>, String> {
             let request = Request::patch(format!("{path}/scale?fieldManager={FIELD_MANAGER}"))
                 .header(header::CONTENT_TYPE, "application/merge-patch+json");
             (request, serde_json::to_vec(&body))
+        }
+        Operation::Evict => {
+            let mut meta = json!({"name": *write.object.name});
+            if let Some(namespace) = &write.object.namespace {
+                meta["namespace"] = json!(**namespace);
+            }
+            let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": meta,
+                "deleteOptions": {"preconditions": {"uid": write.uid, "resourceVersion": write.resource_version}}});
+            let request = Request::post(format!("{path}/eviction"))
+                .header(header::CONTENT_TYPE, "application/json");
+            (request, serde_json::to_vec(&eviction))
         }
         Operation::Delete {
             propagation,

@@ -55,6 +55,18 @@ pub fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], sensitive
         .and_then(|v| v.to_str().ok())
         .and_then(|v| v.parse().ok())
         .map(Duration::from_secs);
+    if status == StatusCode::TOO_MANY_REQUESTS
+        && let Some(details) = &answer.details
+        && let Some(cause) = details
+            .causes
+            .iter()
+            .find(|c| c.reason == "DisruptionBudget")
+    {
+        return Fault::Budget(match cause.message.as_str() {
+            "" => message,
+            why => format!("{message} {why}"),
+        });
+    }
     // A webhook's or a quota's refusal carries 403 like one of RBAC; only RBAC's says who may not do what.
     let by_rbac = is_of_rbac(&answer.message);
     match status.as_u16() {
@@ -246,6 +258,15 @@ mod tests {
                 retry_after: Some(Duration::from_secs(7)),
                 message: "slow down".into()
             }
+        );
+    }
+
+    #[test]
+    fn a_disruption_budget_is_no_busy_server() {
+        let body = r#"{"message":"Cannot evict pod as it would violate the pod's disruption budget.","reason":"TooManyRequests","details":{"causes":[{"reason":"DisruptionBudget","message":"The disruption budget web needs 2 healthy pods and has 2 currently"}]}}"#;
+        assert_eq!(
+            fault(429, body),
+            Fault::Budget("Cannot evict pod as it would violate the pod's disruption budget. The disruption budget web needs 2 healthy pods and has 2 currently".into())
         );
     }
 

@@ -10,6 +10,7 @@ use crate::rule::apply::{Apply, Rendered, fields, owner_reference};
 use crate::rule::expr::ExprFault;
 use crate::rule::pick::Rank;
 use crate::rule::related::{Member, Probe};
+use crate::rule::schedule::Schedule;
 use crate::rule::set::RuleIndex;
 use crate::rule::{Rule, Verb};
 use jiff::Timestamp;
@@ -65,6 +66,19 @@ pub trait Neighbours {
     fn is_gone(&self, rule: &str) -> bool {
         let _ = rule;
         false
+    }
+
+    /// The objects of this kind that a workload controls: its revisions, in no order.
+    ///
+    /// # Errors
+    /// They are not known, and why.
+    fn revisions(&self, _: &ObjectKey, _: &GroupKind) -> Result<Vec<Record>, String> {
+        Err("no other object is known".into())
+    }
+
+    /// When the schedule of a rule opened for the subject; `None`: it is closed. Without memory there are no single moments.
+    fn opened(&self, _: &Rule, schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
+        schedule.open_since(now)
     }
 }
 

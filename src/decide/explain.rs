@@ -147,6 +147,27 @@ pub fn clauses(subject: &Subject<'_>, rule: &Rule, context: &PassContext<'_>) ->
     let world = World::new(subject, context);
     let record = subject.record;
     let secret = is_secret(&subject.key.kind);
+    let schedule = rule.schedule.as_ref().map(|schedule| {
+        world.opens(rule);
+        let (opened, now) = (world.opened(), context.now);
+        let (outcome, said) = match opened.filter(|since| *since <= now) {
+            Some(since) => (CheckOutcome::Passed, format!("open since {since}")),
+            None => (
+                CheckOutcome::Failed,
+                match schedule.next_opening(now) {
+                    Some(at) => format!("opens at {at}"),
+                    None => "does not open any more".into(),
+                },
+            ),
+        };
+        Check {
+            clause: "schedule".into(),
+            value: Some(Value::from(said)),
+            outcome,
+            why: None,
+            inner: vec![],
+        }
+    });
     let base = world.scope(record, None);
     let parts = rule.matches.parts(record.meta(), base.namespace_object);
     let matches: Vec<Check> = parts
@@ -162,6 +183,7 @@ pub fn clauses(subject: &Subject<'_>, rule: &Rule, context: &PassContext<'_>) ->
             why: None,
             inner: vec![],
         })
+        .chain(schedule)
         .collect();
     let (before, rest) = rule.tests.split_at(rule.tests_without_variables);
     let (first, of_lists) = before.split_at(rule.tests_without_lists);

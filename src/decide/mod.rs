@@ -33,6 +33,7 @@ mod metric;
 pub mod pass;
 pub mod protect;
 mod related;
+mod rollback;
 pub mod state_annotation;
 mod target;
 mod turn;
@@ -103,11 +104,13 @@ pub enum Reason {
     NotKept,
     /// A field that a rule would give its former value back was changed by somebody else meanwhile.
     TakenOver,
+    /// A `rollback` has no revision to go to.
+    NoRevision,
 }
 
 impl Reason {
     /// All of them, in the order in which they were thought of.
-    pub const ALL: [Reason; 22] = [
+    pub const ALL: [Reason; 23] = [
         Reason::Warning,
         Reason::Denied,
         Reason::WrongType,
@@ -130,6 +133,7 @@ impl Reason {
         Reason::TimedOut,
         Reason::NotKept,
         Reason::TakenOver,
+        Reason::NoRevision,
     ];
 
     /// As in output, Events and metrics.
@@ -157,6 +161,7 @@ impl Reason {
             Reason::TimedOut => "TimedOut",
             Reason::NotKept => "NotKept",
             Reason::TakenOver => "TakenOver",
+            Reason::NoRevision => "NoRevision",
         }
     }
 
@@ -286,6 +291,8 @@ pub enum Operation {
         /// Hash of the manifest.
         content: u64,
     },
+    /// Through the eviction subresource, with preconditions on uid and resourceVersion.
+    Evict,
     /// With preconditions on uid and resourceVersion.
     Delete {
         /// `propagationPolicy`; `None`: the kind's default.
@@ -304,6 +311,7 @@ impl Operation {
             Operation::Apply { .. } => Verb::Apply,
             Operation::Event { .. } => Verb::Event,
             Operation::Archive { .. } => Verb::Archive,
+            Operation::Evict => Verb::Evict,
             Operation::Delete { .. } => Verb::Delete,
         }
     }
@@ -327,7 +335,9 @@ impl Write {
 
     /// Whether this request makes that change, or a part of it.
     pub fn makes(&self, change: &RuleChange) -> bool {
-        (self.operation.verb() == change.verb || self.scales_along(change))
+        let composed = matches!(change.verb, Verb::Restart | Verb::Rollback)
+            && self.operation.verb() == Verb::Patch;
+        (composed || self.operation.verb() == change.verb || self.scales_along(change))
             && (self.object == change.object || self.tells(change))
             && self.rules.contains(&change.rule)
     }
@@ -403,6 +413,8 @@ pub struct Decision {
     pub ending: Vec<usize>,
     /// Rules whose turn ended before its last step, so that they may want more: index in the set.
     pub cut: Vec<usize>,
+    /// Steps that act once each time a match begins and are part of `writes`: rule, and position of the step.
+    pub acts: Vec<(Arc<str>, usize)>,
     /// Tests failed on values that could not be read: (rule index, reason). Counted.
     pub wrong_types: Vec<(usize, String)>,
 }

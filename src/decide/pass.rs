@@ -122,6 +122,10 @@ struct Slot {
     effects: Vec<(Record, Record)>,
     /// Whether a `scale` is part of its effects.
     scales: bool,
+    /// Whether a `restart`, a `rollback` is part of them, and the steps that these are.
+    restarts: bool,
+    rolls_back: bool,
+    acts: Vec<usize>,
     /// What it asks of other objects, and what it wants of them.
     deeds: Vec<Deed>,
     wants: Vec<Want>,
@@ -133,6 +137,8 @@ struct Slot {
     samples: Vec<Sample>,
     /// Whether it deletes the object.
     deletes: bool,
+    /// Whether it does so by eviction.
+    evicts: bool,
     /// Whether what it does counts: it enforces and its gate is open.
     enforces: bool,
 }
@@ -236,7 +242,8 @@ impl<'w, 'a> Run<'w, 'a> {
     }
 
     fn enforces(&self, position: usize) -> bool {
-        self.world.context.assume_enforce || self.rule(position).mode == Mode::Enforce
+        let rule = self.rule(position);
+        (self.world.context.assume_enforce || rule.mode == Mode::Enforce) && self.world.chosen(rule)
     }
 
     /// Rounds of the rules that enforce, until one changes nothing. False: begin again, thoroughly, under what was settled meanwhile.
@@ -323,8 +330,9 @@ impl<'w, 'a> Run<'w, 'a> {
     /// it, and counts for its limits, whoever comes first.
     fn would_delete_too(&self, position: usize, turn: &mut Turn) {
         let rule = self.rule(position);
-        let deletes =
-            |step: &Step| matches!(step.action, Action::Delete { .. }) && step.target.is_none();
+        let deletes = |step: &Step| {
+            matches!(step.action, Action::Delete { .. } | Action::Evict) && step.target.is_none()
+        };
         if !rule.steps.iter().any(deletes) {
             return;
         }
@@ -457,6 +465,14 @@ impl<'w, 'a> Run<'w, 'a> {
         slot.told = turn.told;
         slot.scales |= turn.scaled;
         slot.deletes |= turn.deletion.is_some();
+        slot.evicts |= turn.deletion.is_some_and(|deletion| deletion.evicts);
+        slot.restarts |= turn.restarts;
+        slot.rolls_back |= turn.rolls_back;
+        for step in turn.acts {
+            if !slot.acts.contains(&step) {
+                slot.acts.push(step);
+            }
+        }
         if effect.is_some() {
             slot.kept.extend(turn.findings);
         } else {

@@ -114,6 +114,7 @@ impl Act<'_, '_> {
                 };
                 Ok(self.ask(member, operation, None, turn))
             }
+            Action::Evict if !goes => Ok(self.ask(member, Operation::Evict, None, turn)),
             Action::Event {
                 warning,
                 reason,

@@ -10,6 +10,7 @@ use super::metric;
 use super::pass::PassContext;
 use super::protect::{Ignored, protected};
 use super::related;
+use super::rollback;
 use super::target;
 use super::wait::{self, Awaited};
 use super::working::{Snapshot, Working};
@@ -21,6 +22,7 @@ use crate::rule::metric::Sample;
 use crate::rule::path::PodPrefix;
 use crate::rule::pick::{Pick, PickFault, Rank};
 use crate::rule::related::Lists;
+use crate::rule::rollout::has_rollouts;
 use crate::rule::selector::InScope;
 use crate::rule::set::RuleIndex;
 use crate::rule::test::{self, Test, TestRun, Verdict};
@@ -29,6 +31,7 @@ use crate::schema::KindSchema;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use smallvec::{SmallVec, smallvec};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// What stays the same for every turn of a pass.
@@ -40,6 +43,8 @@ pub(super) struct World<'a> {
     pod: PodPrefix,
     pub is_namespace: bool,
     pub lists: related::Memo,
+    /// When the schedule opened of the rule whose turn it is.
+    opened: Cell<Option<Timestamp>>,
 }
 
 impl<'a> World<'a> {
@@ -55,6 +60,7 @@ impl<'a> World<'a> {
             schema,
             lists: related::Memo::default(),
             is_namespace: kind.group.is_empty() && &*kind.kind == "Namespace",
+            opened: Cell::new(None),
         }
     }
 
@@ -71,7 +77,33 @@ impl<'a> World<'a> {
             variables,
             request: self.context.request.map(Record::root),
             other: None,
+            schedule_start: self.opened.get(),
         }
+    }
+
+    /// When the schedule opened of the rule whose turn it is.
+    pub fn opened(&self) -> Option<Timestamp> {
+        self.opened.get()
+    }
+
+    /// Whether the rule enforces for the subject, where it enforces at all.
+    pub fn chosen(&self, rule: &Rule) -> bool {
+        let record = self.subject.record;
+        rule.enforce_for
+            .as_ref()
+            .is_none_or(|chosen| chosen.covers(record.meta(), self.namespace_object(record)))
+    }
+
+    /// Whether the rule's schedule lets it match now; it is its turn from here on.
+    pub fn opens(&self, rule: &Rule) -> bool {
+        let Some(schedule) = &rule.schedule else {
+            self.opened.set(None);
+            return true;
+        };
+        let context = self.context;
+        let opened = context.neighbours.opened(rule, schedule, context.now);
+        self.opened.set(opened);
+        opened.is_some()
     }
 
     fn namespace_object<'r>(&'r self, record: &'r Record) -> NamespaceObject<'r> {
@@ -110,6 +142,8 @@ pub(super) fn schema_of(
 /// A `delete` step that was reached.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deletion {
+    /// Through the eviction subresource.
+    pub evicts: bool,
     pub propagation: Option<Propagation>,
     pub grace_period_seconds: Option<i64>,
 }
@@ -125,6 +159,11 @@ pub(super) struct Turn {
     /// Not every step was come to.
     pub cut: bool,
     pub deletion: Option<Deletion>,
+    /// A `restart`, a `rollback` is part of what changed.
+    pub restarts: bool,
+    pub rolls_back: bool,
+    /// Steps that act once each time a match begins and are part of what changed.
+    pub acts: Vec<usize>,
     /// What is asked of other objects.
     pub deeds: Vec<Deed>,
     /// What is wanted of them, be it so already or not.
@@ -164,6 +203,9 @@ impl Turn {
             held: vec![],
             cut: false,
             deletion: None,
+            restarts: false,
+            rolls_back: false,
+            acts: vec![],
             deeds: vec![],
             wants: vec![],
             later: vec![],
@@ -266,6 +308,10 @@ pub(super) fn look(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> Tur
         if world.ignored.entirely {
             turn.recheck(world.ignored.until);
         }
+        return turn;
+    }
+    if !world.opens(rule) {
+        turn.standing = Standing::Unmatched;
         return turn;
     }
     let (before, rest) = rule.tests.split_at(rule.tests_without_variables);
@@ -402,6 +448,9 @@ struct Checkpoint {
     copy: Snapshot,
     changed: bool,
     scaled: bool,
+    restarts: bool,
+    rolls_back: bool,
+    acts: usize,
     deeds: usize,
     claims: usize,
 }
@@ -412,6 +461,9 @@ impl Checkpoint {
             copy: working.snapshot(),
             changed: turn.changed,
             scaled: turn.scaled,
+            restarts: turn.restarts,
+            rolls_back: turn.rolls_back,
+            acts: turn.acts.len(),
             deeds: turn.deeds.len(),
             claims: turn.claims.len(),
         }
@@ -424,6 +476,9 @@ impl Checkpoint {
         turn.changed = self.changed;
         turn.found.take_if(|_| !self.changed);
         turn.scaled = self.scaled;
+        turn.restarts = self.restarts;
+        turn.rolls_back = self.rolls_back;
+        turn.acts.truncate(self.acts);
         turn.deeds.truncate(self.deeds);
         turn.claims.truncate(self.claims);
     }
@@ -590,10 +645,25 @@ fn steps(
                 grace_period_seconds,
             } => {
                 turn.deletion = Some(Deletion {
+                    evicts: false,
                     propagation: *propagation,
                     grace_period_seconds: *grace_period_seconds,
                 });
                 return Ok(());
+            }
+            Action::Evict => {
+                turn.deletion = Some(Deletion {
+                    evicts: true,
+                    propagation: None,
+                    grace_period_seconds: None,
+                });
+                return Ok(());
+            }
+            Action::Restart { .. } | Action::Rollback { .. } => {
+                let all = (manner, variables, creates);
+                if !rollout(world, rule, (position, step), working, all, turn)? {
+                    return Ok(());
+                }
             }
             Action::Warn { message } | Action::Deny { message } => {
                 let reason = match &step.action {
@@ -643,6 +713,61 @@ fn steps(
     }
     turn.cut = skipped;
     Ok(())
+}
+
+/// `restart` and `rollback`: changes of the copy that are made once each time a match begins. False: the steps behind it have to wait.
+fn rollout(
+    world: &World<'_>,
+    rule: &Rule,
+    (position, step): (usize, &Step),
+    working: &mut Working<'_>,
+    all: (Manner<'_>, Option<&Variables>, bool),
+    turn: &mut Turn,
+) -> Result<bool, ExprFault> {
+    let called = event::step(position, 0);
+    let begun = world.context.neighbours.begun(all.0.index, called);
+    if begun.is_none() || !has_rollouts(&world.subject.key.kind) {
+        return Ok(true);
+    }
+    let changed = match &step.action {
+        Action::Restart { edit } if !rollback::is_paused(working.record()) => {
+            let changed = patch(world, (edit, None), Endpoint::Main, working, all, turn)?;
+            turn.restarts |= changed;
+            changed
+        }
+        Action::Restart { .. } => {
+            let message = "it is paused: it can be restarted once it is resumed";
+            turn.find(Reason::Waiting, message.to_owned());
+            return Ok(false);
+        }
+        Action::Rollback { to } => {
+            let which = (*to, position, step.line);
+            match rollback::way(world, rule, which, working, turn)? {
+                rollback::Way::Nowhere => return Ok(false),
+                rollback::Way::There => false,
+                rollback::Way::Back(edit, state) => {
+                    let changed = patch(world, (&edit, None), Endpoint::Main, working, all, turn)?;
+                    if changed {
+                        let meta = working.record().clone();
+                        let written =
+                            working.change(|object| state.write(meta.meta(), &rule.name, object));
+                        written.map_err(|large| {
+                            let message =
+                                format!("what is to be remembered takes {} bytes", large.0);
+                            ExprFault::Failed(message)
+                        })?;
+                    }
+                    turn.rolls_back |= changed;
+                    changed
+                }
+            }
+        }
+        _ => false,
+    };
+    if changed && !turn.acts.contains(&called) {
+        turn.acts.push(called);
+    }
+    Ok(true)
 }
 
 /// What becomes of an edit of a field that is fixed at creation. `creates`: the rule looks at creations too, where it makes the edit.

@@ -20,9 +20,12 @@ pub(super) struct Authors {
 }
 
 pub(super) fn delete(world: &World<'_>, rule: Arc<str>, deletion: Deletion) -> Write {
-    let operation = Operation::Delete {
-        propagation: deletion.propagation,
-        grace_period_seconds: deletion.grace_period_seconds,
+    let operation = match deletion.evicts {
+        true => Operation::Evict,
+        false => Operation::Delete {
+            propagation: deletion.propagation,
+            grace_period_seconds: deletion.grace_period_seconds,
+        },
     };
     write(of(world), operation, vec![rule], None)
 }

@@ -165,6 +165,8 @@ pub enum Fault {
     Timeout,
     /// Connection refused and the like: back-off.
     Unreachable(String),
+    /// 429 of an eviction: a PodDisruptionBudget does not allow it now. It is waited for.
+    Budget(String),
     /// Not sent: another replica may lead by the time it would be done.
     Fenced,
 }
@@ -181,6 +183,7 @@ impl Fault {
             Fault::Busy { .. } => "Busy",
             Fault::Timeout => "Timeout",
             Fault::Unreachable(_) => "Unreachable",
+            Fault::Budget(_) => "Budget",
             Fault::Fenced => "Fenced",
         }
     }
@@ -194,6 +197,7 @@ impl Fault {
             | Fault::Forbidden(message)
             | Fault::Rejected(message)
             | Fault::Busy { message, .. }
+            | Fault::Budget(message)
             | Fault::Unreachable(message) => message,
             Fault::Fenced => "not sent: another replica may lead by the time it would be done",
             Fault::Timeout => {

@@ -8,6 +8,7 @@ use super::world::is_namespace;
 use crate::decide::pass::{PassContext, pass};
 use crate::decide::{Blank, Decision, Finding, Operation, Reason, RuleChange, Subject};
 use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::expr::NamespaceObject;
 use crate::rule::set::RuleSet;
 use crate::rule::{Mode, Occasion};
 use jiff::Timestamp;
@@ -140,43 +141,48 @@ impl Admission {
             record: &record,
         };
         let decision = pass(&subject, &context);
-        self.conclude(rules, decision, request.object, occasion)
-    }
-
-    fn conclude(
-        &self,
-        rules: &RuleSet,
-        decision: Decision,
-        object: Value,
-        occasion: Occasion,
-    ) -> Admitted {
-        let refused = decision.findings.iter().any(|finding| {
+        let space = match namespace {
+            Ok(Some(namespace)) => NamespaceObject::Known(namespace.root()),
+            Ok(None) => NamespaceObject::None,
+            Err(_) => NamespaceObject::Unknown,
+        };
+        let refuses = |finding: &Finding| {
             rules.get(&finding.rule).is_some_and(|rule| {
-                self.acts(rule.mode)
-                    && (finding.reason == Reason::Denied
-                        || rule.admission.fails && undecided(finding.reason))
+                let chosen = rule.enforce_for.as_ref();
+                let chosen = chosen.is_none_or(|chosen| chosen.covers(record.meta(), space));
+                let fails = rule.admission.fails && undecided(finding.reason);
+                chosen && self.acts(rule.mode) && (finding.reason == Reason::Denied || fails)
             })
-        });
-        if refused {
-            return Admitted {
-                object: None,
-                changes: vec![],
-                findings: decision.findings,
-            };
-        }
-        let mut changed = None;
-        for write in decision.writes {
-            if let (Operation::Patch { .. }, Some(expected)) = (write.operation, write.expected) {
-                changed = Some(expected);
-            }
-        }
-        // What is being deleted is changed by nobody.
-        let stays = occasion == Occasion::Delete;
-        Admitted {
-            object: Some(changed.filter(|_| !stays).unwrap_or(object)),
-            changes: if stays { vec![] } else { decision.changes },
+        };
+        conclude(decision, request.object, occasion, &refuses)
+    }
+}
+
+fn conclude(
+    decision: Decision,
+    object: Value,
+    occasion: Occasion,
+    refuses: &dyn Fn(&Finding) -> bool,
+) -> Admitted {
+    if decision.findings.iter().any(refuses) {
+        return Admitted {
+            object: None,
+            changes: vec![],
             findings: decision.findings,
+        };
+    }
+    let mut changed = None;
+    for write in decision.writes {
+        if let (Operation::Patch { .. }, Some(expected)) = (write.operation, write.expected) {
+            changed = Some(expected);
         }
+    }
+    // What is being deleted is changed by nobody.
+    let stays = occasion == Occasion::Delete;
+    Admitted {
+        object: Some(changed.filter(|_| !stays).unwrap_or(object)),
+        changes: if stays { vec![] } else { decision.changes },
+        findings: decision.findings,
     }
 }
 

@@ -134,4 +134,13 @@ impl<'a> Meta<'a> {
         let field = |name| owner.get_str(name).and_then(Node::as_str).unwrap_or("");
         Some((field("apiVersion"), field("kind"), field("name")))
     }
+
+    /// The uid of the owner that [`Meta::controller`] names.
+    pub fn controller_uid(self) -> Option<&'a str> {
+        let owners = self.metadata?.get_str("ownerReferences")?;
+        let owner = owners
+            .items()
+            .find(|o| o.get_str("controller").and_then(Node::as_bool) == Some(true))?;
+        owner.get_str("uid").and_then(Node::as_str)
+    }
 }

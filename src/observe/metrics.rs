@@ -55,7 +55,7 @@ const RULES: Family = family(
     "ordain_rules",
     Gauge,
     &["state"],
-    "Rules in force: by mode (enforce, audit, off), and of these those that wait for a kind (waiting), were stopped by a limit (aborted), stay in their last good version (last_good)",
+    "Rules in force: by mode (enforce, audit, off), and of these those that wait for a kind (waiting), were stopped by a limit (aborted), are outside their schedule (closed), stay in their last good version (last_good)",
 );
 const RULE_OBJECTS: Family = family(
     "ordain_rule_objects",
@@ -326,6 +326,7 @@ fn rules(page: &mut Page, status: &Status) {
         ("off", mode(Mode::Off)),
         ("waiting", state("waiting")),
         ("aborted", state("aborted")),
+        ("closed", state("closed")),
         ("last_good", status.kept.len()),
     ] {
         page.number(&RULES, &[label], n as f64);

@@ -207,6 +207,16 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
                 needed.add(scope, &gvk.group, resource, verb, &rule.name);
             }
         }
+        for kind in rule.read_kinds() {
+            let gvk = gvk(&kind);
+            let Some(schema) = set.schema().kind_at(&gvk) else {
+                continue;
+            };
+            for verb in [RbacVerb::List, RbacVerb::Watch] {
+                let resource = schema.plural.to_string();
+                needed.add(scope, &gvk.group, resource, verb, &rule.name);
+            }
+        }
         let tells = rule
             .steps
             .iter()
@@ -294,6 +304,8 @@ fn verbs<'s>(
             }
             Action::Scale { .. } => (Some("scale"), RbacVerb::Patch),
             Action::Delete { .. } => (None, RbacVerb::Delete),
+            Action::Evict => (Some("eviction"), RbacVerb::Create),
+            Action::Restart { .. } | Action::Rollback { .. } => (None, RbacVerb::Patch),
             // On other objects than the subject.
             Action::Apply(_) | Action::Event { .. } => continue,
             Action::Warn { .. } | Action::Deny { .. } | Action::Metric(_) | Action::Archive(_) => {

@@ -8,6 +8,7 @@ pub mod archive;
 pub mod candidates;
 pub mod compile;
 pub mod edit;
+pub mod enforce_for;
 pub mod expr;
 pub mod metric;
 mod number;
@@ -17,6 +18,8 @@ pub mod pick;
 pub mod problem;
 pub mod protection;
 pub mod related;
+pub mod rollout;
+pub mod schedule;
 pub mod selector;
 pub mod set;
 pub mod sink;
@@ -119,12 +122,16 @@ pub struct Rule {
     pub description: Option<String>,
     /// Whether it acts.
     pub mode: Mode,
+    /// The objects that it enforces for, if it does not for all.
+    pub enforce_for: Option<enforce_for::EnforceFor>,
     /// When it looks.
     pub when: Occasions,
     /// `admission`: what becomes of a request that the rule cannot decide.
     pub admission: AdmissionOptions,
     /// Higher first; ties by name.
     pub priority: i64,
+    /// It matches only inside these times. `None`: always.
+    pub schedule: Option<schedule::Schedule>,
     /// Which objects it is about.
     pub matches: Match,
     /// All must pass. Those that read lists come after those that do not, those that read variables last.
@@ -208,6 +215,21 @@ impl Rule {
     pub fn related_kinds(&self) -> impl Iterator<Item = &ResolvedKind> {
         self.related.iter().flat_map(|list| &list.kinds)
     }
+
+    /// The kinds that its steps read beside those that it is about: the revisions of what it rolls back.
+    pub fn read_kinds(&self) -> Vec<ResolvedKind> {
+        let rolls_back = |step: &Step| matches!(step.action, Action::Rollback { .. });
+        if !self.steps.iter().any(rolls_back) {
+            return vec![];
+        }
+        let kinds = self.matches.kinds.iter();
+        let mut kinds: Vec<ResolvedKind> = kinds
+            .filter_map(|k| rollout::revisions_of(&k.kind))
+            .collect();
+        kinds.sort_by(|a, b| a.kind.cmp(&b.kind));
+        kinds.dedup();
+        kinds
+    }
 }
 
 /// How long what a step does stays.
@@ -269,6 +291,18 @@ pub enum Action {
         /// Seconds.
         grace_period_seconds: Option<i64>,
     },
+    /// Evicts the Pod, which PodDisruptionBudgets may delay.
+    Evict,
+    /// Replaces the Pods of a workload, once each time a match begins.
+    Restart {
+        /// Of the annotation that `kubectl rollout restart` writes.
+        edit: Edit,
+    },
+    /// Goes back to an earlier Pod template, once each time a match begins.
+    Rollback {
+        /// Which.
+        to: Revision,
+    },
     /// A finding on an existing object; at admission a warning in the answer.
     Warn {
         /// What to say.
@@ -295,6 +329,14 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether it is one that must not happen to many at once by mistake: without `limits` the rule gets some.
+    pub fn takes_away(&self) -> bool {
+        matches!(
+            self,
+            Action::Delete { .. } | Action::Evict | Action::Rollback { .. }
+        )
+    }
+
     /// The verb, for output and `allowProtected`.
     pub fn verb(&self) -> Verb {
         match self {
@@ -302,6 +344,9 @@ impl Action {
             Action::Scale { .. } => Verb::Scale,
             Action::Apply(_) => Verb::Apply,
             Action::Delete { .. } => Verb::Delete,
+            Action::Evict => Verb::Evict,
+            Action::Restart { .. } => Verb::Restart,
+            Action::Rollback { .. } => Verb::Rollback,
             Action::Warn { .. } => Verb::Warn,
             Action::Deny { .. } => Verb::Deny,
             Action::Event { .. } => Verb::Event,
@@ -322,6 +367,12 @@ pub enum Verb {
     Apply,
     /// Deletes the object.
     Delete,
+    /// Evicts the Pod.
+    Evict,
+    /// Replaces its Pods.
+    Restart,
+    /// Goes back to an earlier Pod template.
+    Rollback,
     /// Tells people.
     Warn,
     /// Refuses at admission; of what exists, tells people.
@@ -353,6 +404,9 @@ impl Verb {
             Verb::Scale => "scale",
             Verb::Apply => "apply",
             Verb::Delete => "delete",
+            Verb::Evict => "evict",
+            Verb::Restart => "restart",
+            Verb::Rollback => "rollback",
             Verb::Warn => "warn",
             Verb::Deny => "deny",
             Verb::Event => "event",
@@ -360,6 +414,15 @@ impl Verb {
             Verb::Archive => "archive",
         }
     }
+}
+
+/// The revision that a `rollback` goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revision {
+    /// `PreviousRevision`: the one before the present.
+    Previous,
+    /// The one of this number, as `kubectl rollout history` shows it.
+    Number(i64),
 }
 
 /// `propagationPolicy` of a deletion.

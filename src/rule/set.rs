@@ -123,6 +123,14 @@ impl RuleSet {
                     }
                 }
             }
+            for resolved in rule.read_kinds() {
+                let of_kind = by_kind.entry(resolved.kind.clone()).or_default();
+                of_kind.reads_more_than_metadata = true;
+                of_kind.whole = true;
+                if kinds.iter().all(|known| known.kind != resolved.kind) {
+                    kinds.push(resolved);
+                }
+            }
             // What a rule writes is compared with what there is.
             for resolved in rule.applied_kinds() {
                 let of_kind = by_kind.entry(resolved.kind.clone()).or_default();

@@ -269,6 +269,8 @@ fn needed(rule: &Rule, namespaced: bool) -> Constraints {
         name: _,
         description: _,
         mode: _,
+        schedule: _,
+        enforce_for: _,
         when: _,
         admission: _,
         priority: _,
@@ -328,12 +330,17 @@ fn forgets(step: &Step) -> bool {
         Action::Patch { .. }
         | Action::Scale { .. }
         | Action::Delete { .. }
+        | Action::Evict
         | Action::Warn { .. }
         // Its numbers go with the match.
         | Action::Metric(_)
         | Action::Deny { .. } => true,
-        // Told once each time a match begins; what is applied is compared with what there is.
-        Action::Event { .. } | Action::Archive(_) | Action::Apply(_) => false,
+        // Done once each time a match begins; what is applied is compared with what there is.
+        Action::Event { .. }
+        | Action::Archive(_)
+        | Action::Restart { .. }
+        | Action::Rollback { .. }
+        | Action::Apply(_) => false,
     }
 }
 

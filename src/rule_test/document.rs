@@ -10,7 +10,9 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// The verbs that a change may have.
-const VERBS: [&str; 6] = ["patch", "apply", "scale", "delete", "event", "archive"];
+const VERBS: [&str; 9] = [
+    "patch", "apply", "scale", "delete", "evict", "restart", "rollback", "event", "archive",
+];
 
 /// One test.
 #[derive(Debug)]

@@ -28,6 +28,7 @@ mod prometheus;
 mod proxy;
 mod related;
 mod rights;
+mod rollouts;
 mod scene;
 mod scopes;
 mod secrets;

@@ -59,6 +59,39 @@ fn every_rule_in_the_documentation_compiles() {
 }
 
 #[test]
+fn the_rule_tests_in_the_documentation_pass() {
+    let run = ordain::rule_test::Run {
+        schema: Schema::bundled(),
+        selection: ordain::rules_dir::Selection::default(),
+        now: "2026-01-01T00:00:00Z".parse().unwrap(),
+    };
+    let mut ran = 0;
+    for (page, line, text) in blocks("yaml") {
+        let Some(name) = text
+            .contains("kind: Rule\n")
+            .then(|| text.split("rules: [").nth(1)?.split(']').next())
+            .flatten()
+        else {
+            continue;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), &text).unwrap();
+        let verdicts =
+            ordain::rule_test::run_all(&[folder.path().to_owned()], &run, &mut |_, _| {});
+        for verdict in &verdicts {
+            assert!(
+                verdict.passed(),
+                "{page}:{line}: {:?} {:?}",
+                verdict.failures,
+                verdict.problems
+            );
+        }
+        ran += verdicts.len();
+    }
+    assert!(ran >= 3, "only {ran} tests found");
+}
+
+#[test]
 fn every_metric_is_documented_and_none_that_is_not_there() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
     let text = std::fs::read_to_string(path).unwrap();

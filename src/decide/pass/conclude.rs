@@ -1,6 +1,6 @@
 //! What came of a run of rounds: changes, findings, writes.
 
-use super::{ROUNDS, Run};
+use super::{ROUNDS, Run, Slot};
 use crate::decide::conflict::Settled;
 use crate::decide::lifetime::{self, End};
 use crate::decide::turn::World;
@@ -12,9 +12,16 @@ use crate::rule::expr::Variables;
 use crate::rule::path::PodPrefix;
 use crate::rule::related::Lists;
 use crate::rule::test::{self, Test, TestRun, Verdict};
-use crate::rule::{Action, Rule, Verb};
+use crate::rule::{Action, Mode, Rule, Verb};
 use serde_json::Value;
 use std::sync::Arc;
+
+/// Where `restart` writes, below the Pod template.
+const RESTARTED_AT: [&str; 3] = [
+    "metadata",
+    "annotations",
+    "kubectl.kubernetes.io/restartedAt",
+];
 
 impl Run<'_, '_> {
     pub(super) fn conclude(mut self, settled: Settled, ends: Vec<End>, decision: &mut Decision) {
@@ -83,14 +90,17 @@ impl Run<'_, '_> {
                 slot.deletes || (slot.enforces && (!fixpoint || stays || self.deletion.is_some()));
             let first = decision.changes.len();
             if !void && let Some(change) = self.world.patched(rule, &slot.effects) {
-                let places = slot.scales.then(|| self.world.replicas(rule)).flatten();
+                if slot.enforces {
+                    let acts = slot.acts.iter().map(|step| (rule.name.clone(), *step));
+                    decision.acts.extend(acts);
+                }
                 let change = match lifetime::verb(rule) {
                     verb @ Verb::Scale => RuleChange { verb, ..change },
                     _ => change,
                 };
                 decision
                     .changes
-                    .extend(self.world.by_verb(change, places.as_deref()));
+                    .extend(self.world.by_verb(change, slot, rule));
             }
             decision.wants.append(&mut slot.wants);
             decision.later.append(&mut slot.later);
@@ -110,17 +120,26 @@ impl Run<'_, '_> {
                 }
             }
             if slot.deletes {
+                let verb = if slot.evicts {
+                    Verb::Evict
+                } else {
+                    Verb::Delete
+                };
                 let before = self.world.subject.record.to_value();
                 decision
                     .changes
-                    .push(self.world.change(rule, Verb::Delete, before, None));
+                    .push(self.world.change(rule, verb, before, None));
             }
             if decision.changes.len() > first {
                 let state = slot.effects.first().map(|(before, _)| before);
                 let state = state.unwrap_or(self.working.record());
                 let why = self.world.why(rule, state, slot.lists.take());
+                let chosen = self.world.chosen(rule);
                 for change in &mut decision.changes[first..] {
                     change.why.clone_from(&why);
+                    if !chosen && change.mode == Mode::Enforce {
+                        change.mode = Mode::Audit;
+                    }
                 }
             }
         }
@@ -198,7 +217,7 @@ impl Run<'_, '_> {
                         && step.target.is_none()
                 }) || (!wanted && lifetime::holds(rule))
             };
-            if patches(false) {
+            if patches(false) || slot.restarts || slot.rolls_back {
                 authors.main.push(rule.name.clone());
             }
             if patches(true) {
@@ -216,6 +235,7 @@ impl Run<'_, '_> {
 impl World<'_> {
     /// The tests of a rule that held on a state, for people.
     fn why(&self, rule: &Rule, record: &Record, lists: Option<Arc<Lists>>) -> Vec<String> {
+        self.opens(rule);
         let scope = self.scope(record, None);
         let computes = !rule.variables.is_empty() || lists.is_some();
         let lists = lists.unwrap_or_default();
@@ -280,25 +300,37 @@ impl World<'_> {
         })
     }
 
-    /// What was scaled is a change of its own.
-    fn by_verb(&self, change: RuleChange, replicas: Option<&[String]>) -> Vec<RuleChange> {
-        let (Some(path), Some(after)) = (replicas, &change.after) else {
-            return vec![change];
-        };
-        let between = writes::with_value_of(after, &change.before, path);
+    /// What was scaled, restarted or rolled back is a change of its own.
+    fn by_verb(&self, mut change: RuleChange, slot: &Slot, rule: &Rule) -> Vec<RuleChange> {
         let mut changes = vec![];
-        if between != *after {
-            changes.push(RuleChange {
-                verb: Verb::Scale,
-                before: between.clone(),
-                ..change.clone()
-            });
+        let template = ["spec", "template"].map(str::to_owned);
+        let restarted = [&template[..], &RESTARTED_AT.map(str::to_owned)].concat();
+        let scaled = slot.scales.then(|| self.replicas(rule)).flatten();
+        let parts = [
+            (Verb::Restart, slot.restarts.then_some(restarted)),
+            (Verb::Rollback, slot.rolls_back.then(|| template.to_vec())),
+            (Verb::Scale, scaled),
+        ];
+        for (verb, path) in parts {
+            let (Some(path), Some(after)) = (path, &change.after) else {
+                continue;
+            };
+            let mut between = writes::with_value_of(after, &change.before, &path);
+            if verb == Verb::Rollback {
+                // What it remembers is a part of it.
+                between["metadata"] = change.before["metadata"].clone();
+            }
+            if between != *after {
+                changes.push(RuleChange {
+                    verb,
+                    before: between.clone(),
+                    ..change.clone()
+                });
+                change.after = Some(between);
+            }
         }
-        if between != change.before {
-            changes.push(RuleChange {
-                after: Some(between),
-                ..change
-            });
+        if change.after.as_ref() != Some(&change.before) {
+            changes.push(change);
         }
         changes
     }

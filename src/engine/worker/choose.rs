@@ -42,7 +42,7 @@ impl Engine {
                     chosen = found;
                     decision.changes = single.changes;
                     decision.writes = single.writes;
-                    self.keep_to_the_ready(decision);
+                    self.keep_to_the_ready(key, decision);
                 }
             }
         }

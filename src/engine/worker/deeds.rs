@@ -1,19 +1,21 @@
 //! Requests on other objects than the subject: what `apply` and `event` steps ask, and what becomes of that.
 
 use super::observe::at_or_past;
-use super::outcome::FORBIDDEN_PAUSE;
+use super::outcome::{BUDGET_PAUSE, FORBIDDEN_PAUSE};
 use super::targets::counted;
 use super::{Asked, Begun, Engine, Forbidden, InFlight, SettledDeed};
 use crate::decide::breaker::places::written;
 use crate::decide::{Neighbours, Operation, Picked, Prospect, Reason, RuleChange, Write};
 use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, Fault, Outcome, fingerprint};
-use crate::object::{ObjectKey, Record};
+use crate::object::{GroupKind, Gvk, Meta, ObjectKey, Record};
 use crate::rule::Rule;
 use crate::rule::pick::Rank;
 use crate::rule::related::{Member, Probe};
+use crate::rule::schedule::Schedule;
 use crate::rule::set::RuleIndex;
 use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Most requests on one object that are remembered as leading nowhere.
@@ -64,7 +66,7 @@ impl Neighbours for Around<'_> {
             Operation::Apply { counts, .. } => *counts,
             Operation::Patch { .. } | Operation::Scale { .. } => true,
             Operation::Event { .. } | Operation::Archive { .. } => return Prospect::New,
-            Operation::Delete { .. } => false,
+            Operation::Delete { .. } | Operation::Evict => false,
         };
         if counts && let Some(message) = engine.breaker_message(rule, object) {
             return Prospect::Barred(Reason::BreakerOpen, message, None);
@@ -123,6 +125,35 @@ impl Neighbours for Around<'_> {
             None => Some(0),
         }
     }
+
+    fn revisions(&self, owner: &ObjectKey, kind: &GroupKind) -> Result<Vec<Record>, String> {
+        let objects = match self.engine.store.kind(kind) {
+            Some(objects) if objects.sync == Sync::Synced => objects,
+            _ => return Err(format!("{kind} is not known yet")),
+        };
+        let uid = self.engine.store.get(owner);
+        let uid = uid.map_or("", |entry| entry.record.meta().uid());
+        let owned = objects.iter().filter(|(name, entry)| {
+            let meta = entry.record.meta();
+            name.namespace == owner.namespace && is_controlled(meta, owner, uid)
+        });
+        Ok(owned.map(|(_, entry)| entry.record.clone()).collect())
+    }
+
+    fn opened(&self, rule: &Rule, schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
+        self.engine.opened(self.subject, rule, schedule, now)
+    }
+}
+
+/// Whether an object is the controller of another. A reference without uid, as a person writes it, means whoever is called so.
+fn is_controlled(meta: Meta<'_>, owner: &ObjectKey, uid: &str) -> bool {
+    let named = meta.controller().is_some_and(|(api_version, kind, name)| {
+        *name == *owner.name && Gvk::from_api_version(api_version, kind).group_kind() == owner.kind
+    });
+    named
+        && meta
+            .controller_uid()
+            .is_none_or(|known| known.is_empty() || known == uid)
 }
 
 /// Whether a request on another object than its subject counts for that object's breaker.
@@ -201,6 +232,7 @@ impl Engine {
                 asked: Asked::Write(Box::new(write.clone())),
                 changes,
                 follow_ups: vec![],
+                acts: vec![],
                 places: vec![(name, places)],
                 wanted,
                 since: now,
@@ -311,13 +343,19 @@ impl Engine {
         else {
             return;
         };
-        let begun = self.begun.entry(request.subject.clone()).or_default();
+        let (rule, step) = (rule.clone(), *step);
+        self.note_acted(&request.subject, &rule, step);
+    }
+
+    /// A step that acts once each time a match begins has acted.
+    pub(super) fn note_acted(&mut self, subject: &ObjectKey, rule: &Arc<str>, step: usize) {
+        let begun = self.begun.entry(subject.clone()).or_default();
         match begun.iter_mut().find(|b| b.rule == *rule) {
-            Some(known) => known.acted.push(*step),
+            Some(known) => known.acted.push(step),
             None => begun.push(Begun {
                 rule: rule.clone(),
                 nth: 0,
-                acted: vec![*step],
+                acted: vec![step],
             }),
         }
     }
@@ -420,6 +458,14 @@ impl Engine {
                 }
                 self.let_go(&object);
                 self.queue.push(subject, now);
+            }
+            // Neither a failure, nor a reason to ask at once.
+            Fault::Budget(message) => {
+                let message = format!("{object}: {message}");
+                self.add_refusal(&subject, &write.rules, Reason::Waiting, &message);
+                self.let_go(&object);
+                self.later(&subject, request.wanted, Some(BUDGET_PAUSE), now);
+                return;
             }
             Fault::Rejected(message)
             | Fault::Refused(message)

@@ -44,7 +44,7 @@ impl Engine {
         for index in rules.limited(&key.kind) {
             self.note_rank(*index, &key, &decision, now);
             self.note_samples(*index, &key, &decision, now);
-            let acts = self.enforces(&rules.rules()[*index])
+            let acts = self.enforces_on(*index, &key)
                 && (decision.standing(*index) == Standing::Matched { acts: true }
                     || decision.ending.contains(index));
             let own = self.note_targets(*index, &key, acts, &decision);
@@ -56,7 +56,8 @@ impl Engine {
         if stopped {
             decision = self.decide(&key, &record, now);
         }
-        self.keep_to_the_ready(&mut decision);
+        self.note_passes(&key, &decision, now);
+        self.keep_to_the_ready(&key, &mut decision);
         self.remember(&key.kind, &record, &decision, now);
         self.note_waits(&key, &decision, now);
         for other in self.wants.set(&key, &decision.wants) {
@@ -103,8 +104,7 @@ impl Engine {
             .standings
             .iter()
             .filter(|(index, standing)| {
-                *standing == Standing::Matched { acts: true }
-                    && self.enforces(&rules.rules()[*index])
+                *standing == Standing::Matched { acts: true } && self.enforces_on(*index, &key)
             })
             .map(|(index, _)| *index)
             .chain(
@@ -191,7 +191,7 @@ impl Engine {
             Some(write) if !self.options.dry => match self.paused_until(&key, now) {
                 Some(until) => self.due.no_later_than(&key, until),
                 None => {
-                    let made = (made, follow_ups);
+                    let made = (made, follow_ups, std::mem::take(&mut decision.acts));
                     self.emit(write, made, &record, (wanted, now), effects);
                 }
             },
@@ -214,8 +214,7 @@ impl Engine {
     }
 
     /// Leaves out what rules say that do not know enough yet, and what those would do whose scope is still being counted.
-    pub(super) fn keep_to_the_ready(&self, decision: &mut Decision) {
-        let rules = self.rules.rules();
+    pub(super) fn keep_to_the_ready(&self, key: &ObjectKey, decision: &mut Decision) {
         let at = |name: &Arc<str>| self.rules.index_of(name);
         decision
             .findings
@@ -227,7 +226,7 @@ impl Engine {
             };
             let state = &self.states[index];
             let counting =
-                self.counts_first(index) && self.enforces(&rules[index]) && !state.scope_known;
+                self.counts_first(index) && self.enforces_on(index, key) && !state.scope_known;
             state.ready && !counting
         });
     }

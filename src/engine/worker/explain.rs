@@ -197,7 +197,15 @@ impl Engine {
                 told.push("mode: Audit: it is only told".into());
             }
             _ if self.frozen => told.push("all rules are frozen to Audit".into()),
+            _ if self.enforces(&rule) && !self.enforces_on(index, key) => {
+                told.push("enforceFor: the rule stays in Audit for it".into());
+            }
             _ => {}
+        }
+        if let Some(schedule) = rule.schedule.as_ref().filter(|s| !s.is_open(now))
+            && let Some(opens) = schedule.next_opening(now)
+        {
+            told.push(format!("schedule: it opens at {opens}"));
         }
         if let Some((reason, message)) = self.closed(index, key, now).and_then(|c| c.finding) {
             told.push(format!("{reason}: {message}"));

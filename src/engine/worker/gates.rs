@@ -4,6 +4,8 @@ use super::Engine;
 use crate::decide::Reason;
 use crate::decide::breaker::{self, Open, Trip};
 use crate::object::{ObjectKey, duration};
+use crate::rule::enforce_for::EnforceFor;
+use crate::rule::expr::NamespaceObject;
 use crate::rule::{Mode, Rule};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -53,6 +55,32 @@ fn breaker_message(open: &Open, others: &str, rule: &Rule) -> String {
 impl Engine {
     pub(super) fn enforces(&self, rule: &Rule) -> bool {
         (self.options.assume_enforce || rule.mode == Mode::Enforce) && !self.frozen
+    }
+
+    /// Whether a rule enforces for an object: `enforceFor` may leave it in Audit.
+    pub(super) fn enforces_on(&self, index: usize, key: &ObjectKey) -> bool {
+        let rule = &self.rules.rules()[index];
+        self.enforces(rule)
+            && rule
+                .enforce_for
+                .as_ref()
+                .is_none_or(|e| self.chosen(e, key))
+    }
+
+    fn chosen(&self, enforce_for: &EnforceFor, key: &ObjectKey) -> bool {
+        let Some(entry) = self.store.get(key) else {
+            return false;
+        };
+        let namespace = match enforce_for.namespace_selector {
+            Some(_) => self.namespace_of(key, &entry.record),
+            None => Ok(None),
+        };
+        let namespace = match &namespace {
+            Ok(Some(record)) => NamespaceObject::Known(record.root()),
+            Ok(None) => NamespaceObject::None,
+            Err(_) => NamespaceObject::Unknown,
+        };
+        enforce_for.covers(entry.record.meta(), namespace)
     }
 
     /// Why a rule may not act on an object now, and whether that ends by itself.

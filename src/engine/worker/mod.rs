@@ -25,6 +25,7 @@
 //! * `reap` what they applied and nobody wants any more
 //! * `control` what a person tells it
 //! * `standby` another replica acts
+//! * `schedule` the clock of rules
 //! * `rules` what is remembered of each rule
 //! * `report` what is told once
 //! * `status` what can be seen from outside
@@ -53,6 +54,7 @@ mod remember;
 mod report;
 mod rules;
 mod samples;
+mod schedule;
 mod send;
 mod standby;
 pub mod status;
@@ -127,6 +129,8 @@ struct InFlight {
     changes: Vec<RuleChange>,
     /// What is asked of other objects once this one is answered well.
     follow_ups: Vec<FollowUp>,
+    /// Steps that act once each time a match begins and are part of it.
+    acts: Vec<(Arc<str>, usize)>,
     /// What each rule of a write writes.
     places: Vec<(Arc<str>, Vec<Place>)>,
     /// When the object came to be looked at: its change was seen, or a moment was due.
@@ -168,6 +172,7 @@ impl InFlight {
             asked,
             changes: vec![],
             follow_ups: vec![],
+            acts: vec![],
             places: vec![],
             wanted: since,
             since,
@@ -267,6 +272,10 @@ pub struct Engine {
     wards: AHashMap<ObjectKey, Vec<ObjectKey>>,
     /// What was told of fields that others have taken over.
     taken_over: AHashMap<ObjectKey, Vec<Finding>>,
+    /// When the clock of some rule has to be looked at.
+    next_turn: Option<Timestamp>,
+    /// Whether the pass of some rule's moment is not over.
+    in_passes: bool,
     /// The last moment heard of.
     clock: Timestamp,
     /// It was told since then that the clock was moved.
@@ -319,6 +328,8 @@ impl Engine {
             taken_over: AHashMap::new(),
             clock: Timestamp::MIN,
             clock_told: false,
+            next_turn: None,
+            in_passes: false,
             refused: AHashMap::new(),
             findings: AHashMap::new(),
             told: AHashMap::new(),

@@ -20,6 +20,7 @@ impl Engine {
         if self.standby {
             return self.stand_by(now, effects);
         }
+        self.keep_time(now);
         while let Some(key) = self.due.pop(now) {
             self.queue.push(key, now);
         }
@@ -52,10 +53,8 @@ impl Engine {
             true => self.overdue.earliest(),
             false => None,
         };
-        match (self.due.earliest(), overdue) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let moments = [self.due.earliest(), overdue, self.next_turn];
+        moments.into_iter().flatten().min()
     }
 
     /// A clock that was set back: nothing waits for a moment of the former time.
@@ -75,6 +74,7 @@ impl Engine {
             if !self.clock_told {
                 self.clock_moved(now.duration_since(self.clock));
             }
+            self.clocks_set_back(now);
             self.look_at_everything(now);
         }
         self.clock = now;

@@ -10,6 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// A budget allows the next one when another Pod has become healthy, which takes some seconds.
+pub(super) const BUDGET_PAUSE: Duration = Duration::from_secs(10);
+
 /// Rights are not granted every second.
 pub(super) const FORBIDDEN_PAUSE: SignedDuration = SignedDuration::from_secs(120);
 
@@ -54,9 +57,9 @@ impl Engine {
             Outcome::Accepted(version) => self.taken(request, version, None, now),
             Outcome::Gone => {
                 self.queue.succeeded(&key);
-                let deletes = request
-                    .write()
-                    .is_some_and(|w| matches!(w.operation, Operation::Delete { .. }));
+                let deletes = request.write().is_some_and(|w| {
+                    matches!(w.operation, Operation::Delete { .. } | Operation::Evict)
+                });
                 if deletes {
                     self.allowed(&request);
                     self.report_made(&request, Ok(()), now);
@@ -122,6 +125,9 @@ impl Engine {
             .is_some_and(|w| w.resource_version == version);
         self.report_made(&request, Ok(()), now);
         self.allowed(&request);
+        for (rule, step) in std::mem::take(&mut request.acts) {
+            self.note_acted(&key, &rule, step);
+        }
         self.follow_ups.append(&mut request.follow_ups);
         // An answer that shows nothing but that nothing changed: the state is still the one decided on.
         let state = state.or_else(|| unchanged.then_some(request.fingerprint.0));
@@ -280,6 +286,12 @@ impl Engine {
                 self.pause(&key, request.wanted, *retry_after, now);
             }
             Fault::Unreachable(_) => self.pause(&key, request.wanted, None, now),
+            // Neither a failure, nor a reason to ask at once.
+            Fault::Budget(message) => {
+                self.add_refusal(&key, &rules, Reason::Waiting, message);
+                self.pause(&key, request.wanted, Some(BUDGET_PAUSE), now);
+                return;
+            }
             // Neither a failure nor anything to tell: whoever leads does it.
             Fault::Fenced => {
                 self.pause(&key, request.wanted, None, now);

@@ -44,7 +44,7 @@ impl Engine {
             let stands = standings
                 .iter()
                 .any(|(of, standing)| of == index && *standing == Standing::Matched { acts: true });
-            let acts = stands && self.enforces(rule) && !self.options.dry;
+            let acts = stands && self.enforces_on(*index, key) && !self.options.dry;
             let limits = &state.limits;
             let waits = !picks.is_its_turn(key)
                 || !state.scope_known

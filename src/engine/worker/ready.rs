@@ -26,7 +26,7 @@ impl Engine {
             .filter(|(_, sync)| !matches!(sync, Sync::Synced | Sync::Lost(Lost::NoSuchKind)))
             .collect();
         // What a rule applies must be known to be there or not; a kind that is not there cannot be applied.
-        for resolved in rule.applied_kinds() {
+        for resolved in rule.applied_kinds().chain(rule.read_kinds()) {
             let sync = sync(&resolved.kind);
             let known = missing.iter().any(|(kind, _)| *kind == resolved.kind);
             if sync != Sync::Synced && !known {
@@ -97,6 +97,9 @@ impl Engine {
     pub(super) fn kinds_changed(&mut self, now: Timestamp) {
         let begun = self.review_readiness();
         self.look_at_held(&begun, now);
+        for index in &begun {
+            self.begin_pass(*index, now);
+        }
         let kinds: AHashSet<GroupKind> = begun
             .iter()
             .flat_map(|index| &self.rules.rules()[*index].matches.kinds)

@@ -196,6 +196,7 @@ impl Engine {
         self.drop_kinds(now);
         self.load_related(&older, now);
         self.review_readiness();
+        self.look_at_clocks();
         for index in 0..self.states.len() {
             let state = &self.states[index];
             let vouched = state.refusal.is_some() && state.unproven.is_empty();

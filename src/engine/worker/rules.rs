@@ -1,5 +1,6 @@
 //! What is remembered of each rule in force.
 
+use super::schedule::Times;
 use super::targets::Targets;
 use crate::decide::Finding;
 use crate::decide::breaker::Breaker;
@@ -52,6 +53,7 @@ pub struct RuleState {
     pub in_scope: usize,
     pub matched: usize,
     pub waiting: usize,
+    pub times: Times,
     pub counts: RuleCounts,
     pub last_error: Option<String>,
 }
@@ -117,6 +119,7 @@ impl RuleState {
             picks.set(key, None);
         }
         self.series.set(key, vec![]);
+        self.times.forget(key);
         if !self.breakers.is_empty() {
             self.breakers.remove(key);
         }

@@ -2,7 +2,7 @@
 
 use super::{Asked, Awaited, Engine, FollowUp, InFlight, PATIENCE};
 use crate::decide::breaker::places::{Place, written};
-use crate::decide::{RuleChange, Write};
+use crate::decide::{Operation, RuleChange, Write};
 use crate::engine::Effect;
 use crate::object::{ObjectKey, Record};
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ impl Engine {
     pub(super) fn emit(
         &mut self,
         (write, fingerprint): (Write, (u64, u64)),
-        (changes, follow_ups): (Vec<RuleChange>, Vec<FollowUp>),
+        (changes, follow_ups, mut acts): (Vec<RuleChange>, Vec<FollowUp>, Vec<(Arc<str>, usize)>),
         record: &Record,
         (wanted, now): (Timestamp, Timestamp),
         effects: &mut Vec<Effect>,
@@ -58,6 +58,8 @@ impl Engine {
             let limits = &rules.rules()[*index].limits;
             self.states[*index].limits.acted(&key, limits, now);
         }
+        let main = matches!(write.operation, Operation::Patch { status: false, .. });
+        acts.retain(|(rule, _)| main && write.rules.contains(rule));
         self.next_id += 1;
         let id = self.next_id;
         self.queue.hold(key.clone());
@@ -69,6 +71,7 @@ impl Engine {
                 asked: Asked::Write(Box::new(write.clone())),
                 changes,
                 follow_ups,
+                acts,
                 places,
                 wanted,
                 since: now,

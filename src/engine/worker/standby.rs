@@ -71,6 +71,7 @@ impl Engine {
         for state in &mut self.states {
             state.scope_known = false;
         }
+        self.take_over_clocks(now);
         let kinds: Vec<_> = self
             .store
             .kinds()

@@ -50,7 +50,8 @@ pub struct RuleStatus {
     pub name: String,
     /// As written.
     pub mode: &'static str,
-    /// `active`, `waiting` (a kind is not known), `aborted`, `refused` (a path that no schema knows and no object has), `off`.
+    /// `active`, `waiting` (a kind is not known), `aborted`, `refused` (a path that no schema knows and no object has), `closed` (outside its
+    /// schedule), `off`.
     pub state: &'static str,
     /// Objects that `match` covers.
     pub in_scope: usize,
@@ -166,12 +167,8 @@ impl Engine {
 
     /// What it looks like now.
     pub fn status(&self, now: Timestamp) -> Status {
-        let rules = self
-            .rules
-            .rules()
-            .iter()
-            .zip(&self.states)
-            .map(|(rule, state)| {
+        let rules = self.rules.rules().iter().zip(&self.states).enumerate().map(
+            |(index, (rule, state))| {
                 let waits = !state.ready;
                 let aborted = state.limits.aborted().is_some();
                 RuleStatus {
@@ -186,6 +183,7 @@ impl Engine {
                         _ if state.refusal.is_some() => "refused",
                         (_, true, _) => "aborted",
                         (_, _, true) => "waiting",
+                        _ if self.is_outside_schedule(index) => "closed",
                         _ => "active",
                     },
                     in_scope: state.in_scope,
@@ -205,7 +203,8 @@ impl Engine {
                     last_error: state.last_error.clone(),
                     metrics: metrics(rule, state),
                 }
-            });
+            },
+        );
         let mut kinds: Vec<KindStatus> = self
             .store
             .kinds()

@@ -56,16 +56,21 @@ impl Targets {
 
 /// Whether a change was made by a step with a target: those of `apply` and `event` count for their subject.
 fn is_of_target(change: &RuleChange, subject: &ObjectKey) -> bool {
-    change.object != *subject && matches!(change.verb, Verb::Patch | Verb::Scale | Verb::Delete)
+    change.object != *subject
+        && matches!(
+            change.verb,
+            Verb::Patch | Verb::Scale | Verb::Delete | Verb::Evict
+        )
 }
 
 /// The object that the limits count for a request on another object than its subject.
 pub(super) fn counted<'k>(write: &'k Write, subject: &'k ObjectKey) -> &'k ObjectKey {
     match write.operation {
         Operation::Apply { .. } | Operation::Event { .. } | Operation::Archive { .. } => subject,
-        Operation::Patch { .. } | Operation::Scale { .. } | Operation::Delete { .. } => {
-            &write.object
-        }
+        Operation::Patch { .. }
+        | Operation::Scale { .. }
+        | Operation::Delete { .. }
+        | Operation::Evict => &write.object,
     }
 }
 
@@ -131,7 +136,7 @@ impl Engine {
     /// The server took a request on a target with an answer that does not show the object, or does not find it.
     pub(super) fn target_answered(&mut self, request: InFlight, outcome: &Outcome, now: Timestamp) {
         let Some(write) = request.write() else { return };
-        let deletes = matches!(write.operation, Operation::Delete { .. });
+        let deletes = matches!(write.operation, Operation::Delete { .. } | Operation::Evict);
         let was = write.resource_version.clone();
         let next = |version: &str| {
             let next = version.parse::<u128>().map_or(u128::MAX, |v| v + 1);

@@ -13,6 +13,7 @@ mod away;
 mod events;
 mod picks;
 mod reload;
+mod schedule;
 mod standby;
 
 fn at(seconds: i64) -> Timestamp {

@@ -4,6 +4,7 @@
 //!
 //! `writes` what is made of a request · `managers` who owns which fields.
 
+mod evict;
 mod managers;
 mod writes;
 

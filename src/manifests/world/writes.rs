@@ -41,6 +41,7 @@ impl World {
                 self.remove(&write.object, *propagation, now);
                 Outcome::Gone
             }
+            Operation::Evict => self.evict(&write.object, now),
             Operation::Patch { status, operations } => {
                 self.patch(&write.object, *status, operations, now)
             }

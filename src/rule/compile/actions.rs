@@ -4,17 +4,20 @@ use super::document::Context;
 use super::fields::{self, Fields, one_of_these};
 use super::kinds::Matched;
 use super::report::Spot;
-use super::{apply, archive, edits, expressions, lifetime, memory, metric, scale, target, wait};
+use super::{
+    apply, archive, edits, expressions, lifetime, memory, metric, rollout, scale, target, wait,
+};
 use crate::rule::expr::{Names, Template};
 use crate::rule::yaml::{Data, Tree};
 use crate::rule::{Action, Lifetime, Propagation, ResolvedKind, Step};
 
 /// Verbs that are built.
-const VERBS: [&str; 9] = [
-    "patch", "apply", "scale", "delete", "deny", "warn", "event", "metric", "archive",
+const VERBS: [&str; 12] = [
+    "patch", "apply", "scale", "delete", "evict", "restart", "rollback", "deny", "warn", "event",
+    "metric", "archive",
 ];
 /// Verbs of the language that are not built yet.
-pub(super) const LATER: [&str; 5] = ["evict", "restart", "rollback", "notify", "webhook"];
+pub(super) const LATER: [&str; 2] = ["notify", "webhook"];
 const EVENT_TYPES: [(&str, bool); 2] = [("Normal", false), ("Warning", true)];
 /// Longest `reason` of an Event, in characters, as the server takes it.
 const LONGEST_REASON: usize = 128;
@@ -98,6 +101,9 @@ fn step(
         "archive" => &["archive"],
         "scale" => &["scale", "lifetime"],
         "delete" => &["delete"],
+        "evict" => &["evict"],
+        "restart" => &["restart"],
+        "rollback" => &["rollback"],
         "deny" => &["deny", "forEach"],
         "warn" => &["warn", "forEach"],
         _ => {
@@ -193,6 +199,9 @@ fn action(
         "archive" => Action::Archive(archive::compile(context, value)?),
         "scale" => scale::compile(context, key, value)?,
         "delete" => delete(context, value)?,
+        "evict" => rollout::evict(context, key, value)?,
+        "restart" => rollout::restart(context, key, value)?,
+        "rollback" => rollout::rollback(context, key, value)?,
         "deny" => Action::Deny {
             message: message(context, value, verb)?,
         },

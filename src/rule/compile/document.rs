@@ -8,13 +8,15 @@ use super::related::{self, Joined, ListKinds};
 use super::report::{Report, Spot};
 use super::sink::Sinks;
 use super::variables::{self, Declared};
-use super::{Draft, clauses, hash, limits, matching, occasions, pick, safety};
+use super::{
+    Draft, clauses, enforce_for, hash, limits, matching, occasions, pick, safety, schedule,
+};
 use crate::object::GroupKind;
 use crate::rule::expr::Expr;
 use crate::rule::path::Path;
 use crate::rule::test::Test;
 use crate::rule::yaml::Tree;
-use crate::rule::{Action, Mode, Occasion, Occasions, Rule, Verb};
+use crate::rule::{Mode, Occasion, Occasions, Rule, Verb};
 use crate::schema::{KindSchema, Schema};
 use std::sync::Arc;
 
@@ -23,7 +25,7 @@ const MODES: [(&str, Mode); 3] = [
     ("Enforce", Mode::Enforce),
     ("Off", Mode::Off),
 ];
-const SPEC: [&str; 14] = [
+const SPEC: [&str; 16] = [
     "description",
     "mode",
     "priority",
@@ -38,8 +40,9 @@ const SPEC: [&str; 14] = [
     "when",
     "admission",
     "pick",
+    "schedule",
+    "enforceFor",
 ];
-const SPEC_LATER: [&str; 2] = ["enforceFor", "schedule"];
 /// Longest name: it is part of annotation keys and field managers.
 const LONGEST_NAME: usize = 63;
 
@@ -233,7 +236,7 @@ fn spec_of(
     given: (&Given<'_>, &Sinks),
 ) -> Option<(Draft, Values)> {
     let errors = report.errors();
-    let of = fields::fields(report, spec, "`spec`", &SPEC, &SPEC_LATER)?;
+    let of = fields::fields(report, spec, "`spec`", &SPEC, &[])?;
     let description = of
         .get("description")
         .and_then(|t| fields::text(report, t, "`description`"))
@@ -278,6 +281,13 @@ fn spec_of(
         .get("admission")
         .map(|tree| occasions::admission(report, tree, when))
         .unwrap_or_default();
+    let enforce_for = of
+        .get("enforceFor")
+        .and_then(|t| enforce_for::compile(report, t, mode, when));
+    let has_schedule = of.get("schedule").is_some();
+    let schedule = of
+        .get("schedule")
+        .and_then(|t| schedule::compile(report, t, params.as_ref(), when));
     let mut context = Context {
         report,
         schema,
@@ -300,6 +310,7 @@ fn spec_of(
     let base = Declared {
         params,
         request,
+        schedule: has_schedule,
         ..Declared::default()
     };
     let (lists, base) = match of.get("related") {
@@ -347,9 +358,7 @@ fn spec_of(
             Actions::default()
         }
     };
-    let deletes = steps
-        .iter()
-        .any(|step| matches!(step.action, Action::Delete { .. }));
+    let deletes = steps.iter().any(|step| step.action.takes_away());
     let limits = limits::compile(context.report, of.get("limits"), deletes);
     let allow_protected = of
         .get("allowProtected")
@@ -381,7 +390,13 @@ fn spec_of(
             when,
             admission,
             priority,
-            reads_namespace: reads.namespace || matches.namespace_selector.is_some(),
+            schedule,
+            reads_namespace: reads.namespace
+                || matches.namespace_selector.is_some()
+                || enforce_for
+                    .as_ref()
+                    .is_some_and(|e| e.namespace_selector.is_some()),
+            enforce_for,
             matches,
             tests,
             tests_without_lists,
@@ -415,13 +430,21 @@ fn allowed(report: &mut Report<'_>, tree: &Tree) -> Vec<Verb> {
             "delete" => verbs.push(Verb::Delete),
             "scale" => verbs.push(Verb::Scale),
             "apply" => verbs.push(Verb::Apply),
+            "evict" => verbs.push(Verb::Evict),
+            "restart" => verbs.push(Verb::Restart),
+            "rollback" => verbs.push(Verb::Rollback),
             _ if actions::LATER.contains(&text) => {
                 report.error(item, format!("`{text}` is not supported yet"), None);
             }
             _ => report.error(
                 item,
                 format!("`{}` is no verb that writes", fields::shortened(text)),
-                fields::one_of_these(text, &["patch", "apply", "delete", "scale"]),
+                fields::one_of_these(
+                    text,
+                    &[
+                        "patch", "apply", "delete", "scale", "evict", "restart", "rollback",
+                    ],
+                ),
             ),
         }
     }

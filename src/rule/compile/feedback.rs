@@ -106,6 +106,7 @@ pub(super) fn ends_itself(context: &Context<'_, '_>, edit: &Edit) -> bool {
             applied: None,
             variables: None,
             request: None,
+            schedule_start: None,
             other: None,
         };
         let mut run = TestRun {
@@ -203,6 +204,7 @@ impl Trial<'_> {
             variables: None,
             request: None,
             other: None,
+            schedule_start: None,
         };
         let passes = |test: &&Test| {
             let mut run = TestRun {

@@ -54,7 +54,7 @@ fn abort_above(report: &mut Report<'_>, tree: &Tree, limits: &mut Limits) {
     }
 }
 
-fn percent(report: &mut Report<'_>, tree: &Tree) -> Option<f64> {
+pub(super) fn percent(report: &mut Report<'_>, tree: &Tree) -> Option<f64> {
     let number = match &tree.data {
         Data::Scalar { value, .. } => value.as_f64(),
         _ => None,

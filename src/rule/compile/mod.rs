@@ -2,10 +2,10 @@
 //!
 //! `report` problems and their places · `fields` maps with known keys · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
-//! `related` lists of other objects · `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `actions` steps · `target` on whom · `apply`, `scale`, `archive`, `metric` four of them ·
+//! `related` lists of other objects · `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `schedule` · `actions` steps · `target` on whom · `apply`, `scale`, `archive`, `metric`, `rollout` some of them ·
 //! `lifetime` what they take back · `sink` where things are sent · `memory` how long a match has held · `wait` · `hash` what makes two rules the same ·
 //! `edits` the six edits ·
-//! `values` what they write · `pick` · `limits` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves.
+//! `values` what they write · `pick` · `limits`, `enforce_for` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves.
 
 mod actions;
 mod apply;
@@ -13,6 +13,7 @@ mod archive;
 mod clauses;
 mod document;
 mod edits;
+mod enforce_for;
 mod expressions;
 mod feedback;
 mod fields;
@@ -32,8 +33,10 @@ mod paths;
 mod pick;
 mod related;
 mod report;
+mod rollout;
 mod safety;
 mod scale;
+mod schedule;
 mod sink;
 mod target;
 mod values;

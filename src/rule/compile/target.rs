@@ -4,7 +4,7 @@ use super::document::Context;
 use super::fields::{self, Fields, did_you_mean};
 
 /// Verbs that can have a target other than the subject.
-const VERBS: [&str; 6] = ["patch", "scale", "delete", "event", "deny", "warn"];
+const VERBS: [&str; 7] = ["patch", "scale", "delete", "evict", "event", "deny", "warn"];
 
 /// The place of the list that a step names; `Some(None)`: its target is the subject. `None`: what is wrong has been reported.
 pub(super) fn list(

@@ -43,6 +43,8 @@ pub(super) struct Declared {
     pub request: bool,
     /// The lists of other objects.
     pub lists: Vec<ListName>,
+    /// Whether it has a `schedule`.
+    pub schedule: bool,
 }
 
 impl Declared {
@@ -52,6 +54,7 @@ impl Declared {
             variables: &self.variables,
             params: self.params.as_ref(),
             request: self.request,
+            schedule: self.schedule,
             lists: &self.lists,
             ..Names::default()
         }

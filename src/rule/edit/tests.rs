@@ -71,6 +71,7 @@ fn try_make(rule: &Rule, before: &Value, barred: &[Box<str>]) -> Result<Made, Ex
         variables: None,
         request: None,
         other: None,
+        schedule_start: None,
     };
     let context = EditContext {
         fixed: FixedFields::Told,
@@ -720,6 +721,7 @@ fn each_endpoint_writes_only_its_own_part() {
         variables: None,
         request: None,
         other: None,
+        schedule_start: None,
     };
     let context = EditContext {
         fixed: FixedFields::Told,

@@ -15,6 +15,12 @@ impl<'a> Frame<'_, 'a> {
         };
         let node = match code {
             Code::Now => return Ok(Val::Timestamp(scope.now)),
+            Code::ScheduleStart => {
+                return scope
+                    .schedule_start
+                    .map(Val::Timestamp)
+                    .ok_or_else(|| Fault::Absent(code.describe().into()));
+            }
             Code::NamespaceObject => match scope.namespace_object {
                 NamespaceObject::Known(node) => Some(node),
                 NamespaceObject::Unknown => {

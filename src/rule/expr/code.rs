@@ -92,6 +92,7 @@ pub(super) enum Code {
     Item,
     Current,
     Request,
+    ScheduleStart,
     /// By its place among the rule's variables.
     Variable(usize, Box<str>),
     Applied,
@@ -163,6 +164,7 @@ impl Code {
             Code::Item => "item".into(),
             Code::Current => "current".into(),
             Code::Request => "request".into(),
+            Code::ScheduleStart => "schedule.start".into(),
             Code::Applied => "applied".into(),
             Code::Candidate => "candidate".into(),
             Code::Local(_, name) | Code::Variable(_, name) | Code::Related(_, name) => {

@@ -18,7 +18,7 @@ pub(super) struct Compiled {
 }
 
 /// Names of the language that this version does not have yet.
-const NOT_YET: [&str; 2] = ["schedule", "previous"];
+const NOT_YET: [&str; 1] = ["previous"];
 
 /// Names of types, as `type(x) == int` compares them.
 const TYPES: [(&str, &str); 10] = [
@@ -209,6 +209,9 @@ impl Compiler<'_> {
                 {
                     return code;
                 }
+                if let Some(code) = self.schedule(tree, &select.operand, &select.field) {
+                    return code;
+                }
                 self.note_members(tree, select.test);
                 let of = Box::new(self.part_of(&select.operand, &select.field));
                 let key = Key::new(&select.field);
@@ -319,6 +322,26 @@ impl Compiler<'_> {
         Some(self.problem_at_name(tree.id, name, message, mend))
     }
 
+    /// `schedule.start`, in a rule that has a schedule.
+    fn schedule(&mut self, tree: &IdedExpr, of: &IdedExpr, field: &str) -> Option<Code> {
+        let Expr::Ident(root) = &of.expr else {
+            return None;
+        };
+        if root != "schedule" || self.locals.iter().any(|local| **local == *root) {
+            return None;
+        }
+        if field == "start" && self.names.schedule {
+            self.reads.subject = true;
+            return Some(Code::ScheduleStart);
+        }
+        if !self.names.schedule {
+            return Some(self.ident(of.id, root));
+        }
+        let mend = "`schedule.start` is when the window opened".to_owned();
+        let message = format!("`schedule` has no `{field}`");
+        Some(self.problem_at_name(tree.id, field, message, Some(mend)))
+    }
+
     pub(super) fn ident(&mut self, id: u64, name: &str) -> Code {
         if let Some(slot) = self.locals.iter().rposition(|local| **local == *name) {
             return Code::Local(slot, name.into());
@@ -397,6 +420,16 @@ impl Compiler<'_> {
                     Some("write `when: [Create]`, `[Update]` or `[Delete]`, without `Reconcile`".into()),
                 );
             }
+            "schedule" if self.names.schedule => {
+                let mend = "write `schedule.start`, when the window opened".to_owned();
+                let message = "`schedule` has one field, and is no value itself".to_owned();
+                return self.problem(id, message, Some(mend));
+            }
+            "schedule" => {
+                let message = "the rule has no `schedule`".to_owned();
+                let mend = "write `schedule: [{cron: …, duration: …}]` in its `spec`".to_owned();
+                return self.problem(id, message, Some(mend));
+            }
             "item" | "current" | "applied" | "candidate" => {
                 let whose = match name {
                     "candidate" => "the tests of a `related` list have it",
@@ -427,6 +460,9 @@ impl Compiler<'_> {
         }
         if self.names.request {
             known.push("request");
+        }
+        if self.names.schedule {
+            known.push("schedule");
         }
         if self.names.params.is_some() {
             known.push("params");

@@ -130,6 +130,7 @@ impl<'s, 'a> Frame<'s, 'a> {
             | Code::Item
             | Code::Current
             | Code::Request
+            | Code::ScheduleStart
             | Code::Applied
             | Code::Candidate
             | Code::Related(..)

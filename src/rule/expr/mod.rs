@@ -74,6 +74,8 @@ pub struct Scope<'a> {
     pub applied: Option<Node<'a>>,
     /// At admission: what is asked of the API server.
     pub request: Option<Node<'a>>,
+    /// When the rule's schedule opened.
+    pub schedule_start: Option<Timestamp>,
     /// The object that paths are about, where that is not the subject.
     pub other: Option<Other<'a>>,
 }
@@ -166,6 +168,8 @@ pub struct Names<'n> {
     pub applied: bool,
     /// `request`, at admission.
     pub request: bool,
+    /// `schedule.start`, in a rule with a schedule.
+    pub schedule: bool,
     /// The lists of other objects that may be read, in the order of the rule.
     pub lists: &'n [ListName],
     /// Names of lists that stand further down, for the message.

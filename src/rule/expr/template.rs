@@ -113,6 +113,11 @@ fn end_of(text: &[u8], mut at: usize) -> Option<usize> {
 }
 
 impl Template {
+    /// A value that is taken as it is, whatever stands in its texts.
+    pub fn of(value: Value) -> Template {
+        Template(Tree::Literal(value))
+    }
+
     /// Compiles every `${ }` in the tree; `$${` is a literal `${`.
     ///
     /// # Errors

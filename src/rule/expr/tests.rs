@@ -48,6 +48,7 @@ const EDIT: Names<'_> = Names {
     lists: &[],
     later_lists: &[],
     candidate: false,
+    schedule: false,
 };
 
 /// Evaluates over [`pod`], with `item` its first container and `current` its replicas.
@@ -73,6 +74,7 @@ fn with_scope<T>(run: impl FnOnce(&Scope<'_>) -> T) -> T {
         variables: None,
         request: None,
         other: None,
+        schedule_start: None,
         applied: None,
     })
 }

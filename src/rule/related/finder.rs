@@ -246,6 +246,7 @@ fn alone(candidate: Candidate<'_>) -> Scope<'_> {
         variables: None,
         applied: None,
         request: None,
+        schedule_start: None,
         other: Some(Other {
             object,
             pod: candidate.pod,

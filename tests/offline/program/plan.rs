@@ -371,3 +371,60 @@ nothing to change, 2 later
     );
     assert_eq!(json["changes"], serde_json::json!([]));
 }
+
+#[test]
+fn what_a_schedule_hides_is_shown_and_marked() {
+    let nights = FLOOR.replace(
+        "spec:\n  match",
+        "spec:\n  schedule: [{cron: \"0 20 * * *\", duration: 11h, timeZone: Europe/Berlin}]\n  match",
+    );
+    let dir = folder(&[("r.yaml", &nights), ("cluster/web.yaml", WEB)]);
+    let plan = |now: &str, more: &[&str]| {
+        let at = [
+            "plan",
+            "--rules",
+            "r.yaml",
+            "--manifests",
+            "cluster",
+            "--now",
+            now,
+        ];
+        ordain(dir.path(), &[&at[..], more].concat())
+    };
+    let noon = plan("2026-01-05T12:00:00Z", &[]);
+    let marked = "patch Deployment/shop/web by floor (Audit, outside its schedule until 2026-01-05T19:00:00Z)\n";
+    assert!(noon.out.contains(marked), "{}{}", noon.out, noon.err);
+    assert_eq!(noon.code, 1);
+    let json = plan("2026-01-05T12:00:00Z", &["--output", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(
+        document["changes"][0]["outsideSchedule"]["opens"],
+        "2026-01-05T19:00:00Z"
+    );
+    let night = plan("2026-01-05T19:00:00Z", &[]);
+    assert!(
+        night
+            .out
+            .contains("patch Deployment/shop/web by floor (Audit)\n"),
+        "{}",
+        night.out
+    );
+    // A run heeds it.
+    let run = |now: &str| {
+        let enforced = nights.replace("spec:\n  schedule", "spec:\n  mode: Enforce\n  schedule");
+        std::fs::write(dir.path().join("enforced.yaml"), enforced).unwrap();
+        let at = [
+            "run",
+            "--once",
+            "--rules",
+            "enforced.yaml",
+            "--manifests",
+            "cluster",
+            "--now",
+            now,
+        ];
+        ordain(dir.path(), &at).out
+    };
+    assert!(run("2026-01-05T12:00:00Z").contains("nothing changed"));
+    assert!(run("2026-01-05T22:00:00Z").contains("1 patched"));
+}

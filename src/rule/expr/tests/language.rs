@@ -166,6 +166,7 @@ fn a_namespace_can_be_unknown_or_none() {
             variables: None,
             request: None,
             other: None,
+            schedule_start: None,
         };
         Expr::compile(text, EDIT).unwrap().evaluate(&scope)
     };

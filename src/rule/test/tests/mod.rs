@@ -28,6 +28,7 @@ fn scope(record: &Record) -> Scope<'_> {
         variables: None,
         request: None,
         other: None,
+        schedule_start: None,
     }
 }
 
