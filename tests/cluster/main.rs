@@ -34,6 +34,7 @@ mod scopes;
 mod secrets;
 mod seen;
 mod surroundings;
+mod tutorial;
 mod verbs;
 mod waits;
 mod watch;

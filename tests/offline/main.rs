@@ -14,5 +14,6 @@ mod messages;
 mod program;
 #[path = "../tools/prometheus.rs"]
 mod prometheus;
+mod tutorial;
 mod twice;
 mod verbs;

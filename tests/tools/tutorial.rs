@@ -1,0 +1,100 @@
+//! `docs/tutorial.md` as a person follows it: files are written, commands are typed, and what they print is what the page says.
+
+use std::path::Path;
+use std::process::Command;
+
+/// What the page asks its reader to do next.
+pub enum Step {
+    /// Write a file: its path and text.
+    File(String, String),
+    /// Type a command, and see this.
+    Command(String, Vec<String>),
+}
+
+/// The heading of the part that needs a cluster.
+pub const ON_A_CLUSTER: &str = "## On a cluster";
+
+/// The steps of the page in their order, those before the cluster and those on it.
+pub fn steps() -> (Vec<Step>, Vec<Step>) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tutorial.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let (folder, cluster) = text.split_once(ON_A_CLUSTER).unwrap();
+    (steps_of(folder), steps_of(cluster))
+}
+
+fn steps_of(text: &str) -> Vec<Step> {
+    let mut steps = vec![];
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(fence) = line.strip_prefix("```") else {
+            continue;
+        };
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        match fence.split_once(' ') {
+            Some(("yaml", file)) => steps.push(Step::File(file.into(), block.join("\n") + "\n")),
+            None if fence == "console" => {
+                for line in block {
+                    match (line.strip_prefix("$ "), steps.last_mut()) {
+                        (Some(command), _) => steps.push(Step::Command(command.into(), vec![])),
+                        (None, Some(Step::Command(_, printed))) => printed.push(line.into()),
+                        _ => panic!("{line}: printed by no command"),
+                    }
+                }
+            }
+            _ => panic!("```{fence}: is it a file, or what a console shows?"),
+        }
+    }
+    steps
+}
+
+/// Does what the page says, in a folder, with `programs` first in the path. Panics where something else is printed.
+pub fn follow(steps: &[Step], folder: &Path, programs: &Path, variables: &[(&str, &Path)]) {
+    for step in steps {
+        let (command, expected) = match step {
+            Step::File(path, text) => {
+                let path = folder.join(path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+                continue;
+            }
+            Step::Command(command, expected) => (command, expected),
+        };
+        let search = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new("sh")
+            .args(["-c", command])
+            .current_dir(folder)
+            .env("PATH", format!("{}:{search}", programs.display()))
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        // A terminal shows both.
+        let shown = text(&output.stderr) + &text(&output.stdout);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(
+            fits(expected, &lines),
+            "$ {command}\n{shown}\nbut the page says:\n{}",
+            expected.join("\n")
+        );
+    }
+}
+
+/// `…` alone stands for any number of lines, inside a line for anything.
+fn fits(expected: &[String], lines: &[&str]) -> bool {
+    let Some((first, rest)) = expected.split_first() else {
+        return lines.is_empty();
+    };
+    if first == "…" {
+        return (0..=lines.len()).any(|skipped| fits(rest, &lines[skipped..]));
+    }
+    let Some((line, later)) = lines.split_first() else {
+        return false;
+    };
+    let same = match first.split_once('…') {
+        Some((start, end)) => {
+            line.len() >= start.len() + end.len() && line.starts_with(start) && line.ends_with(end)
+        }
+        None => first == line,
+    };
+    same && fits(rest, later)
+}
