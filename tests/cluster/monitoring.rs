@@ -210,7 +210,8 @@ impl Drop for Prometheus {
     }
 }
 
-/// Rules of every sort, about ConfigMaps of one namespace: one that acts, one in Audit, one that warns, one whose test finds no quantity.
+/// Rules of every sort, about ConfigMaps of one namespace: one that acts, one in Audit, one that warns, one whose test finds no quantity, one that
+/// looks at other objects.
 fn rules(namespace: &str) -> String {
     let rule = |name: &str, mode: &str, test: &str, action: &str| {
         format!(
@@ -235,6 +236,10 @@ fn rules(namespace: &str) -> String {
             "Enforce",
             "{path: $.metadata.name, as: quantity, operator: AtLeast, value: \"1\"}",
             &set("fails"),
+        ),
+        rule("looks-around", "Enforce", &lacks("around"), "warn: {message: looked around}").replace(
+            "  actions:\n",
+            "  related:\n  - {name: others, resources: [{apiVersion: v1, kind: ConfigMap}]}\n  actions:\n",
         ),
     ]
     .join("---\n")

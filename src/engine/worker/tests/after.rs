@@ -56,8 +56,8 @@ fn other_matches_begin_anew() {
     assert!(bench.work(5 * HOUR).is_empty());
     assert_eq!(bench.wake, Some(at(15 * HOUR)));
     // Something else for a while, and then the same again.
-    let warns = "  actions:\n  - warn: {message: old}\n";
-    bench.engine.load(rules(&[warns]), at(6 * HOUR));
+    let warns = format!("{WHERE}  actions:\n  - warn: {{message: old}}\n");
+    bench.engine.load(rules(&[&warns]), at(6 * HOUR));
     assert!(bench.work(6 * HOUR).is_empty());
     bench.engine.load(rules(&[&other]), at(7 * HOUR));
     assert!(bench.work(7 * HOUR).is_empty());
