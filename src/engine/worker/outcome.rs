@@ -22,7 +22,7 @@ impl Engine {
         let Some(request) = self.in_flight.remove(&id) else {
             return;
         };
-        self.turn_over(&request, now);
+        self.turn_over(&request, &outcome, now);
         if request.key == request.subject && !self.followed.contains_key(&request.key.kind) {
             return self.answered_late(&request, outcome, now);
         }

@@ -2,6 +2,7 @@
 
 use super::{Engine, InFlight};
 use crate::decide::{Decision, Standing};
+use crate::engine::Outcome;
 use crate::engine::store::name_of;
 use crate::object::ObjectKey;
 use jiff::Timestamp;
@@ -51,7 +52,9 @@ impl Engine {
                 || limits.aborted().is_some()
                 || limits.throttled_until(key, &rule.limits, now).is_some();
             let own = state.breaker_open(key) || self.paused.contains_key(key);
-            let due = acts && !own && (waits || self.queue.is_held(key));
+            let asked = self.queue.is_held(key)
+                || self.in_flight.values().any(|asked| asked.subject == *key);
+            let due = acts && !own && (waits || asked);
             if let Some(picks) = &mut self.states[*index].picks {
                 picks.set_due(key, due);
             }
@@ -59,9 +62,12 @@ impl Engine {
         }
     }
 
-    /// A request was answered: it is the next one's turn.
-    pub(super) fn turn_over(&mut self, request: &InFlight, now: Timestamp) {
+    /// A request was answered: it is the next one's turn. What was asked of others, as an archive is, comes before the object itself is done.
+    pub(super) fn turn_over(&mut self, request: &InFlight, outcome: &Outcome, now: Timestamp) {
         let key = &request.subject;
+        if request.key != *key && !matches!(outcome, Outcome::Failed(_)) {
+            return;
+        }
         for rule in request.rules() {
             let Some(index) = self.rules.index_of(rule) else {
                 continue;

@@ -167,3 +167,38 @@ fn a_standby_ranks_anew_when_it_leads() {
     bench.engine.set_standby(false, at(1));
     assert_eq!(names(&bench.work(1)), ["m0", "m1"]);
 }
+
+#[test]
+fn each_is_archived_and_deleted_before_the_next_one() {
+    let sink = "---\napiVersion: ordain.dev/v1alpha1\nkind: Sink\nmetadata: {name: kept}\nspec: {directory: {path: /kept}}\n";
+    let order = "  pick: {orderBy: {path: $.data.n, as: number, direction: Descending}}\n";
+    let rule = format!("{order}  actions: [archive: {{sink: kept}}, delete: {{}}]\n{sink}");
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[&rule]), numbered(3));
+    let mut seen = vec![];
+    while seen.len() < 6 {
+        let (id, write) = one(bench.work(0));
+        match &write.operation {
+            crate::decide::Operation::Archive { manifest, .. } => {
+                seen.push(format!(
+                    "archive {}",
+                    manifest["metadata"]["name"].as_str().unwrap()
+                ));
+                bench.answer(id, Outcome::Accepted(String::new()), 0);
+            }
+            _ => {
+                seen.push(format!("delete {}", write.object.name));
+                bench.answer(id, Outcome::Gone, 0);
+                gone(&mut bench, &write.object.name, 0);
+            }
+        }
+    }
+    let expected = [
+        "archive m2",
+        "delete m2",
+        "archive m1",
+        "delete m1",
+        "archive m0",
+        "delete m0",
+    ];
+    assert_eq!(seen, expected);
+}
