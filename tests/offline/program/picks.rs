@@ -29,7 +29,7 @@ fn a_plan_and_a_run_do_the_same_to_the_same_objects() {
     let audit = rule("Audit");
     let dir = folder(&[("rules/r.yaml", &audit), ("maps.yaml", &maps)]);
     let arguments = ["--rules", "rules", "--manifests", "maps.yaml"];
-    let plan = |dir: &Path| ordain(dir, &[&["plan"], &arguments[..]].concat());
+    let plan = |dir: &Path| ordain(dir, &[&["plan"][..], &arguments[..]].concat());
     let gone = [
         "ConfigMap/shop/red-1",
         "ConfigMap/shop/red-2",
@@ -53,7 +53,7 @@ fn a_plan_and_a_run_do_the_same_to_the_same_objects() {
     );
     put(dir.path(), "rules/r.yaml", &rule("Enforce"));
     let run = ["run", "--once", "--write-manifests", "result"];
-    let ran = ordain(dir.path(), &[&run[..], &arguments].concat());
+    let ran = ordain(dir.path(), &[&run[..], &arguments[..]].concat());
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     // One after the other, as `pick` orders each group.
     let at = |object: &str| ran.out.find(&format!("delete {object} by newest"));
