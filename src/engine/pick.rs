@@ -7,7 +7,7 @@ use crate::decide::Picked;
 use crate::object::ObjectKey;
 use crate::rule::pick::{Pick, Rank};
 use crate::rule::test::SortKey;
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -83,6 +83,10 @@ pub struct Picks {
     ranked: bool,
     groups: AHashMap<Arc<str>, Group>,
     members: AHashMap<ObjectKey, (Arc<str>, Arc<Seat>)>,
+    /// Objects to act on, once everything else that is to be looked at has been: another one may come before them.
+    candidates: AHashSet<ObjectKey>,
+    /// Objects that this has been done for.
+    cleared: AHashSet<ObjectKey>,
     /// Objects to look at again: they are picked now and were not, or the other way round, or it is their turn.
     wake: Vec<ObjectKey>,
 }
@@ -97,6 +101,8 @@ impl Picks {
             ranked: false,
             groups: AHashMap::new(),
             members: AHashMap::new(),
+            candidates: AHashSet::new(),
+            cleared: AHashSet::new(),
             wake: vec![],
         }
     }
@@ -106,6 +112,8 @@ impl Picks {
         self.ranked = false;
         self.groups.clear();
         self.members.clear();
+        self.candidates.clear();
+        self.cleared.clear();
         self.wake.clear();
     }
 
@@ -185,6 +193,10 @@ impl Picks {
             }
             _ => {}
         }
+        if rank.is_none() {
+            self.candidates.remove(object);
+            self.cleared.remove(object);
+        }
         let mut flips = vec![];
         if let Some((name, own)) = self.members.remove(object)
             && let Some(group) = self.groups.get_mut(&name)
@@ -211,6 +223,33 @@ impl Picks {
             flips.retain(|flipped| flipped != object);
             self.wake.append(&mut flips);
         }
+    }
+
+    /// Whether an object may be acted on: what could come before it is known, and nobody does.
+    pub fn may_act(&self, object: &ObjectKey) -> bool {
+        self.cleared.contains(object) && self.is_its_turn(object)
+    }
+
+    /// An object was evaluated. `acts`: it is picked, and something is to be done. Answers whether it was cleared for that.
+    pub fn looked_at(&mut self, object: &ObjectKey, acts: bool) -> bool {
+        let cleared = self.cleared.remove(object);
+        match acts && !cleared {
+            true => self.candidates.insert(object.clone()),
+            false => self.candidates.remove(object),
+        };
+        cleared
+    }
+
+    /// Whether objects wait for everything else to have been looked at.
+    pub fn has_candidates(&self) -> bool {
+        !self.candidates.is_empty()
+    }
+
+    /// Everything else has been looked at: those that still are picked may be acted on. Answers them.
+    pub fn clear_candidates(&mut self) -> Vec<ObjectKey> {
+        let all: Vec<ObjectKey> = self.candidates.drain().collect();
+        self.cleared.extend(all.iter().cloned());
+        all
     }
 
     /// Whether nobody comes before the object.

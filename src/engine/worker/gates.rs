@@ -91,6 +91,7 @@ impl Engine {
         now: Timestamp,
     ) -> Option<Closed> {
         let rule = Arc::clone(&self.rules.rules()[index]);
+        let must_wait = self.must_wait(index, key);
         let state = &mut self.states[index];
         if !state.unproven.is_empty() {
             // Told once for the rule: [`Engine::review_paths`].
@@ -105,13 +106,6 @@ impl Engine {
             let finding = (!message.is_empty()).then_some((Reason::BreakerOpen, message));
             return Some(Closed {
                 finding,
-                until: None,
-            });
-        }
-        if state.picks.as_ref().is_some_and(|p| !p.is_its_turn(key)) {
-            // It is looked at again when it is.
-            return Some(Closed {
-                finding: None,
                 until: None,
             });
         }
@@ -135,7 +129,11 @@ impl Engine {
                 until: Some(until),
             });
         }
-        None
+        // It is looked at again when it is its turn.
+        must_wait.then_some(Closed {
+            finding: None,
+            until: None,
+        })
     }
 
     /// What an open breaker says; nothing yet, while it is asked who else writes there.
@@ -158,7 +156,7 @@ impl Engine {
         };
         !state.unproven.is_empty()
             || state.breaker_open(key)
-            || state.picks.as_ref().is_some_and(|p| !p.is_its_turn(key))
+            || self.must_wait(index, key)
             || state.limits.aborted().is_some()
             || state
                 .limits
@@ -186,6 +184,7 @@ impl Engine {
             self.wake_picked(index, now);
             self.review_series(index);
             if self.states[index].scope_known {
+                self.clear_picked(index, now);
                 self.review_paths(index);
                 continue;
             }

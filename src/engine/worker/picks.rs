@@ -4,7 +4,7 @@ use super::{Engine, InFlight};
 use crate::decide::{Decision, Standing};
 use crate::engine::Outcome;
 use crate::engine::store::name_of;
-use crate::object::ObjectKey;
+use crate::object::{GroupKind, ObjectKey};
 use jiff::Timestamp;
 
 impl Engine {
@@ -54,11 +54,36 @@ impl Engine {
             let own = state.breaker_open(key) || self.paused.contains_key(key);
             let asked = self.queue.is_held(key)
                 || self.in_flight.values().any(|asked| asked.subject == *key);
-            let due = acts && !own && (waits || asked);
             if let Some(picks) = &mut self.states[*index].picks {
-                picks.set_due(key, due);
+                let cleared = picks.looked_at(key, acts && !own);
+                picks.set_due(key, acts && !own && (waits || asked || !cleared));
             }
             self.wake_picked(*index, now);
+        }
+    }
+
+    /// Whether an object has to wait because of others that a rule picks, or may pick.
+    pub(super) fn must_wait(&self, index: usize, key: &ObjectKey) -> bool {
+        let picks = self.states[index].picks.as_ref();
+        !self.options.dry && picks.is_some_and(|picks| !picks.may_act(key))
+    }
+
+    /// Lets picked objects be acted on once nothing is left to look at that could come before them: what changes for many objects at once
+    /// changes for one after the other.
+    pub(super) fn clear_picked(&mut self, index: usize, now: Timestamp) {
+        let candidates = self.states[index].picks.as_ref();
+        if !self.states[index].scope_known || candidates.is_none_or(|p| !p.has_candidates()) {
+            return;
+        }
+        let kinds = &self.rules.rules()[index].matches.kinds;
+        let is_own = |kind: &GroupKind| kinds.iter().any(|own| own.kind == *kind);
+        if self.queue.has_ready(is_own) {
+            return;
+        }
+        if let Some(picks) = &mut self.states[index].picks {
+            for key in picks.clear_candidates() {
+                self.queue.push(key, now);
+            }
         }
     }
 

@@ -202,3 +202,31 @@ fn each_is_archived_and_deleted_before_the_next_one() {
     ];
     assert_eq!(seen, expected);
 }
+
+#[test]
+fn what_changes_for_many_at_once_changes_for_one_after_the_other() {
+    let first = "  where: [{path: $.data.go, value: 'yes'}]\n  pick: {orderBy: {path: $.data.n, as: number, direction: Descending}, take: 1}\n  actions:\n  - delete: {}\n";
+    let of = |n: u64, version, go: &str| {
+        map(
+            &format!("m{n}"),
+            version,
+            json!({"data": {"n": n.to_string(), "go": go}}),
+        )
+    };
+    let records = (0..4).map(|n| of(n, 1, "no")).collect();
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[first]), records);
+    assert!(bench.work(0).is_empty());
+    // The one that comes last of all is seen first.
+    for n in 0..4 {
+        bench.see(of(n, 2, "yes"), 1);
+    }
+    let (id, write) = one(bench.work(1));
+    assert_eq!(&*write.object.name, "m3");
+    bench.answer(id, Outcome::Gone, 1);
+    gone(&mut bench, "m3", 1);
+    // While the next one is looked at, its condition goes.
+    for n in 0..3 {
+        bench.see(of(n, 3, "no"), 1);
+    }
+    assert!(bench.work(1).is_empty());
+}
