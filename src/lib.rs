@@ -17,6 +17,7 @@
 //! | [`rule`] | pure | what a rule is: text → tree with positions → compiled [`rule::Rule`], with every problem |
 //! | [`object`] | pure | keys, the compact record, quantities, durations, images, differences |
 //! | [`decide`] | pure | the heart: rules and one object → what is to be done |
+//! | [`state`] | pure | what outlives a restart, as text: shards with a format version |
 //! | [`rights`] | pure | rules → the least rights that they need, as Roles and bindings |
 //! | [`engine`] | no I/O | the controller loop as a state machine: store, queue, due moments, requests and answers |
 //! | [`cluster`] | I/O | a real API server; the only user of kube |
@@ -45,3 +46,4 @@ pub mod rules_dir;
 pub mod schema;
 pub mod settings;
 pub mod sinks;
+pub mod state;

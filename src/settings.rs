@@ -358,6 +358,17 @@ pub struct PlanSettings {
         default_value = "ordain-system"
     )]
     pub state_namespace: String,
+    /// The daemon whose memory is read, by the name of its Lease
+    #[arg(long, value_name = "NAME", env = "ORDAIN_LEASE_NAME", default_value = crate::rights::DEFAULT_LEASE, value_parser = object_name)]
+    pub lease_name: String,
+    /// With --manifests: what rules remember is read from this file
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ORDAIN_STATE",
+        requires = "manifests"
+    )]
+    pub state: Option<PathBuf>,
     /// How the result is printed.
     #[command(flatten)]
     pub output: OutputOptions,
@@ -396,6 +407,17 @@ pub struct ExplainSettings {
         default_value = "ordain-system"
     )]
     pub state_namespace: String,
+    /// The daemon whose memory is read, by the name of its Lease
+    #[arg(long, value_name = "NAME", env = "ORDAIN_LEASE_NAME", default_value = crate::rights::DEFAULT_LEASE, value_parser = object_name)]
+    pub lease_name: String,
+    /// With --manifests: what rules remember is read from this file
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ORDAIN_STATE",
+        requires = "manifests"
+    )]
+    pub state: Option<PathBuf>,
     /// How the result is printed.
     #[command(flatten)]
     pub output: OutputOptions,
@@ -546,6 +568,14 @@ pub struct RunSettings {
         requires = "manifests"
     )]
     pub write_manifests: Option<PathBuf>,
+    /// With --manifests: what rules remember is read from this file at the start, and kept there
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ORDAIN_STATE",
+        requires = "manifests"
+    )]
+    pub state: Option<PathBuf>,
     /// The daemon's own namespace, protected with everything in it
     #[arg(
         long,
@@ -559,7 +589,7 @@ pub struct RunSettings {
     #[arg(long, value_name = "BOOL", env = "ORDAIN_LEADER_ELECTION", num_args = 0..=1, require_equals = true,
         default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new(), conflicts_with_all = ["once", "manifests"])]
     pub leader_election: Option<bool>,
-    /// The Lease's name, the same for all replicas of one daemon
+    /// The Lease's name, the same for all replicas of one daemon; what it remembers is kept as NAME-state-*
     #[arg(long, value_name = "NAME", env = "ORDAIN_LEASE_NAME", default_value = crate::rights::DEFAULT_LEASE, value_parser = object_name)]
     pub lease_name: String,
     /// A Lease that was not renewed for this long may be taken by another replica; whole seconds, 2s to 1h

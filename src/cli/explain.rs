@@ -94,6 +94,9 @@ fn looked_up(settings: &ExplainSettings) -> anyhow::Result<Result<Explanation, A
             now,
             (false, Tense::Future),
         )?;
+        if let Some(file) = &settings.state {
+            super::run::recall(&mut simulation, file)?;
+        }
         simulation.settle(&mut |_| {})?;
         let explanation = simulation.explain(&settings.rule, &settings.object);
         return Ok(explanation.map_err(Answer::from));
@@ -104,6 +107,7 @@ fn looked_up(settings: &ExplainSettings) -> anyhow::Result<Result<Explanation, A
     }
     let (answer, mut answered) = oneshot::channel();
     let pass = Pass {
+        daemon: settings.lease_name.clone(),
         engine: options,
         write_rate: 0,
         events: false,

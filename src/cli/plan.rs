@@ -35,6 +35,7 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
             ));
         }
         let pass = Pass {
+            daemon: settings.lease_name.clone(),
             engine: options,
             write_rate: 0,
             events: false,
@@ -50,6 +51,9 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
             now,
             (true, Tense::Future),
         )?;
+        if let Some(file) = &settings.state {
+            super::run::recall(&mut simulation, file)?;
+        }
         simulation.settle(&mut |report| tally.take(report, Tense::Future))?;
         tally
     };

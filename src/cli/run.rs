@@ -10,7 +10,7 @@ use crate::cluster::lease;
 use crate::daemon::{self, Options, Surroundings};
 use crate::engine::{EngineOptions, Report};
 use crate::manifests::folder::Folder;
-use crate::manifests::{Manifests, export};
+use crate::manifests::{Manifests, Simulation, export, state_file};
 use crate::observe::status::Following;
 use crate::observe::{Status, http, log};
 use crate::schema::Schema;
@@ -20,6 +20,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::json;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -64,6 +65,7 @@ pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
         (true, true) => once_on_manifests(settings, options),
         (true, false) => {
             let pass = Pass {
+                daemon: settings.lease_name.clone(),
                 engine: options,
                 write_rate: settings.write_rate,
                 events: settings.events,
@@ -139,6 +141,9 @@ fn once_on_manifests(settings: &RunSettings, options: EngineOptions) -> anyhow::
         (settings.admit, Tense::Past),
     )?;
     let mut simulation = simulation.with_sinks(sinks::write_now);
+    if let Some(file) = &settings.state {
+        recall(&mut simulation, file)?;
+    }
     let mut print = print_in_text(settings.output);
     simulation.settle(&mut |report| {
         print(&report);
@@ -149,11 +154,33 @@ fn once_on_manifests(settings: &RunSettings, options: EngineOptions) -> anyhow::
         export::write(folder, simulation.world(), &input)
             .with_context(|| format!("--write-manifests {}", folder.display()))?;
     }
+    if let (Some(file), Some(text)) = (&settings.state, simulation.kept()) {
+        state_file::write(file, &text).with_context(|| format!("--state {}", file.display()))?;
+    }
     finish(&mut tally, settings.output)
+}
+
+/// Reads what an earlier run remembered. A file that is not there yet holds nothing.
+///
+/// # Errors
+/// It cannot be read, or a newer version wrote it.
+pub fn recall(simulation: &mut Simulation, file: &Path) -> anyhow::Result<()> {
+    let text = state_file::read(file).with_context(|| format!("--state {}", file.display()))?;
+    let found = simulation.recall(text.as_deref());
+    for (_, trouble) in &found.troubles {
+        anyhow::ensure!(!found.refused, "--state {}: {trouble}", file.display());
+        eprintln!(
+            "warning: --state {}: {trouble}: what is lost begins anew\n",
+            file.display()
+        );
+    }
+    Ok(())
 }
 
 /// How one pass over a real cluster is made.
 pub struct Pass {
+    /// What the daemon is called whose memory is used.
+    pub daemon: String,
     /// With options that write nothing, a plan.
     pub engine: EngineOptions,
     /// Writes a second; 0 is without bound.
@@ -184,14 +211,17 @@ pub fn once_on_cluster(
             // There is room for one, and nobody else asks.
             let _ = control.try_send(http::Control::Explain(question));
         }
-        let api = Api::connect(&connect(cluster, pass.write_rate), sender)
+        let mut api = Api::connect(&connect(cluster, pass.write_rate), sender)
             .await
             .context("the cluster")?;
+        let writer = lease::identity();
+        api.keep_in((&pass.engine.state_namespace, &pass.daemon), &writer);
         let surroundings = Surroundings {
             cluster: Arc::new(api),
             messages,
             control: asked,
             election: None,
+            writer,
             status: status.clone(),
             audience: Box::new(move |report| {
                 told(&report);
@@ -281,6 +311,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
         let mut stop = Box::pin(stop);
         let mut folder = None;
         let mut candidate = None;
+        let writer = lease::identity();
         let cluster: Arc<dyn crate::cluster::Cluster> = if manifests.is_empty() {
             let options = connect(&settings.cluster, settings.write_rate);
             tokio::select! {
@@ -289,12 +320,14 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
                     if settings.leader_election.unwrap_or_else(|| api.in_cluster()) {
                         candidate = Some(elect(settings, &mut api)?);
                     }
+                    api.keep_in((&settings.state_namespace, &settings.lease_name), &writer);
                     Arc::new(api)
                 }
                 () = &mut stop => return Ok(exit::DONE),
             }
         } else {
-            let (read, known, problems) = Folder::read(manifests, &Schema::bundled(), sender);
+            let (mut read, known, problems) = Folder::read(manifests, &Schema::bundled(), sender);
+            read.keep_in(settings.state.clone());
             for problem in problems {
                 eprintln!("{problem}\n");
             }
@@ -307,6 +340,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             messages,
             control: asked,
             election: candidate.as_mut().map(lease::Candidate::replica),
+            writer,
             status,
             audience: Box::new(move |report| print_changes(&report, output, paint)),
         };

@@ -71,6 +71,7 @@ impl Tally {
                     self.later.push(later);
                 }
             }
+            Report::State(_) => {}
             Report::FindingEnded(ended) => self.findings.retain(|f| *f != ended),
             Report::Aborted { rule, limit, .. } => {
                 self.aborted.insert(rule, limit);

@@ -3,13 +3,14 @@
 use super::connection::{ConnectOptions, Connection};
 use super::discovery::Discovery;
 use super::lease::{Candidate, Fence, Place, Terms};
+use super::state::StateMaps;
 use super::traffic::Figures;
 use super::warnings::Warnings;
 use super::watch::{Follower, WATCH_SECONDS};
 use super::{Cluster, Message, Sender, Stream, fault, requests};
 use crate::decide::breaker::managers::ManagedFields;
 use crate::decide::{Operation, Write};
-use crate::engine::{Fault, Lost, Observation, Outcome, WatchedKind};
+use crate::engine::{Fault, Keep, Kept, Lost, Observation, Outcome, WatchedKind};
 use crate::object::difference::is_secret;
 use crate::object::{GroupKind, Gvk, ObjectKey, Record};
 use crate::rule::Propagation;
@@ -73,6 +74,8 @@ pub struct Api {
     frozen: Arc<AtomicBool>,
     /// `None`: there is no election.
     fence: Option<Arc<Fence>>,
+    /// `None`: no state is kept.
+    state: Option<Arc<StateMaps>>,
     out: Sender,
     kinds: Vec<JoinHandle<()>>,
     /// The next question for groups that did not answer is on its way.
@@ -133,6 +136,7 @@ impl Api {
             warnings: Arc::default(),
             frozen: Arc::default(),
             fence: None,
+            state: None,
             out,
             kinds,
             asking_again: Arc::default(),
@@ -149,6 +153,14 @@ impl Api {
         let candidate = Candidate::start(&self.connection, place, terms);
         self.fence = Some(candidate.fence());
         candidate
+    }
+
+    /// Keeps the state of a daemon of this name in this namespace from now on, as a writer. Called after [`Api::elect`], whose fence holds for it too.
+    pub fn keep_in(&mut self, (namespace, daemon): (&str, &str), writer: &str) {
+        let client = self.connection.writes.clone();
+        let place = (namespace.to_owned(), daemon.to_owned());
+        let maps = StateMaps::new(client, place, writer.into(), self.fence.clone());
+        self.state = Some(Arc::new(maps));
     }
 
     /// Groups that could not be asked are asked again after a while: nobody announces that an extension server is back.
@@ -371,6 +383,34 @@ impl Cluster for Api {
 
     fn figures(&self, now: Timestamp) -> Figures {
         self.connection.traffic.figures(now)
+    }
+
+    fn recall(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, Fault>> {
+        match self.state.clone() {
+            Some(state) => Box::pin(async move { state.recall().await }),
+            None => Box::pin(async { Ok(vec![]) }),
+        }
+    }
+
+    fn keep(&self, keep: Keep) -> BoxFuture<'static, Outcome> {
+        match self.state.clone() {
+            Some(state) => Box::pin(async move { state.keep(keep).await }),
+            None => {
+                let done = keep
+                    .shards
+                    .into_iter()
+                    .map(|(number, _)| (number, Kept::Done));
+                let done = done.collect();
+                Box::pin(async { Outcome::Kept(done) })
+            }
+        }
+    }
+
+    fn damaged(&self) -> BoxFuture<'static, Vec<usize>> {
+        match self.state.clone() {
+            Some(state) => Box::pin(async move { state.damaged().await }),
+            None => Box::pin(async { vec![] }),
+        }
     }
 
     fn set_frozen(&self, frozen: bool) {

@@ -10,12 +10,13 @@ pub mod lease;
 mod pause;
 mod requests;
 pub mod rights;
+pub mod state;
 pub mod traffic;
 mod warnings;
 mod watch;
 
 use crate::decide::Write;
-use crate::engine::{Observation, Outcome, WatchedKind};
+use crate::engine::{Fault, Keep, Kept, Observation, Outcome, WatchedKind};
 use crate::object::ObjectKey;
 use crate::schema::Schema;
 use futures::future::BoxFuture;
@@ -39,6 +40,27 @@ pub trait Cluster: Send + Sync + 'static {
     fn read(&self, key: ObjectKey) -> BoxFuture<'static, Outcome>;
     /// Asks who writes the fields of one object: [`Outcome::Managers`].
     fn managers(&self, key: ObjectKey) -> BoxFuture<'static, Outcome>;
+    /// What was kept of the state beyond a restart, as names and texts; none where nothing is kept.
+    fn recall(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, Fault>> {
+        Box::pin(async { Ok(vec![]) })
+    }
+    /// Whether it is kept in one piece, as a file.
+    fn keeps_in_one(&self) -> bool {
+        false
+    }
+    /// Keeps shards of the state: [`Outcome::Kept`].
+    fn keep(&self, keep: Keep) -> BoxFuture<'static, Outcome> {
+        let done = keep
+            .shards
+            .into_iter()
+            .map(|(number, _)| (number, Kept::Done));
+        let done = done.collect();
+        Box::pin(async { Outcome::Kept(done) })
+    }
+    /// Shards that somebody has changed or deleted since they were kept, by their numbers.
+    fn damaged(&self) -> BoxFuture<'static, Vec<usize>> {
+        Box::pin(async { vec![] })
+    }
     /// What went over the wire so far.
     fn figures(&self, _now: Timestamp) -> Figures {
         Figures::default()

@@ -112,6 +112,7 @@ pub(super) fn keep(known: &Known, state_namespace: &str) -> Write {
         expected: None,
         uid: String::new(),
         resource_version: String::new(),
+        acts: vec![],
     }
 }
 

@@ -6,6 +6,7 @@
 mod clock;
 mod events;
 mod lifetimes;
+mod memory;
 mod report;
 mod rules;
 mod switches;
@@ -76,6 +77,8 @@ pub struct Surroundings {
     pub control: mpsc::Receiver<Control>,
     /// Whether this replica acts, and what it is called; `None`: there is no other.
     pub election: Option<Replica>,
+    /// Under which name the state is written.
+    pub writer: Arc<str>,
     /// Written here for `/status` and `/metrics`.
     pub status: Shared,
     /// Hears every report, after it was counted and logged.
@@ -123,6 +126,12 @@ pub async fn run(
         teller: Teller::new(surroundings.status, surroundings.audience),
         requests: JoinSet::new(),
         ids: HashMap::new(),
+        recalls: JoinSet::new(),
+        looks: JoinSet::new(),
+        leads: true,
+        once: options.once,
+        recall_tries: 0,
+        writer: surroundings.writer,
         started: Instant::now(),
         clock: Clock::new(Timestamp::now(), Instant::now()),
         schemas,
@@ -133,6 +142,8 @@ pub async fn run(
         keeping: JoinSet::new(),
         state_namespace: options.engine.state_namespace.clone(),
     };
+    // Nothing is decided before what was kept is known.
+    daemon.engine.set_standby(true, Timestamp::now());
     if options.keeps {
         let known = tokio::select! {
             known = lifetimes::recall(&daemon.cluster, &daemon.state_namespace) => known,
@@ -150,7 +161,10 @@ pub async fn run(
             daemon.switchboard = Some(replica.switchboard.clone());
             daemon.lead(replica.standing.borrow_and_update().clone());
         }
-        None => status.lock().leader = true,
+        None => {
+            status.lock().leader = true;
+            daemon.recall();
+        }
     }
     daemon.reload(Some(files), schema);
     let asked = Arc::new(Notify::new());
@@ -158,6 +172,7 @@ pub async fn run(
     let mut messages = surroundings.messages;
     let mut control = surroundings.control;
     let mut control_open = true;
+    let mut looks = tokio::time::interval(memory::LOOK);
     loop {
         let wake = daemon.turn();
         if options.once && messages.is_empty() && daemon.is_done(wake) {
@@ -192,6 +207,9 @@ pub async fn run(
                 None => control_open = false,
             },
             () = asked.notified() => daemon.measure(),
+            Some(Ok(texts)) = daemon.recalls.join_next() => daemon.recalled(texts),
+            Some(Ok(damaged)) = daemon.looks.join_next() => daemon.engine.mend(&damaged),
+            _ = looks.tick() => daemon.look_at_state(),
             Some(files) = edits.recv() => {
                 let schema = daemon.rules.schema();
                 daemon.reload(Some(files), schema);
@@ -265,6 +283,16 @@ struct Daemon {
     requests: JoinSet<(RequestId, Outcome)>,
     /// So that a request whose task died is answered too.
     ids: HashMap<Id, RequestId>,
+    /// What was kept is being read.
+    recalls: JoinSet<Result<Vec<(String, String)>, Fault>>,
+    /// What is kept is being looked at.
+    looks: JoinSet<Vec<usize>>,
+    /// Whether this replica is to act.
+    leads: bool,
+    once: bool,
+    recall_tries: usize,
+    /// Under which name the state is written.
+    writer: Arc<str>,
     started: Instant,
     clock: Clock,
     schemas: mpsc::Sender<Schema>,
@@ -304,6 +332,10 @@ impl Daemon {
                 }
                 Effect::Managers(id, key) => {
                     let request = self.cluster.managers(key);
+                    self.send(id, request);
+                }
+                Effect::Keep(id, keep) => {
+                    let request = self.cluster.keep(keep);
                     self.send(id, request);
                 }
                 Effect::Report(report) => self.report(report, now),
@@ -459,7 +491,11 @@ impl Daemon {
 
     /// Acts, or stands by; and follows the switches that all replicas share.
     fn lead(&mut self, standing: Standing) {
-        self.engine.set_standby(!standing.leading, Timestamp::now());
+        self.leads = standing.leading;
+        match standing.leading {
+            true => self.recall(),
+            false => self.engine.set_standby(true, Timestamp::now()),
+        }
         self.keep();
         self.review_events();
         self.heed(&standing);
@@ -479,6 +515,7 @@ impl Daemon {
             })
         };
         listed
+            && !self.engine.is_standby()
             && self.requests.is_empty()
             && self.keeping.is_empty()
             && self.engine.is_idle()
@@ -488,16 +525,30 @@ impl Daemon {
     /// Waits for what is in flight.
     async fn finish(&mut self) {
         let end = tokio::time::Instant::now() + GRACE;
-        while let Ok(Some(answer)) =
-            tokio::time::timeout_at(end, self.requests.join_next_with_id()).await
-        {
+        self.engine.stop_taking();
+        let mut written = 0;
+        loop {
+            // What was done is answered; what is remembered of it is written, and that answered too.
+            if self.requests.is_empty() && written < 2 && !self.engine.is_kept() {
+                written += 1;
+                self.keep_the_rest();
+            }
+            let next = tokio::time::timeout_at(end, self.requests.join_next_with_id()).await;
+            let Ok(Some(answer)) = next else {
+                break;
+            };
             self.answered(answer);
             // Only to hear what became of it: what else the engine wants is not done any more.
             let mut effects = vec![];
             self.engine.poll(Timestamp::now(), 0, &mut effects);
             for effect in effects {
-                if let Effect::Report(report) = effect {
-                    self.report(report, Timestamp::now());
+                match effect {
+                    Effect::Report(report) => self.report(report, Timestamp::now()),
+                    Effect::Keep(id, keep) => {
+                        let request = self.cluster.keep(keep);
+                        self.send(id, request);
+                    }
+                    _ => {}
                 }
             }
         }

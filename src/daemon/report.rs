@@ -15,6 +15,9 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Most messages about what rules remember that are shown.
+const MOST_OF_STATE: usize = 20;
+
 /// Says it.
 pub struct Teller {
     pub(super) status: Shared,
@@ -202,6 +205,14 @@ impl Teller {
         self.status.lock().aborted.remove(rule);
     }
 
+    /// Something is wrong with what rules remember.
+    pub(super) fn state(&mut self, message: String) {
+        let mut status = self.status.lock();
+        status.state.push(message);
+        let over = status.state.len().saturating_sub(MOST_OF_STATE);
+        status.state.drain(..over);
+    }
+
     /// Counts, logs, hands on.
     pub fn tell(&mut self, report: Report) {
         match &report {
@@ -291,6 +302,10 @@ impl Teller {
             }
             // Only a plan tells of it.
             Report::Later(_) => {}
+            Report::State(message) => {
+                tracing::warn!(message, "what rules remember");
+                self.state(message.clone());
+            }
             Report::Aborted {
                 rule,
                 due,

@@ -304,6 +304,7 @@ pub(super) fn apply(
         expected: Some(after.clone()),
         uid: meta.map_or("", |m| m.uid()).to_owned(),
         resource_version: meta.map_or("", |m| m.resource_version()).to_owned(),
+        acts: vec![],
     };
     match neighbours.prospect(index, &write) {
         Prospect::Made => return Ok(Progress::Done),

@@ -63,6 +63,7 @@ pub(super) fn archive(
         expected: None,
         uid: String::new(),
         resource_version: String::new(),
+        acts: vec![],
     };
     match neighbours.prospect(index, &write) {
         Prospect::Made => return Progress::Done,

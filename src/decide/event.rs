@@ -1,6 +1,7 @@
 //! `event`: a Kubernetes Event on the subject, once each time a match begins.
 
 use super::apply::{Deed, Progress, Prospect};
+use super::once::Occasion;
 use super::turn::{Turn, World};
 use super::{Operation, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey, Record};
@@ -44,14 +45,18 @@ pub(super) fn step(position: usize, element: usize) -> usize {
 pub(super) fn event(
     world: &World<'_>,
     (index, rule): (RuleIndex, &Rule),
-    step: usize,
+    (step, occasion): (usize, Option<&Occasion>),
     (warning, reason, message): (bool, &Template, &Template),
     (scope, key, record): (&Scope<'_>, &ObjectKey, &Record),
     turn: &mut Turn,
 ) -> Result<Progress, ExprFault> {
     let neighbours = world.context.neighbours;
-    let Some(nth) = neighbours.begun(index, step) else {
-        return Ok(Progress::Done);
+    let nth = match occasion {
+        Some(_) => 0,
+        None => match neighbours.begun(index, step) {
+            Some(nth) => nth,
+            None => return Ok(Progress::Done),
+        },
     };
     let reason = shortened(text(reason, scope)?, LONGEST_REASON);
     if reason.is_empty() {
@@ -59,7 +64,11 @@ pub(super) fn event(
     }
     let note = shortened(text(message, scope)?, LONGEST_NOTE);
     let meta = record.meta();
-    let name = name(&key.name, &rule.name, step, meta.uid(), nth);
+    let which = occasion.map(Occasion::which);
+    let name = match &which {
+        Some(which) => name_of(&key.name, [&rule.name, meta.uid(), which, ""]),
+        None => name(&key.name, &rule.name, step, meta.uid(), nth),
+    };
     let kind = if warning { "Warning" } else { "Normal" };
     let told = Told {
         name: &name,
@@ -81,6 +90,7 @@ pub(super) fn event(
         expected: None,
         uid: String::new(),
         resource_version: String::new(),
+        acts: vec![],
     };
     match neighbours.prospect(index, &write) {
         Prospect::Made => return Ok(Progress::Done),

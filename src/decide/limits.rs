@@ -50,6 +50,50 @@ impl Object {
 }
 
 impl LimitState {
+    /// What outlives a restart: objects acted on lately, those that a person said are meant, and why the rule stopped.
+    pub fn kept(&self) -> (Vec<(ObjectKey, Timestamp)>, Vec<ObjectKey>, Option<String>) {
+        let mut latest: AHashMap<&ObjectKey, Timestamp> = AHashMap::new();
+        for (at, key) in self.acts.iter().chain(&self.admitted) {
+            let known = latest.entry(key).or_insert(*at);
+            *known = (*known).max(*at);
+        }
+        let mut acted: Vec<(ObjectKey, Timestamp)> = latest
+            .into_iter()
+            .map(|(key, at)| (key.clone(), at))
+            .collect();
+        acted.sort();
+        let approved = self.objects.iter().filter(|(_, object)| object.approved);
+        let mut approved: Vec<ObjectKey> = approved.map(|(key, _)| key.clone()).collect();
+        approved.sort();
+        (acted, approved, self.aborted.clone())
+    }
+
+    /// Takes what was kept.
+    pub fn recall(
+        &mut self,
+        (mut acted, approved, aborted): (
+            Vec<(ObjectKey, Timestamp)>,
+            Vec<ObjectKey>,
+            Option<String>,
+        ),
+        limits: &Limits,
+        now: Timestamp,
+    ) {
+        acted.sort_by(|a, b| a.1.cmp(&b.1));
+        for (key, at) in acted {
+            self.acted(&key, limits, at.min(now));
+        }
+        for key in approved {
+            self.change(&key, |object| {
+                object.approved = true;
+                // It is due until it is looked at.
+                object.due = true;
+            });
+        }
+        self.aborted = aborted;
+        self.acted_count(now);
+    }
+
     /// Why the rule stopped, if it did.
     pub fn aborted(&self) -> Option<&str> {
         self.aborted.as_deref()

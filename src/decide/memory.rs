@@ -1,5 +1,6 @@
-//! What a pass may remember of its subject: since when a match holds (`after`).
+//! What a pass may remember of its subject: since when a match holds (`after`), and what has acted in it (`once`).
 
+use super::once::Act;
 use super::turn::{Turn, World};
 use crate::object::ObjectKey;
 use crate::rule::set::RuleIndex;
@@ -12,6 +13,39 @@ use std::time::Duration;
 pub trait Memory {
     /// Since when the present match of a rule is known to have held without a break; `None`: it begins now.
     fn since(&self, rule: RuleIndex) -> Option<Timestamp>;
+
+    /// How many matches of a rule in which it acted have ended before the present one.
+    fn nth(&self, rule: RuleIndex) -> u32;
+
+    /// When a step acted last.
+    fn last(&self, rule: RuleIndex, act: Act) -> Option<LastAct>;
+
+    /// The key that a step has since a moment and waits to act for.
+    fn pending(&self, rule: RuleIndex, act: Act) -> Option<(Arc<str>, Timestamp)>;
+}
+
+/// When a step acted last, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastAct {
+    /// Its key, where it has one.
+    pub key: Option<Arc<str>>,
+    /// In which match.
+    pub nth: u32,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What is to be remembered of a subject and a rule, whatever the rule's mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// So many matches have ended: it was lost.
+    Begun(u32),
+    /// A step counts as having acted.
+    Acted(Act, LastAct),
+    /// Its key has become this one.
+    Pending(Act, Arc<str>),
+    /// Its key is again the one it acted for.
+    Settled(Act),
 }
 
 /// Nothing was remembered: every match begins now.
@@ -19,6 +53,18 @@ pub struct Blank;
 
 impl Memory for Blank {
     fn since(&self, _: RuleIndex) -> Option<Timestamp> {
+        None
+    }
+
+    fn nth(&self, _: RuleIndex) -> u32 {
+        0
+    }
+
+    fn last(&self, _: RuleIndex, _: Act) -> Option<LastAct> {
+        None
+    }
+
+    fn pending(&self, _: RuleIndex, _: Act) -> Option<(Arc<str>, Timestamp)> {
         None
     }
 }
@@ -42,11 +88,16 @@ pub struct Later {
 fn due(world: &World<'_>, rule: RuleIndex, after: Duration) -> Option<Timestamp> {
     let now = world.context.now;
     let since = world.context.memory.since(rule).unwrap_or(now);
-    let due = SignedDuration::try_from(after)
-        .ok()
-        .and_then(|after| since.checked_add(after).ok())
-        .unwrap_or(Timestamp::MAX);
+    let due = moment_after(since, after);
     (due > now).then_some(due)
+}
+
+/// A moment so much later; beyond all time it is the end of it.
+pub(super) fn moment_after(moment: Timestamp, length: Duration) -> Timestamp {
+    SignedDuration::try_from(length)
+        .ok()
+        .and_then(|length| moment.checked_add(length).ok())
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// Whether the step at `position` waits for its match to have held long enough, and with it those behind it.
@@ -59,6 +110,10 @@ pub(super) fn holds_up(
     let Some(step) = rule.steps.get(position) else {
         return false;
     };
+    if step.has_key() {
+        // It waits until its key has been the same for that long.
+        return false;
+    }
     let Some(at) = step.after.and_then(|after| due(world, index, after)) else {
         return false;
     };

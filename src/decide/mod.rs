@@ -6,7 +6,7 @@
 //! * `turn` one rule's turn on the copy
 //! * `working` the copy
 //! * `conflict` rules that want different things
-//! * `memory` how long a match has held
+//! * `memory` how long a match has held, `once` whether a step has acted
 //! * `related` the lists of other objects
 //! * `apply`, `event`, `archive`, `target` steps that act on something else
 //! * `metric` numbers of the object
@@ -30,6 +30,7 @@ mod lifetime;
 pub mod limits;
 mod memory;
 mod metric;
+mod once;
 pub mod pass;
 pub mod protect;
 mod related;
@@ -42,7 +43,8 @@ mod working;
 mod writes;
 
 pub use apply::{Alone, Neighbours, Picked, Prospect, Want};
-pub use memory::{Blank, Later, Memory};
+pub use memory::{Blank, LastAct, Later, Memory, Note};
+pub use once::{Act, Acted, LONGEST_KEY, in_annotation};
 
 use crate::object::difference::json_patch;
 use crate::object::{ObjectKey, Record};
@@ -106,11 +108,13 @@ pub enum Reason {
     TakenOver,
     /// A `rollback` has no revision to go to.
     NoRevision,
+    /// What the rule remembers cannot be kept beyond a restart.
+    NotRemembered,
 }
 
 impl Reason {
     /// All of them, in the order in which they were thought of.
-    pub const ALL: [Reason; 23] = [
+    pub const ALL: [Reason; 24] = [
         Reason::Warning,
         Reason::Denied,
         Reason::WrongType,
@@ -134,6 +138,7 @@ impl Reason {
         Reason::NotKept,
         Reason::TakenOver,
         Reason::NoRevision,
+        Reason::NotRemembered,
     ];
 
     /// As in output, Events and metrics.
@@ -162,6 +167,7 @@ impl Reason {
             Reason::NotKept => "NotKept",
             Reason::TakenOver => "TakenOver",
             Reason::NoRevision => "NoRevision",
+            Reason::NotRemembered => "NotRemembered",
         }
     }
 
@@ -235,6 +241,8 @@ pub struct Write {
     pub uid: String,
     /// `metadata.resourceVersion` of the state that was decided on.
     pub resource_version: String,
+    /// The steps it is made of that act once.
+    pub acts: Vec<Acted>,
 }
 
 /// What a [`Write`] asks of the server.
@@ -399,6 +407,8 @@ pub struct Decision {
     pub findings: Vec<Finding>,
     /// In a plan: steps whose match has not held long enough.
     pub later: Vec<Later>,
+    /// What is to be remembered of the subject, beside how the rules came out.
+    pub notes: Vec<(usize, Note)>,
     /// The earliest later moment at which something may come out differently.
     pub recheck_at: Option<Timestamp>,
     /// Per rule of this kind that is in scope, in evaluation order: index in the set, how it came out.

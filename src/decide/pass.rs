@@ -5,7 +5,8 @@ mod conclude;
 use super::apply::{Deed, Neighbours, Want};
 use super::conflict::Settled;
 use super::lifetime;
-use super::memory::{Later, Memory};
+use super::memory::{Later, Memory, Note};
+use super::once::Acted;
 use super::turn::{Deletion, Manner, Turn, World, act, earlier, is_out_of_scope, look};
 use super::working::{Snapshot, Working};
 use super::{Decision, Reason, Standing, Subject};
@@ -135,6 +136,10 @@ struct Slot {
     lists: Option<Arc<Lists>>,
     waits: Vec<usize>,
     samples: Vec<Sample>,
+    /// What is to be remembered.
+    notes: Vec<(RuleIndex, Note)>,
+    /// The steps that act once and are part of its effects.
+    remembered: Vec<Acted>,
     /// Whether it deletes the object.
     deletes: bool,
     /// Whether it does so by eviction.
@@ -434,6 +439,7 @@ impl<'w, 'a> Run<'w, 'a> {
             && turn.later.is_empty()
             && turn.waits.is_empty()
             && turn.samples.is_empty()
+            && turn.notes.is_empty()
             && turn.deletion.is_none();
         let slot = match self.slots.iter_mut().position(|s| s.position == position) {
             Some(at) => &mut self.slots[at],
@@ -464,6 +470,12 @@ impl<'w, 'a> Run<'w, 'a> {
         slot.wrong_types = turn.wrong_types;
         slot.told = turn.told;
         slot.scales |= turn.scaled;
+        slot.remembered.extend(turn.remembered);
+        for note in turn.notes {
+            if !slot.notes.contains(&note) {
+                slot.notes.push(note);
+            }
+        }
         slot.deletes |= turn.deletion.is_some();
         slot.evicts |= turn.deletion.is_some_and(|deletion| deletion.evicts);
         slot.restarts |= turn.restarts;

@@ -122,7 +122,7 @@ impl Act<'_, '_> {
             } => event::event(
                 world,
                 (self.index, rule),
-                event::step_on(self.position, meta.uid()),
+                (event::step_on(self.position, meta.uid()), None),
                 (*warning, reason, message),
                 (self.scope, &member.key, &member.record),
                 turn,

@@ -5,8 +5,9 @@ use super::archive;
 use super::elements::{each, elements, stops};
 use super::event;
 use super::lifetime;
-use super::memory::{self, Later};
+use super::memory::{self, Later, Note};
 use super::metric;
+use super::once::{self, Acted, Chance};
 use super::pass::PassContext;
 use super::protect::{Ignored, protected};
 use super::related;
@@ -78,6 +79,7 @@ impl<'a> World<'a> {
             request: self.context.request.map(Record::root),
             other: None,
             schedule_start: self.opened.get(),
+            previous: None,
         }
     }
 
@@ -174,6 +176,12 @@ pub(super) struct Turn {
     pub waits: Vec<usize>,
     /// Numbers for `/metrics`.
     pub samples: Vec<Sample>,
+    /// What is to be remembered.
+    pub notes: Vec<(RuleIndex, Note)>,
+    /// The steps that act once and are part of what changed.
+    pub remembered: Vec<Acted>,
+    /// `previous` of the step at hand.
+    pub previous: Option<Record>,
     pub claims: Vec<Claim>,
     /// What steps with a name applied, by name, and the same as a record.
     named: Map<String, Value>,
@@ -211,6 +219,9 @@ impl Turn {
             later: vec![],
             waits: vec![],
             samples: vec![],
+            notes: vec![],
+            remembered: vec![],
+            previous: None,
             claims: vec![],
             named: Map::new(),
             applied: None,
@@ -506,7 +517,7 @@ fn steps(
         );
         let held = step.lifetime == Lifetime::WhileMatched;
         // At an admission the object has no identity that its former values could be bound to: the loop makes the change.
-        let loops = held || step.target.is_some() || step.after.is_some();
+        let loops = held || step.target.is_some() || step.after.is_some() || step.once.is_some();
         if at_admission && (!admits || loops) {
             continue;
         }
@@ -545,6 +556,14 @@ fn steps(
             .wait
             .as_ref()
             .filter(|_| !at_admission && !manner.ahead);
+        let of = (manner.index, rule);
+        let occasion = match once::of_subject(world, of, step, (working, variables), turn)? {
+            Chance::Always => None,
+            Chance::Acts(occasion) => Some(occasion),
+            Chance::Done => continue,
+            Chance::Waits => return Ok(()),
+        };
+        let mut changed = false;
         match &step.action {
             Action::Patch { edits, status } => {
                 let endpoint = if *status {
@@ -559,7 +578,7 @@ fn steps(
                         if held {
                             lifetime::hold(world, rule, edit, working, how, turn)?;
                         } else {
-                            patch(world, edit, endpoint, working, how, turn)?;
+                            changed |= patch(world, edit, endpoint, working, how, turn)?;
                         }
                     }
                 }
@@ -572,7 +591,7 @@ fn steps(
                         lifetime::hold(world, rule, (edit, None), working, how, turn)?;
                         continue;
                     }
-                    turn.scaled |= patch(
+                    changed |= patch(
                         world,
                         (edit, None),
                         Endpoint::Main,
@@ -580,6 +599,8 @@ fn steps(
                         (manner, variables, creates),
                         turn,
                     )?;
+                    // What is remembered of it goes with it, and the scale subresource carries none of that.
+                    turn.scaled |= changed && occasion.is_none();
                 }
             }
             Action::Apply(apply) => {
@@ -587,21 +608,31 @@ fn steps(
                 let ty = kind.as_deref().and_then(KindSchema::root);
                 let record = working.record();
                 let mut one = |scope: &Scope<'_>, element: usize, turn: &mut Turn| {
-                    let rendered = apply.render(scope, (world.subject.key, record), ty)?;
-                    let object = waits.map(|_| rendered.object.clone());
-                    let progress =
-                        apply::apply(world, (manner.index, rule), apply, rendered, turn)?;
-                    let (Some(wait), Some(object), Progress::Done) = (waits, object, progress)
-                    else {
-                        return Ok(progress);
-                    };
-                    let awaited = Awaited {
-                        rule: manner.index,
-                        step: (step, event::step(position, element)),
-                        wait,
-                        target: Some(object),
-                    };
-                    wait::progress(world, awaited, (record, variables), turn)
+                    let of = (manner.index, rule);
+                    once::each(
+                        world,
+                        of,
+                        step,
+                        (record, scope),
+                        turn,
+                        &mut |scope, _, turn| {
+                            let rendered = apply.render(scope, (world.subject.key, record), ty)?;
+                            let object = waits.map(|_| rendered.object.clone());
+                            let progress = apply::apply(world, of, apply, rendered, turn)?;
+                            let (Some(wait), Some(object), Progress::Done) =
+                                (waits, object, progress)
+                            else {
+                                return Ok(progress);
+                            };
+                            let awaited = Awaited {
+                                rule: manner.index,
+                                step: (step, event::step(position, element)),
+                                wait,
+                                target: Some(object),
+                            };
+                            wait::progress(world, awaited, (record, variables), turn)
+                        },
+                    )
                 };
                 let progress = each(world, step, (record, variables), turn, &mut one)?;
                 if stops(progress, manner) {
@@ -630,10 +661,19 @@ fn steps(
             } => {
                 let record = working.record();
                 let mut one = |scope: &Scope<'_>, element: usize, turn: &mut Turn| {
-                    let step = event::step(position, element);
                     let words = (*warning, reason, message);
-                    let about = (scope, world.subject.key, world.subject.record);
-                    event::event(world, (manner.index, rule), step, words, about, turn)
+                    let number = event::step(position, element);
+                    once::each(
+                        world,
+                        of,
+                        step,
+                        (record, scope),
+                        turn,
+                        &mut |scope, occasion, turn| {
+                            let about = (scope, world.subject.key, world.subject.record);
+                            event::event(world, of, (number, occasion), words, about, turn)
+                        },
+                    )
                 };
                 let progress = each(world, step, (record, variables), turn, &mut one)?;
                 if stops(progress, manner) {
@@ -691,6 +731,9 @@ fn steps(
                     }
                 }
             }
+        }
+        if let Some(occasion) = occasion {
+            once::in_the_same_write(world, of, occasion, (working, changed), manner, turn)?;
         }
         if let Some(wait) = waits
             && !matches!(step.action, Action::Apply(_))
@@ -810,10 +853,12 @@ pub(super) fn patch(
 ) -> Result<bool, ExprFault> {
     let schema = world.schema.as_deref();
     let (applied, found) = (turn.applied.clone(), turn.found.clone());
+    let previous = turn.previous.clone();
     let scope = Scope {
         applied: applied.as_ref().map(Record::root),
         found: found.as_ref().map(Record::root),
         item: item.map(Record::root),
+        previous: previous.as_ref().map(Record::root),
         ..world.scope(working.record(), variables)
     };
     if !manner.claim_all && is_noop(edit, &scope, schema, &mut turn.recheck_at) {

@@ -1,5 +1,6 @@
 //! The working copy of a pass: the stored record until something changes it.
 
+use super::state_annotation::{SubjectState, TooLarge};
 use crate::object::Record;
 use crate::rule::edit::Planned;
 use serde_json::Value;
@@ -45,6 +46,15 @@ impl<'p> Working<'p> {
         self.current = Some(Record::from_value(&tree));
         self.tree = Some(tree);
         answer
+    }
+
+    /// Writes what a rule remembers on the subject.
+    pub fn remember(&mut self, state: &SubjectState, rule: &str) -> Result<(), TooLarge> {
+        let mut tree = self.tree.take().unwrap_or_else(|| self.record().to_value());
+        state.write(self.record().meta(), rule, &mut tree)?;
+        self.current = Some(Record::from_value(&tree));
+        self.tree = Some(tree);
+        Ok(())
     }
 
     pub fn snapshot(&self) -> Snapshot {

@@ -1,7 +1,7 @@
 //! The end result of a pass as requests: at most one for each endpoint.
 
 use super::turn::{Deletion, World};
-use super::{Operation, Write};
+use super::{Acted, Operation, Write};
 use crate::object::difference::json_patch;
 use crate::object::{ObjectKey, Record};
 use json_patch::jsonptr::PointerBuf;
@@ -17,6 +17,8 @@ pub(super) struct Authors {
     pub scale: Vec<Arc<str>>,
     /// Where the replicas are that were scaled.
     pub replicas: Option<Vec<String>>,
+    /// The steps that act once.
+    pub acts: Vec<Acted>,
 }
 
 pub(super) fn delete(world: &World<'_>, rule: Arc<str>, deletion: Deletion) -> Write {
@@ -32,6 +34,7 @@ pub(super) fn delete(world: &World<'_>, rule: Arc<str>, deletion: Deletion) -> W
 
 /// What leads from the stored object to `after`; the main endpoint first, scaling last. Empty if nothing does.
 pub(super) fn patches(world: &World<'_>, after: &Record, mut authors: Authors) -> Vec<Write> {
+    let acts = std::mem::take(&mut authors.acts);
     let (before, mut after) = (world.subject.record.to_value(), after.to_value());
     let mut scale = None;
     if let Some(path) = authors.replicas.take() {
@@ -47,6 +50,10 @@ pub(super) fn patches(world: &World<'_>, after: &Record, mut authors: Authors) -
     }
     let mut writes = patches_of(world, &before, &after, authors);
     writes.extend(scale);
+    // What is remembered of them is written to the main endpoint, which comes first.
+    if let Some(first) = writes.first_mut() {
+        first.acts = acts;
+    }
     writes
 }
 
@@ -166,6 +173,7 @@ pub(super) fn write(
         expected,
         uid: meta.uid().to_owned(),
         resource_version: meta.resource_version().to_owned(),
+        acts: vec![],
     }
 }
 

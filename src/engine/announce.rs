@@ -326,5 +326,6 @@ fn write(finding: &Finding, nth: u32, engine: &Engine, now: Timestamp) -> Option
         expected: None,
         uid: String::new(),
         resource_version: String::new(),
+        acts: vec![],
     })
 }

@@ -16,7 +16,7 @@ pub mod store;
 mod wants;
 pub mod worker;
 
-pub use worker::{Engine, EngineOptions, Unexplained};
+pub use worker::{Engine, EngineOptions, Recalled, STATE_NAME, Unexplained};
 
 use crate::decide::breaker::managers::ManagedFields;
 use crate::decide::{Finding, Later, RuleChange, Write};
@@ -118,10 +118,36 @@ pub enum Effect {
     Write(RequestId, Box<Write>),
     /// Read the object directly (after an outcome unknown, or a write whose watch event does not come); answer with `complete`.
     Read(RequestId, ObjectKey),
+    /// Keep the state of these shards; answer with [`Outcome::Kept`].
+    Keep(RequestId, Keep),
     /// Ask who writes the object's fields (a breaker has opened); answer with [`Outcome::Managers`].
     Managers(RequestId, ObjectKey),
     /// Tell people.
     Report(Report),
+}
+
+/// Shards of the state that are to be kept.
+#[derive(Debug)]
+pub struct Keep {
+    /// How many shards the state has.
+    pub layout: usize,
+    /// Those to write: number and text.
+    pub shards: Vec<(usize, String)>,
+    /// They are all there are: shards of other layouts go once these are written.
+    pub whole: bool,
+}
+
+/// What became of a shard.
+#[derive(Clone, Debug)]
+pub enum Kept {
+    /// It was written.
+    Done,
+    /// Somebody had changed or deleted it; it was written anew.
+    Mended,
+    /// Another daemon has written this since; it was left.
+    Foreign(String),
+    /// It was not written, or nobody knows.
+    Failed(Fault),
 }
 
 /// What became of a request.
@@ -137,6 +163,8 @@ pub enum Outcome {
     Read(Record),
     /// Who writes the object's fields.
     Managers(Vec<ManagedFields>),
+    /// What became of each shard of the state, by its number.
+    Kept(Vec<(usize, Kept)>),
     /// It was not done, or nobody knows.
     Failed(Fault),
 }
@@ -227,6 +255,8 @@ pub enum Report {
     FindingEnded(Finding),
     /// In a plan: a step that comes later, if the match goes on.
     Later(Later),
+    /// Something about the state that outlives a restart.
+    State(String),
     /// A rule aborted, or was acknowledged.
     Aborted {
         /// Name of the rule.

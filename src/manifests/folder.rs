@@ -1,10 +1,10 @@
 //! The cluster of `run --manifests`: a [`World`] behind the same trait as a real cluster, which follows the edits of its files.
 
 use super::world::{is_namespace, seen};
-use super::{Manifest, Manifests, World, export, load};
+use super::{Manifest, Manifests, World, export, load, state_file};
 use crate::cluster::{Cluster, Message, Sender};
 use crate::decide::Write;
-use crate::engine::{Observation, Outcome, WatchedKind};
+use crate::engine::{Fault, Keep, Kept, Observation, Outcome, WatchedKind};
 use crate::object::ObjectKey;
 use crate::rule::problem::Problem;
 use crate::rules_dir::{FileSet, files, watch};
@@ -26,6 +26,8 @@ const BATCH: usize = 512;
 pub struct Folder {
     state: Arc<Mutex<State>>,
     base: Schema,
+    /// Where what rules remember is kept.
+    kept: Option<PathBuf>,
     /// To the task that sends: observations keep their order, and nobody waits while holding the state.
     outbox: mpsc::UnboundedSender<Message>,
 }
@@ -59,9 +61,15 @@ impl Folder {
         let folder = Folder {
             state: Arc::new(Mutex::new(state)),
             base: base.clone(),
+            kept: None,
             outbox,
         };
         (folder, set, manifests.problems)
+    }
+
+    /// Keeps what rules remember in a file from now on.
+    pub fn keep_in(&mut self, file: Option<PathBuf>) {
+        self.kept = file;
     }
 
     /// Follows the files until the daemon stops. `known` is what [`read`](Self::read) saw.
@@ -246,6 +254,44 @@ impl Cluster for Folder {
     fn read(&self, key: ObjectKey) -> BoxFuture<'static, Outcome> {
         let outcome = self.state.lock().world.read(&key);
         Box::pin(async move { outcome })
+    }
+
+    fn recall(&self) -> BoxFuture<'static, Result<Vec<(String, String)>, Fault>> {
+        let file = self.kept.clone();
+        Box::pin(async move {
+            let Some(file) = file else {
+                return Ok(vec![]);
+            };
+            match state_file::read(&file) {
+                Ok(text) => Ok(text
+                    .map(|text| (file.display().to_string(), text))
+                    .into_iter()
+                    .collect()),
+                Err(error) => Err(Fault::Rejected(format!("{}: {error}", file.display()))),
+            }
+        })
+    }
+
+    fn keeps_in_one(&self) -> bool {
+        true
+    }
+
+    fn keep(&self, keep: Keep) -> BoxFuture<'static, Outcome> {
+        let file = self.kept.clone();
+        Box::pin(async move {
+            let written = keep.shards.into_iter().map(|(number, text)| {
+                let written = match &file {
+                    Some(file) => state_file::write(file, &text),
+                    None => Ok(()),
+                };
+                let kept = match written {
+                    Ok(()) => Kept::Done,
+                    Err(error) => Kept::Failed(Fault::Rejected(error.to_string())),
+                };
+                (number, kept)
+            });
+            Outcome::Kept(written.collect())
+        })
     }
 
     fn set_frozen(&self, _frozen: bool) {

@@ -8,7 +8,7 @@
 //! * `neighbours` is what such a rule may know of other objects;
 //! * [`simulation`] drives an engine on a world in simulated time: `plan`, `test`, `run --once`;
 //! * [`folder`] is the [`Cluster`](crate::cluster::Cluster) of `run --manifests`, which follows the files;
-//! * [`export`] is `--write-manifests`.
+//! * [`export`] is `--write-manifests`, [`state_file`] is `--state`.
 
 pub mod admission;
 pub mod export;
@@ -16,6 +16,7 @@ pub mod folder;
 pub mod load;
 mod neighbours;
 pub mod simulation;
+pub mod state_file;
 pub mod world;
 
 pub use load::{Manifest, Manifests};

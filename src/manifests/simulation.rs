@@ -7,7 +7,8 @@ use crate::decide::{Operation, Write};
 use crate::engine::worker::lifetimes::Known;
 use crate::engine::worker::status::MetricStatus;
 use crate::engine::{
-    Effect, Engine, EngineOptions, Observation, Outcome, Report, Unexplained, WatchedKind,
+    Effect, Engine, EngineOptions, Kept, Observation, Outcome, Recalled, Report, Unexplained,
+    WatchedKind,
 };
 use crate::rule::set::RuleSet;
 use jiff::Timestamp;
@@ -30,6 +31,8 @@ pub struct Simulation {
     wake: Option<Timestamp>,
     /// Who writes to sinks; `None`: nothing leaves the simulation.
     sinks: Option<fn(&Write) -> Outcome>,
+    /// What is remembered, as text.
+    kept: Option<String>,
 }
 
 /// A simulation that did not come to rest.
@@ -66,6 +69,7 @@ impl Simulation {
             writes: 0,
             wake: None,
             sinks: None,
+            kept: None,
         };
         simulation.engine.recall_lifetimes(known);
         simulation.load(rules);
@@ -99,6 +103,25 @@ impl Simulation {
     /// When there is no such rule or object.
     pub fn explain(&mut self, rule: &str, object: &str) -> Result<Explanation, Unexplained> {
         self.engine.explain(rule, object, self.now)
+    }
+
+    /// Takes what an earlier run remembered, as text, and remembers it from now on: [`kept`](Self::kept). Before anything is settled.
+    pub fn recall(&mut self, text: Option<&str>) -> Recalled {
+        let texts = text.map(|text| ("the state", text));
+        self.engine.recall(texts, ("", true), self.now)
+    }
+
+    /// What is remembered now, as text; `None`: nothing has changed since the start.
+    pub fn kept(&mut self) -> Option<String> {
+        let mut effects = vec![];
+        self.engine.keep_at_once(self.now, &mut effects);
+        for effect in effects {
+            if let Effect::Keep(id, keep) = effect {
+                self.engine.complete(id, Outcome::Kept(vec![]), self.now);
+                self.kept = keep.shards.into_iter().map(|(_, text)| text).next();
+            }
+        }
+        self.kept.clone()
     }
 
     /// The cluster.
@@ -171,6 +194,14 @@ impl Simulation {
                     Effect::Managers(id, _) => {
                         self.engine
                             .complete(id, Outcome::Managers(vec![]), self.now);
+                    }
+                    Effect::Keep(id, keep) => {
+                        let mut done = vec![];
+                        for (number, text) in keep.shards {
+                            self.kept = Some(text);
+                            done.push((number, Kept::Done));
+                        }
+                        self.engine.complete(id, Outcome::Kept(done), self.now);
                     }
                     Effect::Report(r) => report(r),
                 }

@@ -107,6 +107,8 @@ pub struct Status {
     pub errors: Vec<String>,
     /// Kinds that are followed: version and state.
     pub kinds: BTreeMap<GroupKind, (Arc<str>, Following)>,
+    /// What was wrong with what rules remember, the latest last.
+    pub state: Vec<String>,
     /// Changes made and failed since the start.
     pub made: u64,
     /// See `made`.
@@ -152,6 +154,7 @@ impl Status {
             fault: None,
             problems: vec![],
             errors: vec![],
+            state: vec![],
             kinds: BTreeMap::new(),
             made: 0,
             failed: 0,
@@ -268,6 +271,7 @@ impl Status {
                 }),
             },
             "frozen": self.frozen,
+            "state": self.state,
             "rules": rules,
             "fault": self.fault,
             "problems": self.problems.iter().take(MOST_PROBLEMS).collect::<Vec<_>>(),

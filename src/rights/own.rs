@@ -23,6 +23,7 @@ const EVENTS: &str = "tells of changes that failed or were blocked";
 pub const LIFETIMES: &str = "ordain-lifetimes";
 
 const HELD: &str = "which rules have something to give back when they are gone";
+const STATE: &str = "what rules remember is kept there";
 const LEASE: &str = "one of its replicas acts, the others wait";
 
 impl Own {
@@ -64,11 +65,24 @@ impl Own {
         add(&home, leases, None, &[RbacVerb::Create], LEASE);
         let keep = [RbacVerb::Get, RbacVerb::Update];
         add(&home, leases, Some(&self.lease), &keep, LEASE);
+        // Their names are made from their number, which changes with how much there is to remember.
+        let maps = ("", "configmaps");
+        let all = [
+            RbacVerb::Get,
+            RbacVerb::List,
+            RbacVerb::Create,
+            RbacVerb::Update,
+            RbacVerb::Delete,
+        ];
+        add(&home, maps, None, &all, STATE);
         if holds {
-            let maps = ("", "configmaps");
-            add(&home, maps, None, &[RbacVerb::Create], HELD);
-            let keep = [RbacVerb::Get, RbacVerb::Patch];
-            add(&home, maps, Some(&LIFETIMES.into()), &keep, HELD);
+            add(
+                &home,
+                maps,
+                Some(&LIFETIMES.into()),
+                &[RbacVerb::Patch],
+                HELD,
+            );
         }
         grants
     }

@@ -231,6 +231,10 @@ metadata:
   labels:
     app.kubernetes.io/name: ordain
 rules:
+# the daemon itself: what rules remember is kept there
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, create, update, delete]
 # the daemon itself: one of its replicas acts, the others wait
 - apiGroups: [coordination.k8s.io]
   resources: [leases]

@@ -170,9 +170,21 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Whether some step waits until the match has held for a time.
+    pub fn waits(&self) -> bool {
+        self.steps.iter().any(|step| step.after.is_some())
+    }
+
+    /// Whether its subjects tell themselves which of its steps have acted.
+    pub fn writes_what_acted(&self) -> bool {
+        let tells = |step: &Step| step.once.is_some() && step.action.changes_subject();
+        self.steps.iter().any(tells)
+    }
+
     /// Whether something is remembered of each of its matches.
     pub fn remembers(&self) -> bool {
-        self.steps.iter().any(|step| step.after.is_some())
+        let remembers = |step: &Step| step.after.is_some() || step.acts_once();
+        self.steps.iter().any(remembers)
     }
 
     /// Whether the engine keeps something of every object that matches: for limits, for `pick`, for `metric`.
@@ -250,14 +262,59 @@ pub struct Step {
     pub target: Option<usize>,
     /// It is made for each element of this list, which is its `item`.
     pub for_each: Option<Template>,
+    /// Which one it is of the rule's steps with this verb.
+    pub id: StepId,
     /// `after`: the match has held this long without a break.
     pub after: Option<Duration>,
     /// The next step comes when what it wrote passes these tests.
     pub wait: Option<Wait>,
     /// How long what it does stays.
     pub lifetime: Lifetime,
+    /// `once`
+    pub once: Option<Once>,
     /// 1-based line in the rule's file.
     pub line: usize,
+}
+
+impl Step {
+    /// Whether it acts once each time a match begins, or when its key has changed.
+    pub fn acts_once(&self) -> bool {
+        self.once.is_some() || self.action.acts_once()
+    }
+
+    /// Whether it acts when its key has changed.
+    pub fn has_key(&self) -> bool {
+        self.once.as_ref().is_some_and(|once| once.key.is_some())
+    }
+}
+
+/// A step as it is remembered: another one above it, or another text of its own, leaves it the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StepId {
+    /// What it does.
+    pub verb: Verb,
+    /// How many steps above it do that.
+    pub nth: u16,
+}
+
+/// `once`: a step acts when its key differs from the remembered one.
+pub struct Once {
+    /// `None`: once each time a match begins.
+    pub key: Option<Template>,
+    /// The same key acts again after this time.
+    pub within: Option<Duration>,
+    /// What comes of a key where none is remembered.
+    pub first_seen: FirstSeen,
+}
+
+/// What comes of the first key of an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirstSeen {
+    /// The step acts.
+    #[default]
+    Act,
+    /// It is remembered.
+    Record,
 }
 
 /// `wait` of a step.
@@ -337,6 +394,23 @@ impl Action {
         )
     }
 
+    /// Whether doing it again is doing something else again: it acts once each time a match begins.
+    pub fn acts_once(&self) -> bool {
+        matches!(
+            self,
+            Action::Event { .. }
+                | Action::Archive(_)
+                | Action::Evict
+                | Action::Restart { .. }
+                | Action::Rollback { .. }
+        )
+    }
+
+    /// Whether it is a part of the write of the subject itself, which then tells that it was done.
+    pub fn changes_subject(&self) -> bool {
+        matches!(self, Action::Patch { .. } | Action::Scale { .. })
+    }
+
     /// The verb, for output and `allowProtected`.
     pub fn verb(&self) -> Verb {
         match self {
@@ -386,6 +460,27 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// All of them.
+    pub const ALL: [Verb; 12] = [
+        Verb::Patch,
+        Verb::Scale,
+        Verb::Apply,
+        Verb::Delete,
+        Verb::Warn,
+        Verb::Deny,
+        Verb::Event,
+        Verb::Metric,
+        Verb::Archive,
+        Verb::Evict,
+        Verb::Restart,
+        Verb::Rollback,
+    ];
+
+    /// The verb of a word.
+    pub fn parse(word: &str) -> Option<Verb> {
+        Self::ALL.into_iter().find(|verb| verb.as_str() == word)
+    }
+
     /// Whether it leaves its subject as it is: nothing is protected from it.
     pub fn is_free(self) -> bool {
         use Verb::{Archive, Deny, Event, Metric, Warn};

@@ -314,6 +314,9 @@ fn forgets(step: &Step) -> bool {
     let Step {
         action,
         target,
+        id: _,
+        // Its key is remembered beyond the end of a match.
+        once,
         for_each: _,
         // Nor is anything waited for any more.
         wait: _,
@@ -323,7 +326,7 @@ fn forgets(step: &Step) -> bool {
         line: _,
     } = step;
     // What it has changed is given back when the object no longer matches.
-    if target.is_some() || *lifetime == Lifetime::WhileMatched {
+    if once.is_some() || target.is_some() || *lifetime == Lifetime::WhileMatched {
         return false;
     }
     match action {

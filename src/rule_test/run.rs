@@ -371,7 +371,10 @@ impl Seen {
                 }
             }
             Report::FindingEnded(ended) => self.findings.retain(|f| *f != ended),
-            Report::WouldChange(_) | Report::Later(_) | Report::Aborted { .. } => {}
+            Report::WouldChange(_)
+            | Report::Later(_)
+            | Report::State(_)
+            | Report::Aborted { .. } => {}
         }
     }
 }

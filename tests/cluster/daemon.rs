@@ -34,6 +34,11 @@ impl Daemon {
             format!("--listen=127.0.0.1:{port}"),
             "--log-format=text".to_owned(),
         ];
+        let named = |m: &&str| m.starts_with("--lease-name") || m.starts_with("--leader-election");
+        if !more.iter().any(named) {
+            // Each remembers for itself.
+            arguments.push(format!("--lease-name=t{port}"));
+        }
         arguments.extend(more.iter().map(|m| (*m).to_owned()));
         let child = run(&arguments, folder.path());
         Daemon {

@@ -17,6 +17,7 @@ mod freeze;
 #[path = "../tools/generated.rs"]
 mod generated;
 mod install;
+mod kills;
 mod leader;
 mod lifetime;
 mod monitoring;
@@ -33,6 +34,7 @@ mod scene;
 mod scopes;
 mod secrets;
 mod seen;
+mod state;
 mod surroundings;
 mod tutorial;
 mod verbs;

@@ -49,6 +49,9 @@ struct Faults {
     refusals: Mutex<Vec<Refusal>>,
     /// Answers of so many writes are lost: the server acts, the client is cut.
     lose: AtomicU64,
+    /// Writes whose method and path hold the text are caught; whether before the server has seen them.
+    trap: Mutex<Option<(String, bool)>>,
+    caught: AtomicU64,
     /// In what is read, each text is replaced by another.
     replaced: Mutex<Vec<(String, String)>>,
     seen: Mutex<Vec<(Purpose, String)>>,
@@ -74,6 +77,8 @@ impl Proxy {
             held: watch::Sender::new(false),
             refusals: Mutex::default(),
             lose: AtomicU64::new(0),
+            trap: Mutex::default(),
+            caught: AtomicU64::new(0),
             replaced: Mutex::default(),
             seen: Mutex::default(),
         });
@@ -160,6 +165,23 @@ impl Proxy {
         self.faults.lose.store(writes, Ordering::SeqCst);
     }
 
+    /// From now on writes whose method and path hold this text are caught and never answered: `before` the server has seen them, or after it
+    /// has done what they ask.
+    pub fn catch(&self, text: &str, before: bool) {
+        self.faults.caught.store(0, Ordering::SeqCst);
+        *self.faults.trap.lock().unwrap() = Some((text.to_owned(), before));
+    }
+
+    /// Catches no more; what was caught stays so.
+    pub fn catch_nothing(&self) {
+        *self.faults.trap.lock().unwrap() = None;
+    }
+
+    /// How many writes were caught since [`Proxy::catch`].
+    pub fn caught(&self) -> u64 {
+        self.faults.caught.load(Ordering::SeqCst)
+    }
+
     /// From now on, in what is listed or read, this text is replaced by another.
     pub fn replace(&self, text: &str, with: &str) {
         let mut replaced = self.faults.replaced.lock().unwrap();
@@ -224,6 +246,19 @@ async fn pass(
     if let Some(refused) = refusal(&faults, purpose, &path) {
         return Ok(refused);
     }
+    let method = request.method().to_string();
+    let caught = |before: bool| {
+        let trap = faults.trap.lock().unwrap();
+        let what = format!("{method} {path}");
+        purpose == Purpose::Write
+            && trap
+                .as_ref()
+                .is_some_and(|(text, when)| *when == before && what.contains(text))
+    };
+    if caught(true) {
+        faults.caught.fetch_add(1, Ordering::SeqCst);
+        std::future::pending::<()>().await;
+    }
     let (mut parts, body) = request.into_parts();
     parts.headers.remove(header::HOST);
     let body = body.collect().await.map_err(|_| lost())?.to_bytes();
@@ -231,6 +266,10 @@ async fn pass(
     let response = client.send(request).await.map_err(|_| lost())?;
     let (mut parts, body) = response.into_parts();
     parts.headers.remove(header::TRANSFER_ENCODING);
+    if caught(false) {
+        faults.caught.fetch_add(1, Ordering::SeqCst);
+        std::future::pending::<()>().await;
+    }
     if purpose == Purpose::Write && take_one(&faults.lose) {
         return Err(lost());
     }

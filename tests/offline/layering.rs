@@ -63,6 +63,7 @@ fn pure_folders_do_no_io_and_know_no_clock() {
         "src/decide",
         "src/engine",
         "src/rights",
+        "src/state",
     ] {
         assert_eq!(
             mentions(folder, &words),

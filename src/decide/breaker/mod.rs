@@ -85,6 +85,14 @@ impl Breaker {
         self.open.as_deref()
     }
 
+    /// One that was open before a restart.
+    pub fn recalled(open: Open) -> Self {
+        Self {
+            open: Some(Box::new(open)),
+            ..Self::default()
+        }
+    }
+
     /// Takes who else writes there, in words.
     pub fn named(&mut self, others: String) {
         if let Some(open) = &mut self.open {

@@ -104,6 +104,7 @@ impl Run<'_, '_> {
             }
             decision.wants.append(&mut slot.wants);
             decision.later.append(&mut slot.later);
+            decision.notes.append(&mut slot.notes);
             let index = self.indexes[slot.position];
             let waits = std::mem::take(&mut slot.waits).into_iter();
             decision.waits.extend(waits.map(|step| (index, step)));
@@ -223,6 +224,7 @@ impl Run<'_, '_> {
             if patches(true) {
                 authors.status.push(rule.name.clone());
             }
+            authors.acts.extend(slot.remembered.iter().cloned());
             if slot.scales {
                 authors.scale.push(rule.name.clone());
                 authors.replicas = authors.replicas.or_else(|| self.world.replicas(rule));

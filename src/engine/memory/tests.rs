@@ -91,3 +91,56 @@ fn uids_differ() {
         );
     }
 }
+
+fn act(element: u64) -> Act {
+    Act::parse(&format!("event/0/{element:x}")).unwrap()
+}
+
+fn last(key: Option<&str>, nth: u32, now: i64) -> LastAct {
+    LastAct {
+        key: key.map(Into::into),
+        nth,
+        at: at(now),
+    }
+}
+
+#[test]
+fn what_has_acted_counts_for_one_match_and_keys_for_all() {
+    let mut matches = Matches::default();
+    matches.ended(uid(1));
+    assert!(matches.is_empty());
+    matches.note(uid(1), Note::Acted(act(1), last(None, 0, 0)), at(0));
+    matches.note(uid(1), Note::Acted(act(2), last(Some("a"), 0, 0)), at(0));
+    assert_eq!(
+        (matches.nth(uid(1)), matches.last(uid(1), act(1))),
+        (0, Some(last(None, 0, 0)))
+    );
+    matches.ended(uid(1));
+    matches.ended(uid(1));
+    assert_eq!(matches.nth(uid(1)), 1, "it ended once");
+    matches.note(uid(1), Note::Acted(act(3), last(None, 1, 9)), at(9));
+    assert_eq!(matches.last(uid(1), act(1)), None, "of no use any more");
+    assert_eq!(matches.last(uid(1), act(2)), Some(last(Some("a"), 0, 0)));
+    matches.gone(uid(1));
+    assert_eq!((matches.nth(uid(1)), matches.len()), (0, 0));
+}
+
+#[test]
+fn a_key_waits_until_it_has_acted_or_is_the_former_one_again() {
+    let mut matches = Matches::default();
+    let pending = |matches: &Matches| {
+        matches
+            .pending(uid(1), act(0))
+            .map(|(key, at)| (key.to_string(), at))
+    };
+    matches.note(uid(1), Note::Pending(act(0), "b".into()), at(5));
+    assert_eq!(pending(&matches), Some(("b".into(), at(5))));
+    matches.note(uid(1), Note::Pending(act(0), "c".into()), at(7));
+    matches.clock_moved(SignedDuration::from_secs(100));
+    assert_eq!(pending(&matches), Some(("c".into(), at(107))));
+    matches.note(uid(1), Note::Settled(act(0)), at(8));
+    assert_eq!(pending(&matches), None);
+    matches.note(uid(1), Note::Pending(act(0), "c".into()), at(9));
+    matches.note(uid(1), Note::Acted(act(0), last(Some("c"), 0, 10)), at(10));
+    assert_eq!(pending(&matches), None);
+}

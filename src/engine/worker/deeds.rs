@@ -3,7 +3,7 @@
 use super::observe::at_or_past;
 use super::outcome::{BUDGET_PAUSE, FORBIDDEN_PAUSE};
 use super::targets::counted;
-use super::{Asked, Begun, Engine, Forbidden, InFlight, SettledDeed};
+use super::{Asked, Engine, Forbidden, InFlight, SettledDeed};
 use crate::decide::breaker::places::written;
 use crate::decide::{Neighbours, Operation, Picked, Prospect, Reason, RuleChange, Write};
 use crate::engine::store::{Sync, name_of};
@@ -118,12 +118,7 @@ impl Neighbours for Around<'_> {
     }
 
     fn begun(&self, rule: RuleIndex, step: usize) -> Option<u32> {
-        let name = &self.engine.rules.rules()[rule].name;
-        let begun = self.engine.begun.get(self.subject).into_iter().flatten();
-        match begun.into_iter().find(|b| b.rule == *name) {
-            Some(begun) => (!begun.acted.contains(&step)).then_some(begun.nth),
-            None => Some(0),
-        }
+        self.engine.begun(self.subject, rule, step)
     }
 
     fn revisions(&self, owner: &ObjectKey, kind: &GroupKind) -> Result<Vec<Record>, String> {
@@ -269,19 +264,6 @@ impl Engine {
         self.wake_related(object, now);
     }
 
-    /// A match has ended: the next one tells its events anew.
-    pub(super) fn note_ended(&mut self, subject: &ObjectKey, matched: impl Fn(&str) -> bool) {
-        let Some(begun) = self.begun.get_mut(subject) else {
-            return;
-        };
-        for one in begun.iter_mut().filter(|b| !b.acted.is_empty()) {
-            if !matched(&one.rule) {
-                one.nth = one.nth.saturating_add(1);
-                one.acted.clear();
-            }
-        }
-    }
-
     /// The answer to a request on another object.
     pub(super) fn deed_answered(&mut self, request: InFlight, outcome: Outcome, now: Timestamp) {
         match outcome {
@@ -291,7 +273,7 @@ impl Engine {
             }
             Outcome::Accepted(_) => {
                 self.note_archived(&request);
-                self.told_event(&request);
+                self.note_told(&request, now);
                 self.deed_done(&request, now);
                 self.let_go(&request.key);
                 self.queue.push(request.subject, now);
@@ -300,7 +282,9 @@ impl Engine {
                 let fault = Fault::Rejected("the server does not find it".into());
                 self.deed_failed(request, fault, now);
             }
-            Outcome::Managers(_) => self.deed_failed(request, Fault::Timeout, now),
+            Outcome::Managers(_) | Outcome::Kept(_) => {
+                self.deed_failed(request, Fault::Timeout, now)
+            }
             Outcome::Failed(fault) => self.deed_failed(request, fault, now),
         }
     }
@@ -310,6 +294,7 @@ impl Engine {
         self.refused.remove(&request.subject);
         self.report_made(request, Ok(()), now);
         self.allowed(request);
+        self.note_acts(request);
     }
 
     fn applied(&mut self, request: InFlight, record: &Record, now: Timestamp) {
@@ -331,32 +316,6 @@ impl Engine {
             self.queue.push(request.subject, now);
         } else {
             self.wait_for(request.key, version, now);
-        }
-    }
-
-    fn told_event(&mut self, request: &InFlight) {
-        let Some(write) = request.write() else {
-            return;
-        };
-        let (Operation::Event { step, .. } | Operation::Archive { step, .. }, Some(rule)) =
-            (&write.operation, write.rules.first())
-        else {
-            return;
-        };
-        let (rule, step) = (rule.clone(), *step);
-        self.note_acted(&request.subject, &rule, step);
-    }
-
-    /// A step that acts once each time a match begins has acted.
-    pub(super) fn note_acted(&mut self, subject: &ObjectKey, rule: &Arc<str>, step: usize) {
-        let begun = self.begun.entry(subject.clone()).or_default();
-        match begun.iter_mut().find(|b| b.rule == *rule) {
-            Some(known) => known.acted.push(step),
-            None => begun.push(Begun {
-                rule: rule.clone(),
-                nth: 0,
-                acted: vec![step],
-            }),
         }
     }
 

@@ -66,20 +66,6 @@ impl Engine {
         let wants = |object: &ObjectKey| decision.wants.iter().any(|w| w.object == *object);
         self.look_at_unwanted(&key, wants, now);
         let reaped = self.reap(&key, &record, now);
-        if !self.begun.is_empty() {
-            let goes_on = |standing: &Standing| {
-                matches!(
-                    standing,
-                    Standing::Matched { .. } | Standing::Waiting | Standing::Failed
-                )
-            };
-            let standings = decision.standings.clone();
-            self.note_ended(&key, |rule| {
-                standings
-                    .iter()
-                    .any(|(index, s)| *rules.rules()[*index].name == *rule && goes_on(s))
-            });
-        }
         self.note_owned(&key, &record, &decision.changes);
         let mut recheck = decision.recheck_at;
         let mut findings = std::mem::take(&mut decision.findings);

@@ -19,7 +19,8 @@
 //! * `targets` members of lists that are acted on
 //! * `archives` what lies in sinks
 //! * `waits` for what steps wrote
-//! * `remember` what is kept of matches
+//! * `remember` what is known of matches
+//! * `keep` what outlives a restart
 //! * `reload` another rule set
 //! * `lifetimes` what rules give back
 //! * `reap` what they applied and nobody wants any more
@@ -39,6 +40,7 @@ mod deeds;
 mod evaluate;
 mod explain;
 mod gates;
+mod keep;
 pub mod lifetimes;
 mod next;
 mod observe;
@@ -80,9 +82,12 @@ use crate::schema::Schema;
 use ahash::AHashMap;
 use away::Away;
 use jiff::{SignedDuration, Timestamp};
+use keep::Keeper;
 use lifetimes::Lifetimes;
 use rules::RuleState;
 use std::sync::Arc;
+
+pub use keep::{Recalled, STATE_NAME};
 
 /// After a write the watch has this long to show it; then the object is read directly.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
@@ -152,15 +157,6 @@ struct SettledDeed {
     operation: u64,
     /// What the server refused it with; `None`: it took it.
     refusal: Option<(Reason, String)>,
-}
-
-/// What a rule has told of an object with Events.
-struct Begun {
-    rule: Arc<str>,
-    /// How often its match has begun anew.
-    nth: u32,
-    /// Steps that have acted in the present match.
-    acted: Vec<usize>,
 }
 
 impl InFlight {
@@ -254,6 +250,8 @@ pub struct Engine {
     settled_deeds: AHashMap<ObjectKey, Vec<SettledDeed>>,
     /// What subjects want of other objects.
     wants: Wants,
+    /// What is known of the state outside.
+    keeper: Keeper,
     /// Who may belong to which list of whom.
     related: Index,
     /// Subjects that wait for another object to be let go.
@@ -263,8 +261,6 @@ pub struct Engine {
     waits: AHashMap<ObjectKey, Vec<waits::Waiting>>,
     /// What of each subject lies in sinks.
     archived: AHashMap<ObjectKey, Vec<archives::Archived>>,
-    /// By subject.
-    begun: AHashMap<ObjectKey, Vec<Begun>>,
     forbidden: AHashMap<Permission, Forbidden>,
     /// What rules hold as long as they match.
     lifetimes: Lifetimes,
@@ -316,12 +312,12 @@ impl Engine {
             settled: AHashMap::new(),
             settled_deeds: AHashMap::new(),
             wants: Wants::default(),
+            keeper: Keeper::default(),
             related: Index::default(),
             waiters: AHashMap::new(),
             follow_ups: vec![],
             waits: AHashMap::new(),
             archived: AHashMap::new(),
-            begun: AHashMap::new(),
             forbidden: AHashMap::new(),
             lifetimes: Lifetimes::default(),
             wards: AHashMap::new(),

@@ -41,6 +41,8 @@ impl Engine {
             left -= 1;
         }
         self.open_limited_rules(now);
+        self.forget_the_unseen(now);
+        let keeps = self.keep(now, effects);
         effects.extend(self.reports.drain(..).map(Effect::Report));
         if self.stopping {
             return None;
@@ -53,7 +55,7 @@ impl Engine {
             true => self.overdue.earliest(),
             false => None,
         };
-        let moments = [self.due.earliest(), overdue, self.next_turn];
+        let moments = [self.due.earliest(), overdue, self.next_turn, keeps];
         moments.into_iter().flatten().min()
     }
 
@@ -68,6 +70,7 @@ impl Engine {
                 self.overdue.set(key, Some(until));
             }
             self.paused.clear();
+            self.keeper.clock_set_back(now);
             for forbidden in self.forbidden.values_mut() {
                 forbidden.until = forbidden.until.min(now);
             }

@@ -107,7 +107,7 @@ impl Engine {
         for (name, entry) in gone {
             let key = key_of(kind, &name);
             self.leave_counts(kind, &entry.standings);
-            self.forget_matches(kind, entry.record.meta().uid());
+            self.out_of_sight(kind, entry.record.meta().uid(), now);
             self.goes_away(&key, &entry.record, now);
             self.forget(&key, now);
             self.release(&key);
@@ -146,7 +146,7 @@ impl Engine {
     pub(super) fn gone(&mut self, key: &ObjectKey, now: Timestamp) {
         if let Some(entry) = self.store.kind_mut(&key.kind).remove(&name_of(key)) {
             self.leave_counts(&key.kind, &entry.standings);
-            self.forget_matches(&key.kind, entry.record.meta().uid());
+            self.out_of_sight(&key.kind, entry.record.meta().uid(), now);
             self.goes_away(key, &entry.record, now);
         }
         self.forget(key, now);
@@ -159,7 +159,6 @@ impl Engine {
         self.paused.remove(key);
         self.settled.remove(key);
         self.settled_deeds.remove(key);
-        self.begun.remove(key);
         self.related.forget(key);
         self.archived.remove(key);
         self.waits.remove(key);

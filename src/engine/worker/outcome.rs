@@ -20,6 +20,7 @@ impl Engine {
     /// Takes the answer to a request. An id that is not in flight is passed over.
     pub fn complete(&mut self, id: RequestId, outcome: Outcome, now: Timestamp) {
         let Some(request) = self.in_flight.remove(&id) else {
+            self.kept(id, &outcome, now);
             return;
         };
         self.turn_over(&request, &outcome, now);
@@ -44,7 +45,7 @@ impl Engine {
         let key = request.key.clone();
         match outcome {
             // No answer to a write: as if nobody had answered.
-            Outcome::Managers(_) => self.failed(request, Fault::Timeout, now),
+            Outcome::Managers(_) | Outcome::Kept(_) => self.failed(request, Fault::Timeout, now),
             Outcome::Written(record) | Outcome::Read(record) => {
                 let version = record.meta().resource_version().to_owned();
                 self.taken(
@@ -126,8 +127,9 @@ impl Engine {
         self.report_made(&request, Ok(()), now);
         self.allowed(&request);
         for (rule, step) in std::mem::take(&mut request.acts) {
-            self.note_acted(&key, &rule, step);
+            self.note_acted(&key, &rule, step, now);
         }
+        self.note_acts(&request);
         self.follow_ups.append(&mut request.follow_ups);
         // An answer that shows nothing but that nothing changed: the state is still the one decided on.
         let state = state.or_else(|| unchanged.then_some(request.fingerprint.0));
@@ -180,7 +182,7 @@ impl Engine {
                 self.gone(&key, now);
                 self.let_go(&key);
             }
-            Outcome::Failed(_) | Outcome::Accepted(_) | Outcome::Managers(_) => {
+            Outcome::Failed(_) | Outcome::Accepted(_) | Outcome::Managers(_) | Outcome::Kept(_) => {
                 self.pause(&key, request.wanted, None, now);
                 for subject in self.wants.subjects(&key) {
                     self.later(&subject, request.wanted, None, now);
@@ -442,6 +444,7 @@ impl Engine {
             }
             self.durations[at].1.add(took);
         }
+        self.keeper.touch();
         self.reports.push(Report::Changed {
             changes: request.changes.clone(),
             outcome,

@@ -66,6 +66,7 @@ impl Engine {
             let conditions: Vec<Finding> = missing
                 .iter()
                 .filter_map(|(kind, sync)| condition(&rule.name, kind, sync))
+                .chain(self.not_kept(&rule))
                 .collect();
             let state = &mut self.states[index];
             let before = std::mem::replace(&mut state.conditions, conditions);

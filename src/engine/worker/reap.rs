@@ -125,6 +125,7 @@ impl Engine {
             expected: None,
             uid: meta.uid().to_owned(),
             resource_version: meta.resource_version().to_owned(),
+            acts: vec![],
         };
         let why = match rule {
             Some(_) => "nothing that the rule matches wants it any more",

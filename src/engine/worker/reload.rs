@@ -72,10 +72,6 @@ impl Engine {
             archived.retain(|a| same(a.rule()));
             !archived.is_empty()
         });
-        self.begun.retain(|_, begun| {
-            begun.retain(|b| same(&b.rule));
-            !begun.is_empty()
-        });
         let mut keys = vec![];
         let mut touched: AHashSet<GroupKind> = difference.concerned.iter().cloned().collect();
         for name in difference.removed.iter().chain(&difference.changed) {
@@ -133,7 +129,7 @@ impl Engine {
                     let state = &mut self.states[*index];
                     state.count(standings::get(old, *position), -1);
                     state.forget(&key_of(kind, name));
-                    state.matches.ended(Uid::of(entry.record.meta().uid()));
+                    state.matches.gone(Uid::of(entry.record.meta().uid()));
                 }
                 let mut now = standings::Standings::new();
                 let mut concerned = went

@@ -1,11 +1,26 @@
 //! What is remembered of matches, kept in step with what was decided.
 
-use super::Engine;
-use crate::decide::{Decision, Memory, Standing};
+use super::{Engine, InFlight};
+use crate::decide::{Act, Decision, LastAct, Memory, Note, Operation, Standing, in_annotation};
 use crate::engine::memory::Uid;
-use crate::object::{GroupKind, Record};
+use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::set::RuleIndex;
+use crate::rule::{StepId, Verb};
 use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+
+/// What acts once each time a match begins, by its number among the steps and their elements.
+fn numbered(step: usize) -> Act {
+    let verb = Verb::Event;
+    Act {
+        // Not one that a step with `once` has.
+        step: StepId {
+            verb,
+            nth: u16::MAX,
+        },
+        element: step as u64,
+    }
+}
 
 /// What an engine remembers of one subject.
 pub(super) struct Recalled<'e> {
@@ -19,6 +34,20 @@ impl Memory for Recalled<'_> {
         let matches = &self.engine.states[rule].matches;
         matches.since(Uid::of(self.uid), self.now)
     }
+
+    fn nth(&self, rule: RuleIndex) -> u32 {
+        self.engine.states[rule].matches.nth(Uid::of(self.uid))
+    }
+
+    fn last(&self, rule: RuleIndex, act: Act) -> Option<LastAct> {
+        let matches = &self.engine.states[rule].matches;
+        matches.last(Uid::of(self.uid), act)
+    }
+
+    fn pending(&self, rule: RuleIndex, act: Act) -> Option<(Arc<str>, Timestamp)> {
+        let matches = &self.engine.states[rule].matches;
+        matches.pending(Uid::of(self.uid), act)
+    }
 }
 
 impl Engine {
@@ -30,26 +59,118 @@ impl Engine {
         decision: &Decision,
         now: Timestamp,
     ) {
-        let indexes = self.rules.remembering(kind);
-        if indexes.is_empty() {
+        if self.rules.remembering(kind).is_empty() {
             return;
         }
+        let rules = Arc::clone(&self.rules);
         let uid = Uid::of(record.meta().uid());
-        for index in indexes {
+        for index in rules.remembering(kind) {
+            let rule = &rules.rules()[*index];
             let state = &mut self.states[*index];
             if !state.ready {
                 continue;
             }
+            state.matches.seen(uid);
             match decision.standing(*index) {
                 // Its tests have passed; what could not be computed is a step.
-                Standing::Matched { .. } | Standing::Failed => state.matches.holds(uid, now),
+                Standing::Matched { .. } | Standing::Failed => {
+                    if rule.waits() {
+                        state.matches.holds(uid, now);
+                    }
+                }
                 Standing::Waiting => state.matches.doubts(uid, now),
                 Standing::OutOfScope
                 | Standing::Unmatched
                 | Standing::NotPicked
                 | Standing::Ignored => {
+                    // It may have acted, and that was lost: the object itself tells.
+                    if rule.writes_what_acted() && state.matches.is_blank(uid) {
+                        for (act, last) in in_annotation(record.meta(), &rule.name) {
+                            state.matches.note(uid, Note::Begun(last.nth), now);
+                            state.matches.note(uid, Note::Acted(act, last), now);
+                        }
+                    }
                     state.matches.ended(uid);
                 }
+            }
+        }
+        for (index, note) in &decision.notes {
+            let state = &mut self.states[*index];
+            if state.ready {
+                state.matches.note(uid, note.clone(), now);
+            }
+        }
+    }
+
+    /// How often the present match of a rule has begun anew, if its step of this number has not acted in it.
+    pub(super) fn begun(&self, subject: &ObjectKey, rule: RuleIndex, step: usize) -> Option<u32> {
+        let Some(entry) = self.store.get(subject) else {
+            return Some(0);
+        };
+        let uid = Uid::of(entry.record.meta().uid());
+        let matches = &self.states[rule].matches;
+        let nth = matches.nth(uid);
+        let last = matches.last(uid, numbered(step));
+        last.is_none_or(|last| last.nth != nth).then_some(nth)
+    }
+
+    /// An Event was told, or an object archived, once for this match.
+    pub(super) fn note_told(&mut self, request: &InFlight, now: Timestamp) {
+        let write = request.write().filter(|write| write.acts.is_empty());
+        let Some(Operation::Event { step, .. } | Operation::Archive { step, .. }) =
+            write.map(|write| &write.operation)
+        else {
+            return;
+        };
+        let index = request
+            .rules()
+            .first()
+            .and_then(|rule| self.rules.index_of(rule));
+        let entry = self.store.get(&request.subject);
+        if let (Some(index), Some(entry)) = (index, entry) {
+            let uid = Uid::of(entry.record.meta().uid());
+            let matches = &mut self.states[index].matches;
+            let last = LastAct {
+                key: None,
+                nth: matches.nth(uid),
+                at: now,
+            };
+            matches.note(uid, Note::Acted(numbered(*step), last), now);
+        }
+    }
+
+    /// A step that acts once each time a match begins has acted.
+    pub(super) fn note_acted(
+        &mut self,
+        subject: &ObjectKey,
+        rule: &Arc<str>,
+        step: usize,
+        now: Timestamp,
+    ) {
+        let entry = self.store.get(subject);
+        if let (Some(index), Some(entry)) = (self.rules.index_of(rule), entry) {
+            let uid = Uid::of(entry.record.meta().uid());
+            let matches = &mut self.states[index].matches;
+            let last = LastAct {
+                key: None,
+                nth: matches.nth(uid),
+                at: now,
+            };
+            matches.note(uid, Note::Acted(numbered(step), last), now);
+        }
+    }
+
+    /// A request was answered well: the steps in it have acted.
+    pub(super) fn note_acts(&mut self, request: &InFlight) {
+        let acts = request.write().map_or(&[][..], |write| &write.acts);
+        for acted in acts {
+            let known = self.store.get(&request.subject);
+            // Of an object that is gone nothing is remembered.
+            let there = known.is_some_and(|entry| entry.record.meta().uid() == &*acted.uid);
+            if let (true, Some(index)) = (there, self.rules.index_of(&acted.rule)) {
+                let note = Note::Acted(acted.act, acted.last.clone());
+                let matches = &mut self.states[index].matches;
+                matches.note(Uid::of(&acted.uid), note, acted.last.at);
             }
         }
     }
@@ -57,7 +178,18 @@ impl Engine {
     /// An object is gone, and with it what was remembered of its matches.
     pub(super) fn forget_matches(&mut self, kind: &GroupKind, uid: &str) {
         for index in self.rules.remembering(kind) {
-            self.states[*index].matches.ended(Uid::of(uid));
+            self.states[*index].matches.gone(Uid::of(uid));
+        }
+    }
+
+    /// The watch no longer shows an object.
+    pub(super) fn out_of_sight(&mut self, kind: &GroupKind, uid: &str, now: Timestamp) {
+        let scope = self.followed.get(kind);
+        if scope.is_none_or(|scope| scope.is_everything()) {
+            return self.forget_matches(kind, uid);
+        }
+        for index in self.rules.remembering(kind) {
+            self.states[*index].matches.away(Uid::of(uid), now);
         }
     }
 

@@ -1,6 +1,7 @@
 //! While another replica acts: everything is known, nothing is decided.
 
 use super::Engine;
+use super::keep::Keeper;
 use super::targets::Targets;
 use crate::engine::Effect;
 use crate::engine::due::Due;
@@ -38,10 +39,10 @@ impl Engine {
         self.refused.clear();
         self.follow_ups.clear();
         self.wants = Wants::default();
-        // As after a start: an Event of the same match has the same name, and is not told twice.
-        self.begun.clear();
         self.archived.clear();
         self.waits.clear();
+        // Whoever acts keeps the state.
+        self.keeper = Keeper::default();
         let found: Vec<ObjectKey> = self.findings.keys().cloned().collect();
         for key in found {
             self.set_findings(&key, vec![]);

@@ -11,6 +11,7 @@ mod after;
 mod archives;
 mod away;
 mod events;
+mod keep;
 mod picks;
 mod reload;
 mod schedule;

@@ -46,6 +46,7 @@ fn write(world: &World, key: &ObjectKey, operation: Operation) -> Write {
         expected: None,
         uid: record.meta().uid().into(),
         resource_version: record.meta().resource_version().into(),
+        acts: vec![],
     }
 }
 

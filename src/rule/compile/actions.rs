@@ -9,7 +9,7 @@ use super::{
 };
 use crate::rule::expr::{Names, Template};
 use crate::rule::yaml::{Data, Tree};
-use crate::rule::{Action, Lifetime, Propagation, ResolvedKind, Step};
+use crate::rule::{Action, Lifetime, Propagation, ResolvedKind, Step, StepId};
 
 /// Verbs that are built.
 const VERBS: [&str; 12] = [
@@ -21,9 +21,9 @@ pub(super) const LATER: [&str; 2] = ["notify", "webhook"];
 const EVENT_TYPES: [(&str, bool); 2] = [("Normal", false), ("Warning", true)];
 /// Longest `reason` of an Event, in characters, as the server takes it.
 const LONGEST_REASON: usize = 128;
-const MODIFIERS_LATER: [&str; 2] = ["forEach", "once"];
+const MODIFIERS_LATER: [&str; 1] = ["forEach"];
 /// Modifiers of any step.
-const MODIFIERS: [&str; 3] = ["after", "target", "wait"];
+const MODIFIERS: [&str; 4] = ["after", "target", "wait", "once"];
 const PROPAGATION: [(&str, Propagation); 3] = [
     ("Background", Propagation::Background),
     ("Foreground", Propagation::Foreground),
@@ -47,8 +47,10 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree) -> Actions {
         context.report.error(tree, "`actions` names no step", mend);
     }
     for item in items {
-        if let Some((step, at)) = step(context, item, &mut actions.applied) {
+        (context.once, context.previous) = (false, false);
+        if let Some((mut step, at)) = step(context, item, &mut actions.applied) {
             memory::in_order(context, item, &actions.steps, &step);
+            step.id = memory::number(&actions.steps, step.id);
             actions.steps.push(step);
             actions.step_places.push(at);
         }
@@ -128,6 +130,12 @@ fn step(
     let for_each = repeats.map(|list| for_each(context, list));
     context.repeats = for_each.is_some();
     let after = of.get("after").map(|_| memory::after(context, of));
+    let item = for_each.is_some();
+    let once = of
+        .get("once")
+        .map(|tree| memory::once(context, (tree, of), verb, item));
+    context.once = once.is_some();
+    context.previous = matches!(&once, Some(Some(once)) if once.key.is_some());
     let target = target::list(context, of, verb)?;
     let action = target::aimed(context, target, |context| {
         let for_each = for_each.is_some();
@@ -167,13 +175,23 @@ fn step(
     if let Action::Apply(apply) = &mut action {
         apply.passing = lifetime == Lifetime::WhileMatched;
     }
+    let once = match once {
+        Some(once) => Some(once?),
+        None => None,
+    };
+    let id = StepId {
+        verb: action.verb(),
+        nth: 0,
+    };
     let step = Step {
         action,
         target,
         wait,
         for_each,
+        id,
         after,
         lifetime,
+        once,
         line: key.line,
     };
     Some((step, key.into()))

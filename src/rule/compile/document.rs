@@ -60,6 +60,9 @@ pub(super) struct Context<'a, 'f> {
     pub sinks: &'a Sinks,
     /// What of other documents the rule is made of, for its hash.
     pub values: Values,
+    /// The step at hand has `once`, and with it perhaps `previous`.
+    pub once: bool,
+    pub previous: bool,
     pub kinds: Vec<Matched>,
     /// Some kind whose schema is there: metadata is the same in all.
     pub metadata: Option<Arc<KindSchema>>,
@@ -296,6 +299,8 @@ fn spec_of(
         metrics: vec![],
         sinks: given.1,
         values,
+        once: false,
+        previous: false,
         kinds,
         metadata: schema.kind(&GroupKind::new("", "ConfigMap")),
         when,

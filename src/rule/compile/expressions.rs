@@ -145,6 +145,7 @@ pub(super) fn whole(context: &mut Context<'_, '_>, tree: &Tree, names: Names<'_>
 fn with_applied<'n>(context: &Context<'_, '_>, names: Names<'n>) -> Names<'n> {
     Names {
         applied: !context.applied.is_empty(),
+        previous: context.previous,
         ..names
     }
 }

@@ -26,7 +26,8 @@ pub(super) fn feeds_itself(
     template: &Template,
     tests: &[Test],
 ) -> bool {
-    if template.literal().is_some() {
+    // It is made once, whatever it gives.
+    if template.literal().is_some() || context.once {
         return false;
     }
     // The object of a step with `target` is another one than the subject.
@@ -96,6 +97,7 @@ pub(super) fn ends_itself(context: &Context<'_, '_>, edit: &Edit) -> bool {
     }
     let passes = |test: &Test, object: &Record| {
         let scope = Scope {
+            previous: None,
             object: object.root(),
             found: None,
             pod,
@@ -205,6 +207,7 @@ impl Trial<'_> {
             request: None,
             other: None,
             schedule_start: None,
+            previous: None,
         };
         let passes = |test: &&Test| {
             let mut run = TestRun {

@@ -1,11 +1,12 @@
-//! What steps remember: how long the match has held (`after`).
+//! What steps remember: how long the match has held (`after`), and for what they have acted (`once`).
 
 use super::document::Context;
 use super::expressions;
 use super::fields::{self, Fields};
 use crate::object::duration;
+use crate::rule::expr::Names;
 use crate::rule::yaml::{Data, Tree};
-use crate::rule::{Occasion, Step};
+use crate::rule::{FirstSeen, Occasion, Once, Step, StepId};
 use std::time::Duration;
 
 /// `after` of a step; what is wrong has been reported.
@@ -87,4 +88,104 @@ pub(super) fn in_order(context: &mut Context<'_, '_>, tree: &Tree, before: &[Ste
         ),
     };
     context.report.error(at, message, Some(mend));
+}
+
+const FIRST_SEEN: [(&str, FirstSeen); 2] = [("Act", FirstSeen::Act), ("Record", FirstSeen::Record)];
+
+/// `once` of a step; what is wrong has been reported.
+pub(super) fn once(
+    context: &mut Context<'_, '_>,
+    (tree, of): (&Tree, Fields<'_>),
+    verb: &str,
+    item: bool,
+) -> Option<Once> {
+    let at = of.key("once").unwrap_or(tree);
+    let refusal = match verb {
+        "delete" => Some((
+            "an object is deleted once anyway: `once` has no meaning beside `delete`",
+            "take `once` out",
+        )),
+        "warn" | "deny" | "metric" => Some((
+            "`warn`, `deny` and `metric` tell of a match as long as it lasts: `once` has no meaning beside them",
+            "to tell people once, write `event: {reason: …, message: …}`",
+        )),
+        "patch" if of.get("subresource").is_some() => Some((
+            "what `once` remembers is written together with the change, and the status subresource takes no annotations",
+            "take `once` out",
+        )),
+        _ if of.get("target").is_some() => Some((
+            "`once` beside `target` is not supported yet",
+            "take `once` out: an `event` is told once for each object anyway",
+        )),
+        "patch" if item => Some((
+            "`once` beside the `forEach` of a `patch` is not supported yet",
+            "take `once` out",
+        )),
+        _ if of.get("lifetime").is_some() => Some((
+            "what is given back when the match ends is there as long as it lasts: `once` has no meaning beside `lifetime`",
+            "take `once` out",
+        )),
+        _ => None,
+    };
+    if let Some((message, mend)) = refusal {
+        context.report.error(at, message, Some(mend.into()));
+        return None;
+    }
+    if !context.when.has(Occasion::Reconcile) {
+        let message = "`once` belongs to the loop, and this rule looks at admission only";
+        let mend = "add `Reconcile` to `when`, or take `once` out";
+        context.report.error(at, message, Some(mend.into()));
+        return None;
+    }
+    let known = ["key", "within", "firstSeen"];
+    let fields = fields::fields(context.report, tree, "`once`", &known, &[])?;
+    if fields.refused {
+        return None;
+    }
+    let within = match fields.get("within") {
+        Some(tree) => Some(length(context, tree, "within")?),
+        None => None,
+    };
+    let first_seen = match fields.get("firstSeen") {
+        Some(tree) => fields::word(context.report, tree, "`firstSeen`", &FIRST_SEEN)?,
+        None => FirstSeen::Act,
+    };
+    let key = match fields.get("key") {
+        Some(tree) => Some(key(context, tree, item)?),
+        None => None,
+    };
+    Some(Once {
+        key,
+        within,
+        first_seen,
+    })
+}
+
+/// A text or one that is made of `${ }`.
+fn key(
+    context: &mut Context<'_, '_>,
+    tree: &Tree,
+    item: bool,
+) -> Option<crate::rule::expr::Template> {
+    if matches!(tree.data, Data::List(_) | Data::Map(_)) {
+        let message = format!("`key` is a text, and here is {}", fields::found(tree));
+        let mend = "write for example `${hash(object.spec)}`";
+        context.report.error(tree, message, Some(mend.into()));
+        return None;
+    }
+    let declared = context.declared.clone();
+    let names = Names {
+        item,
+        ..declared.names()
+    };
+    expressions::template(context, tree, names)
+}
+
+/// The number of a step among those with its verb.
+pub(super) fn number(before: &[Step], id: StepId) -> StepId {
+    let same = before.iter().filter(|step| step.id.verb == id.verb).count();
+    StepId {
+        nth: u16::try_from(same).unwrap_or(u16::MAX),
+        ..id
+    }
 }

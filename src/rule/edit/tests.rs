@@ -72,6 +72,7 @@ fn try_make(rule: &Rule, before: &Value, barred: &[Box<str>]) -> Result<Made, Ex
         request: None,
         other: None,
         schedule_start: None,
+        previous: None,
     };
     let context = EditContext {
         fixed: FixedFields::Told,
@@ -722,6 +723,7 @@ fn each_endpoint_writes_only_its_own_part() {
         request: None,
         other: None,
         schedule_start: None,
+        previous: None,
     };
     let context = EditContext {
         fixed: FixedFields::Told,

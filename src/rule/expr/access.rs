@@ -45,6 +45,7 @@ impl<'a> Frame<'_, 'a> {
             Code::Candidate => scope.other.map(|other| other.object),
             Code::Item => scope.item,
             Code::Request => scope.request,
+            Code::Previous => scope.previous,
             Code::Current => scope.current,
             Code::Applied => scope.applied,
             _ => Some(scope.object),

@@ -99,6 +99,7 @@ pub(super) enum Code {
     Candidate,
     /// A list of other objects, by its place among the rule's lists.
     Related(usize, Box<str>),
+    Previous,
     Local(usize, Box<str>),
     Select {
         of: Box<Code>,
@@ -165,6 +166,7 @@ impl Code {
             Code::Current => "current".into(),
             Code::Request => "request".into(),
             Code::ScheduleStart => "schedule.start".into(),
+            Code::Previous => "previous".into(),
             Code::Applied => "applied".into(),
             Code::Candidate => "candidate".into(),
             Code::Local(_, name) | Code::Variable(_, name) | Code::Related(_, name) => {

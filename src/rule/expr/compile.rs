@@ -17,9 +17,6 @@ pub(super) struct Compiled {
     pub members: Vec<Members>,
 }
 
-/// Names of the language that this version does not have yet.
-const NOT_YET: [&str; 1] = ["previous"];
-
 /// Names of types, as `type(x) == int` compares them.
 const TYPES: [(&str, &str); 10] = [
     ("int", "int"),
@@ -409,6 +406,7 @@ impl Compiler<'_> {
                 );
             }
             "applied" if self.names.applied => return Code::Applied,
+            "previous" if self.names.previous => return Code::Previous,
             "request" if self.names.request => {
                 self.reads.beyond_metadata = true;
                 return Code::Request;
@@ -430,9 +428,10 @@ impl Compiler<'_> {
                 let mend = "write `schedule: [{cron: …, duration: …}]` in its `spec`".to_owned();
                 return self.problem(id, message, Some(mend));
             }
-            "item" | "current" | "applied" | "candidate" => {
+            "item" | "current" | "applied" | "candidate" | "previous" => {
                 let whose = match name {
                     "candidate" => "the tests of a `related` list have it",
+                    "previous" => "a step with a `key` in `once` has it",
                     "item" => "an edit of a patch has it, and a step with `forEach`",
                     "current" => "only an edit of a patch has it",
                     _ => "it holds what `apply` steps with a `name` before this one applied",
@@ -444,9 +443,6 @@ impl Compiler<'_> {
         }
         if let Some((_, type_name)) = TYPES.iter().find(|(known, _)| *known == name) {
             return Code::Const(Val::Type(type_name));
-        }
-        if NOT_YET.contains(&name) {
-            return self.problem(id, format!("`{name}` is not supported yet"), None);
         }
         let mut known = vec!["object", "namespaceObject", "now"];
         if self.names.item {
@@ -463,6 +459,9 @@ impl Compiler<'_> {
         }
         if self.names.schedule {
             known.push("schedule");
+        }
+        if self.names.previous {
+            known.push("previous");
         }
         if self.names.params.is_some() {
             known.push("params");

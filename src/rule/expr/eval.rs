@@ -134,6 +134,7 @@ impl<'s, 'a> Frame<'s, 'a> {
             | Code::Applied
             | Code::Candidate
             | Code::Related(..)
+            | Code::Previous
             | Code::Variable(..) => self.root(code),
             Code::Select { of, key } => {
                 let of_value = self.eval(of)?;

@@ -76,6 +76,8 @@ pub struct Scope<'a> {
     pub request: Option<Node<'a>>,
     /// When the rule's schedule opened.
     pub schedule_start: Option<Timestamp>,
+    /// In a step with `once` and a `key`: the remembered one, empty if there is none.
+    pub previous: Option<Node<'a>>,
     /// The object that paths are about, where that is not the subject.
     pub other: Option<Other<'a>>,
 }
@@ -170,6 +172,8 @@ pub struct Names<'n> {
     pub request: bool,
     /// `schedule.start`, in a rule with a schedule.
     pub schedule: bool,
+    /// `previous`, the remembered key of `once`.
+    pub previous: bool,
     /// The lists of other objects that may be read, in the order of the rule.
     pub lists: &'n [ListName],
     /// Names of lists that stand further down, for the message.

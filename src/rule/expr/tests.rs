@@ -49,6 +49,7 @@ const EDIT: Names<'_> = Names {
     later_lists: &[],
     candidate: false,
     schedule: false,
+    previous: false,
 };
 
 /// Evaluates over [`pod`], with `item` its first container and `current` its replicas.
@@ -75,6 +76,7 @@ fn with_scope<T>(run: impl FnOnce(&Scope<'_>) -> T) -> T {
         request: None,
         other: None,
         schedule_start: None,
+        previous: None,
         applied: None,
     })
 }

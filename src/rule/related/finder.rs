@@ -236,6 +236,7 @@ fn tell(
 fn alone(candidate: Candidate<'_>) -> Scope<'_> {
     let object = candidate.record.root();
     Scope {
+        previous: None,
         object,
         found: None,
         pod: candidate.pod,

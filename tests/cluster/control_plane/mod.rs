@@ -186,6 +186,7 @@ impl Plane {
                         .build()
                         .unwrap();
                     self.wait_for("kube-apiserver", || runtime.block_on(self.is_ready()));
+                    runtime.block_on(self.make_home());
                 })
                 .join()
         });
@@ -200,6 +201,18 @@ impl Plane {
         tokio::time::timeout(Duration::from_secs(3), asked)
             .await
             .unwrap_or(false)
+    }
+
+    /// Where daemons keep what they remember, if they are not told otherwise.
+    async fn make_home(&self) {
+        let home =
+            r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ordain-system"}}"#;
+        let request =
+            http::Request::post("/api/v1/namespaces").header("content-type", "application/json");
+        let request = request.body(home.as_bytes().to_vec()).unwrap();
+        // It may be there already.
+        let asked = async { self.client().await.request_text(request).await };
+        let _ = tokio::time::timeout(Duration::from_secs(5), asked).await;
     }
 
     /// What was written, as the server saw it.

@@ -14,6 +14,7 @@ mod ready;
 mod reloads;
 mod rule_tests;
 mod seen;
+mod state;
 mod usage;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -60,6 +60,7 @@ fn other_matches_begin_anew() {
     bench.engine.load(rules(&[&warns]), at(6 * HOUR));
     assert!(bench.work(6 * HOUR).is_empty());
     bench.engine.load(rules(&[&other]), at(7 * HOUR));
+    bench.list(vec![old("a", 1)], 7 * HOUR);
     assert!(bench.work(7 * HOUR).is_empty());
     assert_eq!(bench.wake, Some(at(17 * HOUR)));
 }

@@ -167,6 +167,7 @@ fn a_namespace_can_be_unknown_or_none() {
             request: None,
             other: None,
             schedule_start: None,
+            previous: None,
         };
         Expr::compile(text, EDIT).unwrap().evaluate(&scope)
     };

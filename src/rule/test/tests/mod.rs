@@ -29,6 +29,7 @@ fn scope(record: &Record) -> Scope<'_> {
         request: None,
         other: None,
         schedule_start: None,
+        previous: None,
     }
 }
 

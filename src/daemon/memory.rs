@@ -1,0 +1,100 @@
+//! What outlives a restart: read before the engine acts, looked after while it does, written a last time when it stops.
+
+use super::{Daemon, Fault};
+use crate::engine::Effect;
+use jiff::Timestamp;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How often it is looked whether what was kept is as it was left.
+pub(super) const LOOK: Duration = Duration::from_secs(15);
+/// What could not be read is asked for again after this time.
+const RETRY: Duration = Duration::from_secs(2);
+/// A state that a newer version has written is looked at again after this time.
+const REFUSED_RETRY: Duration = Duration::from_secs(30);
+/// With `once`: how often it is asked for.
+const ONCE_TRIES: usize = 5;
+
+impl Daemon {
+    /// Reads what was kept; until it is there the engine stands by.
+    pub(super) fn recall(&mut self) {
+        self.recall_after(Duration::ZERO);
+    }
+
+    fn recall_after(&mut self, pause: Duration) {
+        self.recalls = JoinSet::new();
+        let cluster = self.cluster.clone();
+        self.recalls.spawn(async move {
+            tokio::time::sleep(pause).await;
+            cluster.recall().await
+        });
+    }
+
+    /// It is there, or cannot be read.
+    pub(super) fn recalled(&mut self, texts: Result<Vec<(String, String)>, Fault>) {
+        if !self.leads {
+            return;
+        }
+        let now = Timestamp::now();
+        let texts = match texts {
+            Ok(texts) => texts,
+            Err(fault) => {
+                self.recall_tries += 1;
+                let error = fault.message();
+                let forbidden = matches!(fault, Fault::Forbidden(_));
+                if !forbidden && !(self.once && self.recall_tries >= ONCE_TRIES) {
+                    tracing::warn!(
+                        error,
+                        "what was remembered cannot be read: nothing is done before it is; asking again"
+                    );
+                    return self.recall_after(RETRY);
+                }
+                tracing::error!(
+                    error,
+                    "what was remembered cannot be read: every match begins anew"
+                );
+                vec![]
+            }
+        };
+        let named = texts
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()));
+        let whole = self.cluster.keeps_in_one();
+        let found = self.engine.recall(named, (&self.writer, whole), now);
+        for (name, trouble) in &found.troubles {
+            tracing::error!(name, error = %trouble, "a part of what was remembered is lost");
+            self.teller.state(format!("{name}: {trouble}"));
+        }
+        if found.refused {
+            tracing::error!(
+                "nothing is done: what rules remember was written by a newer version. Run that version, or delete the ConfigMaps ordain-state-* to begin anew"
+            );
+            return self.recall_after(REFUSED_RETRY);
+        }
+        tracing::info!(entries = found.entries, "what was remembered is known");
+        self.engine.set_standby(false, now);
+        self.keep();
+        self.review_events();
+    }
+
+    /// Whether somebody has changed what was kept.
+    pub(super) fn look_at_state(&mut self) {
+        if self.engine.is_standby() || !self.looks.is_empty() {
+            return;
+        }
+        let cluster = self.cluster.clone();
+        self.looks.spawn(async move { cluster.damaged().await });
+    }
+
+    /// Writes what is not written yet.
+    pub(super) fn keep_the_rest(&mut self) {
+        let mut effects = vec![];
+        self.engine.keep_at_once(Timestamp::now(), &mut effects);
+        for effect in effects {
+            if let Effect::Keep(id, keep) = effect {
+                let request = self.cluster.keep(keep);
+                self.send(id, request);
+            }
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! What outlives a restart: recalled before anything is decided, and kept from then on, at most every five seconds.
+
+use super::Engine;
+use super::rules::RuleState;
+use crate::decide::breaker::{Breaker, Open};
+use crate::decide::{Finding, Reason};
+use crate::engine::memory::Matches;
+use crate::engine::{Effect, Fault, Keep, Kept, Outcome, Report, RequestId, fingerprint};
+use crate::object::{GroupKind, ObjectKey};
+use crate::rule::{Mode, Rule};
+use crate::state::{self, Broken, Counted, LARGEST, Layout, Shard, Slots, State};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the state's objects are called, as far as they share a name.
+pub const STATE_NAME: &str = "ordain-state";
+
+/// How often at most the state is kept.
+const INTERVAL: SignedDuration = SignedDuration::from_secs(5);
+/// What could not be kept is tried again after this time.
+const RETRY: SignedDuration = SignedDuration::from_secs(15);
+/// Shards larger than this, in bytes, are cut finer.
+const COMFORTABLE: usize = 500_000;
+
+/// What is known of the state outside.
+pub(super) struct Keeper {
+    /// Whether it is kept at all.
+    on: bool,
+    writer: String,
+    layout: Layout,
+    /// Of all rules, beside what their matches know themselves.
+    changed: Slots,
+    /// Something was done or counted: the rules' own part is compared with what was kept of it.
+    touched: bool,
+    /// Hash of what was kept of each rule's own part.
+    counted: BTreeMap<Arc<str>, u64>,
+    /// The next time it may be kept.
+    next: Timestamp,
+    asked: Option<(RequestId, Slots)>,
+    /// All shards are to be written, and those of other layouts to go.
+    whole: bool,
+    /// Why it is not kept.
+    trouble: Option<String>,
+    /// Something was recalled of objects that were not looked at since.
+    unseen: bool,
+}
+
+impl Default for Keeper {
+    fn default() -> Self {
+        Keeper {
+            on: false,
+            writer: String::new(),
+            layout: Layout::FIRST,
+            changed: Slots::default(),
+            touched: false,
+            counted: BTreeMap::new(),
+            next: Timestamp::MIN,
+            asked: None,
+            whole: false,
+            trouble: None,
+            unseen: false,
+        }
+    }
+}
+
+impl Keeper {
+    /// Something was done or counted.
+    pub(super) fn touch(&mut self) {
+        self.touched = true;
+    }
+
+    /// The clock was set back.
+    pub(super) fn clock_set_back(&mut self, now: Timestamp) {
+        self.next = self.next.min(now);
+    }
+}
+
+/// What was recalled.
+#[derive(Debug, Default)]
+pub struct Recalled {
+    /// Matches, and rules of which something was counted.
+    pub entries: usize,
+    /// What is wrong with some text, and its name.
+    pub troubles: Vec<(String, state::Trouble)>,
+    /// Nothing was taken, and nothing will be kept: a newer version wrote it.
+    pub refused: bool,
+}
+
+impl Engine {
+    /// Takes what was kept, as names and texts, and keeps it from now on under the name of `writer`. `whole`: in one piece, as a file.
+    ///
+    /// Called once the rules are loaded and before anything is decided. What was remembered so far is forgotten.
+    pub fn recall<'t>(
+        &mut self,
+        texts: impl IntoIterator<Item = (&'t str, &'t str)>,
+        (writer, whole): (&str, bool),
+        now: Timestamp,
+    ) -> Recalled {
+        let read = state::read(texts);
+        let refused = read.is_newer();
+        let mut recalled = Recalled {
+            entries: 0,
+            troubles: read.troubles,
+            refused,
+        };
+        if refused {
+            return recalled;
+        }
+        let layout = match whole {
+            true => Layout::WHOLE,
+            false => read.layout.unwrap_or_default().max(Layout::FIRST),
+        };
+        self.keeper = Keeper {
+            on: !self.options.dry,
+            writer: writer.to_owned(),
+            layout,
+            changed: read.damaged,
+            whole: read.damaged == Slots::ALL,
+            ..Keeper::default()
+        };
+        for of in &mut self.states {
+            of.matches = Matches::default();
+        }
+        self.keeper.unseen = true;
+        recalled.entries = self.take(read.state, now);
+        for (rule, of) in self.rules.rules().iter().zip(&self.states) {
+            if let Some(counted) = counted(of) {
+                let known = &mut self.keeper.counted;
+                known.insert(rule.name.clone(), hash_of(&counted));
+            }
+        }
+        recalled
+    }
+
+    /// Takes a state: what is of rules in force, and of matches that are still decided about in the same way.
+    fn take(&mut self, state: State, now: Timestamp) -> usize {
+        let mut entries = 0;
+        for (name, of) in state.rules {
+            let index = self.rules.index_of(&name);
+            let rule = index.map(|index| Arc::clone(&self.rules.rules()[index]));
+            let (Some(index), Some(rule)) = (index, rule) else {
+                // Of a rule that is not there any more: what was kept of it goes.
+                self.keeper.changed = Slots::ALL;
+                continue;
+            };
+            let of_rule = &mut self.states[index];
+            if let Some((hash, matches)) = of.matches {
+                if hash == rule.match_hash && rule.remembers() && rule.mode != Mode::Off {
+                    entries += matches.len();
+                    of_rule.matches.recall(matches, now);
+                } else {
+                    self.keeper.changed = Slots::ALL;
+                }
+            }
+            if let Some((hash, counted)) = of.counted
+                && hash == rule.hash
+            {
+                entries += 1;
+                let said = (counted.acted, counted.approved, counted.aborted);
+                of_rule.limits.recall(said, &rule.limits, now);
+                for (key, broken) in counted.open {
+                    let open = Open {
+                        trip: broken.trip,
+                        places: broken.places,
+                        others: broken
+                            .others
+                            .or_else(|| Some("somebody else writes there too".into())),
+                    };
+                    of_rule.breakers.insert(key, Breaker::recalled(open));
+                }
+            }
+        }
+        entries
+    }
+
+    /// Shards that were found changed or gone, by their numbers: they are written again.
+    pub fn mend(&mut self, shards: &[usize]) {
+        for shard in shards {
+            self.keeper.changed.extend(self.keeper.layout.slots(*shard));
+        }
+    }
+
+    /// Whether everything that is to be kept is kept.
+    pub fn is_kept(&mut self) -> bool {
+        if !self.keeper.on {
+            return true;
+        }
+        self.gather();
+        self.keeper.asked.is_none() && self.keeper.changed.is_empty() && !self.keeper.whole
+    }
+
+    /// What is to be kept now, whenever that was done last: the daemon stops.
+    pub fn keep_at_once(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.keeper.next = self.keeper.next.min(now);
+        self.keep(now, effects);
+    }
+
+    /// Keeps what has changed, if it is time. Answers when it will be.
+    pub(super) fn keep(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Option<Timestamp> {
+        if !self.keeper.on || self.keeper.asked.is_some() {
+            return None;
+        }
+        if self.keeper.next > now {
+            // Nothing is gathered for nothing.
+            let waits = self.keeper.touched
+                || self.keeper.whole
+                || !self.keeper.changed.is_empty()
+                || self.states.iter().any(|state| state.matches.has_changed());
+            return waits.then_some(self.keeper.next);
+        }
+        self.gather();
+        if self.keeper.changed.is_empty() && !self.keeper.whole {
+            return None;
+        }
+        let slots = match self.keeper.whole {
+            true => Slots::ALL,
+            false => self.keeper.changed,
+        };
+        let shards = self.shards(slots, now);
+        self.next_id += 1;
+        self.keeper.asked = Some((self.next_id, slots));
+        self.keeper.changed = Slots::default();
+        self.keeper.next = now.checked_add(INTERVAL).unwrap_or(now);
+        effects.push(Effect::Keep(
+            self.next_id,
+            Keep {
+                layout: self.keeper.layout.shards(),
+                shards,
+                whole: self.keeper.whole,
+            },
+        ));
+        None
+    }
+
+    /// What has changed since the last time.
+    fn gather(&mut self) {
+        let keeper = &mut self.keeper;
+        for (rule, of) in self.rules.rules().iter().zip(&mut self.states) {
+            keeper.changed.extend(of.matches.take_changed());
+            if !keeper.touched {
+                continue;
+            }
+            let hash = match counted(of) {
+                Some(counted) => hash_of(&counted),
+                None => 0,
+            };
+            let known = keeper.counted.get(&rule.name).copied().unwrap_or_default();
+            if hash != known {
+                keeper.counted.insert(rule.name.clone(), hash);
+                keeper.changed.add(state::slot_of_rule(&rule.name));
+            }
+        }
+        keeper.touched = false;
+    }
+
+    /// The shards that hold some slot of a set, as text; cut finer if they have grown too large.
+    fn shards(&mut self, slots: Slots, now: Timestamp) -> Vec<(usize, String)> {
+        let mut slots = slots;
+        loop {
+            let layout = self.keeper.layout;
+            let numbers = layout.shards_of(slots);
+            let texts: Vec<(usize, String)> = self
+                .cut(layout, &numbers)
+                .into_iter()
+                .zip(&numbers)
+                .map(|(state, number)| {
+                    let shard = Shard {
+                        shards: layout.shards(),
+                        shard: *number,
+                        at: now,
+                        writer: self.keeper.writer.clone(),
+                        state,
+                    };
+                    (*number, shard.write())
+                })
+                .collect();
+            let largest = texts.iter().map(|(_, text)| text.len()).max().unwrap_or(0);
+            let finer = layout
+                .finer()
+                .filter(|_| largest > COMFORTABLE && layout != Layout::WHOLE);
+            let Some(finer) = finer else {
+                return match layout == Layout::WHOLE {
+                    true => texts,
+                    false => texts
+                        .into_iter()
+                        .filter(|(_, text)| text.len() <= LARGEST)
+                        .collect(),
+                };
+            };
+            self.keeper.layout = finer;
+            self.keeper.whole = true;
+            slots = Slots::ALL;
+        }
+    }
+
+    /// The state of some shards, in their order.
+    fn cut(&self, layout: Layout, numbers: &[usize]) -> Vec<State> {
+        let mut slots = Slots::default();
+        let mut places = vec![None; layout.shards()];
+        for (at, number) in numbers.iter().enumerate() {
+            slots.extend(layout.slots(*number));
+            places[*number] = Some(at);
+        }
+        let place = |slot: usize| places.get(layout.shard(slot)).copied().flatten();
+        let mut states = vec![State::default(); numbers.len()];
+        for (rule, of) in self.rules.rules().iter().zip(&self.states) {
+            for (uid, one) in of.matches.kept(slots) {
+                if let Some(at) = place(state::slot_of_match(uid)) {
+                    let kept = states[at].rules.entry(rule.name.clone()).or_default();
+                    let anew = || (rule.match_hash, BTreeMap::new());
+                    kept.matches.get_or_insert_with(anew).1.insert(uid, one);
+                }
+            }
+            if let Some(at) = place(state::slot_of_rule(&rule.name))
+                && let Some(counted) = counted(of)
+            {
+                let kept = states[at].rules.entry(rule.name.clone()).or_default();
+                kept.counted = Some((rule.hash, counted));
+            }
+        }
+        states
+    }
+
+    /// The answer to [`Effect::Keep`]; false: it is of another request.
+    pub(super) fn kept(&mut self, id: RequestId, outcome: &Outcome, now: Timestamp) -> bool {
+        let Some((_, slots)) = self.keeper.asked.take_if(|(asked, _)| *asked == id) else {
+            return false;
+        };
+        let (mut failed, mut missing) = (None, false);
+        match outcome {
+            Outcome::Kept(shards) => {
+                for (number, kept) in shards {
+                    let of_shard = self.keeper.layout.slots(*number);
+                    match kept {
+                        Kept::Done => continue,
+                        Kept::Mended => {
+                            let message = format!(
+                                "shard {number} had been changed or deleted by somebody: it was written anew"
+                            );
+                            self.reports.push(Report::State(message));
+                            continue;
+                        }
+                        Kept::Foreign(text) => self.meet(*number, text, now),
+                        Kept::Failed(Fault::Fenced) => {}
+                        Kept::Failed(fault) => failed = Some(fault.clone()),
+                    }
+                    missing = true;
+                    self.keeper.changed.extend(of_shard);
+                }
+            }
+            Outcome::Failed(Fault::Fenced) => {
+                missing = true;
+                self.keeper.changed.extend(slots);
+            }
+            other => {
+                missing = true;
+                self.keeper.changed.extend(slots);
+                failed = Some(match other {
+                    Outcome::Failed(fault) => fault.clone(),
+                    _ => Fault::Timeout,
+                });
+            }
+        }
+        self.keeper.whole &= missing;
+        if failed.is_some() {
+            self.keeper.next = now.checked_add(RETRY).unwrap_or(now);
+        }
+        self.set_trouble(failed.map(|fault| fault.message().to_owned()));
+        true
+    }
+
+    /// Another daemon has written a shard: what it knows is taken too.
+    fn meet(&mut self, number: usize, text: &str, now: Timestamp) {
+        let message = format!(
+            "another daemon writes shard {number} of this state: two of them act on one cluster, unless one is just taking over"
+        );
+        self.reports.push(Report::State(message));
+        let mut other = state::read([("", text)]).state;
+        for of in other.rules.values_mut() {
+            of.counted = None;
+        }
+        let own = self.cut(self.keeper.layout, &[number]).pop();
+        let mut all = own.unwrap_or_default();
+        for of in all.rules.values_mut() {
+            of.counted = None;
+        }
+        all.merge(other);
+        self.take(all, now);
+    }
+
+    /// Why the state is not kept; told with each rule that needs it.
+    pub(super) fn set_trouble(&mut self, trouble: Option<String>) {
+        if self.keeper.trouble != trouble {
+            self.keeper.trouble = trouble;
+            self.review_readiness();
+        }
+    }
+
+    /// What is to be said of a rule whose memory is not kept.
+    pub(super) fn not_kept(&self, rule: &Rule) -> Option<Finding> {
+        let why = self.keeper.trouble.as_ref()?;
+        if !rule.remembers() && !rule.limits.are_counted() {
+            return None;
+        }
+        let home = &self.options.state_namespace;
+        Some(Finding {
+            rule: rule.name.clone(),
+            object: ObjectKey::new(
+                GroupKind::new("", "ConfigMap"),
+                Some(home.as_str()),
+                STATE_NAME,
+            ),
+            reason: Reason::NotRemembered,
+            message: format!("what this rule remembers is not kept beyond a restart: {why}"),
+        })
+    }
+
+    /// All of a rule's scope was looked at since the state was recalled: what was kept of other objects goes.
+    pub(super) fn forget_the_unseen(&mut self, now: Timestamp) {
+        if !self.keeper.unseen {
+            return;
+        }
+        let mut left = false;
+        for (rule, of) in self.rules.rules().iter().zip(&mut self.states) {
+            if !of.matches.has_unseen() {
+                continue;
+            }
+            let known = |k: &crate::rule::ResolvedKind| {
+                let kind = self.store.kind(&k.kind);
+                kind.is_some_and(|kind| kind.fresh == 0 && !kind.is_listing())
+            };
+            if !of.ready || !rule.matches.kinds.iter().all(known) {
+                left = true;
+                continue;
+            }
+            let everything = |k: &crate::rule::ResolvedKind| {
+                self.followed
+                    .get(&k.kind)
+                    .is_none_or(|scope| scope.is_everything())
+            };
+            match rule.matches.kinds.iter().all(everything) {
+                true => of.matches.all_seen(),
+                false => of.matches.all_in_sight_seen(now),
+            }
+        }
+        self.keeper.unseen = left;
+    }
+}
+
+fn hash_of(counted: &Counted) -> u64 {
+    fingerprint::hash_of(&format!("{counted:?}"))
+}
+
+/// What limits and breakers of a rule have counted, if anything.
+fn counted(of: &RuleState) -> Option<Counted> {
+    let (acted, approved, aborted) = of.limits.kept();
+    let open = of.breakers.iter().filter_map(|(key, breaker)| {
+        let open = breaker.opened()?;
+        let broken = Broken {
+            trip: open.trip,
+            places: open.places.clone(),
+            others: open.others.clone(),
+        };
+        Some((key.clone(), broken))
+    });
+    let mut open: Vec<(ObjectKey, Broken)> = open.collect();
+    open.sort_by(|a, b| a.0.cmp(&b.0));
+    let counted = Counted {
+        acted,
+        approved,
+        aborted,
+        open,
+    };
+    (!counted.is_empty()).then_some(counted)
+}

@@ -1,0 +1,79 @@
+//! Two daemons wrote one state: what both know, on the safe side.
+
+use super::{Counted, Match, OfRule, State};
+use std::collections::BTreeMap;
+
+impl State {
+    /// Takes what another daemon knows: the later beginning of each match, so that none seems older than somebody saw it, and all that has
+    /// acted, so that nothing acts twice.
+    pub fn merge(&mut self, other: State) {
+        for (name, of) in other.rules {
+            self.rules.entry(name).or_default().merge(of);
+        }
+    }
+}
+
+impl OfRule {
+    fn merge(&mut self, other: OfRule) {
+        match (&mut self.matches, other.matches) {
+            (Some((hash, own)), Some((same, others))) if *hash == same => {
+                merge_matches(own, others)
+            }
+            (own @ None, others) => *own = others,
+            // The rules differ: each remembers what its own has matched.
+            _ => {}
+        }
+        match (&mut self.counted, other.counted) {
+            (Some((hash, own)), Some((same, others))) if *hash == same => own.merge(others),
+            (own @ None, others) => *own = others,
+            _ => {}
+        }
+    }
+}
+
+fn merge_matches(own: &mut BTreeMap<u128, Match>, others: BTreeMap<u128, Match>) {
+    for (uid, other) in others {
+        own.entry(uid).or_default().merge(other);
+    }
+}
+
+impl Match {
+    fn merge(&mut self, other: Match) {
+        self.since = self.since.max(other.since);
+        self.doubt = match (self.doubt, other.doubt) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (one, None) | (None, one) => one,
+        };
+        self.nth = self.nth.max(other.nth);
+        for (act, last) in other.done {
+            match self.done.iter_mut().find(|(known, _)| *known == act) {
+                Some((_, known)) if known.at < last.at => *known = last,
+                Some(_) => {}
+                None => self.done.push((act, last)),
+            }
+        }
+        for (act, key, since) in other.pending {
+            match self.pending.iter_mut().find(|(known, ..)| *known == act) {
+                Some((_, _, known)) => *known = (*known).max(since),
+                None => self.pending.push((act, key, since)),
+            }
+        }
+    }
+}
+
+impl Counted {
+    fn merge(&mut self, other: Counted) {
+        for (key, at) in other.acted {
+            match self.acted.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, known)) => *known = (*known).max(at),
+                None => self.acted.push((key, at)),
+            }
+        }
+        self.aborted = self.aborted.take().or(other.aborted);
+        for (key, broken) in other.open {
+            if self.open.iter().all(|(known, _)| *known != key) {
+                self.open.push((key, broken));
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! A daemon that is killed again and again, at the worst moments: between a write and its acknowledgement, and between an effect and the moment at
+//! which it would be remembered. The audit log and the objects themselves say whether anything was done too early, twice, or not at all.
+//!
+//! `ORDAIN_KILLS` says how often; the default is made for every day.
+
+use crate::daemon::{Daemon, until};
+use crate::proxy::Proxy;
+use crate::scene::{Place, namespace};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const KILLS: usize = 16;
+/// `after` of the rule that deletes.
+const AFTER: i64 = 12;
+
+fn rules(namespace: &str) -> String {
+    let of = |name: &str, kind: &str, actions: &str| {
+        format!(
+            "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: {name}}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: v1, kind: ConfigMap}}]
+    namespaces: [{namespace}]
+    selector: {{matchLabels: {{kind: {kind}}}}}
+  limits: {{abortAbove: {{objects: 100000}}, perObject: {{changes: 100, per: 1m}}}}
+  actions:
+{actions}"
+        )
+    };
+    [
+        of(
+            "deletes",
+            "goes",
+            &format!("  - after: {AFTER}s\n    delete: {{}}\n"),
+        ),
+        of(
+            "tells",
+            "told",
+            "  - event: {reason: Told, message: once}\n",
+        ),
+        of(
+            "counts",
+            "counted",
+            "  - once: {key: \"${object.data.version}\"}
+    patch:
+    - path: $.data.count
+      set: ${string(int(object.data.?count.orValue('0')) + 1)}
+",
+        ),
+    ]
+    .join("---\n")
+}
+
+async fn put(place: &Place, kind: &str, name: &str) {
+    let map =
+        json!({"metadata": {"name": name, "labels": {"kind": kind}}, "data": {"version": "1"}});
+    let map: ConfigMap = serde_json::from_value(map).unwrap();
+    place
+        .maps
+        .create(&PostParams::default(), &map)
+        .await
+        .unwrap();
+}
+
+async fn of_kind(place: &Place, kind: &str) -> Vec<ConfigMap> {
+    let all = ListParams::default().labels(&format!("kind={kind}"));
+    place.maps.list(&all).await.unwrap().items
+}
+
+fn counts(maps: &[ConfigMap]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for map in maps {
+        let count = map.data.as_ref().and_then(|data| data.get("count"));
+        *counts
+            .entry(count.cloned().unwrap_or_default())
+            .or_default() += 1;
+    }
+    counts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_moment_it_is_killed_nothing_is_shortened_doubled_or_lost() {
+    let kills = std::env::var("ORDAIN_KILLS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(KILLS);
+    let place = Place::new("kills").await;
+    let home = namespace(&place.client, "kills-home").await;
+    let proxy = Proxy::start(place.plane.kubeconfig()).await;
+    let option = format!("--state-namespace={home}");
+    let mut daemon = Daemon::start(&proxy.kubeconfig(), &rules(&place.namespace), &[&option]);
+    daemon.ready().await;
+    let events = format!(
+        "POST /apis/events.k8s.io/v1/namespaces/{}/events",
+        place.namespace
+    );
+    let patches = format!(
+        "PATCH /api/v1/namespaces/{}/configmaps/counted",
+        place.namespace
+    );
+    let deletes = format!(
+        "DELETE /api/v1/namespaces/{}/configmaps/goes",
+        place.namespace
+    );
+    let state = format!("/api/v1/namespaces/{home}/configmaps");
+    // What is caught, and whether before the server has done it.
+    let traps = [
+        (&events, false),
+        (&patches, false),
+        (&state, true),
+        (&state, false),
+        (&deletes, false),
+        (&events, true),
+        (&patches, true),
+    ];
+    let mut caught = 0;
+    for kill in 0..kills {
+        let (trap, before) = traps[kill % traps.len()];
+        proxy.catch(trap, before);
+        for kind in ["goes", "told", "counted"] {
+            put(&place, kind, &format!("{kind}-{kill}")).await;
+        }
+        let started = Instant::now();
+        // A deletion comes when it comes; whatever is under way then is as good a moment.
+        while proxy.caught() == 0 && started.elapsed() < Duration::from_secs(8) {
+            sleep(Duration::from_millis(5)).await;
+        }
+        caught += usize::from(proxy.caught() > 0);
+        daemon.kill();
+        proxy.catch_nothing();
+        daemon.start_again();
+    }
+    assert!(
+        caught * 4 >= kills * 3,
+        "only {caught} of {kills} kills came at their moment"
+    );
+    until("all are deleted", &daemon, || async {
+        of_kind(&place, "goes").await.is_empty()
+    })
+    .await;
+    until("all are counted", &daemon, || async {
+        counts(&of_kind(&place, "counted").await)
+            .keys()
+            .all(|count| count == "1")
+    })
+    .await;
+
+    // None too early.
+    let mut made: BTreeMap<String, Timestamp> = BTreeMap::new();
+    let mut gone = 0;
+    for request in place.plane.audit().all(&place.namespace) {
+        let at: Timestamp = request.received.parse().unwrap();
+        let success = (200..300).contains(&request.code);
+        if request.resource != "configmaps" || !success || !request.name.starts_with("goes-") {
+            continue;
+        }
+        match request.verb.as_str() {
+            "create" => drop(made.insert(request.name, at)),
+            "delete" => {
+                let since = made[&request.name];
+                let held = at.duration_since(since);
+                assert!(
+                    held.as_millis() >= i128::from(AFTER) * 1_000,
+                    "{} was deleted after {held:#}",
+                    request.name
+                );
+                gone += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((made.len(), gone), (kills, kills));
+
+    // None told twice, none not told.
+    let told: Api<Event> = Api::namespaced(place.client.clone(), &place.namespace);
+    until("all are told", &daemon, || async {
+        told.list(&ListParams::default()).await.unwrap().items.len() >= kills
+    })
+    .await;
+    let told = told.list(&ListParams::default()).await.unwrap();
+    let mut of: BTreeMap<String, usize> = BTreeMap::new();
+    for event in told.items {
+        *of.entry(event.regarding.unwrap().name.unwrap())
+            .or_default() += 1;
+    }
+    assert_eq!(of.len(), kills);
+    assert!(of.values().all(|times| *times == 1), "{of:?}");
+
+    // And what is remembered of each is still right: the same key does nothing, another one acts once.
+    let all = counts(&of_kind(&place, "counted").await);
+    assert_eq!(all, [("1".to_owned(), kills)].into(), "each once");
+    for map in of_kind(&place, "counted").await {
+        let name = map.metadata.name.unwrap();
+        let patch = json!({"data": {"version": "2"}});
+        place
+            .maps
+            .patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .unwrap();
+    }
+    until("each is counted again", &daemon, || async {
+        counts(&of_kind(&place, "counted").await) == [("2".to_owned(), kills)].into()
+    })
+    .await;
+    assert_eq!(daemon.stop().await, Some(0));
+}

@@ -1,0 +1,246 @@
+//! What rules remember, in the ConfigMaps of the daemon's namespace.
+
+use crate::daemon::{Daemon, until};
+use crate::scene::{Place, namespace};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+fn rule(place: &Place, after: &str) -> String {
+    format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: left-over}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: v1, kind: ConfigMap}}]
+    namespaces: [{}]
+    selector: {{matchLabels: {{old: \"yes\"}}}}
+  actions:
+  - event: {{reason: LeftOver, message: it goes}}
+  - after: {after}
+    delete: {{}}
+",
+        place.namespace
+    )
+}
+
+async fn put(place: &Place, name: &str) {
+    let map = json!({"metadata": {"name": name, "labels": {"old": "yes"}}});
+    let map: ConfigMap = serde_json::from_value(map).unwrap();
+    place
+        .maps
+        .create(&PostParams::default(), &map)
+        .await
+        .unwrap();
+}
+
+/// The state: name and text of each ConfigMap.
+async fn state(home: &Api<ConfigMap>) -> Vec<(String, String)> {
+    let all = home
+        .list(&ListParams::default().labels("ordain.dev/state"))
+        .await
+        .unwrap();
+    let texts = all.items.into_iter().map(|map| {
+        let text = map
+            .data
+            .unwrap_or_default()
+            .remove("state")
+            .unwrap_or_default();
+        (map.metadata.name.unwrap(), text)
+    });
+    texts.collect()
+}
+
+/// Since when matches are written down to hold, in milliseconds since 1970.
+fn since(texts: &[(String, String)]) -> Vec<i64> {
+    let mut found = vec![];
+    for (_, text) in texts {
+        let shard: Value = serde_json::from_str(text).unwrap_or_default();
+        for one in shard["rules"]["left-over"]["matches"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            found.extend(one.1.as_i64().or_else(|| one.1["since"].as_i64()));
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_match_is_known_again_after_a_kill() {
+    let place = Place::new("state").await;
+    let home = namespace(&place.client, "state-home").await;
+    let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), &home);
+    put(&place, "a").await;
+    let option = format!("--state-namespace={home}");
+    let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rule(&place, "25s"), &[&option]);
+    let begun = Instant::now();
+    daemon.ready().await;
+    until("the match is kept", &daemon, || async {
+        since(&state(&maps).await).len() == 1
+    })
+    .await;
+    let kept = since(&state(&maps).await);
+    daemon.kill();
+    daemon.start_again();
+    daemon.ready().await;
+    assert_eq!(since(&state(&maps).await), kept, "it began when it began");
+
+    until("it is deleted", &daemon, || async {
+        place.maps.get_opt("a").await.unwrap().is_none()
+    })
+    .await;
+    assert!(
+        begun.elapsed() >= Duration::from_secs(25),
+        "{:?}",
+        begun.elapsed()
+    );
+    until("it is forgotten", &daemon, || async {
+        since(&state(&maps).await).is_empty()
+    })
+    .await;
+    assert_eq!(daemon.stop().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_state_is_mended_and_that_is_told() {
+    let place = Place::new("state-damaged").await;
+    let home = namespace(&place.client, "state-home").await;
+    let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), &home);
+    put(&place, "a").await;
+    let option = format!("--state-namespace={home}");
+    let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rule(&place, "1h"), &[&option]);
+    daemon.ready().await;
+    until("the match is kept", &daemon, || async {
+        since(&state(&maps).await).len() == 1
+    })
+    .await;
+    let kept = since(&state(&maps).await);
+    let texts = state(&maps).await;
+    let edited = &texts
+        .iter()
+        .find(|one| since(std::slice::from_ref(one)).len() == 1)
+        .unwrap()
+        .0;
+    let rubbish = json!({"data": {"state": "rubbish"}});
+    maps.patch(edited, &PatchParams::default(), &Patch::Merge(&rubbish))
+        .await
+        .unwrap();
+    until("it is mended", &daemon, || async {
+        since(&state(&maps).await) == kept
+    })
+    .await;
+    maps.delete(edited, &DeleteParams::default()).await.unwrap();
+    until("it is there again", &daemon, || async {
+        since(&state(&maps).await) == kept
+    })
+    .await;
+    let said = daemon
+        .until("that it is told", |s| {
+            s["state"].as_array().is_some_and(|s| s.len() >= 2)
+        })
+        .await;
+    assert!(
+        said["state"][0]
+            .as_str()
+            .unwrap()
+            .contains("changed or deleted by somebody"),
+        "{said}"
+    );
+    assert_eq!(daemon.stop().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_stop_keeps_what_is_not_kept_yet() {
+    let place = Place::new("state-stop").await;
+    let home = namespace(&place.client, "state-home").await;
+    let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), &home);
+    let option = format!("--state-namespace={home}");
+    let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rule(&place, "1h"), &[&option]);
+    daemon.ready().await;
+    for n in 0..20 {
+        put(&place, &format!("m{n}")).await;
+        sleep(Duration::from_millis(20)).await;
+    }
+    daemon
+        .until("all are seen", |s| {
+            s["rules"][0]["objects"]["matched"] == 20
+        })
+        .await;
+    assert_eq!(daemon.stop().await, Some(0));
+    assert_eq!(since(&state(&maps).await).len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_of_a_newer_version_is_left_alone_and_nothing_is_done() {
+    let place = Place::new("state-newer").await;
+    let home = namespace(&place.client, "state-home").await;
+    let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), &home);
+    let text = r#"{"version": 99}"#;
+    let map = json!({"metadata": {"name": "ordain-state-4-0", "labels": {"ordain.dev/state": "ordain"}}, "data": {"state": text}});
+    let map: ConfigMap = serde_json::from_value(map).unwrap();
+    maps.create(&PostParams::default(), &map).await.unwrap();
+    put(&place, "a").await;
+    let option = format!("--state-namespace={home}");
+    let mut daemon = Daemon::start(
+        &place.plane.kubeconfig(),
+        &rule(&place, "1s"),
+        &[&option, "--lease-name=ordain"],
+    );
+    let said = daemon
+        .until("that it is told", |s| {
+            s["state"].as_array().is_some_and(|s| !s.is_empty())
+        })
+        .await;
+    assert!(
+        said["state"][0].as_str().unwrap().contains("format 99"),
+        "{said}"
+    );
+    sleep(Duration::from_secs(3)).await;
+    assert!(place.maps.get_opt("a").await.unwrap().is_some());
+    assert_eq!(
+        state(&maps).await,
+        [("ordain-state-4-0".to_owned(), text.to_owned())]
+    );
+    // Deleted, it begins anew.
+    maps.delete("ordain-state-4-0", &DeleteParams::default())
+        .await
+        .unwrap();
+    daemon.kill();
+    daemon.start_again();
+    until("it is deleted", &daemon, || async {
+        place.maps.get_opt("a").await.unwrap().is_none()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_namespace_it_acts_and_says_that_nothing_is_kept() {
+    let place = Place::new("state-none").await;
+    put(&place, "a").await;
+    let mut daemon = Daemon::start(
+        &place.plane.kubeconfig(),
+        &rule(&place, "1s"),
+        &["--state-namespace=nowhere-to-be-found"],
+    );
+    let found = |status: &Value| {
+        let listed = status["findings"]["listed"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        listed.iter().any(|f| {
+            f["reason"] == "NotRemembered"
+                && f["message"].as_str().is_some_and(|m| m.contains("there is no namespace nowhere-to-be-found: create it, or name another with --state-namespace"))
+        })
+    };
+    daemon.until("that it is told", found).await;
+    until("it is deleted", &daemon, || async {
+        place.maps.get_opt("a").await.unwrap().is_none()
+    })
+    .await;
+}
