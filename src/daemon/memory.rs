@@ -42,7 +42,7 @@ impl Daemon {
                 self.recall_tries += 1;
                 let error = fault.message();
                 let forbidden = matches!(fault, Fault::Forbidden(_));
-                if !forbidden && !(self.once && self.recall_tries >= ONCE_TRIES) {
+                if !(forbidden || self.once && self.recall_tries >= ONCE_TRIES) {
                     tracing::warn!(
                         error,
                         "what was remembered cannot be read: nothing is done before it is; asking again"

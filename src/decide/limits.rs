@@ -79,7 +79,7 @@ impl LimitState {
         limits: &Limits,
         now: Timestamp,
     ) {
-        acted.sort_by(|a, b| a.1.cmp(&b.1));
+        acted.sort_by_key(|a| a.1);
         for (key, at) in acted {
             self.acted(&key, limits, at.min(now));
         }

@@ -184,9 +184,18 @@ pub(super) fn in_the_same_write(
         }
         return Ok(());
     }
-    let mut state = match SubjectState::read(working.record().meta(), &rule.name) {
+    let by = world.context.state_namespace;
+    let mut state = match SubjectState::read_own(working.record().meta(), &rule.name, by) {
         Said::State(state) => state,
-        Said::Nothing => SubjectState::default(),
+        Said::Nothing => SubjectState {
+            by: by.into(),
+            ..SubjectState::default()
+        },
+        Said::Foreign(other) => {
+            return Err(ExprFault::Failed(format!(
+                "a rule of this name in the installation of namespace {other} remembers something on the object"
+            )));
+        }
         Said::Newer(version) => {
             return Err(ExprFault::Failed(format!(
                 "what this rule remembers on the object is in format {version}, which this version does not know"

@@ -56,7 +56,7 @@ pub(super) fn way(
     };
     let found = world.context.neighbours.revisions(subject.key, &kind.kind);
     let found = found.map_err(|why| ExprFault::Unknown(format!("its revisions: {why}")))?;
-    let mut known: Vec<Known> = found.iter().filter_map(|r| read(r)).collect();
+    let mut known: Vec<Known> = found.iter().filter_map(read).collect();
     known.sort_by_key(|revision| revision.number);
     // As it is stored: later rounds of a pass find what the first one has written.
     let present = template(subject.record);

@@ -15,7 +15,6 @@ use crate::rule::related::{Member, Probe};
 use crate::rule::schedule::Schedule;
 use crate::rule::set::RuleIndex;
 use jiff::{SignedDuration, Timestamp};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Most requests on one object that are remembered as leading nowhere.

@@ -150,6 +150,9 @@ struct InFlight {
 /// A request on another object that waits for one on its subject: whose, the request, the changes it makes.
 type FollowUp = (ObjectKey, Write, Vec<RuleChange>);
 
+/// What goes with a request: the changes it makes, what follows it, and the steps (rule, number) that act in it once a match.
+type Load = (Vec<RuleChange>, Vec<FollowUp>, Vec<(Arc<str>, usize)>);
+
 /// A request on another object that need not be made again in the same state.
 struct SettledDeed {
     rule: Arc<str>,

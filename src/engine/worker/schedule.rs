@@ -3,6 +3,7 @@
 
 use super::Engine;
 use crate::decide::{Decision, Standing};
+use crate::engine::memory::Uid;
 use crate::engine::store::{key_of, name_of};
 use crate::object::ObjectKey;
 use crate::rule::expr::NamespaceObject;
@@ -146,7 +147,7 @@ impl Engine {
         }
         if opened != before && !first {
             let keys = self.scope_of(rule);
-            self.look_anew(index, rule, &keys, begins, now);
+            self.look_anew(index, &keys, begins, now);
         }
         if self.states[index].ready {
             self.begin_pass(index, now);
@@ -160,7 +161,7 @@ impl Engine {
         }
         let rule = Arc::clone(&self.rules.rules()[index]);
         let keys = self.scope_of(&rule);
-        self.look_anew(index, &rule, &keys, true, now);
+        self.look_anew(index, &keys, true, now);
         self.states[index].times.pending = keys.into_iter().collect();
         self.in_passes = true;
     }
@@ -192,21 +193,15 @@ impl Engine {
     }
 
     /// Objects are looked at because the rule's time has come, or is over. `begins`: with a new match, and limits count all of them first.
-    fn look_anew(
-        &mut self,
-        index: usize,
-        rule: &Rule,
-        keys: &[ObjectKey],
-        begins: bool,
-        now: Timestamp,
-    ) {
+    fn look_anew(&mut self, index: usize, keys: &[ObjectKey], begins: bool, now: Timestamp) {
         let counts = begins && self.counts_first(index);
         if counts {
             self.states[index].scope_known = false;
         }
         for key in keys {
-            if begins {
-                self.note_ended(key, |name| *name != *rule.name);
+            if begins && let Some(entry) = self.store.get(key) {
+                let uid = Uid::of(entry.record.meta().uid());
+                self.states[index].matches.ended(uid);
             }
             if counts {
                 self.store

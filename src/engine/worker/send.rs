@@ -1,6 +1,6 @@
 //! Requests on their way, and keys that wait for what they will show.
 
-use super::{Asked, Awaited, Engine, FollowUp, InFlight, PATIENCE};
+use super::{Asked, Awaited, Engine, InFlight, Load, PATIENCE};
 use crate::decide::breaker::places::{Place, written};
 use crate::decide::{Operation, RuleChange, Write};
 use crate::engine::Effect;
@@ -13,7 +13,7 @@ impl Engine {
     pub(super) fn emit(
         &mut self,
         (write, fingerprint): (Write, (u64, u64)),
-        (changes, follow_ups, mut acts): (Vec<RuleChange>, Vec<FollowUp>, Vec<(Arc<str>, usize)>),
+        (changes, follow_ups, mut acts): Load,
         record: &Record,
         (wanted, now): (Timestamp, Timestamp),
         effects: &mut Vec<Effect>,

@@ -19,7 +19,7 @@ pub(crate) fn same(node: Node<'_>, value: &Value, ty: Option<Type<'_>>) -> bool 
                         same(n, wanted, field(name)).then_some(count + 1)
                     });
             let kept = |(name, v): &(&String, &Value)| {
-                !v.is_null() && !(is_dropped(ty, name, v) && node.get_str(name).is_none())
+                !(v.is_null() || is_dropped(ty, name, v) && node.get_str(name).is_none())
             };
             there.is_some_and(|count| count == map.iter().filter(kept).count())
         }

@@ -1,5 +1,6 @@
 //! A whole year, against a model that knows nothing but what each minute of it is called in a zone; the zones' data are another crate's.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike, Utc};
 use proptest::prelude::*;

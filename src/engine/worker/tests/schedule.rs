@@ -185,12 +185,10 @@ fn moments_that_came_while_nothing_ran_are_made_up_for_once() {
         bench.engine.load(with(HALF_PAST, LABEL), at(now));
         bench.engine.recall_moments(done);
         let namespaces = GroupKind::new("", "Namespace");
-        for kind in [&namespaces] {
-            let kind = kind.clone();
-            bench
-                .engine
-                .observe(Observation::ListStarted { kind }, at(now));
-        }
+        let kind = namespaces.clone();
+        bench
+            .engine
+            .observe(Observation::ListStarted { kind }, at(now));
         let shop = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
         let record = Record::from_value(&shop);
         let kind = namespaces.clone();
