@@ -2,7 +2,7 @@
 
 use super::{Asked, Awaited, Engine, InFlight, Load, PATIENCE};
 use crate::decide::breaker::places::{Place, written};
-use crate::decide::{Operation, RuleChange, Write};
+use crate::decide::{Operation, Write};
 use crate::engine::Effect;
 use crate::object::{ObjectKey, Record};
 use jiff::Timestamp;

@@ -130,7 +130,7 @@ fn windows_of_a_whole_year_begin_and_end_when_the_clocks_say() {
             let beginnings = once_a_day(&minutes, time, daily);
             as_the_model(text, "90m", name, &beginnings);
         }
-        let often = |civil: NaiveDateTime| civil.minute() % 20 == 0 && civil.hour() < 4;
+        let often = |civil: NaiveDateTime| civil.minute().is_multiple_of(20) && civil.hour() < 4;
         let beginnings = by_the_clock(&minutes, often);
         as_the_model("*/20 0-3 * * *", "10m", name, &beginnings);
         let first = once_a_day(&minutes, (6, 0), |day| day.day() == 1);
