@@ -22,25 +22,16 @@ fn wolf_rule() -> String {
 
 #[test]
 fn the_rights_of_the_ready_made_rules_are_printed_with_their_reasons() {
-    let ran = ordain(
-        &root(),
-        &[
-            "rbac",
-            "--rules",
-            "rules",
-            "--manifests",
-            "rules/operators/tests/web-app/crd.yaml",
-        ],
-    );
+    let ran = ordain(&root(), &["rbac", "--rules", "rules"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.err, "");
     let lines: Vec<&str> = ran.out.lines().collect();
-    // Only one rule deletes Pods.
+    // Two rules delete Pods.
     let at = (1..lines.len())
         .find(|at| lines[at - 1] == "  resources: [pods]" && lines[*at] == "  verbs: [delete]")
         .unwrap_or_else(|| panic!("{}", ran.out));
     let reason = lines[..at].iter().rev().find(|l| l.starts_with("# rule"));
-    assert_eq!(reason, Some(&"# rule evicted-pods"), "{}", ran.out);
+    assert_eq!(reason, Some(&"# rules evicted-pods, ordered-restart"), "{}", ran.out);
     // Secrets may be read only for the one rule that is about them.
     let at = lines.iter().position(|l| l.contains("[secrets]"));
     let why = at.map(|at| lines[at - 2]);
