@@ -31,7 +31,12 @@ fn the_rights_of_the_ready_made_rules_are_printed_with_their_reasons() {
         .find(|at| lines[at - 1] == "  resources: [pods]" && lines[*at] == "  verbs: [delete]")
         .unwrap_or_else(|| panic!("{}", ran.out));
     let reason = lines[..at].iter().rev().find(|l| l.starts_with("# rule"));
-    assert_eq!(reason, Some(&"# rules evicted-pods, ordered-restart"), "{}", ran.out);
+    assert_eq!(
+        reason,
+        Some(&"# rules evicted-pods, ordered-restart"),
+        "{}",
+        ran.out
+    );
     // Secrets may be read only for the one rule that is about them.
     let at = lines.iter().position(|l| l.contains("[secrets]"));
     let why = at.map(|at| lines[at - 2]);
