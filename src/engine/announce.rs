@@ -122,7 +122,7 @@ fn concerns(finding: &Finding, engine: &Engine) -> bool {
     is_told(finding.reason)
         && &*finding.object.name != "*"
         && !is_event(&finding.object.kind)
-        && engine.means_it(&finding.rule)
+        && engine.means_it(&finding.rule, &finding.object)
         // What belongs to the cluster itself is not written to, nor is an Event about that.
         && !(finding.reason == Reason::Protected && engine.is_reserved(&finding.object))
 }

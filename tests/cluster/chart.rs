@@ -634,9 +634,7 @@ fn the_rights_that_were_printed_are_the_rights_that_are_given() {
     };
     let folder = tempfile::tempdir().unwrap();
     for options in [&[][..], &["--namespace", "a", "--namespace", "home"]] {
-        let crd = "rules/operators/tests/web-app/crd.yaml";
-        let mut arguments = vec!["--rules", "rules", "--manifests", crd];
-        arguments.extend(["--state-namespace", "home"]);
+        let mut arguments = vec!["--rules", "rules", "--state-namespace", "home"];
         arguments.extend(options);
         let printed = ordain(&arguments);
         let at = folder.path().join("rbac.yaml");

@@ -48,7 +48,9 @@ impl Engine {
         }
         findings.extend(refusals);
         if let Some(settled) = self.settled.get_mut(key) {
-            settled.retain(|s| s.state == state && met.contains(&s.operation));
+            // Nothing decided is no other decision: the rule may only wait for its turn.
+            let undecided = decision.writes.is_empty();
+            settled.retain(|s| s.state == state && (undecided || met.contains(&s.operation)));
             if settled.is_empty() {
                 self.settled.remove(key);
             }

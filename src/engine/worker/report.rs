@@ -76,9 +76,10 @@ impl Engine {
         of_object.iter().find(same)
     }
 
-    /// Whether a rule of this name acts, as opposed to being in Audit.
-    pub fn means_it(&self, rule: &str) -> bool {
-        self.rules.get(rule).is_some_and(|rule| self.enforces(rule))
+    /// Whether a rule of this name acts on an object, as opposed to being in Audit for it.
+    pub fn means_it(&self, rule: &str, object: &ObjectKey) -> bool {
+        let index = self.rules.index_of(rule);
+        index.is_some_and(|index| self.enforces_on(index, object))
     }
 
     /// Whether an object lies where only the cluster itself, or Ordain, belongs.
