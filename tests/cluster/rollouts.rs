@@ -219,7 +219,7 @@ async fn a_failed_rollout_goes_back_once_and_no_further() {
     .await;
     assert_eq!(sets.list(&Default::default()).await.unwrap().items.len(), 2);
     let told = || {
-        let all = plane.audit().of_ordain(&name);
+        let all = plane.audit().events_of_ordain(&name);
         all.iter()
             .filter(|r| r.verb == "create" && r.code == 201)
             .count()

@@ -77,7 +77,7 @@ impl Engine {
             .store
             .kinds()
             .map(|(kind, _)| kind.clone())
-            .filter(|kind| !self.rules.for_kind(kind).is_empty())
+            .filter(|kind| !self.rules.for_kind(kind).is_empty() || self.may_be_held(kind))
             .collect();
         for kind in kinds {
             let names: Vec<_> = match self.store.kind(&kind) {
