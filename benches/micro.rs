@@ -67,6 +67,7 @@ fn decode(c: &mut Criterion) {
 fn tests(c: &mut Criterion) {
     let record = Record::from_json(&pods::corpus(10)[3], None).unwrap();
     let scope = Scope {
+        previous: None,
         object: record.root(),
         found: None,
         pod: Some(&[]),

@@ -31,7 +31,7 @@ fn rules(names: &[&str]) -> String {
         for file in std::fs::read_dir(topic.path()).unwrap().flatten() {
             let path = file.path();
             let meant = |name: &&str| path.file_stem().is_some_and(|stem| stem == *name);
-            let wanted = names.is_empty() || names.iter().any(|name| meant(name));
+            let wanted = names.is_empty() || names.iter().any(meant);
             if wanted && path.extension().is_some_and(|e| e == "yaml") {
                 files.push(std::fs::read_to_string(file.path()).unwrap());
             }
