@@ -625,7 +625,10 @@ fn the_rights_that_were_printed_are_the_rights_that_are_given() {
             for rule in object["rules"].as_array().into_iter().flatten() {
                 if rule["apiGroups"][0] != "coordination.k8s.io" {
                     let place = object["metadata"]["namespace"].as_str().unwrap_or("");
-                    found.push((format!("{kind}/{place}"), rule.to_string()));
+                    // helm sorts the fields.
+                    let fields = rule.as_object().unwrap().iter();
+                    let fields: std::collections::BTreeMap<_, _> = fields.collect();
+                    found.push((format!("{kind}/{place}"), format!("{fields:?}")));
                 }
             }
         }
