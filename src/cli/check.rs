@@ -12,7 +12,7 @@ use serde_json::json;
 pub fn run(settings: &CheckSettings) -> anyhow::Result<u8> {
     let paint = output::Paint::new(settings.output);
     let mut problems: Vec<Problem> = vec![];
-    let manifests = Manifests::read(&settings.manifests);
+    let manifests = Manifests::read(&settings.kinds.manifests);
     let (schema, left_out) = manifests.schema(&Schema::bundled());
     problems.extend(manifests.problems);
     for message in left_out {

@@ -82,7 +82,7 @@ fn looked_up(settings: &ExplainSettings) -> anyhow::Result<Result<Explanation, A
         // The object asked for may be one that no rule can match.
         narrow: false,
         workers: 32,
-        state_namespace: settings.state_namespace.clone(),
+        state_namespace: settings.memory.state_namespace.clone(),
         namespaces: settings.cluster.namespaces.clone(),
     };
     if !settings.cluster.manifests.is_empty() {
@@ -94,7 +94,7 @@ fn looked_up(settings: &ExplainSettings) -> anyhow::Result<Result<Explanation, A
             now,
             (false, Tense::Future),
         )?;
-        if let Some(file) = &settings.state {
+        if let Some(file) = &settings.memory.state {
             super::run::recall(&mut simulation, file)?;
         }
         simulation.settle(&mut |_| {})?;
@@ -107,7 +107,7 @@ fn looked_up(settings: &ExplainSettings) -> anyhow::Result<Result<Explanation, A
     }
     let (answer, mut answered) = oneshot::channel();
     let pass = Pass {
-        daemon: settings.lease_name.clone(),
+        daemon: settings.memory.lease_name.clone(),
         engine: options,
         write_rate: 0,
         events: false,

@@ -22,7 +22,7 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
         assume_enforce: true,
         dry: true,
         workers: 32,
-        state_namespace: settings.state_namespace.clone(),
+        state_namespace: settings.memory.state_namespace.clone(),
         namespaces: settings.cluster.namespaces.clone(),
         // Everything that is in scope is counted.
         narrow: false,
@@ -35,7 +35,7 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
             ));
         }
         let pass = Pass {
-            daemon: settings.lease_name.clone(),
+            daemon: settings.memory.lease_name.clone(),
             engine: options,
             write_rate: 0,
             events: false,
@@ -51,7 +51,7 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
             now,
             (true, Tense::Future),
         )?;
-        if let Some(file) = &settings.state {
+        if let Some(file) = &settings.memory.state {
             super::run::recall(&mut simulation, file)?;
         }
         simulation.settle(&mut |report| tally.take(report, Tense::Future))?;

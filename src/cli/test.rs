@@ -8,7 +8,7 @@ use crate::settings::TestSettings;
 use serde_json::{Value, json};
 
 pub fn run(settings: &TestSettings) -> anyhow::Result<u8> {
-    let manifests = Manifests::read(&settings.manifests);
+    let manifests = Manifests::read(&settings.kinds.manifests);
     let (schema, _) = manifests.schema(&Schema::bundled());
     let run = Run {
         schema,
