@@ -1,0 +1,199 @@
+//! Steps of a rule: lists that end, steps that fail, endpoints of their own.
+
+use super::*;
+
+#[test]
+fn a_deletion_ends_the_list_and_drops_what_was_pending() {
+    let set = rules(
+        CONFIG_MAP,
+        &[
+            (
+                "patch",
+                "priority: 1, ",
+                "{patch: [{path: $.data.a, set: x}]}",
+            ),
+            (
+                "delete",
+                "where: [{path: $.data.a, value: x}], ",
+                "{patch: [{path: $.data.b, set: x}]}, {delete: {propagation: Orphan, gracePeriodSeconds: 5}}, {warn: {message: gone}}",
+            ),
+        ],
+    );
+    let decision = Given::new(&set).pass(&config_map(json!({})));
+    let [write] = decision.writes.as_slice() else {
+        panic!("{:?}", decision.writes)
+    };
+    assert!(matches!(
+        write.operation,
+        Operation::Delete {
+            propagation: Some(crate::rule::Propagation::Orphan),
+            grace_period_seconds: Some(5)
+        }
+    ));
+    assert_eq!(write.expected, None);
+    let [change] = decision.changes.as_slice() else {
+        panic!("{:?}", decision.changes)
+    };
+    assert_eq!(
+        (&*change.rule, change.verb, &change.after),
+        ("delete", Verb::Delete, &None)
+    );
+    assert_eq!(decision.findings, []);
+}
+
+#[test]
+fn status_is_a_write_of_its_own() {
+    let set = rules(
+        DEPLOYMENT,
+        &[
+            ("main", "", "{patch: [{path: $.spec.replicas, set: 2}]}"),
+            (
+                "status",
+                "",
+                "{patch: [{path: $.status.replicas, set: 3}], subresource: status}",
+            ),
+        ],
+    );
+    let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "shop", "uid": "u-1", "resourceVersion": "7"}});
+    let decision = Given::new(&set).pass(&object);
+    let told: Vec<(bool, &str)> = decision
+        .writes
+        .iter()
+        .map(|w| match &w.operation {
+            Operation::Patch { status, .. } => (*status, &*w.rules[0]),
+            _ => panic!("{w:?}"),
+        })
+        .collect();
+    assert_eq!(told, [(false, "main"), (true, "status")]);
+    let expected = |at: usize| decision.writes[at].expected.as_ref().unwrap().clone();
+    assert_eq!(
+        (&expected(0)["spec"], &expected(0)["status"]),
+        (&json!({"replicas": 2}), &Value::Null)
+    );
+    assert_eq!(
+        (&expected(1)["spec"], &expected(1)["status"]),
+        (&Value::Null, &json!({"replicas": 3}))
+    );
+}
+
+#[test]
+fn a_step_that_fails_is_undone_and_ends_its_list_and_no_other() {
+    let set = rules(
+        CONFIG_MAP,
+        &[
+            (
+                "bad",
+                "",
+                "{patch: [{path: $.data.a, set: x}, {path: $.data.b, set: \"${object.data.gone}\"}]}",
+            ),
+            ("good", "", "{patch: [{path: $.data.c, set: x}]}"),
+            (
+                "half",
+                "",
+                "{patch: [{path: $.data.h, set: x}]}, {patch: [{path: $.data.i, set: x}, {path: $.data.j, set: \"${object.data.gone}\"}]}, {patch: [{path: $.data.k, set: x}]}",
+            ),
+            (
+                "waits",
+                "",
+                "{patch: [{path: $.data.e, set: x}]}, {patch: [{path: $.data.d, set: \"${namespaceObject.metadata.name}\"}]}",
+            ),
+        ],
+    );
+    let decision = Given::new(&set).pass(&config_map(json!({})));
+    assert_eq!(data(&decision), json!({"c": "x", "h": "x"}));
+    assert_eq!(
+        reasons(&decision),
+        [
+            ("bad".to_owned(), Reason::ExpressionFailed),
+            ("half".to_owned(), Reason::ExpressionFailed),
+            ("waits".to_owned(), Reason::Waiting)
+        ]
+    );
+    assert_eq!(
+        standings(&decision),
+        [Standing::Failed, ACTS, ACTS, Standing::Waiting]
+    );
+}
+
+#[test]
+fn a_value_that_cannot_be_read_is_counted() {
+    let set = rules(
+        CONFIG_MAP,
+        &[(
+            "a",
+            "where: [{path: $.data.q, as: quantity, operator: GreaterThan, value: 1Gi}], ",
+            "{warn: {message: large}}",
+        )],
+    );
+    let decision = Given::new(&set).pass(&config_map(json!({"q": "much"})));
+    assert_eq!(standings(&decision), [Standing::Unmatched]);
+    assert_eq!(decision.wrong_types.len(), 1);
+    assert!(!decision.wrong_types[0].1.contains("much"));
+}
+
+#[test]
+fn warnings_are_rendered_and_stay_with_what_the_rule_itself_changed() {
+    let set = rules(
+        CONFIG_MAP,
+        &[
+            (
+                "a",
+                "where: [{path: $.data.a, operator: DoesNotExist}], ",
+                "{warn: {message: \"no a in ${object.metadata.name}\"}}, {patch: [{path: $.data.a, set: x}]}",
+            ),
+            (
+                "b",
+                "priority: 1, where: [{path: $.data.a, operator: DoesNotExist}], ",
+                "{warn: {message: not yet}}",
+            ),
+        ],
+    );
+    let decision = Given::new(&set).pass(&config_map(json!({})));
+    assert_eq!(reasons(&decision), [("a".to_owned(), Reason::Warning)]);
+    assert_eq!(decision.findings[0].message, "no a in c");
+}
+
+#[test]
+fn the_patch_is_as_small_as_the_change() {
+    let set = rules(
+        CONFIG_MAP,
+        &[("a", "", "{patch: [{path: $.data.b, remove: true}]}")],
+    );
+    let decision = Given::new(&set).pass(&config_map(json!({"a": "1", "b": "2"})));
+    let Operation::Patch {
+        operations,
+        status: false,
+    } = &decision.writes[0].operation
+    else {
+        panic!()
+    };
+    let [_, PatchOperation::Remove(remove)] = operations.as_slice() else {
+        panic!("{operations:?}")
+    };
+    assert_eq!(remove.path.as_str(), "/data/b");
+}
+
+#[test]
+fn an_object_is_due_for_every_rule_that_would_delete_it() {
+    let rules = rules(
+        CONFIG_MAP,
+        &[
+            ("first", "priority: 1, ", "{delete: {}}"),
+            (
+                "second",
+                "",
+                "{patch: [{path: $.data.a, set: b}]}, {delete: {}}",
+            ),
+            ("third", "", "{patch: [{path: $.data.a, set: c}]}"),
+        ],
+    );
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "n", "name": "a", "uid": "u-1", "resourceVersion": "7"}});
+    let decision = Given::new(&rules).pass(&object);
+    let standings: Vec<Standing> = decision.standings.into_iter().map(|(_, s)| s).collect();
+    let acts = |acts| Standing::Matched { acts };
+    assert_eq!(standings, [acts(true), acts(true), acts(false)]);
+    assert_eq!(decision.writes.len(), 1);
+    assert_eq!(&*decision.writes[0].rules[0], "first");
+    let authors: Vec<&str> = decision.changes.iter().map(|c| &*c.rule).collect();
+    assert_eq!(authors, ["first"]);
+}

@@ -1,0 +1,228 @@
+//! What a rule waits for: its kinds and their Namespaces known, and known whole.
+
+use super::*;
+
+#[test]
+fn nothing_is_done_before_the_kind_and_its_namespaces_are_known() {
+    let mut bench = Bench {
+        engine: Engine::new(EngineOptions::default()),
+        effects: vec![],
+        wake: None,
+        managed: Value::Null,
+    };
+    bench.engine.load(rules(&[LABEL]), at(0));
+    bench
+        .engine
+        .observe(Observation::ListStarted { kind: kind() }, at(0));
+    bench.see(map("a", 1, json!({})), 0);
+    assert!(bench.work(0).is_empty());
+    bench
+        .engine
+        .observe(Observation::ListDone { kind: kind() }, at(0));
+    assert!(bench.work(0).is_empty());
+    let namespaces = GroupKind::new("", "Namespace");
+    bench.engine.observe(
+        Observation::Lost {
+            kind: namespaces,
+            why: crate::engine::Lost::Forbidden("no".into()),
+        },
+        at(0),
+    );
+    assert_eq!(bench.work(0).len(), 1);
+}
+
+#[test]
+fn what_goes_during_a_gap_is_gone_after_it() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&["  actions:\n  - warn: {message: here}\n"]),
+        vec![map("a", 1, json!({})), map("b", 2, json!({}))],
+    );
+    bench.work(0);
+    assert_eq!(bench.found(Reason::Warning), 2);
+    bench.list(vec![map("b", 2, json!({}))], 1);
+    bench.work(1);
+    assert_eq!(bench.found(Reason::Warning), 1);
+    assert_eq!(bench.engine.status(at(1)).rules[0].in_scope, 1);
+}
+
+#[test]
+fn a_rule_waits_for_all_its_kinds_and_a_lost_one_stops_it() {
+    let set = rule("two", &format!("{TWO_KINDS}{LABEL}"));
+    let mut bench = Bench::new(EngineOptions::default(), set, vec![map("a", 1, json!({}))]);
+    assert!(bench.work(0).is_empty(), "Secrets are not known");
+    assert!(
+        bench
+            .effects
+            .iter()
+            .all(|e| !matches!(e, Effect::Report(Report::WouldChange(_)))),
+        "nor is anything said"
+    );
+    let kind = secret_kind();
+    bench
+        .engine
+        .observe(Observation::ListStarted { kind: kind.clone() }, at(1));
+    bench
+        .engine
+        .observe(Observation::ListDone { kind: kind.clone() }, at(1));
+    let (id, _) = one(bench.work(1));
+    let done = map("a", 5, json!({"labels": {"team": "web"}}));
+    bench.answer(id, Outcome::Written(done.clone()), 1);
+    bench.see(done, 1);
+    let why = crate::engine::Lost::Forbidden("list secrets".into());
+    bench.engine.observe(
+        Observation::Lost {
+            kind: kind.clone(),
+            why,
+        },
+        at(2),
+    );
+    bench.see(map("b", 6, json!({})), 2);
+    assert!(bench.work(2).is_empty(), "Secrets may not be seen any more");
+    let found = bench.effects.iter().any(|e| matches!(e, Effect::Report(Report::Finding(f)) if f.reason == Reason::Forbidden && f.object.to_string() == "Secret/*"));
+    assert!(found);
+    assert_eq!(bench.engine.status(at(2)).rules[0].state, "waiting");
+    bench
+        .engine
+        .observe(Observation::ListStarted { kind: kind.clone() }, at(3));
+    bench
+        .engine
+        .observe(Observation::ListDone { kind: kind.clone() }, at(3));
+    assert_eq!(bench.work(3).len(), 1);
+    let ended = bench.effects.iter().any(
+        |e| matches!(e, Effect::Report(Report::FindingEnded(f)) if f.reason == Reason::Forbidden),
+    );
+    assert!(ended);
+}
+
+#[test]
+fn a_kind_that_does_not_exist_has_no_objects_and_holds_nobody_up() {
+    let set = rule("two", &format!("{TWO_KINDS}{LABEL}"));
+    let mut bench = Bench::new(EngineOptions::default(), set, vec![map("a", 1, json!({}))]);
+    let why = crate::engine::Lost::NoSuchKind;
+    bench.engine.observe(
+        Observation::Lost {
+            kind: secret_kind(),
+            why,
+        },
+        at(0),
+    );
+    assert_eq!(bench.work(0).len(), 1);
+    let why = crate::engine::Lost::NoSuchKind;
+    bench
+        .engine
+        .observe(Observation::Lost { kind: kind(), why }, at(1));
+    assert_eq!(
+        bench.engine.store().kind(&kind()).unwrap().len(),
+        0,
+        "they went with their kind"
+    );
+}
+
+#[test]
+fn a_list_anew_is_looked_at_as_a_whole_before_anything_is_deleted() {
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[DELETE]), vec![]);
+    assert!(bench.work(0).is_empty());
+    let old = |n: u64| map(&n.to_string(), n + 1, json!({"data": {"old": "yes"}}));
+    bench
+        .engine
+        .observe(Observation::ListStarted { kind: kind() }, at(1));
+    for n in 0..15 {
+        bench.see(old(n), 1);
+    }
+    assert!(bench.work(1).is_empty(), "the list is not complete");
+    for n in 15..30 {
+        bench.see(old(n), 1);
+    }
+    bench
+        .engine
+        .observe(Observation::ListDone { kind: kind() }, at(1));
+    assert!(bench.work(1).is_empty(), "30 are more than 20");
+    assert_eq!(bench.found(Reason::Aborted), 30);
+}
+
+#[test]
+fn a_rule_that_reads_more_than_metadata_waits_for_the_whole_objects() {
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL]),
+        vec![map("a", 1, json!({"labels": {"team": "web"}}))],
+    );
+    assert!(
+        bench
+            .engine
+            .wanted()
+            .iter()
+            .any(|w| w.kind == kind() && w.metadata_only)
+    );
+    assert!(bench.work(0).is_empty());
+    let reads_data =
+        "  where:\n  - {path: $.data.keep, operator: DoesNotExist}\n  actions:\n  - delete: {}\n";
+    bench.engine.load(rules(&[LABEL, reads_data]), at(1));
+    assert!(bench.work(1).is_empty(), "the data was not followed so far");
+    let whole = map(
+        "a",
+        1,
+        json!({"labels": {"team": "web"}, "data": {"keep": "yes"}}),
+    );
+    bench.list(vec![whole], 2);
+    assert!(bench.work(2).is_empty());
+}
+
+#[test]
+fn a_kind_that_no_rule_is_about_any_more_leaves_nothing() {
+    let warn = "  where:\n  - {path: $.metadata.creationTimestamp, as: age, operator: LessThan, value: 7d}\n  actions:\n  - warn: {message: found}\n";
+    let young = json!({"creationTimestamp": "2026-01-01T00:00:00Z"});
+    let mut bench = Bench::new(
+        EngineOptions::default(),
+        rules(&[LABEL, warn]),
+        vec![map("a", 1, young.clone()), map("b", 2, young.clone())],
+    );
+    let writes = bench.work(0);
+    assert_eq!((writes.len(), bench.found(Reason::Warning)), (2, 2));
+    bench.see(map("b", 3, young.clone()), 1);
+    let secrets = rule_of("s", "v1", "Secret", LABEL);
+    bench.engine.load(set_of(&[secrets]), at(1));
+    let [(first, _), (second, _)] = &writes[..] else {
+        panic!("{writes:?}")
+    };
+    bench.answer(*first, Outcome::Written(map("a", 9, young.clone())), 1);
+    let refused = Fault::Rejected("no".into());
+    bench.answer(*second, Outcome::Failed(refused), 1);
+    // What its watch had sent before it was stopped.
+    bench.list(vec![map("c", 4, young)], 1);
+    assert!(bench.work(1).is_empty());
+    let status = bench.engine.status(at(1));
+    assert!(bench.engine.store().kind(&kind()).is_none());
+    assert_eq!(
+        (status.queue_depth, status.due, status.in_flight),
+        (0, 0, 0)
+    );
+    assert!(status.findings.is_empty(), "{:?}", status.findings);
+    assert!(bench.engine.is_idle());
+    let ended = |e: &&Effect| matches!(e, Effect::Report(Report::FindingEnded(f)) if f.reason == Reason::Warning);
+    assert_eq!(bench.effects.iter().filter(ended).count(), 2);
+}
+
+#[test]
+fn objects_that_were_there_before_any_rule_hold_up_none() {
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[LABEL]), vec![]);
+    let label = rule_of(
+        "n",
+        "v1",
+        "Namespace",
+        "    names: [other]\n  actions:\n  - patch:\n    - {path: $.metadata.labels.team, set: web}\n  limits: {abortAbove: {objects: 5}}\n",
+    );
+    bench.engine.load(set_of(&[label]), at(1));
+    let namespaces = GroupKind::new("", "Namespace");
+    bench.engine.observe(
+        Observation::Applied {
+            kind: namespaces,
+            record: Record::from_value(
+                &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other", "uid": "u", "resourceVersion": "9"}}),
+            ),
+        },
+        at(1),
+    );
+    assert_eq!(bench.work(1).len(), 1);
+}
