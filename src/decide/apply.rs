@@ -1,18 +1,23 @@
 //! `apply`: what a subject's manifest asks of another object, whatever state that is in.
 
+use super::elements::each;
 use super::protect::{Ignored, protected_target};
 use super::state_annotation::{Said, SubjectState};
-use super::turn::{Turn, World};
-use super::{Operation, Reason, RuleChange, Write};
+use super::steps::At;
+use super::turn::Turn;
+use super::wait::{self, Awaited};
+use super::world::World;
+use super::{Operation, Reason, RuleChange, Write, event, once};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::apply::ownership::{self, Ownership};
 use crate::rule::apply::{Apply, Rendered, fields, owner_reference};
-use crate::rule::expr::ExprFault;
+use crate::rule::expr::{ExprFault, Scope};
 use crate::rule::pick::Rank;
 use crate::rule::related::{Member, Probe};
 use crate::rule::schedule::Schedule;
 use crate::rule::set::RuleIndex;
 use crate::rule::{Rule, Verb};
+use crate::schema::KindSchema;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -166,7 +171,39 @@ pub(super) enum Progress {
     Stopped,
 }
 
-pub(super) fn apply(
+/// A step with `apply`, for each element of its `forEach`.
+pub(super) fn step(
+    at: &At<'_>,
+    apply: &Apply,
+    record: &Record,
+    turn: &mut Turn,
+) -> Result<Progress, ExprFault> {
+    let world = at.world;
+    let of = (at.manner.index, at.rule);
+    let kind = apply.schema(world.context.rules.schema());
+    let ty = kind.as_deref().and_then(KindSchema::root);
+    let mut one = |scope: &Scope<'_>, element: usize, turn: &mut Turn| {
+        let about = (record, scope);
+        once::each(world, of, at.step, about, turn, &mut |scope, _, turn| {
+            let rendered = apply.render(scope, (world.subject.key, record), ty)?;
+            let object = at.waits.map(|_| rendered.object.clone());
+            let progress = self::apply(world, of, apply, rendered, turn)?;
+            let (Some(wait), Some(object), Progress::Done) = (at.waits, object, progress) else {
+                return Ok(progress);
+            };
+            let awaited = Awaited {
+                rule: at.manner.index,
+                step: (at.step, event::step(at.position, element)),
+                wait,
+                target: Some(object),
+            };
+            wait::progress(world, awaited, (record, at.variables), turn)
+        })
+    };
+    each(world, at.step, (record, at.variables), turn, &mut one)
+}
+
+fn apply(
     world: &World<'_>,
     (index, rule): (RuleIndex, &Rule),
     apply: &Apply,

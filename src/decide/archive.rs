@@ -1,7 +1,8 @@
 //! `archive`: the object as a manifest in a sink, before the steps behind it.
 
 use super::apply::{Deed, Progress, Prospect};
-use super::turn::{Turn, World};
+use super::turn::Turn;
+use super::world::World;
 use super::{Operation, Reason, RuleChange, Write};
 use crate::object::difference::is_secret;
 use crate::object::{GroupKind, ObjectKey, Record};

@@ -1,7 +1,9 @@
 //! Rules that want different things at one place of one object.
 
-use super::turn::{Manner, Turn, World, act, look};
+use super::look::look;
+use super::turn::{Manner, Turn, act};
 use super::working::Working;
+use super::world::World;
 use super::{Reason, Standing};
 use crate::object::Record;
 use crate::rule::edit::{Claim, meets};

@@ -1,7 +1,8 @@
 //! A step, once or for each element of its `forEach`, and what its progress means for the steps behind it.
 
 use super::apply::Progress;
-use super::turn::{Manner, Turn, World};
+use super::turn::{Manner, Turn};
+use super::world::World;
 use crate::object::Record;
 use crate::rule::Step;
 use crate::rule::expr::{ExprFault, Scope, Variables};

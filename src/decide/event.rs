@@ -1,8 +1,11 @@
 //! `event`: a Kubernetes Event on the subject, once each time a match begins.
 
 use super::apply::{Deed, Progress, Prospect};
-use super::once::Occasion;
-use super::turn::{Turn, World};
+use super::elements::each;
+use super::once::{self, Occasion};
+use super::steps::At;
+use super::turn::Turn;
+use super::world::World;
 use super::{Operation, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::expr::{ExprFault, Scope, Template};
@@ -40,6 +43,33 @@ pub(super) fn step_on(position: usize, uid: &str) -> usize {
 /// A number for a step and an element of its `forEach`.
 pub(super) fn step(position: usize, element: usize) -> usize {
     position * ELEMENTS + element
+}
+
+/// A step with `event` about the subject, for each element of its `forEach`.
+pub(super) fn step_of(
+    at: &At<'_>,
+    words: (bool, &Template, &Template),
+    record: &Record,
+    turn: &mut Turn,
+) -> Result<Progress, ExprFault> {
+    let world = at.world;
+    let of = (at.manner.index, at.rule);
+    let mut one = |scope: &Scope<'_>, element: usize, turn: &mut Turn| {
+        let number = step(at.position, element);
+        let about = (record, scope);
+        once::each(
+            world,
+            of,
+            at.step,
+            about,
+            turn,
+            &mut |scope, occasion, turn| {
+                let about = (scope, world.subject.key, world.subject.record);
+                event(world, of, (number, occasion), words, about, turn)
+            },
+        )
+    };
+    each(world, at.step, (record, at.variables), turn, &mut one)
 }
 
 pub(super) fn event(

@@ -3,7 +3,8 @@
 use super::pass::PassContext;
 use super::protect::protected;
 use super::related;
-use super::turn::{Turn, World};
+use super::turn::Turn;
+use super::world::World;
 use super::{Reason, Subject};
 use crate::object::difference::is_secret;
 use crate::rule::Rule;

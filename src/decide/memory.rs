@@ -1,7 +1,8 @@
 //! What a pass may remember of its subject: since when a match holds (`after`), and what has acted in it (`once`).
 
 use super::once::Act;
-use super::turn::{Turn, World};
+use super::turn::Turn;
+use super::world::World;
 use crate::object::ObjectKey;
 use crate::rule::set::RuleIndex;
 use crate::rule::{Mode, Rule, Verb};

@@ -1,7 +1,8 @@
 //! `metric`: the number of one object.
 
 use super::apply::Progress;
-use super::turn::{Turn, World};
+use super::turn::Turn;
+use super::world::World;
 use crate::rule::expr::{ExprFault, Scope, Template};
 use crate::rule::metric::{Metric, Sample, number};
 use serde_json::Value;

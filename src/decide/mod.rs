@@ -3,7 +3,9 @@
 //! PURE. Rules run in priority order on one working copy; the sequence repeats until a round changes nothing; only the end result is compared with the stored object.
 //!
 //! * `pass` the rounds
-//! * `turn` one rule's turn on the copy
+//! * `turn` one rule's turn on the copy, and what came of it: `look` whether it matches, `steps` what it does, `checkpoint` a step undone
+//! * `world` what all turns of a pass share
+//! * `patch`, `scale`, `rollout` (with `rollback`), `tell` steps that are about the subject itself
 //! * `working` the copy
 //! * `conflict` rules that want different things
 //! * `memory` how long a match has held, `once` whether a step has acted
@@ -22,24 +24,32 @@
 mod apply;
 mod archive;
 pub mod breaker;
+mod checkpoint;
 mod conflict;
 mod elements;
 pub(crate) mod event;
 pub mod explain;
 mod lifetime;
 pub mod limits;
+mod look;
 mod memory;
 mod metric;
 mod once;
 pub mod pass;
+mod patch;
 pub mod protect;
 mod related;
 mod rollback;
+mod rollout;
+mod scale;
 pub mod state_annotation;
+mod steps;
 mod target;
+mod tell;
 mod turn;
 mod wait;
 mod working;
+mod world;
 mod writes;
 
 pub use apply::{Alone, Neighbours, Picked, Prospect, Want};

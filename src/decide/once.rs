@@ -3,8 +3,9 @@
 use super::apply::Progress;
 use super::memory::{LastAct, Later, Note, moment_after};
 use super::state_annotation::{Said, SubjectState, TooLarge};
-use super::turn::{Manner, Turn, World};
+use super::turn::{Manner, Turn};
 use super::working::Working;
+use super::world::World;
 use crate::object::{Meta, Record};
 use crate::rule::expr::{ExprFault, Scope, Template, Variables};
 use crate::rule::set::RuleIndex;

@@ -1,6 +1,7 @@
 //! The lists of a rule for one subject: which candidates belong to them, and whether there are as many as the rule asks for.
 
-use super::turn::{Turn, World, earlier};
+use super::turn::{Turn, earlier};
+use super::world::World;
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::Rule;
 use crate::rule::expr::Variables;

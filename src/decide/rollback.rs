@@ -5,8 +5,9 @@
 
 use super::Reason;
 use super::state_annotation::{Said, SubjectState};
-use super::turn::{Turn, World};
+use super::turn::Turn;
 use super::working::Working;
+use super::world::World;
 use crate::object::{Node, Record};
 use crate::rule::edit::{Edit, EditChange};
 use crate::rule::expr::{ExprFault, Template};

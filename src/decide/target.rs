@@ -2,9 +2,11 @@
 
 use super::apply::{Deed, Progress, Prospect, Want, is_ignored};
 use super::event;
+use super::patch::fixed_fields;
 use super::protect::protected;
-use super::turn::{Turn, World, fixed_fields, schema_of};
+use super::turn::Turn;
 use super::working::Working;
+use super::world::{World, schema_of};
 use super::writes::{self, value_at};
 use super::{Operation, Reason, RuleChange, Write};
 use crate::object::{ObjectKey, Record};

@@ -2,7 +2,8 @@
 
 use super::Reason;
 use super::apply::Progress;
-use super::turn::{Turn, World};
+use super::turn::Turn;
+use super::world::World;
 use crate::object::duration;
 use crate::object::{ObjectKey, Record};
 use crate::rule::expr::{ExprFault, Scope, Variables};

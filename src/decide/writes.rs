@@ -1,6 +1,7 @@
 //! The end result of a pass as requests: at most one for each endpoint.
 
-use super::turn::{Deletion, World};
+use super::turn::Deletion;
+use super::world::World;
 use super::{Acted, Operation, Write};
 use crate::object::difference::json_patch;
 use crate::object::{ObjectKey, Record};

@@ -6,10 +6,13 @@
 
 mod former;
 
+use super::look::{is_out_of_scope, look};
+use super::patch;
 use super::protect::protected_target;
 use super::state_annotation::{self, Said, SubjectState, TooLarge};
-use super::turn::{self, Manner, Turn, World, is_out_of_scope, look};
+use super::turn::{Manner, Turn};
 use super::working::{Snapshot, Working};
+use super::world::World;
 use super::{Reason, Standing};
 use crate::object::difference::is_secret;
 use crate::object::{Meta, Record};
@@ -273,10 +276,10 @@ pub(super) fn hold(
         schema,
         endpoint: Endpoint::Main,
         barred: &[],
-        fixed: turn::fixed_fields(world, creates),
+        fixed: patch::fixed_fields(world, creates),
     };
     let Some(places) = edit::about(edit, &scope, &context)? else {
-        return turn::patch(world, (edit, item), Endpoint::Main, working, how, turn);
+        return patch::patch(world, (edit, item), Endpoint::Main, working, how, turn);
     };
     turn.held.extend(places.iter().cloned());
     let secret = is_secret(&world.subject.key.kind)
@@ -289,7 +292,7 @@ pub(super) fn hold(
         return Ok(false);
     }
     let (snapshot, changed) = (working.snapshot(), turn.changed);
-    if !turn::patch(world, (edit, item), Endpoint::Main, working, how, turn)? {
+    if !patch::patch(world, (edit, item), Endpoint::Main, working, how, turn)? {
         return Ok(false);
     }
     let why = match own(world, before.meta(), &rule.name) {

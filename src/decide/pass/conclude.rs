@@ -3,7 +3,7 @@
 use super::{ROUNDS, Run, Slot};
 use crate::decide::conflict::Settled;
 use crate::decide::lifetime::{self, End};
-use crate::decide::turn::World;
+use crate::decide::world::World;
 use crate::decide::writes::{self, Authors};
 use crate::decide::{Decision, Finding, Reason, RuleChange, Standing};
 use crate::object::Record;

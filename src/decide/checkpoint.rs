@@ -1,0 +1,46 @@
+//! How far a turn was before a step, to go back there.
+
+use super::turn::Turn;
+use super::working::{Snapshot, Working};
+
+/// How far a turn was before a step.
+#[derive(Clone)]
+pub(super) struct Checkpoint {
+    copy: Snapshot,
+    changed: bool,
+    scaled: bool,
+    restarts: bool,
+    rolls_back: bool,
+    acts: usize,
+    deeds: usize,
+    claims: usize,
+}
+
+impl Checkpoint {
+    pub fn of(working: &Working<'_>, turn: &Turn) -> Self {
+        Checkpoint {
+            copy: working.snapshot(),
+            changed: turn.changed,
+            scaled: turn.scaled,
+            restarts: turn.restarts,
+            rolls_back: turn.rolls_back,
+            acts: turn.acts.len(),
+            deeds: turn.deeds.len(),
+            claims: turn.claims.len(),
+        }
+    }
+
+    pub fn restore(self, working: &mut Working<'_>, turn: &mut Turn) {
+        if turn.changed {
+            working.restore(self.copy);
+        }
+        turn.changed = self.changed;
+        turn.found.take_if(|_| !self.changed);
+        turn.scaled = self.scaled;
+        turn.restarts = self.restarts;
+        turn.rolls_back = self.rolls_back;
+        turn.acts.truncate(self.acts);
+        turn.deeds.truncate(self.deeds);
+        turn.claims.truncate(self.claims);
+    }
+}
