@@ -1,17 +1,16 @@
 //! `apply`: what a subject's manifest asks of another object, whatever state that is in.
 
-use super::elements::each;
 use super::protect::{Ignored, protected_target};
 use super::state_annotation::{Said, SubjectState};
 use super::steps::At;
 use super::turn::Turn;
 use super::wait::{self, Awaited};
 use super::world::World;
-use super::{Operation, Reason, RuleChange, Write, event, once};
+use super::{Operation, Reason, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::apply::ownership::{self, Ownership};
 use crate::rule::apply::{Apply, Rendered, fields, owner_reference};
-use crate::rule::expr::{ExprFault, Scope};
+use crate::rule::expr::ExprFault;
 use crate::rule::pick::Rank;
 use crate::rule::related::{Member, Probe};
 use crate::rule::schedule::Schedule;
@@ -171,36 +170,33 @@ pub(super) enum Progress {
     Stopped,
 }
 
-/// A step with `apply`, for each element of its `forEach`.
+/// A step with `apply`, for one element of its `forEach`. `called`: its number.
 pub(super) fn step(
     at: &At<'_>,
     apply: &Apply,
+    (called, item): (usize, Option<&Record>),
     record: &Record,
     turn: &mut Turn,
 ) -> Result<Progress, ExprFault> {
     let world = at.world;
-    let of = (at.manner.index, at.rule);
     let kind = apply.schema(world.context.rules.schema());
     let ty = kind.as_deref().and_then(KindSchema::root);
-    let mut one = |scope: &Scope<'_>, element: usize, turn: &mut Turn| {
-        let about = (record, scope);
-        once::each(world, of, at.step, about, turn, &mut |scope, _, turn| {
-            let rendered = apply.render(scope, (world.subject.key, record), ty)?;
-            let object = at.waits.map(|_| rendered.object.clone());
-            let progress = self::apply(world, of, apply, rendered, turn)?;
-            let (Some(wait), Some(object), Progress::Done) = (at.waits, object, progress) else {
-                return Ok(progress);
-            };
-            let awaited = Awaited {
-                rule: at.manner.index,
-                step: (at.step, event::step(at.position, element)),
-                wait,
-                target: Some(object),
-            };
-            wait::progress(world, awaited, (record, at.variables), turn)
-        })
+    let names = turn.names();
+    let scope = names.scope(at, record, item);
+    let rendered = apply.render(&scope, (world.subject.key, record), ty)?;
+    let object = at.waits.map(|_| rendered.object.clone());
+    let of = (at.manner.index, at.rule);
+    let progress = self::apply(world, of, apply, rendered, turn)?;
+    let (Some(wait), Some(object), Progress::Done) = (at.waits, object, progress) else {
+        return Ok(progress);
     };
-    each(world, at.step, (record, at.variables), turn, &mut one)
+    let awaited = Awaited {
+        rule: at.manner.index,
+        step: (at.step, called),
+        wait,
+        target: Some(object),
+    };
+    wait::progress(world, awaited, (record, at.variables), turn)
 }
 
 fn apply(

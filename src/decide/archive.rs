@@ -1,40 +1,43 @@
 //! `archive`: the object as a manifest in a sink, before the steps behind it.
 
 use super::apply::{Deed, Progress, Prospect};
+use super::steps::At;
 use super::turn::Turn;
-use super::world::World;
 use super::{Operation, Reason, RuleChange, Write};
 use crate::object::difference::is_secret;
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::archive::{self, Archive};
-use crate::rule::set::RuleIndex;
-use crate::rule::{Rule, Step, Verb};
+use crate::rule::{Step, Verb};
 use serde_json::{Value, json};
 
-/// Where a step behind it takes the object away, what is archived must be what the object is now; else it is archived once a match.
+/// `number`: of the step; `free`: it acts now whatever it did before. Where a step behind it takes the object away, what is archived must be what the object is now; else it is archived once a match.
 pub(super) fn archive(
-    world: &World<'_>,
-    (index, rule): (RuleIndex, &Rule),
-    (position, step): (usize, &Archive),
-    record: &Record,
+    at: &At<'_>,
+    step: &Archive,
+    (subject, record): (&ObjectKey, &Record),
+    (number, free): (usize, bool),
     turn: &mut Turn,
 ) -> Progress {
-    let subject = world.subject.key;
+    let (world, rule) = (at.world, at.rule);
+    let (index, position) = (at.manner.index, at.position);
     let sink = &step.sink;
     if is_secret(&subject.kind) && !sink.directory.secrets_in_clear {
         let message = format!(
             "not archived: the sink `{}` takes no Secrets in clear (`secretsInClear`)",
             sink.name
         );
-        turn.find(Reason::Refused, message);
+        turn.find(Reason::Refused, at.told_of(subject, message));
         return Progress::Stopped;
     }
     let neighbours = world.context.neighbours;
     let manifest = archive::manifest(record);
     let content = archive::content(&manifest);
-    let number = super::event::step(position, 0);
-    let goes = |later: &Step| ["delete", "evict"].contains(&later.action.verb().as_str());
+    let goes = |later: &Step| {
+        ["delete", "evict"].contains(&later.action.verb().as_str())
+            && later.target == at.step.target
+    };
     let done = match rule.steps.iter().skip(position + 1).any(goes) {
+        _ if free => false,
         true => neighbours.archived(index, number, content),
         false => neighbours.begun(index, number).is_none(),
     };
@@ -70,7 +73,10 @@ pub(super) fn archive(
         Prospect::Made => return Progress::Done,
         Prospect::New => {}
         Prospect::Barred(reason, message, until) => {
-            turn.find(reason, format!("the archive: {message}"));
+            turn.find(
+                reason,
+                at.told_of(subject, format!("the archive: {message}")),
+            );
             turn.recheck(until);
             return Progress::Stopped;
         }

@@ -9,6 +9,7 @@ pub(super) struct Checkpoint {
     copy: Snapshot,
     changed: bool,
     scaled: bool,
+    scaled_along: bool,
     restarts: bool,
     rolls_back: bool,
     acts: usize,
@@ -22,6 +23,7 @@ impl Checkpoint {
             copy: working.snapshot(),
             changed: turn.changed,
             scaled: turn.scaled,
+            scaled_along: turn.scaled_along,
             restarts: turn.restarts,
             rolls_back: turn.rolls_back,
             acts: turn.acts.len(),
@@ -37,6 +39,7 @@ impl Checkpoint {
         turn.changed = self.changed;
         turn.found.take_if(|_| !self.changed);
         turn.scaled = self.scaled;
+        turn.scaled_along = self.scaled_along;
         turn.restarts = self.restarts;
         turn.rolls_back = self.rolls_back;
         turn.acts.truncate(self.acts);

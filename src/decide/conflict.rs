@@ -75,10 +75,9 @@ impl Settled {
         let mut own: Option<Vec<Claim>> = None;
         let mut settled = false;
         for claim in turn.claims.iter().filter(|c| !c.from_current) {
-            let Some((other, _)) = earlier
-                .iter()
-                .find(|(other, theirs)| *other != index && contradict(claim, theirs))
-            else {
+            let Some((other, _)) = earlier.iter().find(|(other, theirs)| {
+                *other != index && !gives_way(claim, theirs) && contradict(claim, theirs)
+            }) else {
                 continue;
             };
             // Would the rule want this also without the others? Only then do the two disagree; else it starts from their result.
@@ -138,6 +137,11 @@ fn wants(
         act(world, rule, &mut alone, manner, &mut turn);
     }
     turn.claims
+}
+
+/// Whether one of two claims is only for want of a value, and the other has one.
+fn gives_way(a: &Claim, b: &Claim) -> bool {
+    (a.yields && b.value.is_some()) || (b.yields && a.value.is_some())
 }
 
 /// Whether two claims cannot both hold: one place is the other or lies above it, and the values there differ.
@@ -200,6 +204,7 @@ mod tests {
             value: (!value.is_null()).then_some(value),
             partial,
             from_current: false,
+            yields: false,
         }
     }
 

@@ -1,11 +1,10 @@
-//! A step, once or for each element of its `forEach`, and what its progress means for the steps behind it.
+//! The elements of a step's `forEach`, and what the progress of a step means for those behind it.
 
 use super::apply::Progress;
-use super::turn::{Manner, Turn};
-use super::world::World;
+use super::turn::Manner;
 use crate::object::Record;
 use crate::rule::Step;
-use crate::rule::expr::{ExprFault, Scope, Variables};
+use crate::rule::expr::{ExprFault, Scope};
 use serde_json::Value;
 
 /// Most elements of a `forEach`.
@@ -18,39 +17,6 @@ pub(super) fn stops(progress: Progress, manner: Manner<'_>) -> bool {
         Progress::Asked => !manner.ahead,
         Progress::Stopped => true,
     }
-}
-
-/// What a step does to one element of its `forEach`; without one, to element 0.
-pub(super) type OnElement<'o> =
-    dyn FnMut(&Scope<'_>, usize, &mut Turn) -> Result<Progress, ExprFault> + 'o;
-
-/// A step, for each element of its `forEach`. It is as far as the element that is farthest behind.
-pub(super) fn each(
-    world: &World<'_>,
-    step: &Step,
-    (record, variables): (&Record, Option<&Variables>),
-    turn: &mut Turn,
-    one: &mut OnElement<'_>,
-) -> Result<Progress, ExprFault> {
-    let (applied, found) = (turn.applied.clone(), turn.found.clone());
-    let base = Scope {
-        applied: applied.as_ref().map(Record::root),
-        found: found.as_ref().map(Record::root),
-        ..world.scope(record, variables)
-    };
-    turn.repeats = step.for_each.is_some();
-    let Some(items) = elements(step, &base)? else {
-        return one(&base, 0, turn);
-    };
-    let mut progress = Progress::Done;
-    for (element, item) in items.iter().enumerate() {
-        let scope = Scope {
-            item: Some(item.root()),
-            ..base
-        };
-        progress = progress.max(one(&scope, element, turn)?);
-    }
-    Ok(progress)
 }
 
 /// The elements of the step's `forEach`, if it has one.

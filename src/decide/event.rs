@@ -1,16 +1,13 @@
 //! `event`: a Kubernetes Event on the subject, once each time a match begins.
 
 use super::apply::{Deed, Progress, Prospect};
-use super::elements::each;
-use super::once::{self, Occasion};
+use super::once::Occasion;
 use super::steps::At;
 use super::turn::Turn;
-use super::world::World;
 use super::{Operation, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::Verb;
 use crate::rule::expr::{ExprFault, Scope, Template};
-use crate::rule::set::RuleIndex;
-use crate::rule::{Rule, Verb};
 use serde_json::{Value, json};
 
 /// Longest note, in bytes: the server refuses a longer one.
@@ -26,14 +23,16 @@ pub(crate) const API_VERSION: &str = "events.k8s.io/v1";
 /// Who reports.
 const CONTROLLER: &str = "ordain.dev/ordain";
 
-/// A number for a step and the object that is its target, by uid (FNV-1a); above those of all steps without one.
-pub(super) fn step_on(position: usize, uid: &str) -> usize {
+/// A number for a step and the object that is its target, by uid (FNV-1a), and the element of its `forEach`; above those of all steps without one.
+pub(super) fn step_on(position: usize, uid: &str, item: Option<&Record>) -> usize {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let item = item.map(|item| format!("\u{0}{}", item.to_value()));
     for byte in position
         .to_string()
         .bytes()
         .chain([0xff])
         .chain(uid.bytes())
+        .chain(item.iter().flat_map(|item| item.bytes()))
     {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
@@ -45,41 +44,14 @@ pub(super) fn step(position: usize, element: usize) -> usize {
     position * ELEMENTS + element
 }
 
-/// A step with `event` about the subject, for each element of its `forEach`.
-pub(super) fn step_of(
-    at: &At<'_>,
-    words: (bool, &Template, &Template),
-    record: &Record,
-    turn: &mut Turn,
-) -> Result<Progress, ExprFault> {
-    let world = at.world;
-    let of = (at.manner.index, at.rule);
-    let mut one = |scope: &Scope<'_>, element: usize, turn: &mut Turn| {
-        let number = step(at.position, element);
-        let about = (record, scope);
-        once::each(
-            world,
-            of,
-            at.step,
-            about,
-            turn,
-            &mut |scope, occasion, turn| {
-                let about = (scope, world.subject.key, world.subject.record);
-                event(world, of, (number, occasion), words, about, turn)
-            },
-        )
-    };
-    each(world, at.step, (record, at.variables), turn, &mut one)
-}
-
 pub(super) fn event(
-    world: &World<'_>,
-    (index, rule): (RuleIndex, &Rule),
+    at: &At<'_>,
     (step, occasion): (usize, Option<&Occasion>),
     (warning, reason, message): (bool, &Template, &Template),
     (scope, key, record): (&Scope<'_>, &ObjectKey, &Record),
     turn: &mut Turn,
 ) -> Result<Progress, ExprFault> {
+    let (world, rule, index) = (at.world, at.rule, at.manner.index);
     let neighbours = world.context.neighbours;
     let nth = match occasion {
         Some(_) => 0,

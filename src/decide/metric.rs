@@ -2,7 +2,7 @@
 
 use super::apply::Progress;
 use super::turn::Turn;
-use super::world::World;
+use crate::object::ObjectKey;
 use crate::rule::expr::{ExprFault, Scope, Template};
 use crate::rule::metric::{Metric, Sample, number};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use serde_json::Value;
 const LONGEST_LABEL: usize = 256;
 
 pub(super) fn sample(
-    world: &World<'_>,
+    key: &ObjectKey,
     step: usize,
     metric: &Metric,
     scope: &Scope<'_>,
@@ -26,7 +26,6 @@ pub(super) fn sample(
     };
     let mut labels: Vec<Box<str>> = vec![];
     if metric.aggregate.is_none() {
-        let key = world.subject.key;
         labels.push(key.kind.to_string().into());
         labels.push(key.namespace.as_deref().unwrap_or_default().into());
         labels.push((&*key.name).into());

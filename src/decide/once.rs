@@ -3,13 +3,14 @@
 use super::apply::Progress;
 use super::memory::{LastAct, Later, Note, moment_after};
 use super::state_annotation::{Said, SubjectState, TooLarge};
+use super::steps::At;
 use super::turn::{Manner, Turn};
 use super::working::Working;
 use super::world::World;
 use crate::object::{Meta, Record};
-use crate::rule::expr::{ExprFault, Scope, Template, Variables};
+use crate::rule::expr::{ExprFault, Scope, Template};
 use crate::rule::set::RuleIndex;
-use crate::rule::{FirstSeen, Rule, Step, StepId};
+use crate::rule::{FirstSeen, Rule, Step, StepId, Verb};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::fmt;
@@ -28,10 +29,22 @@ pub struct Act {
 }
 
 impl Act {
+    /// What acts once each time a match begins, by its number among the steps and their elements.
+    pub fn numbered(step: usize) -> Act {
+        Act {
+            // Not one that a step with `once` has.
+            step: StepId {
+                verb: Verb::Event,
+                nth: u16::MAX,
+            },
+            element: step as u64,
+        }
+    }
+
     /// As in memory that is kept: `event`, `event/1`, `event/1/00000000000000ff`.
     pub fn parse(text: &str) -> Option<Act> {
         let mut parts = text.splitn(3, '/');
-        let verb = crate::rule::Verb::parse(parts.next()?)?;
+        let verb = Verb::parse(parts.next()?)?;
         let nth = match parts.next() {
             Some(nth) => nth.parse().ok()?,
             None => 0,
@@ -99,76 +112,66 @@ impl Occasion {
     }
 }
 
-/// What a step does on an occasion; none for one without `once`.
-pub(super) type OnOccasion<'o> =
-    dyn FnMut(&Scope<'_>, Option<&Occasion>, &mut Turn) -> Result<Progress, ExprFault> + 'o;
-
-/// One element of a step that acts on something else than the subject, if it does now.
-pub(super) fn each(
-    world: &World<'_>,
-    of: (RuleIndex, &Rule),
-    step: &Step,
-    (record, scope): (&Record, &Scope<'_>),
-    turn: &mut Turn,
-    one: &mut OnOccasion<'_>,
-) -> Result<Progress, ExprFault> {
-    if step.once.is_none() {
-        return one(scope, None, turn);
-    }
-    let element = scope.item.map_or(0, |item| element(&item.to_value()));
-    let occasion = match chance(world, of, (step, element), (record, scope), turn)? {
-        Chance::Acts(occasion) => occasion,
-        Chance::Always | Chance::Done => return Ok(Progress::Done),
-        Chance::Waits => return Ok(Progress::Stopped),
-    };
-    let scope = Scope {
-        previous: Some(occasion.previous.root()),
-        ..*scope
-    };
-    let asked = turn.deeds.len();
-    let progress = one(&scope, Some(&occasion), turn)?;
-    match progress {
-        Progress::Asked => {
-            for deed in &mut turn.deeds[asked..] {
-                deed.write.acts.push(occasion.acted.clone());
-            }
-        }
-        // It was so already.
-        Progress::Done => {
-            let note = Note::Acted(occasion.acted.act, occasion.acted.last);
-            turn.notes.push((of.0, note));
-        }
-        Progress::Stopped => {}
-    }
-    Ok(progress)
+/// What came of a step on an occasion.
+pub(super) struct Came {
+    pub progress: Progress,
+    /// Whether it changed the copy.
+    pub changed: bool,
+    /// How many requests on other objects there were before it.
+    pub asked: usize,
 }
 
-/// Whether a step that changes the subject itself acts, if it is one that acts once; its `previous` is set.
-pub(super) fn of_subject(
-    world: &World<'_>,
-    of: (RuleIndex, &Rule),
-    step: &Step,
-    (working, variables): (&Working<'_>, Option<&Variables>),
+/// Whether a step acts now for one element (see [`Act`]), if it is one that acts once.
+pub(super) fn chance_of(
+    at: &At<'_>,
+    (element, item): (u64, Option<&Record>),
+    record: &Record,
     turn: &mut Turn,
 ) -> Result<Chance, ExprFault> {
-    turn.previous = None;
-    if step.once.is_none() || !step.action.changes_subject() {
+    if at.step.once.is_none() {
         return Ok(Chance::Always);
     }
-    let applied = turn.applied.clone();
-    let scope = Scope {
-        applied: applied.as_ref().map(Record::root),
-        ..world.scope(working.record(), variables)
-    };
-    let chance = chance(world, of, (step, 0), (working.record(), &scope), turn)?;
-    if let Chance::Acts(occasion) = &chance {
-        turn.previous = Some(occasion.previous.clone());
+    turn.previous = None;
+    let names = turn.names();
+    let scope = names.scope(at, record, item);
+    let of = (at.manner.index, at.rule);
+    chance(at.world, of, (at.step, element), (record, &scope), turn)
+}
+
+/// Sees to it that it is remembered what a step did on an occasion.
+pub(super) fn settle(
+    at: &At<'_>,
+    occasion: Occasion,
+    came: Came,
+    working: &mut Working<'_>,
+    turn: &mut Turn,
+) -> Result<(), ExprFault> {
+    turn.previous = None;
+    if came.progress == Progress::Stopped {
+        return Ok(());
     }
-    Ok(chance)
+    if at.step.writes_that_it_acted() {
+        let of = (at.manner.index, at.rule);
+        let copy = (working, came.changed);
+        return in_the_same_write(at.world, of, occasion, copy, at.manner, turn);
+    }
+    let asked = &mut turn.deeds[came.asked..];
+    if !asked.is_empty() {
+        for deed in asked {
+            deed.write.acts.push(occasion.acted.clone());
+        }
+    } else if came.changed || turn.deletion.is_some() {
+        turn.remembered.push(occasion.acted);
+    } else if at.manner.barred.is_empty() {
+        // It was so already.
+        let note = Note::Acted(occasion.acted.act, occasion.acted.last);
+        turn.notes.push((at.manner.index, note));
+    }
+    Ok(())
 }
 
 /// Writes down beside the change of a step that it has acted, so that neither is there without the other.
-pub(super) fn in_the_same_write(
+fn in_the_same_write(
     world: &World<'_>,
     (index, rule): (RuleIndex, &Rule),
     occasion: Occasion,
@@ -176,7 +179,6 @@ pub(super) fn in_the_same_write(
     manner: Manner<'_>,
     turn: &mut Turn,
 ) -> Result<(), ExprFault> {
-    turn.previous = None;
     let Acted { act, last, .. } = &occasion.acted;
     if !changed {
         // Nothing to do is done, unless another rule stood in the way.
@@ -219,6 +221,12 @@ pub(super) fn in_the_same_write(
     Ok(())
 }
 
+/// A member of a list with an element of a `forEach`, as an [`Act`] counts them.
+pub(super) fn element_on(uid: &str, item: Option<&Record>) -> u64 {
+    let item = item.map_or(Value::Null, Record::to_value);
+    element(&json!([uid, item]))
+}
+
 /// Element of a `forEach`, as an [`Act`] counts it: FNV-1a of its text, never 0.
 pub(super) fn element(item: &Value) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -229,7 +237,7 @@ pub(super) fn element(item: &Value) -> u64 {
 }
 
 /// Whether a step that acts once does so now.
-pub(super) fn chance(
+fn chance(
     world: &World<'_>,
     (index, rule): (RuleIndex, &Rule),
     (step, element): (&Step, u64),
@@ -247,7 +255,7 @@ pub(super) fn chance(
         Some(template) => Some(key_of(template, scope)?),
         None => None,
     };
-    let written = match step.action.changes_subject() {
+    let written = match step.writes_that_it_acted() {
         true => in_writing(record, rule, act),
         false => None,
     };

@@ -125,6 +125,8 @@ struct Slot {
     effects: Vec<(Record, Record)>,
     /// Whether a `scale` is part of its effects.
     scales: bool,
+    /// Whether that is one with what is remembered of it.
+    scales_along: bool,
     /// Whether a `restart`, a `rollback` is part of them, and the steps that these are.
     restarts: bool,
     rolls_back: bool,
@@ -472,6 +474,7 @@ impl<'w, 'a> Run<'w, 'a> {
         slot.wrong_types = turn.wrong_types;
         slot.told = turn.told;
         slot.scales |= turn.scaled;
+        slot.scales_along |= turn.scaled_along;
         slot.remembered.extend(turn.remembered);
         for note in turn.notes {
             if !slot.notes.contains(&note) {

@@ -14,6 +14,7 @@ use crate::rule::expr::{ExprFault, Scope, Variables};
 pub(super) fn step(
     at: &At<'_>,
     (edits, status): (&[Edit], bool),
+    item: Option<&Record>,
     working: &mut Working<'_>,
     turn: &mut Turn,
 ) -> Result<bool, ExprFault> {
@@ -22,14 +23,12 @@ pub(super) fn step(
         false => Endpoint::Main,
     };
     let mut changed = false;
-    for item in at.items(working, turn)? {
-        for edit in edits {
-            let edit = (edit, item.as_ref());
-            if at.held {
-                lifetime::hold(at.world, at.rule, edit, working, at.how(), turn)?;
-            } else {
-                changed |= patch(at.world, edit, endpoint, working, at.how(), turn)?;
-            }
+    for edit in edits {
+        let edit = (edit, item);
+        if at.held {
+            changed |= lifetime::hold(at.world, at.rule, edit, working, at.how(), turn)?;
+        } else {
+            changed |= patch(at.world, edit, endpoint, working, at.how(), turn)?;
         }
     }
     Ok(changed)

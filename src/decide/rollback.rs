@@ -5,10 +5,9 @@
 
 use super::Reason;
 use super::state_annotation::{Said, SubjectState};
-use super::turn::Turn;
 use super::working::Working;
 use super::world::World;
-use crate::object::{Node, Record};
+use crate::object::{Node, ObjectKey, Record};
 use crate::rule::edit::{Edit, EditChange};
 use crate::rule::expr::{ExprFault, Template};
 use crate::rule::path::Path;
@@ -37,30 +36,29 @@ pub(super) enum Way {
     Nowhere,
 }
 
-/// The way back from the present template of the subject. `step`: how the step is called in what the rule remembers.
+/// The way back from the present template of an object as it is stored. `step`: how the step is called in what the rule remembers.
 pub(super) fn way(
     world: &World<'_>,
     rule: &Rule,
     (to, step, line): (Revision, usize, usize),
-    working: &Working<'_>,
-    turn: &mut Turn,
+    ((key, stored), working): ((&ObjectKey, &Record), &Working<'_>),
+    told: &mut Vec<(Reason, String)>,
 ) -> Result<Way, ExprFault> {
-    let subject = world.subject;
     let record = working.record();
     if is_paused(record) {
         let message = "it is paused: it can be rolled back once it is resumed";
-        turn.find(Reason::Waiting, message.to_owned());
+        told.push((Reason::Waiting, message.to_owned()));
         return Ok(Way::Nowhere);
     }
-    let Some(kind) = rollout::revisions_of(&subject.key.kind) else {
+    let Some(kind) = rollout::revisions_of(&key.kind) else {
         return Ok(Way::There);
     };
-    let found = world.context.neighbours.revisions(subject.key, &kind.kind);
+    let found = world.context.neighbours.revisions(key, &kind.kind);
     let found = found.map_err(|why| ExprFault::Unknown(format!("its revisions: {why}")))?;
     let mut known: Vec<Known> = found.iter().filter_map(read).collect();
     known.sort_by_key(|revision| revision.number);
     // As it is stored: later rounds of a pass find what the first one has written.
-    let present = template(subject.record);
+    let present = template(stored);
     let current = known
         .iter()
         .rposition(|revision| Some(&revision.template) == present.as_ref());
@@ -75,17 +73,17 @@ pub(super) fn way(
             let message = format!(
                 "a rule of this name in the installation of namespace {by} remembers something on it"
             );
-            turn.find(Reason::Waiting, message);
+            told.push((Reason::Waiting, message));
             return Ok(Way::Nowhere);
         }
         Said::Newer(version) => {
             let message = format!("what the rule remembers on it is in a later format ({version})");
-            turn.find(Reason::Waiting, message);
+            told.push((Reason::Waiting, message));
             return Ok(Way::Nowhere);
         }
     };
     let place = format!("{step}/revision");
-    let back_at = match SubjectState::read_own(subject.record.meta(), &rule.name, own) {
+    let back_at = match SubjectState::read_own(stored.meta(), &rule.name, own) {
         Said::State(mut stored) => stored.once.shift_remove(&place),
         _ => None,
     };
@@ -99,7 +97,7 @@ pub(super) fn way(
                     "it is at {}, to which this rule has rolled it back: it is not rolled back any further",
                     own.name
                 );
-                turn.find(Reason::NoRevision, message);
+                told.push((Reason::NoRevision, message));
                 return Ok(Way::Nowhere);
             }
             match current {
@@ -114,7 +112,7 @@ pub(super) fn way(
             Revision::Previous => "there is no earlier revision to roll back to".to_owned(),
             Revision::Number(number) => format!("there is no revision {number} to roll back to"),
         };
-        turn.find(Reason::NoRevision, message);
+        told.push((Reason::NoRevision, message));
         return Ok(Way::Nowhere);
     };
     if Some(&target.template) == template(record).as_ref() {
@@ -130,6 +128,17 @@ pub(super) fn way(
         line,
     };
     Ok(Way::Back(Box::new(edit), state))
+}
+
+/// Writes down what a rollback has gone back to, beside it.
+pub(super) fn remember(
+    working: &mut Working<'_>,
+    state: &SubjectState,
+    rule: &Rule,
+) -> Result<(), ExprFault> {
+    working.remember(state, &rule.name).map_err(|large| {
+        ExprFault::Failed(format!("what is to be remembered takes {} bytes", large.0))
+    })
 }
 
 /// Whether a rollout would not begin before it is resumed.

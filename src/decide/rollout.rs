@@ -1,26 +1,32 @@
 //! `restart` and `rollback`: changes of the copy that are made once each time a match begins.
 
+use super::apply::Progress;
 use super::steps::At;
 use super::turn::Turn;
 use super::working::Working;
-use super::{Reason, event, patch, rollback};
+use super::{Reason, patch, rollback};
 use crate::rule::Action;
 use crate::rule::edit::Endpoint;
 use crate::rule::expr::ExprFault;
 use crate::rule::rollout::has_rollouts;
 
-/// False: the steps behind it have to wait.
+/// A step with one of them, and whether it changed something. `called`: its number; `free`: it acts now whatever it did before.
 pub(super) fn step(
     at: &At<'_>,
+    (called, free): (usize, bool),
     working: &mut Working<'_>,
     turn: &mut Turn,
-) -> Result<bool, ExprFault> {
-    let (world, rule, step, position) = (at.world, at.rule, at.step, at.position);
+) -> Result<(Progress, bool), ExprFault> {
+    let (world, rule, step) = (at.world, at.rule, at.step);
     let all = at.how();
-    let called = event::step(position, 0);
-    let begun = world.context.neighbours.begun(at.manner.index, called);
-    if begun.is_none() || !has_rollouts(&world.subject.key.kind) {
-        return Ok(true);
+    let acts = free
+        || world
+            .context
+            .neighbours
+            .begun(at.manner.index, called)
+            .is_some();
+    if !acts || !has_rollouts(&world.subject.key.kind) {
+        return Ok((Progress::Done, false));
     }
     let changed = match &step.action {
         Action::Restart { edit } if !rollback::is_paused(working.record()) => {
@@ -29,27 +35,25 @@ pub(super) fn step(
             changed
         }
         Action::Restart { .. } => {
-            let message = "it is paused: it can be restarted once it is resumed";
-            turn.find(Reason::Waiting, message.to_owned());
-            return Ok(false);
+            turn.find(Reason::Waiting, PAUSED.to_owned());
+            return Ok((Progress::Stopped, false));
         }
         Action::Rollback { to } => {
-            let which = (*to, position, step.line);
-            match rollback::way(world, rule, which, working, turn)? {
-                rollback::Way::Nowhere => return Ok(false),
+            let which = (*to, at.position, step.line);
+            let of = (world.subject.key, world.subject.record);
+            let mut told = vec![];
+            let way = rollback::way(world, rule, which, (of, working), &mut told)?;
+            for (reason, message) in told {
+                turn.find(reason, message);
+            }
+            match way {
+                rollback::Way::Nowhere => return Ok((Progress::Stopped, false)),
                 rollback::Way::There => false,
                 rollback::Way::Back(edit, state) => {
-                    let changed =
-                        patch::patch(world, (&edit, None), Endpoint::Main, working, all, turn)?;
+                    let edit = (&*edit, None);
+                    let changed = patch::patch(world, edit, Endpoint::Main, working, all, turn)?;
                     if changed {
-                        let meta = working.record().clone();
-                        let written =
-                            working.change(|object| state.write(meta.meta(), &rule.name, object));
-                        written.map_err(|large| {
-                            let message =
-                                format!("what is to be remembered takes {} bytes", large.0);
-                            ExprFault::Failed(message)
-                        })?;
+                        rollback::remember(working, &state, rule)?;
                     }
                     turn.rolls_back |= changed;
                     changed
@@ -58,8 +62,11 @@ pub(super) fn step(
         }
         _ => false,
     };
-    if changed && !turn.acts.contains(&called) {
+    if changed && !free && !turn.acts.contains(&called) {
         turn.acts.push(called);
     }
-    Ok(true)
+    Ok((Progress::Done, changed))
 }
+
+/// Why a workload is not restarted.
+pub(super) const PAUSED: &str = "it is paused: it can be restarted once it is resumed";

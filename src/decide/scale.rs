@@ -4,7 +4,7 @@ use super::steps::At;
 use super::turn::Turn;
 use super::working::Working;
 use super::{lifetime, patch};
-use crate::object::GroupKind;
+use crate::object::{GroupKind, Record};
 use crate::rule::edit::{Edit, Endpoint};
 use crate::rule::expr::ExprFault;
 
@@ -12,7 +12,7 @@ use crate::rule::expr::ExprFault;
 pub(super) fn step(
     at: &At<'_>,
     edits: &[(Vec<GroupKind>, Edit)],
-    once: bool,
+    (item, once): (Option<&Record>, bool),
     working: &mut Working<'_>,
     turn: &mut Turn,
 ) -> Result<bool, ExprFault> {
@@ -20,19 +20,20 @@ pub(super) fn step(
     let kind = &at.world.subject.key.kind;
     for (_, edit) in edits.iter().filter(|(kinds, _)| kinds.contains(kind)) {
         if at.held {
-            lifetime::hold(at.world, at.rule, (edit, None), working, at.how(), turn)?;
+            changed |= lifetime::hold(at.world, at.rule, (edit, item), working, at.how(), turn)?;
             continue;
         }
         changed |= patch::patch(
             at.world,
-            (edit, None),
+            (edit, item),
             Endpoint::Main,
             working,
             at.how(),
             turn,
         )?;
+        turn.scaled |= changed;
         // What is remembered of it goes with it, and the scale subresource carries none of that.
-        turn.scaled |= changed && !once;
+        turn.scaled_along |= changed && once;
     }
     Ok(changed)
 }

@@ -2,15 +2,17 @@
 
 use super::apply::{self, Progress};
 use super::checkpoint::Checkpoint;
-use super::elements::{each, elements, stops};
+use super::elements::{elements, stops};
 use super::once::{self, Chance};
 use super::protect::protected;
 use super::turn::{Deletion, Manner, Turn};
 use super::wait::{self, Awaited};
 use super::working::{Snapshot, Working};
 use super::world::World;
-use super::{Reason, archive, event, memory, metric, patch, rollout, scale, target, tell};
-use crate::object::Record;
+use super::{
+    Reason, archive, event, lifetime, memory, metric, patch, rollout, scale, target, tell,
+};
+use crate::object::{ObjectKey, Record};
 use crate::rule::expr::{ExprFault, Scope, Variables};
 use crate::rule::{Action, Lifetime, Occasion, Rule, Step, Wait};
 use smallvec::{SmallVec, smallvec};
@@ -36,22 +38,61 @@ impl At<'_> {
         (self.manner, self.variables, creates)
     }
 
-    /// What a step that acts on the subject itself is done with: each element of its `forEach`, or nothing, once.
+    /// A sentence that is told of the subject, about another object perhaps.
+    pub fn told_of(&self, object: &ObjectKey, message: String) -> String {
+        match object == self.world.subject.key {
+            true => message,
+            false => format!("{object}: {message}"),
+        }
+    }
+
+    /// What the step is done with: each element of its `forEach`, or nothing, once.
     pub fn items(
         &self,
-        working: &Working<'_>,
+        record: &Record,
         turn: &Turn,
     ) -> Result<SmallVec<[Option<Record>; 1]>, ExprFault> {
         if self.step.for_each.is_none() {
             return Ok(smallvec![None]);
         }
-        let scope = Scope {
-            applied: turn.applied.as_ref().map(Record::root),
-            found: turn.found.as_ref().map(Record::root),
-            ..self.world.scope(working.record(), self.variables)
-        };
-        let items = elements(self.step, &scope)?.unwrap_or_default();
+        let names = turn.names();
+        let items = elements(self.step, &names.scope(self, record, None))?.unwrap_or_default();
         Ok(items.into_iter().map(Some).collect())
+    }
+}
+
+/// What expressions of a step read besides the object and the item: kept apart from the turn, which goes on.
+pub(super) struct Known {
+    applied: Option<Record>,
+    found: Option<Record>,
+    previous: Option<Record>,
+}
+
+impl Turn {
+    pub fn names(&self) -> Known {
+        Known {
+            applied: self.applied.clone(),
+            found: self.found.clone(),
+            previous: self.previous.clone(),
+        }
+    }
+}
+
+impl Known {
+    /// What they read in all.
+    pub fn scope<'r>(
+        &'r self,
+        at: &'r At<'_>,
+        record: &'r Record,
+        item: Option<&'r Record>,
+    ) -> Scope<'r> {
+        Scope {
+            applied: self.applied.as_ref().map(Record::root),
+            found: self.found.as_ref().map(Record::root),
+            previous: self.previous.as_ref().map(Record::root),
+            item: item.map(Record::root),
+            ..at.world.scope(record, at.variables)
+        }
     }
 }
 
@@ -143,10 +184,11 @@ fn on_members(
     if memory::holds_up(at.world, of, at.position, turn) {
         return Ok(Next::Waits);
     }
-    let about = (working.record(), at.variables);
-    let place = (at.position, list);
-    let mut progress = target::each(at.world, of, place, about, turn)?;
+    let record = working.record();
+    let mut progress = target::each(at, list, record, turn)?;
     if let (Some(wait), Progress::Done) = (at.waits, progress) {
+        let place = (at.position, list);
+        let about = (record, at.variables);
         let awaited = (at.step, wait);
         progress = wait::of_members(at.world, (at.manner.index, place), awaited, about, turn)?;
     }
@@ -173,71 +215,13 @@ fn on_subject(at: &At<'_>, working: &mut Working<'_>, turn: &mut Turn) -> Result
     if memory::holds_up(world, of, at.position, turn) {
         return Ok(Next::Waits);
     }
-    let occasion = match once::of_subject(world, of, step, (working, at.variables), turn)? {
-        Chance::Always => None,
-        Chance::Acts(occasion) => Some(occasion),
-        Chance::Done => return Ok(Next::Comes),
-        Chance::Waits => return Ok(Next::Waits),
-    };
-    let mut changed = false;
-    match &step.action {
-        Action::Patch { edits, status } => {
-            changed = patch::step(at, (edits, *status), working, turn)?;
-        }
-        Action::Scale { edits } => {
-            changed = scale::step(at, edits, occasion.is_some(), working, turn)?;
-        }
-        Action::Apply(apply) => {
-            let progress = apply::step(at, apply, working.record(), turn)?;
-            if stops(progress, at.manner) {
-                return Ok(Next::Waits);
-            }
-        }
-        Action::Archive(archive) => {
-            let record = working.record();
-            let progress = archive::archive(world, of, (at.position, archive), record, turn);
-            if stops(progress, at.manner) {
-                return Ok(Next::Waits);
-            }
-        }
-        Action::Metric(metric) => {
-            let mut one = |scope: &Scope<'_>, _: usize, turn: &mut Turn| {
-                metric::sample(world, at.position, metric, scope, turn)
-            };
-            each(
-                world,
-                step,
-                (working.record(), at.variables),
-                turn,
-                &mut one,
-            )?;
-        }
-        Action::Event {
-            warning,
-            reason,
-            message,
-        } => {
-            let words = (*warning, reason, message);
-            let progress = event::step_of(at, words, working.record(), turn)?;
-            if stops(progress, at.manner) {
-                return Ok(Next::Waits);
-            }
-        }
-        Action::Delete { .. } | Action::Evict => {
-            turn.deletion = Deletion::of(&step.action);
-            return Ok(Next::Waits);
-        }
-        Action::Restart { .. } | Action::Rollback { .. } => {
-            if !rollout::step(at, working, turn)? {
-                return Ok(Next::Waits);
-            }
-        }
-        Action::Warn { message } | Action::Deny { message } => {
-            tell::step(at, message, working, turn)?;
-        }
+    turn.repeats = step.for_each.is_some();
+    let mut progress = Progress::Done;
+    for (number, item) in at.items(working.record(), turn)?.iter().enumerate() {
+        progress = progress.max(element(at, (number, item.as_ref()), working, turn)?);
     }
-    if let Some(occasion) = occasion {
-        once::in_the_same_write(world, of, occasion, (working, changed), at.manner, turn)?;
+    if turn.deletion.is_some() || stops(progress, at.manner) {
+        return Ok(Next::Waits);
     }
     if let Some(wait) = at.waits
         && !matches!(step.action, Action::Apply(_))
@@ -258,4 +242,92 @@ fn on_subject(at: &At<'_>, working: &mut Working<'_>, turn: &mut Turn) -> Result
         }
     }
     Ok(Next::Comes)
+}
+
+/// A step, for one element of its `forEach`; without one, for element 0, which is nothing.
+fn element(
+    at: &At<'_>,
+    (number, item): (usize, Option<&Record>),
+    working: &mut Working<'_>,
+    turn: &mut Turn,
+) -> Result<Progress, ExprFault> {
+    let act = item.map_or(0, |item| once::element(&item.to_value()));
+    let occasion = match once::chance_of(at, (act, item), working.record(), turn)? {
+        Chance::Always => None,
+        Chance::Acts(occasion) => Some(occasion),
+        Chance::Done => {
+            if at.held {
+                lifetime::keep(at, item, working.record(), turn)?;
+            }
+            return Ok(Progress::Done);
+        }
+        Chance::Waits => return Ok(Progress::Stopped),
+    };
+    turn.previous = occasion.as_ref().map(|o| o.previous.clone());
+    let asked = turn.deeds.len();
+    let mut changed = false;
+    let called = event::step(at.position, number);
+    let progress = match &at.step.action {
+        Action::Patch { edits, status } => {
+            changed = patch::step(at, (edits, *status), item, working, turn)?;
+            Progress::Done
+        }
+        Action::Scale { edits } => {
+            changed = scale::step(at, edits, (item, occasion.is_some()), working, turn)?;
+            Progress::Done
+        }
+        Action::Restart { .. } | Action::Rollback { .. } => {
+            let free = occasion.is_some();
+            let (progress, did) = rollout::step(at, (called, free), working, turn)?;
+            changed = did;
+            progress
+        }
+        Action::Apply(apply) => {
+            let element = (called, item);
+            apply::step(at, apply, element, working.record(), turn)?
+        }
+        Action::Archive(archive) => {
+            let subject = (at.world.subject.key, working.record());
+            let done = (called, occasion.is_some());
+            archive::archive(at, archive, subject, done, turn)
+        }
+        Action::Metric(metric) => {
+            let names = turn.names();
+            let scope = names.scope(at, working.record(), item);
+            metric::sample(at.world.subject.key, at.position, metric, &scope, turn)?
+        }
+        Action::Event {
+            warning,
+            reason,
+            message,
+        } => {
+            let words = (*warning, reason, message);
+            let names = turn.names();
+            let scope = names.scope(at, working.record(), item);
+            let subject = at.world.subject;
+            let about = (&scope, subject.key, subject.record);
+            event::event(at, (called, occasion.as_ref()), words, about, turn)?
+        }
+        Action::Delete { .. } | Action::Evict => {
+            turn.deletion = Deletion::of(&at.step.action);
+            Progress::Done
+        }
+        Action::Warn { message } | Action::Deny { message } => {
+            let names = turn.names();
+            let scope = names.scope(at, working.record(), item);
+            if let Some(text) = tell::text(message, &scope)? {
+                turn.find(tell::reason(&at.step.action), text);
+            }
+            Progress::Done
+        }
+    };
+    if let Some(occasion) = occasion {
+        let came = once::Came {
+            progress,
+            changed,
+            asked,
+        };
+        once::settle(at, occasion, came, working, turn)?;
+    }
+    Ok(progress)
 }

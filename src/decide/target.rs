@@ -1,85 +1,80 @@
 //! Steps with `target`: what they ask of each member of a list. Protection, annotations, preconditions and conflicts are those of the member.
 
 use super::apply::{Deed, Progress, Prospect, Want, is_ignored};
-use super::event;
+use super::memory::LastAct;
+use super::once::{self, Act, Acted, Chance, Occasion};
 use super::patch::fixed_fields;
 use super::protect::protected;
+use super::steps::{At, Known};
 use super::turn::Turn;
 use super::working::Working;
-use super::world::{World, schema_of};
+use super::world::schema_of;
 use super::writes::{self, value_at};
-use super::{Operation, Reason, RuleChange, Write};
+use super::{
+    Operation, Reason, RuleChange, Write, archive, event, metric, rollback, rollout, tell,
+};
 use crate::object::{ObjectKey, Record};
 use crate::rule::edit::{Claim, Edit, EditContext, Endpoint, plan};
 use crate::rule::expr::{ExprFault, Other, Scope, Variables};
 use crate::rule::path::PodPrefix;
 use crate::rule::related::Member;
-use crate::rule::set::RuleIndex;
-use crate::rule::{Action, Occasion, Rule, Step};
+use crate::rule::rollout::has_rollouts;
+use crate::rule::{Action, Occasion as Look};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
 /// Hashes are compared within one process only.
 static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// One step of one rule, for one subject.
-struct Act<'a, 's> {
-    world: &'a World<'a>,
-    index: RuleIndex,
-    rule: &'a Rule,
-    /// Of the step among those of the rule.
-    position: usize,
-    step: &'a Step,
-    scope: &'a Scope<'s>,
-}
-
 /// A step for each member of the list that is its target. It is as far as the member that is farthest behind.
 pub(super) fn each(
-    world: &World<'_>,
-    (index, rule): (RuleIndex, &Rule),
-    (position, list): (usize, usize),
-    (record, variables): (&Record, Option<&Variables>),
+    at: &At<'_>,
+    list: usize,
+    record: &Record,
     turn: &mut Turn,
 ) -> Result<Progress, ExprFault> {
-    let lists = variables.map(Variables::lists).cloned().unwrap_or_default();
-    let name = rule.related.get(list).map_or("", |list| &list.name);
+    let lists = at
+        .variables
+        .map(Variables::lists)
+        .cloned()
+        .unwrap_or_default();
+    let name = at.rule.related.get(list).map_or("", |list| &list.name);
     let unknown = |why: &str| ExprFault::Unknown(format!("`{name}` is not known: {why}"));
     let members = match lists.get(list) {
         Some(list) => list.members().map_err(|why| unknown(why))?,
         None => return Err(unknown("it is not computed")),
     };
-    let Some(step) = rule.steps.get(position) else {
-        return Ok(Progress::Done);
-    };
-    let (applied, found) = (turn.applied.clone(), turn.found.clone());
-    let scope = Scope {
-        applied: applied.as_ref().map(Record::root),
-        found: found.as_ref().map(Record::root),
-        ..world.scope(record, variables)
-    };
-    let act = Act {
-        world,
-        index,
-        rule,
-        position,
-        step,
-        scope: &scope,
-    };
+    let items = at.items(record, turn)?;
     let mut progress = Progress::Done;
     for member in members {
-        progress = progress.max(act.on(member, turn)?);
+        let on = On {
+            at,
+            record,
+            member,
+            items: &items,
+        };
+        progress = progress.max(on.act(turn)?);
     }
     Ok(progress)
 }
 
-impl Act<'_, '_> {
-    fn on(&self, member: &Member, turn: &mut Turn) -> Result<Progress, ExprFault> {
-        let (world, rule) = (self.world, self.rule);
+/// A step, for one member.
+struct On<'a> {
+    at: &'a At<'a>,
+    /// The subject.
+    record: &'a Record,
+    member: &'a Member,
+    items: &'a [Option<Record>],
+}
+
+impl On<'_> {
+    fn act(&self, turn: &mut Turn) -> Result<Progress, ExprFault> {
+        let (world, rule, member) = (self.at.world, self.at.rule, self.member);
         let meta = member.record.meta();
         if is_ignored(world, rule, &member.key, &member.record) {
             return Ok(Progress::Done);
         }
-        let action = &self.step.action;
+        let action = &self.at.step.action;
         let own = world.context.state_namespace;
         if let Some(why) = protected(rule, action, &member.key, meta, own) {
             let (key, verb) = (&member.key, action.verb().as_str());
@@ -89,60 +84,106 @@ impl Act<'_, '_> {
             );
             return Ok(Progress::Done);
         }
-        let goes = meta.is_deleting();
+        // What goes is not changed any more, nor taken away again.
+        if meta.is_deleting() && !action.verb().is_free() {
+            return Ok(Progress::Done);
+        }
         match action {
-            Action::Patch { edits, status } if !goes => {
-                let endpoint = match status {
-                    true => Endpoint::Status,
-                    false => Endpoint::Main,
-                };
-                let edits: Vec<&Edit> = edits.iter().collect();
-                self.edit(member, &edits, endpoint, turn)
+            Action::Patch { .. }
+            | Action::Scale { .. }
+            | Action::Restart { .. }
+            | Action::Rollback { .. } => self.change(turn),
+            _ => {
+                let mut progress = Progress::Done;
+                for item in self.items {
+                    progress = progress.max(self.ask_for(item.as_ref(), turn)?);
+                }
+                Ok(progress)
             }
-            Action::Scale { edits } if !goes => {
-                let of_kind = edits
-                    .iter()
-                    .filter(|(kinds, _)| kinds.contains(&member.key.kind));
-                let edits: Vec<&Edit> = of_kind.map(|(_, edit)| edit).collect();
-                self.edit(member, &edits, Endpoint::Main, turn)
-            }
+        }
+    }
+
+    fn chance(&self, item: Option<&Record>, turn: &mut Turn) -> Result<Chance, ExprFault> {
+        let element = once::element_on(self.member.record.meta().uid(), item);
+        once::chance_of(self.at, (element, item), self.record, turn)
+    }
+
+    fn called(&self, item: Option<&Record>) -> usize {
+        event::step_on(self.at.position, self.member.record.meta().uid(), item)
+    }
+
+    /// A step that leaves the member as it is, or takes it away, for one element of its `forEach`.
+    fn ask_for(&self, item: Option<&Record>, turn: &mut Turn) -> Result<Progress, ExprFault> {
+        let occasion = match self.chance(item, turn)? {
+            Chance::Always => None,
+            Chance::Acts(occasion) => Some(occasion),
+            Chance::Done => return Ok(Progress::Done),
+            Chance::Waits => return Ok(Progress::Stopped),
+        };
+        turn.previous = occasion.as_ref().map(|o| o.previous.clone());
+        let names = turn.names();
+        let scope = names.scope(self.at, self.record, item);
+        let asked = turn.deeds.len();
+        let progress = self.one(&scope, (item, occasion.as_ref()), turn)?;
+        if let Some(occasion) = occasion {
+            let came = once::Came {
+                progress,
+                changed: false,
+                asked,
+            };
+            // Of what is done to others nothing is written on the subject.
+            once::settle(
+                self.at,
+                occasion,
+                came,
+                &mut Working::new(self.record),
+                turn,
+            )?;
+        }
+        Ok(progress)
+    }
+
+    fn one(
+        &self,
+        scope: &Scope<'_>,
+        (item, occasion): (Option<&Record>, Option<&Occasion>),
+        turn: &mut Turn,
+    ) -> Result<Progress, ExprFault> {
+        let member = self.member;
+        let action = &self.at.step.action;
+        let about = (&member.key, &member.record);
+        match action {
             Action::Delete {
                 propagation,
                 grace_period_seconds,
-            } if !goes => {
+            } => {
                 let operation = Operation::Delete {
                     propagation: *propagation,
                     grace_period_seconds: *grace_period_seconds,
                 };
-                Ok(self.ask(member, operation, None, turn))
+                Ok(self.ask(operation, None, vec![], turn))
             }
-            Action::Evict if !goes => Ok(self.ask(member, Operation::Evict, None, turn)),
+            Action::Evict => Ok(self.ask(Operation::Evict, None, vec![], turn)),
             Action::Event {
                 warning,
                 reason,
                 message,
-            } => event::event(
-                world,
-                (self.index, rule),
-                (event::step_on(self.position, meta.uid()), None),
-                (*warning, reason, message),
-                (self.scope, &member.key, &member.record),
-                turn,
-            ),
+            } => {
+                let number = (self.called(item), occasion);
+                let words = (*warning, reason, message);
+                event::event(self.at, number, words, (scope, about.0, about.1), turn)
+            }
+            Action::Archive(archive) => {
+                let number = (self.called(item), occasion.is_some());
+                Ok(archive::archive(self.at, archive, about, number, turn))
+            }
+            Action::Metric(metric) => {
+                metric::sample(about.0, self.at.position, metric, scope, turn)
+            }
             Action::Warn { message } | Action::Deny { message } => {
-                let reason = match action {
-                    Action::Deny { .. } => Reason::Denied,
-                    _ => Reason::Warning,
-                };
-                let text = match message.literal() {
-                    Some(literal) => Some(literal.clone()),
-                    None => message.render(self.scope)?,
-                };
-                if let Some(text) = text {
-                    let text = text
-                        .as_str()
-                        .map_or_else(|| text.to_string(), str::to_owned);
-                    turn.told.push((member.key.clone(), reason, text));
+                if let Some(text) = tell::text(message, scope)? {
+                    turn.told
+                        .push((member.key.clone(), tell::reason(action), text));
                 }
                 Ok(Progress::Done)
             }
@@ -150,23 +191,155 @@ impl Act<'_, '_> {
         }
     }
 
-    /// Edits of a member, as one request.
+    /// A step that changes the member, for all elements of its `forEach`, as one request.
+    fn change(&self, turn: &mut Turn) -> Result<Progress, ExprFault> {
+        let mut working = Working::new(&self.member.record);
+        let mut endpoint = Endpoint::Main;
+        let (mut acts, mut notes) = (vec![], vec![]);
+        let (mut changes, mut waits) = (false, false);
+        for item in self.items {
+            let item = item.as_ref();
+            let occasion = match self.chance(item, turn)? {
+                Chance::Always => None,
+                Chance::Acts(occasion) => Some(occasion),
+                Chance::Done => continue,
+                Chance::Waits => {
+                    waits = true;
+                    continue;
+                }
+            };
+            turn.previous = occasion.as_ref().map(|o| o.previous.clone());
+            let names = turn.names();
+            turn.previous = None;
+            let free = occasion.is_some();
+            let Some((changed, number)) =
+                self.changed(&names, (item, free), &mut endpoint, &mut working, turn)?
+            else {
+                return Ok(Progress::Stopped);
+            };
+            changes |= changed;
+            if changed {
+                acts.extend(number);
+            }
+            match occasion {
+                Some(occasion) if changed => acts.push(occasion.acted),
+                Some(occasion) => notes.push(occasion.acted),
+                None => {}
+            }
+        }
+        for acted in notes {
+            let note = super::Note::Acted(acted.act, acted.last);
+            turn.notes.push((self.at.manner.index, note));
+        }
+        let asked = match changes {
+            true => self.write(&working, endpoint, acts, turn),
+            false => Progress::Done,
+        };
+        Ok(match waits {
+            true => Progress::Stopped,
+            false => asked,
+        })
+    }
+
+    /// What one element makes of the member's copy: whether it changed something, and what is to be remembered then. `None`: the step stops.
+    fn changed(
+        &self,
+        names: &Known,
+        (item, free): (Option<&Record>, bool),
+        endpoint: &mut Endpoint,
+        working: &mut Working<'_>,
+        turn: &mut Turn,
+    ) -> Result<Option<(bool, Option<Acted>)>, ExprFault> {
+        let (at, key) = (self.at, &self.member.key);
+        let scope = names.scope(at, self.record, item);
+        match &at.step.action {
+            Action::Patch { edits, status } => {
+                if *status {
+                    *endpoint = Endpoint::Status;
+                }
+                let edits: Vec<&Edit> = edits.iter().collect();
+                let changed = self.edit(&scope, &edits, *endpoint, working, turn)?;
+                return Ok(changed.map(|changed| (changed, None)));
+            }
+            Action::Scale { edits } => {
+                let of_kind = edits.iter().filter(|(kinds, _)| kinds.contains(&key.kind));
+                let edits: Vec<&Edit> = of_kind.map(|(_, edit)| edit).collect();
+                let changed = self.edit(&scope, &edits, *endpoint, working, turn)?;
+                return Ok(changed.map(|changed| (changed, None)));
+            }
+            _ => {}
+        }
+        let called = self.called(item);
+        let neighbours = at.world.context.neighbours;
+        let nth = match free {
+            true => Some(0),
+            false => neighbours.begun(at.manner.index, called),
+        };
+        let (Some(nth), true) = (nth, has_rollouts(&key.kind)) else {
+            return Ok(Some((false, None)));
+        };
+        let changed = match &at.step.action {
+            Action::Restart { .. } if rollback::is_paused(&self.member.record) => {
+                turn.find(Reason::Waiting, format!("{key}: {}", rollout::PAUSED));
+                return Ok(None);
+            }
+            Action::Restart { edit } => {
+                self.edit(&scope, &[edit], Endpoint::Main, working, turn)?
+            }
+            Action::Rollback { to } => {
+                let which = (*to, at.position, at.step.line);
+                let of = ((key, &self.member.record), &*working);
+                let mut told = vec![];
+                let way = rollback::way(at.world, at.rule, which, of, &mut told)?;
+                for (reason, message) in told {
+                    turn.find(reason, format!("{key}: {message}"));
+                }
+                match way {
+                    rollback::Way::Nowhere => return Ok(None),
+                    rollback::Way::There => Some(false),
+                    rollback::Way::Back(edit, state) => {
+                        let changed =
+                            self.edit(&scope, &[&*edit], Endpoint::Main, working, turn)?;
+                        if changed == Some(true) {
+                            rollback::remember(working, &state, at.rule)?;
+                        }
+                        changed
+                    }
+                }
+            }
+            _ => Some(false),
+        };
+        let acted = (!free).then(|| Acted {
+            rule: at.rule.name.clone(),
+            uid: at.world.subject.record.meta().uid().into(),
+            act: Act::numbered(called),
+            last: LastAct {
+                key: None,
+                nth,
+                at: at.world.context.now,
+            },
+        });
+        Ok(changed.map(|changed| (changed, acted)))
+    }
+
+    /// Edits of the member's copy. `None`: they disagree with another subject.
     fn edit(
         &self,
-        member: &Member,
+        scope: &Scope<'_>,
         edits: &[&Edit],
         endpoint: Endpoint,
+        working: &mut Working<'_>,
         turn: &mut Turn,
-    ) -> Result<Progress, ExprFault> {
-        let schema = schema_of(&member.key, &member.record, self.world.context);
+    ) -> Result<Option<bool>, ExprFault> {
+        let (world, member) = (self.at.world, self.member);
+        let schema = schema_of(&member.key, &member.record, world.context);
         let pod = schema.as_ref().and_then(|s| s.pod_prefix());
         let context = EditContext {
             schema: schema.as_deref(),
             endpoint,
             barred: &[],
-            fixed: fixed_fields(self.world, self.rule.when.has(Occasion::Create)),
+            fixed: fixed_fields(world, self.at.rule.when.has(Look::Create)),
         };
-        let mut working = Working::new(&member.record);
         let mut changes = false;
         for edit in edits {
             let record = working.record().clone();
@@ -176,7 +349,7 @@ impl Act<'_, '_> {
                     pod,
                     joins: false,
                 }),
-                ..*self.scope
+                ..*scope
             };
             let mut planned = plan(edit, &scope, &context)?;
             turn.recheck(planned.recheck_at);
@@ -184,48 +357,64 @@ impl Act<'_, '_> {
             for (reason, message) in std::mem::take(&mut planned.findings) {
                 turn.find(reason, format!("{}: {message}", member.key));
             }
-            if let Some(other) = self.disagrees(member, &planned.claims, turn) {
+            if let Some(other) = self.disagrees(&planned.claims, turn) {
                 let message = format!(
                     "{}: the rule wants other contents of it for {other}; it is left as it is until they agree",
                     member.key
                 );
                 turn.find(Reason::Conflict, message);
-                return Ok(Progress::Stopped);
+                return Ok(None);
             }
             if planned.changes() {
                 working.write(&planned);
                 changes = true;
             }
         }
-        if !changes {
-            return Ok(Progress::Done);
-        }
+        Ok(Some(changes))
+    }
+
+    /// Asks for what has become of the member's copy.
+    fn write(
+        &self,
+        working: &Working<'_>,
+        endpoint: Endpoint,
+        acts: Vec<Acted>,
+        turn: &mut Turn,
+    ) -> Progress {
+        let member = self.member;
         let (before, after) = (member.record.to_value(), working.record().to_value());
-        let operation = match (&self.step.action, edits) {
-            (Action::Scale { .. }, [edit, ..]) => {
-                let names = edit.path.plain_names(PodPrefix::None).unwrap_or_default();
+        let replicas = match &self.at.step.action {
+            Action::Scale { edits } => edits
+                .iter()
+                .find(|(kinds, _)| kinds.contains(&member.key.kind))
+                .and_then(|(_, edit)| edit.path.plain_names(PodPrefix::None)),
+            _ => None,
+        };
+        let operation = match replicas {
+            Some(names) => {
                 let path: Vec<String> = names.iter().map(|n| n.as_str().to_owned()).collect();
                 match value_at(&after, &path).cloned() {
                     Some(replicas) => Operation::Scale { replicas, path },
-                    None => return Ok(Progress::Done),
+                    None => return Progress::Done,
                 }
             }
-            _ => match writes::operations(&member.record, &before, &after) {
+            None => match writes::operations(&member.record, &before, &after) {
                 Some(operations) => Operation::Patch {
                     status: endpoint == Endpoint::Status,
                     operations,
                 },
-                None => return Ok(Progress::Done),
+                None => return Progress::Done,
             },
         };
-        Ok(self.ask(member, operation, Some(after), turn))
+        self.ask(operation, Some(after), acts, turn)
     }
 
     /// Another subject for which the rule wants another value at one of these places.
-    fn disagrees(&self, member: &Member, claims: &[Claim], turn: &mut Turn) -> Option<ObjectKey> {
-        let subject = self.world.subject.key;
+    fn disagrees(&self, claims: &[Claim], turn: &mut Turn) -> Option<ObjectKey> {
+        let (world, member) = (self.at.world, self.member);
+        let subject = world.subject.key;
         for claim in claims.iter().filter(|claim| !claim.from_current) {
-            let place: Arc<str> = format!("{}\n{}", self.rule.name, claim.pointer).into();
+            let place: Arc<str> = format!("{}\n{}", self.at.rule.name, claim.pointer).into();
             let value = claim.value.as_ref().map(ToString::to_string);
             let contents = STATE.hash_one(value);
             let mut wants = turn.wants.iter();
@@ -238,7 +427,7 @@ impl Act<'_, '_> {
                 object: member.key.clone(),
                 contents,
             });
-            let neighbours = self.world.context.neighbours;
+            let neighbours = world.context.neighbours;
             let other = neighbours.disagreeing(&member.key, &place, subject, contents);
             if other.is_some() {
                 return other;
@@ -249,24 +438,31 @@ impl Act<'_, '_> {
 
     fn ask(
         &self,
-        member: &Member,
         operation: Operation,
         after: Option<serde_json::Value>,
+        acts: Vec<Acted>,
         turn: &mut Turn,
     ) -> Progress {
+        let (at, member) = (self.at, self.member);
         let change = RuleChange {
-            rule: self.rule.name.clone(),
-            mode: self.rule.mode,
-            verb: operation.verb(),
+            rule: at.rule.name.clone(),
+            mode: at.rule.mode,
+            verb: at.step.action.verb(),
             object: member.key.clone(),
             before: member.record.to_value(),
             after: after.clone(),
             why: vec![],
         };
-        let rules = vec![self.rule.name.clone()];
+        let rules = vec![at.rule.name.clone()];
         let about = (&member.key, &member.record);
-        let write: Write = writes::write(about, operation, rules, after);
-        match self.world.context.neighbours.prospect(self.index, &write) {
+        let mut write: Write = writes::write(about, operation, rules, after);
+        write.acts = acts;
+        match at
+            .world
+            .context
+            .neighbours
+            .prospect(at.manner.index, &write)
+        {
             Prospect::Made => Progress::Done,
             Prospect::New => {
                 turn.deeds.push(Deed { write, change });

@@ -56,6 +56,8 @@ pub(super) struct Turn {
     pub changed: bool,
     /// A `scale` is part of what changed.
     pub scaled: bool,
+    /// One that goes through the main endpoint, together with what is remembered of it.
+    pub scaled_along: bool,
     /// The places that steps with `lifetime: WhileMatched` are about.
     pub held: Vec<Box<str>>,
     /// Not every step was come to.
@@ -108,6 +110,7 @@ impl Turn {
             standing: Standing::OutOfScope,
             changed: false,
             scaled: false,
+            scaled_along: false,
             held: vec![],
             cut: false,
             deletion: None,

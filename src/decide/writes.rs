@@ -2,7 +2,7 @@
 
 use super::turn::Deletion;
 use super::world::World;
-use super::{Acted, Operation, Write};
+use super::{Acted, Operation, Write, state_annotation};
 use crate::object::difference::json_patch;
 use crate::object::{ObjectKey, Record};
 use json_patch::jsonptr::PointerBuf;
@@ -82,6 +82,33 @@ pub(super) fn with_value_of(object: &Value, other: &Value, path: &[String]) -> V
         at = &mut at[name];
     }
     object
+}
+
+/// One object without what a rule has come to remember on it since another state of it.
+pub(super) fn without_state_since(object: &mut Value, before: &Value, rule: &str) {
+    let former = &before["metadata"]["annotations"];
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let Some(annotations) = metadata
+        .get_mut("annotations")
+        .and_then(Value::as_object_mut)
+    else {
+        return;
+    };
+    for name in state_annotation::names(rule) {
+        match former.get(&name) {
+            Some(former) => {
+                annotations.insert(name, former.clone());
+            }
+            None => {
+                annotations.shift_remove(&name);
+            }
+        }
+    }
+    if annotations.is_empty() && !former.is_object() {
+        metadata.shift_remove("annotations");
+    }
 }
 
 fn patches_of(world: &World<'_>, before: &Value, after: &Value, authors: Authors) -> Vec<Write> {

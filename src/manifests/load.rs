@@ -143,7 +143,20 @@ impl Manifests {
                 ..
             }) = tree.get("items")
         {
+            let head = serde_json::json!({
+                "apiVersion": tree.get("apiVersion").and_then(Tree::text),
+                "kind": tree.get("kind").and_then(Tree::text),
+            });
             for item in items {
+                // The API server leaves out of the items of a typed list what the list says.
+                if item.get("kind").is_none()
+                    && let Some(value) = of_list(item.to_value(), &head)
+                {
+                    let line = text.lines().nth(item.line.saturating_sub(1));
+                    let line = line.unwrap_or("").to_owned();
+                    self.object(value, file, item.line + lines_before, &line);
+                    continue;
+                }
                 self.tree(item, file, lines_before, text);
             }
             return;
@@ -158,12 +171,17 @@ impl Manifests {
         let is_list = value["kind"].as_str().is_some_and(|k| k.ends_with("List"));
         if is_list && let Some(items) = value["items"].as_array() {
             for item in items {
-                self.object(item.clone(), file, line, line_text);
+                let item = of_list(item.clone(), &value).unwrap_or_else(|| item.clone());
+                self.object(item, file, line, line_text);
             }
             return;
         }
         let line_text = line_text.lines().next().unwrap_or("");
+        let mut value = value;
         let text = |value: &Value| value.as_str().is_some_and(|s| !s.is_empty());
+        if !text(&value["metadata"]["name"]) && text(&value["metadata"]["generateName"]) {
+            name(&mut value, file, line);
+        }
         let missing = if !value.is_object() {
             "not an object".to_owned()
         } else if !text(&value["apiVersion"]) || !text(&value["kind"]) {
@@ -200,6 +218,42 @@ impl Manifests {
         let problem = Problem::new(Severity::Error, place, line_text, message);
         self.problems.push(problem);
     }
+}
+
+/// An item of a typed list (`PodList`) with the apiVersion and kind that the list says; `None`: it says them itself, or the list does not.
+fn of_list(mut item: Value, list: &Value) -> Option<Value> {
+    let kind = list["kind"].as_str()?.strip_suffix("List")?;
+    let api_version = list["apiVersion"].as_str()?;
+    let map = item.as_object_mut()?;
+    if kind.is_empty() || map.contains_key("kind") {
+        return None;
+    }
+    map.entry("apiVersion")
+        .or_insert_with(|| api_version.into());
+    map.insert("kind".into(), kind.into());
+    Some(item)
+}
+
+/// Characters of which the API server makes the ends of names.
+const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// Completes `generateName` as the API server does, the same each time for the same place.
+fn name(value: &mut Value, file: &str, line: usize) {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in file.bytes().chain(line.to_string().bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    let mut name = value["metadata"]["generateName"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let letters = ALPHABET.len() as u64;
+    for _ in 0..5 {
+        let letter = usize::try_from(hash % letters).unwrap_or_default();
+        name.push(char::from(ALPHABET[letter]));
+        hash /= letters;
+    }
+    value["metadata"]["name"] = name.into();
 }
 
 /// A text cut at `---` lines into parts that the YAML reader takes, each with the number of lines before it. A small text is one part.
@@ -254,6 +308,33 @@ mod tests {
         assert!(manifests.problems.is_empty());
         let json = json!({"apiVersion": "v1", "kind": "PodList", "items": [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}]});
         assert_eq!(names(&read("f.json", &json.to_string())), [("p", 1)]);
+    }
+
+    #[test]
+    fn items_of_a_typed_list_are_what_the_list_says() {
+        let text = "apiVersion: v1\nkind: ConfigMapList\nitems:\n- metadata: {name: a}\n- apiVersion: v1\n  kind: Secret\n  metadata: {name: b}\n";
+        let json = json!({"apiVersion": "v1", "kind": "ConfigMapList", "items": [{"metadata": {"name": "a"}}, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "b"}}]});
+        for manifests in [read("f.yaml", text), read("f.json", &json.to_string())] {
+            assert!(manifests.problems.is_empty(), "{:?}", manifests.problems);
+            let kinds: Vec<&str> = manifests
+                .objects
+                .iter()
+                .map(|m| m.value["kind"].as_str().unwrap())
+                .collect();
+            assert_eq!(kinds, ["ConfigMap", "Secret"]);
+        }
+    }
+
+    #[test]
+    fn generated_names_are_completed_each_in_its_way() {
+        let text = "apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n---\napiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n";
+        let manifests = read("f.yaml", text);
+        let [(one, _), (other, _)] = names(&manifests)[..] else {
+            panic!("{:?}", manifests.problems);
+        };
+        assert!(one.starts_with("a-") && one.len() == 7, "{one}");
+        assert_ne!(one, other);
+        assert_eq!(names(&read("f.yaml", text))[0].0, one);
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl Rule {
 
     /// Whether its subjects tell themselves which of its steps have acted.
     pub fn writes_what_acted(&self) -> bool {
-        let tells = |step: &Step| step.once.is_some() && step.action.changes_subject();
+        let tells = |step: &Step| step.once.is_some() && step.writes_that_it_acted();
         self.steps.iter().any(tells)
     }
 
@@ -230,11 +230,12 @@ impl Rule {
 
     /// The kinds that its steps read beside those that it is about: the revisions of what it rolls back.
     pub fn read_kinds(&self) -> Vec<ResolvedKind> {
-        let rolls_back = |step: &Step| matches!(step.action, Action::Rollback { .. });
-        if !self.steps.iter().any(rolls_back) {
-            return vec![];
-        }
-        let kinds = self.matches.kinds.iter();
+        let rolls_back = |step: &&Step| matches!(step.action, Action::Rollback { .. });
+        let steps = self.steps.iter().filter(rolls_back);
+        let kinds = steps.flat_map(|step| match step.target {
+            None => &self.matches.kinds[..],
+            Some(list) => self.related.get(list).map_or(&[][..], |list| &list.kinds),
+        });
         let mut kinds: Vec<ResolvedKind> = kinds
             .filter_map(|k| rollout::revisions_of(&k.kind))
             .collect();
@@ -280,6 +281,18 @@ impl Step {
     /// Whether it acts once each time a match begins, or when its key has changed.
     pub fn acts_once(&self) -> bool {
         self.once.is_some() || self.action.acts_once()
+    }
+
+    /// Whether it is a part of the write of the subject itself, which then tells that it was done.
+    pub fn writes_that_it_acted(&self) -> bool {
+        self.target.is_none()
+            && matches!(
+                self.action,
+                Action::Patch { status: false, .. }
+                    | Action::Scale { .. }
+                    | Action::Restart { .. }
+                    | Action::Rollback { .. }
+            )
     }
 
     /// Whether it acts when its key has changed.
@@ -404,11 +417,6 @@ impl Action {
                 | Action::Restart { .. }
                 | Action::Rollback { .. }
         )
-    }
-
-    /// Whether it is a part of the write of the subject itself, which then tells that it was done.
-    pub fn changes_subject(&self) -> bool {
-        matches!(self, Action::Patch { .. } | Action::Scale { .. })
     }
 
     /// The verb, for output and `allowProtected`.

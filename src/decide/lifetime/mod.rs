@@ -10,6 +10,7 @@ use super::look::{is_out_of_scope, look};
 use super::patch;
 use super::protect::protected_target;
 use super::state_annotation::{self, Said, SubjectState, TooLarge};
+use super::steps::At;
 use super::turn::{Manner, Turn};
 use super::working::{Snapshot, Working};
 use super::world::World;
@@ -327,6 +328,38 @@ pub(super) fn hold(
     turn.found.take_if(|_| !changed);
     turn.changed = changed;
     Ok(false)
+}
+
+/// A step that has acted for its key holds what it then changed, as long as the match lasts.
+pub(super) fn keep(
+    at: &At<'_>,
+    item: Option<&Record>,
+    record: &Record,
+    turn: &mut Turn,
+) -> Result<(), ExprFault> {
+    let names = turn.names();
+    let scope = names.scope(at, record, item);
+    let context = EditContext {
+        schema: at.world.schema.as_deref(),
+        endpoint: Endpoint::Main,
+        barred: &[],
+        fixed: patch::fixed_fields(at.world, false),
+    };
+    let kind = &at.world.subject.key.kind;
+    let edits: Vec<&Edit> = match &at.step.action {
+        Action::Patch { edits, .. } => edits.iter().collect(),
+        Action::Scale { edits } => {
+            let of_kind = edits.iter().filter(|(kinds, _)| kinds.contains(kind));
+            of_kind.map(|(_, edit)| edit).collect()
+        }
+        _ => vec![],
+    };
+    for edit in edits {
+        if let Some(places) = edit::about(edit, &scope, &context)? {
+            turn.held.extend(places);
+        }
+    }
+    Ok(())
 }
 
 /// At the end of a turn that took every step: what the rule holds and no step of it is about any more gets its former value back.

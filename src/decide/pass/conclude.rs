@@ -181,9 +181,10 @@ impl Run<'_, '_> {
         }
         if let Some((position, deletion)) = self.deletion {
             let name = self.rule(position).name.clone();
-            decision
-                .writes
-                .push(writes::delete(self.world, name, deletion));
+            let mut write = writes::delete(self.world, name, deletion);
+            let slot = self.slots.iter_mut().find(|s| s.position == position);
+            write.acts = slot.map_or(vec![], |slot| std::mem::take(&mut slot.remembered));
+            decision.writes.push(write);
         } else if fixpoint && !stays {
             let mut authors = self.authors();
             given_back.retain(|rule| !authors.main.contains(rule));
@@ -218,14 +219,14 @@ impl Run<'_, '_> {
                         && step.target.is_none()
                 }) || (!wanted && lifetime::holds(rule))
             };
-            if patches(false) || slot.restarts || slot.rolls_back {
+            if patches(false) || slot.restarts || slot.rolls_back || slot.scales_along {
                 authors.main.push(rule.name.clone());
             }
             if patches(true) {
                 authors.status.push(rule.name.clone());
             }
             authors.acts.extend(slot.remembered.iter().cloned());
-            if slot.scales {
+            if slot.scales && !slot.scales_along {
                 authors.scale.push(rule.name.clone());
                 authors.replicas = authors.replicas.or_else(|| self.world.replicas(rule));
             }
@@ -323,6 +324,7 @@ impl World<'_> {
                 between["metadata"] = change.before["metadata"].clone();
             }
             if between != *after {
+                writes::without_state_since(&mut between, &change.before, &rule.name);
                 changes.push(RuleChange {
                     verb,
                     before: between.clone(),

@@ -5,22 +5,8 @@ use crate::decide::{Act, Decision, LastAct, Memory, Note, Operation, Standing, i
 use crate::engine::memory::Uid;
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::set::RuleIndex;
-use crate::rule::{StepId, Verb};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
-
-/// What acts once each time a match begins, by its number among the steps and their elements.
-fn numbered(step: usize) -> Act {
-    let verb = Verb::Event;
-    Act {
-        // Not one that a step with `once` has.
-        step: StepId {
-            verb,
-            nth: u16::MAX,
-        },
-        element: step as u64,
-    }
-}
 
 /// What an engine remembers of one subject.
 pub(super) struct Recalled<'e> {
@@ -110,7 +96,7 @@ impl Engine {
         let uid = Uid::of(entry.record.meta().uid());
         let matches = &self.states[rule].matches;
         let nth = matches.nth(uid);
-        let last = matches.last(uid, numbered(step));
+        let last = matches.last(uid, Act::numbered(step));
         last.is_none_or(|last| last.nth != nth).then_some(nth)
     }
 
@@ -135,7 +121,7 @@ impl Engine {
                 nth: matches.nth(uid),
                 at: now,
             };
-            matches.note(uid, Note::Acted(numbered(*step), last), now);
+            matches.note(uid, Note::Acted(Act::numbered(*step), last), now);
         }
     }
 
@@ -156,7 +142,7 @@ impl Engine {
                 nth: matches.nth(uid),
                 at: now,
             };
-            matches.note(uid, Note::Acted(numbered(step), last), now);
+            matches.note(uid, Note::Acted(Act::numbered(step), last), now);
         }
     }
 

@@ -59,7 +59,7 @@ fn is_of_target(change: &RuleChange, subject: &ObjectKey) -> bool {
     change.object != *subject
         && matches!(
             change.verb,
-            Verb::Patch | Verb::Scale | Verb::Delete | Verb::Evict
+            Verb::Patch | Verb::Scale | Verb::Restart | Verb::Rollback | Verb::Delete | Verb::Evict
         )
 }
 

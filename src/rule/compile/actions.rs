@@ -21,9 +21,8 @@ pub(super) const LATER: [&str; 2] = ["notify", "webhook"];
 const EVENT_TYPES: [(&str, bool); 2] = [("Normal", false), ("Warning", true)];
 /// Longest `reason` of an Event, in characters, as the server takes it.
 const LONGEST_REASON: usize = 128;
-const MODIFIERS_LATER: [&str; 1] = ["forEach"];
 /// Modifiers of any step.
-const MODIFIERS: [&str; 4] = ["after", "target", "wait", "once"];
+const MODIFIERS: [&str; 5] = ["forEach", "after", "target", "wait", "once"];
 const PROPAGATION: [(&str, Propagation); 3] = [
     ("Background", Propagation::Background),
     ("Foreground", Propagation::Foreground),
@@ -91,23 +90,23 @@ fn step(
         );
         return None;
     }
-    let of_apply: Vec<&str> = ["apply", "forEach", "lifetime"]
+    let of_apply: Vec<&str> = ["apply", "lifetime"]
         .into_iter()
         .chain(apply::MODIFIERS)
         .collect();
     let known: &[&str] = match verb {
-        "patch" => &["patch", "subresource", "forEach", "lifetime"],
+        "patch" => &["patch", "subresource", "lifetime"],
         "apply" => &of_apply,
-        "event" => &["event", "forEach"],
-        "metric" => &["metric", "forEach"],
+        "event" => &["event"],
+        "metric" => &["metric"],
         "archive" => &["archive"],
         "scale" => &["scale", "lifetime"],
         "delete" => &["delete"],
         "evict" => &["evict"],
         "restart" => &["restart"],
         "rollback" => &["rollback"],
-        "deny" => &["deny", "forEach"],
-        "warn" => &["warn", "forEach"],
+        "deny" => &["deny"],
+        "warn" => &["warn"],
         _ => {
             context
                 .report
@@ -121,13 +120,9 @@ fn step(
     }
     let what = format!("a step with `{verb}`");
     let known: Vec<&str> = known.iter().chain(&MODIFIERS).copied().collect();
-    let of = fields::fields(context.report, tree, &what, &known, &MODIFIERS_LATER)?;
+    let of = fields::fields(context.report, tree, &what, &known, &[])?;
     let value = tree.get(verb)?;
-    let repeats = known
-        .contains(&"forEach")
-        .then(|| of.get("forEach"))
-        .flatten();
-    let for_each = repeats.map(|list| for_each(context, list));
+    let for_each = of.get("forEach").map(|list| for_each(context, list));
     context.repeats = for_each.is_some();
     let after = of.get("after").map(|_| memory::after(context, of));
     let item = for_each.is_some();
@@ -142,7 +137,14 @@ fn step(
         action(context, (of, key, verb), value, for_each, applied)
     })?;
     if let Some(list) = target.and_then(|list| context.lists.get_mut(list)) {
-        list.more_than_metadata |= matches!(action, Action::Patch { .. } | Action::Scale { .. });
+        list.more_than_metadata |= matches!(
+            action,
+            Action::Patch { .. }
+                | Action::Scale { .. }
+                | Action::Restart { .. }
+                | Action::Rollback { .. }
+                | Action::Archive(_)
+        );
     }
     let for_each = match for_each {
         Some(list) => Some(list?),

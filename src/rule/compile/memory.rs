@@ -101,28 +101,12 @@ pub(super) fn once(
 ) -> Option<Once> {
     let at = of.key("once").unwrap_or(tree);
     let refusal = match verb {
-        "delete" => Some((
-            "an object is deleted once anyway: `once` has no meaning beside `delete`",
+        "metric" => Some((
+            "`metric` shows a number as long as the match lasts: `once` has no meaning beside it",
             "take `once` out",
         )),
-        "warn" | "deny" | "metric" => Some((
-            "`warn`, `deny` and `metric` tell of a match as long as it lasts: `once` has no meaning beside them",
-            "to tell people once, write `event: {reason: …, message: …}`",
-        )),
-        "patch" if of.get("subresource").is_some() => Some((
-            "what `once` remembers is written together with the change, and the status subresource takes no annotations",
-            "take `once` out",
-        )),
-        _ if of.get("target").is_some() => Some((
-            "`once` beside `target` is not supported yet",
-            "take `once` out: an `event` is told once for each object anyway",
-        )),
-        "patch" if item => Some((
-            "`once` beside the `forEach` of a `patch` is not supported yet",
-            "take `once` out",
-        )),
-        _ if of.get("lifetime").is_some() => Some((
-            "what is given back when the match ends is there as long as it lasts: `once` has no meaning beside `lifetime`",
+        "apply" if of.get("lifetime").is_some() => Some((
+            "what goes when the match ends is there as long as it lasts: `once` has no meaning beside `lifetime`",
             "take `once` out",
         )),
         _ => None,

@@ -8,7 +8,7 @@ use super::{expressions, feedback};
 use crate::object::GroupKind;
 use crate::rule::Action;
 use crate::rule::edit::{Edit, EditChange};
-use crate::rule::expr::Template;
+use crate::rule::expr::{Names, Template};
 use crate::rule::path::Path;
 use crate::rule::yaml::{Data, Tree};
 
@@ -60,7 +60,11 @@ fn value(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Template> {
         fields::whole(context.report, tree, "`replicas`", 0..=i64::from(i32::MAX))?;
     }
     let declared = context.declared.clone();
-    let template = expressions::template(context, tree, declared.names())?;
+    let names = Names {
+        item: context.repeats,
+        ..declared.names()
+    };
+    let template = expressions::template(context, tree, names)?;
     if template.literal().is_none() && template.whole().is_none() {
         let message = format!(
             "`replicas` is a number or one `${{ }}`, and here is {}",

@@ -3,9 +3,6 @@
 use super::document::Context;
 use super::fields::{self, Fields, did_you_mean};
 
-/// Verbs that can have a target other than the subject.
-const VERBS: [&str; 7] = ["patch", "scale", "delete", "evict", "event", "deny", "warn"];
-
 /// The place of the list that a step names; `Some(None)`: its target is the subject. `None`: what is wrong has been reported.
 pub(super) fn list(
     context: &mut Context<'_, '_>,
@@ -15,18 +12,9 @@ pub(super) fn list(
     let Some((key, tree)) = of.entry("target").filter(|(_, tree)| !tree.is_null()) else {
         return Some(None);
     };
-    if !VERBS.contains(&verb) {
-        let message = match verb {
-            "apply" => "`apply` says itself which object it is about: `target` has no meaning",
-            _ => "`target` is not supported here yet",
-        };
+    if verb == "apply" {
+        let message = "`apply` says itself which object it is about: `target` has no meaning";
         context.report.error(key, message, None);
-        return None;
-    }
-    if let Some(each) = of.key("forEach") {
-        let message = "a step has a `target` or a `forEach`, not both";
-        let mend = "make a list of the objects that are meant, with `related`";
-        context.report.error(each, message, Some(mend.into()));
         return None;
     }
     let name = fields::text(context.report, tree, "`target`")?;

@@ -8,8 +8,8 @@ use crate::rule::expr::Names;
 use crate::rule::yaml::Tree;
 use crate::rule::{Occasion, Wait};
 
-/// Verbs that change nothing that could be waited for, or behind which nothing comes.
-const NOTHING: [&str; 4] = ["delete", "deny", "warn", "metric"];
+/// The verb behind which nothing comes.
+const LAST: &str = "delete";
 
 /// `applied`: the kind that the step writes, whose object is waited for; `aims`: the step has a target; else it is the subject.
 /// What is wrong has been reported.
@@ -26,7 +26,7 @@ pub(super) fn compile(
         context.report.error(key, message, Some(mend.into()));
         return None;
     }
-    if NOTHING.contains(&verb) && !(aims && verb == "delete") {
+    if verb == LAST && !aims {
         let message = format!("behind `{verb}` there is nothing to wait for");
         let mend = "write `wait` beside the step that has to be done before";
         context.report.error(key, message, Some(mend.into()));

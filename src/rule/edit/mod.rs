@@ -151,6 +151,8 @@ pub struct Claim {
     pub partial: bool,
     /// The value was made from the one that stood there.
     pub from_current: bool,
+    /// Only where nothing stands (`default`): whoever has a value for the place has it his way, before or after.
+    pub yields: bool,
 }
 
 /// What came of one edit.

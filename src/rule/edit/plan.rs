@@ -167,6 +167,7 @@ fn at_site(
     let mut claims = Claims {
         barred: context.barred,
         from_current: edit.value_reads_current(),
+        yields: matches!(edit.change, EditChange::Default(_)),
         made: Vec::new(),
     };
     let desired = desired(edit, value, site, &mut claims);

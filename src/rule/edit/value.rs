@@ -22,6 +22,7 @@ pub(super) enum Desired {
 pub(super) struct Claims<'b> {
     pub barred: &'b [Box<str>],
     pub from_current: bool,
+    pub yields: bool,
     pub made: Vec<Claim>,
 }
 
@@ -36,6 +37,7 @@ impl Claims<'_> {
             value,
             partial,
             from_current: self.from_current,
+            yields: self.yields,
         });
         true
     }
@@ -210,6 +212,7 @@ fn merged(target: &mut Value, patch: &Map<String, Value>) {
     let mut claims = Claims {
         barred: &[],
         from_current: false,
+        yields: false,
         made: Vec::new(),
     };
     merge_into(target, patch, &mut String::new(), &mut claims);
