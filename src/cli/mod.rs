@@ -8,6 +8,7 @@ mod plan;
 mod rbac;
 mod ready;
 mod run;
+mod schema;
 mod tally;
 mod test;
 
@@ -42,6 +43,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Command::Test(settings) => test::run(&settings),
         Command::Rbac(settings) => rbac::run(&settings),
         Command::Run(settings) => run::run(&settings),
+        Command::Schema => schema::run(),
         Command::Ready(settings) => ready::run(&settings),
         Command::Completions { shell } => {
             let mut script = vec![];

@@ -1,7 +1,7 @@
 //! What a rule is: from text to an immutable, compiled [`set::RuleSet`].
 //!
 //! PURE. `yaml` reads text into a tree with a position on every node; `compile` turns trees into [`Rule`]s and collects every problem;
-//! `path` is the only user of the JSONPath crate, `expr` the only user of the CEL crate.
+//! `path` is the only user of the JSONPath crate, `expr` the only user of the CEL crate. `language` is the language as data: a JSON Schema.
 
 pub mod apply;
 pub mod archive;
@@ -10,6 +10,7 @@ pub mod compile;
 pub mod edit;
 pub mod enforce_for;
 pub mod expr;
+pub mod language;
 pub mod metric;
 mod number;
 pub mod path;

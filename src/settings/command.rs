@@ -72,6 +72,12 @@ pub enum Command {
         ordain test rules/jobs/tests/finished-jobs.yaml -o json\n\n\
         Exit code: 0 all pass, 1 some fail, 2 wrong usage.")]
     Test(TestSettings),
+    /// Print the JSON Schema of rule and test files, for editors
+    #[command(after_help = "Examples:\n  \
+        ordain schema > ordain.schema.json\n  \
+        # yaml-language-server: $schema=ordain.schema.json     the first line of a rule file, for editors with the YAML language server\n\n\
+        Exit code: 0 printed, 2 wrong usage.")]
+    Schema,
     /// Ask a running daemon whether it is ready
     #[command(after_help = "Examples:\n  \
         ordain ready                                        the daemon on this machine\n  \

@@ -5,7 +5,7 @@ use ordain::schema::Schema;
 use std::path::PathBuf;
 
 /// (file, line of the block's first line, text) of every block fenced as `language`.
-fn blocks(language: &str) -> Vec<(String, usize, String)> {
+pub fn blocks(language: &str) -> Vec<(String, usize, String)> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut pages = vec![root.join("README.md")];
     for entry in std::fs::read_dir(root.join("docs")).unwrap() {

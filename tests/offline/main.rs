@@ -11,9 +11,11 @@ mod jsonpath;
 mod layering;
 mod lifetime;
 mod messages;
+mod pages;
 mod program;
 #[path = "../tools/prometheus.rs"]
 mod prometheus;
+mod schema;
 mod tutorial;
 mod twice;
 mod verbs;

@@ -39,6 +39,7 @@ mod tests;
 mod value;
 mod variables;
 
+pub use functions::{Signature, signatures};
 pub use members::{Member, MemberOf, Members};
 pub use template::{Template, TemplateProblem};
 pub use variables::{Params, Variable, Variables};
@@ -202,6 +203,11 @@ pub struct Expr {
 struct Source {
     text: Box<str>,
     members: Vec<Members>,
+}
+
+/// Calls that are no functions, because they bring names along or do not evaluate all they are given; `has` besides.
+pub fn macros() -> &'static [&'static str] {
+    &macros::MACROS
 }
 
 impl fmt::Debug for Expr {

@@ -162,6 +162,47 @@ const LIBRARIES: [&[Function]; 13] = [
     own::TABLE,
 ];
 
+/// The libraries by name, in the order of [`LIBRARIES`].
+const NAMES: [&str; LIBRARIES.len()] = [
+    "standard", "strings", "time", "regex", "lists", "sets", "math", "optional", "quantity",
+    "semver", "net", "url", "ordain",
+];
+
+/// A function as documentation shows it.
+pub struct Signature {
+    /// The library that it belongs to.
+    pub library: &'static str,
+    /// With its namespace: `math.greatest`.
+    pub name: &'static str,
+    /// The kinds of the value that it is called on; `None`: it is called by its name.
+    pub receiver: Option<String>,
+    /// The kinds of each argument, in words.
+    pub arguments: Vec<String>,
+    /// How many of the last arguments may be left out.
+    pub optional: usize,
+    /// Whether the last argument may be repeated.
+    pub variadic: bool,
+}
+
+/// All functions, library by library.
+pub fn signatures() -> Vec<Signature> {
+    let tables = NAMES.iter().zip(LIBRARIES);
+    tables
+        .flat_map(|(library, table)| table.iter().map(move |function| (*library, function)))
+        .map(|(library, function)| {
+            let mut kinds = function.params.iter().map(|k| value::kinds_in_words(*k));
+            Signature {
+                library,
+                name: function.name,
+                receiver: if function.member { kinds.next() } else { None },
+                arguments: kinds.collect(),
+                optional: function.optional,
+                variadic: function.variadic,
+            }
+        })
+        .collect()
+}
+
 fn index() -> &'static AHashMap<(&'static str, bool), &'static Function> {
     static INDEX: OnceLock<AHashMap<(&'static str, bool), &'static Function>> = OnceLock::new();
     INDEX.get_or_init(|| {
