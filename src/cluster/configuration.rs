@@ -1,5 +1,6 @@
 //! Which cluster: a kubeconfig, or the one we run in. What is wrong with it is said with the mend, and without a word of what may be secret.
 
+use super::proxy::Proxy;
 use crate::schema::nearest;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
@@ -17,6 +18,13 @@ impl Misconfigured {
         Self(format!(
             "the cluster's configuration cannot be used: {error}"
         ))
+    }
+}
+
+impl Misconfigured {
+    /// Its proxy cannot be used, and why.
+    pub(super) fn proxy(why: String) -> Self {
+        Self(format!("the proxy cannot be used: {why}"))
     }
 }
 
@@ -153,9 +161,16 @@ async fn of_kubeconfig(
         config.proxy_url = None;
     }
     // Its address may hold a password.
-    if config.proxy_url.is_some() {
+    if let Some(address) = &config.proxy_url
+        && let Err(why) = Proxy::of(address)
+    {
+        let whose = if has_proxy {
+            "proxy-url"
+        } else {
+            "HTTPS_PROXY"
+        };
         return Err(Misconfigured(format!(
-            "{origin}: proxies are not supported yet: name {host} in NO_PROXY, or take proxy-url out of the kubeconfig"
+            "{origin}: the proxy of {whose} cannot be used: {why}"
         )));
     }
     Ok(config)

@@ -1,6 +1,7 @@
 //! Who we are and where the API server is: kubeconfig, in-cluster, time-outs, user agent, write rate.
 
 use super::configuration::{Misconfigured, configuration, is_in_cluster};
+use super::proxy::Proxy;
 use super::traffic::{Counting, Traffic};
 use http::{HeaderValue, header};
 use kube::client::ClientBuilder;
@@ -60,8 +61,15 @@ impl Connection {
         config.write_timeout = None;
         config.disable_compression = true;
         let traffic = Arc::new(Traffic::default());
+        // kube's own way through a proxy is not built in: it asks NO_PROXY about the proxy, not about the server.
+        let proxy = config.proxy_url.take().as_ref().map(Proxy::of);
+        let proxy = proxy.transpose().map_err(Misconfigured::proxy)?;
         let client = |config: kube::Config| {
             let counting = Counting(Arc::clone(&traffic));
+            if let Some(proxy) = &proxy {
+                let client = proxy.client(&config, CONNECT_TIMEOUT, &counting);
+                return client.map_err(Misconfigured::unusable);
+            }
             ClientBuilder::try_from(config)
                 .map(|builder| builder.with_layer(&counting).build())
                 .map_err(Misconfigured::unusable)

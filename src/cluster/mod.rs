@@ -8,6 +8,7 @@ pub mod fault;
 pub mod frames;
 pub mod lease;
 mod pause;
+mod proxy;
 mod requests;
 pub mod rights;
 pub mod state;

@@ -54,6 +54,11 @@ impl Daemon {
         std::fs::write(self.folder.path().join("rules/rules.yaml"), rules).unwrap();
     }
 
+    /// The folder of its rules.
+    pub fn rules(&self) -> PathBuf {
+        self.folder.path().join("rules")
+    }
+
     /// Kills it, as a crash would.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -1,9 +1,11 @@
-//! `docs/tutorial.md` as a person follows it: files are written, commands are typed, and what they print is what the page says.
+//! A page of the documentation as a person follows it: files are written, commands are typed, and what they print is what the page says.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::path::Path;
 use std::process::Command;
 
 /// What the page asks its reader to do next.
+#[derive(Clone)]
 pub enum Step {
     /// Write a file: its path and text.
     File(String, String),
@@ -20,6 +22,22 @@ pub fn steps() -> (Vec<Step>, Vec<Step>) {
     let text = std::fs::read_to_string(page).unwrap();
     let (folder, cluster) = text.split_once(ON_A_CLUSTER).unwrap();
     (steps_of(folder), steps_of(cluster))
+}
+
+/// The sections of a page by their headings, with the steps of those that have some.
+pub fn sections(page: &str) -> Vec<(String, Vec<Step>)> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs")
+        .join(page);
+    let text = std::fs::read_to_string(page).unwrap();
+    let parts = text.split("\n## ").skip(1);
+    parts
+        .map(|part| {
+            let (heading, rest) = part.split_once('\n').unwrap();
+            (heading.to_owned(), steps_of(rest))
+        })
+        .filter(|(_, steps)| !steps.is_empty())
+        .collect()
 }
 
 fn steps_of(text: &str) -> Vec<Step> {
@@ -47,8 +65,14 @@ fn steps_of(text: &str) -> Vec<Step> {
     steps
 }
 
-/// Does what the page says, in a folder, with `programs` first in the path. Panics where something else is printed.
-pub fn follow(steps: &[Step], folder: &Path, programs: &Path, variables: &[(&str, &Path)]) {
+/// Does what the page says, in a folder, with `programs` first in the path. Panics where something else is printed. What each command printed.
+pub fn follow(
+    steps: &[Step],
+    folder: &Path,
+    programs: &Path,
+    variables: &[(&str, &Path)],
+) -> Vec<(String, String)> {
+    let mut all = vec![];
     for step in steps {
         let (command, expected) = match step {
             Step::File(path, text) => {
@@ -76,7 +100,9 @@ pub fn follow(steps: &[Step], folder: &Path, programs: &Path, variables: &[(&str
             "$ {command}\n{shown}\nbut the page says:\n{}",
             expected.join("\n")
         );
+        all.push((command.clone(), shown));
     }
+    all
 }
 
 /// `…` alone stands for any number of lines, inside a line for anything.

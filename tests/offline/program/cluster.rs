@@ -94,8 +94,8 @@ fn a_kubeconfig_that_cannot_be_used_ends_every_command_with_the_mend() {
         (&["--kubeconfig", "key"], &[], "missing.crt"),
         (
             &["--kubeconfig", "far"],
-            &[("HTTPS_PROXY", "http://me:hidden-token@proxy.example:3128")],
-            "proxies are not supported yet: name k8s.example in NO_PROXY",
+            &[("HTTPS_PROXY", "socks5://me:hidden-token@proxy.example:3128")],
+            "--kubeconfig far: the proxy of HTTPS_PROXY cannot be used: it is of the kind `socks5`, and only `http://` is supported",
         ),
         (&["--context", "here"], &[], "--context needs a kubeconfig"),
         (
