@@ -156,7 +156,7 @@ fn through_everything(rounds: usize) {
         rule(
             "r",
             &format!(
-                "    names: [{name}]\n  mode: Enforce\n  actions:\n  - patch:\n    - {{path: $.metadata.labels.reload, set: {value}}}\n"
+                "    names: [{name}, no-such-*]\n  mode: Enforce\n  actions:\n  - patch:\n    - {{path: $.metadata.labels.reload, set: {value}}}\n"
             ),
         )
     };

@@ -237,7 +237,7 @@ pub fn once_on_cluster(
             keeps: false,
         };
         let telling = tokio::spawn(tell_progress(status.clone()));
-        let ended = daemon::run(options, surroundings, stop_signal()?).await;
+        let ended = on_worker(daemon::run(options, surroundings, stop_signal()?)).await;
         telling.abort();
         ended
     })?;
@@ -352,7 +352,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             events: settings.events && manifests.is_empty(),
             keeps: manifests.is_empty() && !settings.audit_only,
         };
-        let ended = daemon::run(options, surroundings, stop).await;
+        let ended = on_worker(daemon::run(options, surroundings, stop)).await;
         // Only now: what was in flight is answered, and nothing more is written.
         if let Some(candidate) = candidate {
             candidate.release().await;
@@ -419,6 +419,15 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?)
+}
+
+/// Runs the loop on a worker of the runtime, not on the thread that waits for it: what it starts and what wakes it then mostly
+/// stays on one thread, and costs no system call.
+async fn on_worker(
+    running: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) -> anyhow::Result<()> {
+    let ended = tokio::spawn(running).await;
+    ended.context("the daemon's loop died")?
 }
 
 /// Ready at SIGTERM or SIGINT.
