@@ -29,6 +29,7 @@ mod conflict;
 mod elements;
 pub(crate) mod event;
 pub mod explain;
+pub mod glance;
 mod lifetime;
 pub mod limits;
 mod look;

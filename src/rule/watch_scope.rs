@@ -283,7 +283,8 @@ fn needed(rule: &Rule, namespaced: bool) -> Constraints {
         variables: _,
         // An object that leaves has no place among the others any more, as one that does not match.
         pick: _,
-        steps,
+        // See `forgets`.
+        steps: _,
         limits,
         allow_protected: _,
         source: _,
@@ -295,7 +296,7 @@ fn needed(rule: &Rule, namespaced: bool) -> Constraints {
         unchecked_paths,
     } = rule;
     // Counts what is in scope.
-    if limits.abort_percent.is_some() || !steps.iter().all(forgets) {
+    if limits.abort_percent.is_some() || !forgets(rule) {
         return Constraints::new();
     }
     let mut constraints = Constraints::new();
@@ -309,8 +310,12 @@ fn needed(rule: &Rule, namespaced: bool) -> Constraints {
     constraints
 }
 
-/// Whether a step keeps nothing in mind of an object that has ceased to match, and writes no other one.
-fn forgets(step: &Step) -> bool {
+/// Whether a rule keeps nothing in mind of an object that has ceased to match, and writes no other one.
+pub fn forgets(rule: &Rule) -> bool {
+    rule.steps.iter().all(step_forgets)
+}
+
+fn step_forgets(step: &Step) -> bool {
     let Step {
         action,
         target,

@@ -40,6 +40,7 @@ mod deeds;
 mod evaluate;
 mod explain;
 mod gates;
+mod glance;
 mod keep;
 pub mod lifetimes;
 mod next;

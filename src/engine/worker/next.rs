@@ -98,7 +98,7 @@ impl Engine {
     }
 
     /// Whether objects of a kind may be evaluated: it is known, and Namespaces are, or never will be.
-    fn is_ready(&self, kind: &GroupKind) -> bool {
+    pub(super) fn is_ready(&self, kind: &GroupKind) -> bool {
         let known = |kind: &GroupKind| {
             self.store
                 .kind(kind)

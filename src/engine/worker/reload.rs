@@ -1,6 +1,7 @@
 //! Another rule set takes the place of the one in force.
 
 use super::Engine;
+use super::glance::Quiet;
 use super::rules::RuleState;
 use crate::engine::memory::Uid;
 use crate::engine::store::{Name, key_of};
@@ -10,6 +11,7 @@ use crate::rule::Mode;
 use crate::rule::expr::NamespaceObject;
 use crate::rule::selector::InScope;
 use crate::rule::set::RuleSet;
+use crate::rule::watch_scope::forgets;
 use ahash::{AHashMap, AHashSet};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -73,6 +75,7 @@ impl Engine {
             !archived.is_empty()
         });
         let mut keys = vec![];
+        let mut quiet: Vec<Quiet> = vec![];
         let mut touched: AHashSet<GroupKind> = difference.concerned.iter().cloned().collect();
         for name in difference.removed.iter().chain(&difference.changed) {
             if let Some(rule) = older.get(name) {
@@ -122,6 +125,17 @@ impl Engine {
             else {
                 continue;
             };
+            let new = (0..after.len()).filter(|p| stood[*p].is_none());
+            let mut quiet_ones = Quiet {
+                kind: kind.clone(),
+                new: new.map(|p| (p, after[p])).collect(),
+                objects: vec![],
+            };
+            let may_be_quiet = went
+                .iter()
+                .map(|p| &older.rules()[before[*p]])
+                .chain(quiet_ones.new.iter().map(|(_, i)| &self.rules.rules()[*i]))
+                .all(|rule| forgets(rule) && !rule.remembers() && rule.pick.is_none());
             let mut fresh: Vec<Name> = vec![];
             for (name, entry) in objects.iter_mut() {
                 let old = &entry.standings;
@@ -135,10 +149,13 @@ impl Engine {
                 let mut concerned = went
                     .iter()
                     .any(|p| standings::get(old, *p) > standings::IN_SCOPE);
+                let mut is_quiet = may_be_quiet && !concerned && !entry.fresh;
                 for (position, from) in stood.iter().enumerate() {
                     match from {
                         Some(from) => {
-                            standings::set(&mut now, position, standings::get(old, *from));
+                            let bits = standings::get(old, *from);
+                            is_quiet &= bits <= standings::IN_SCOPE;
+                            standings::set(&mut now, position, bits);
                         }
                         None if !concerned => {
                             let rule = &self.rules.rules()[after[position]];
@@ -157,20 +174,21 @@ impl Engine {
                 if now.as_slice() != &**old {
                     entry.standings = now.as_slice().into();
                 }
-                if concerned {
+                if concerned && is_quiet {
+                    let object = (name.clone(), entry.record.clone());
+                    quiet_ones.objects.push(object);
+                } else if concerned {
                     fresh.push(name.clone());
                 }
             }
+            quiet.push(quiet_ones);
             for name in fresh {
                 objects.set_fresh(&name, true);
                 keys.push(key_of(kind, &name));
             }
         }
         for key in keys {
-            self.paused.remove(&key);
-            self.settled.remove(&key);
-            self.refused.remove(&key);
-            self.queue.push(key, now);
+            self.look_anew(key, now);
         }
         let touched = [&difference.added, &difference.changed, &difference.removed];
         let first = older.rules().is_empty();
@@ -193,6 +211,9 @@ impl Engine {
         self.load_related(&older, now);
         self.review_readiness();
         self.look_at_clocks();
+        for quiet in quiet {
+            self.glance_at(quiet, now);
+        }
         for index in 0..self.states.len() {
             let state = &self.states[index];
             let vouched = state.refusal.is_some() && state.unproven.is_empty();

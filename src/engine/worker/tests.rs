@@ -15,6 +15,7 @@ mod away;
 mod breakers;
 mod echoes;
 mod events;
+mod glances;
 mod keep;
 mod kinds;
 mod limits;

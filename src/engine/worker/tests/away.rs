@@ -208,7 +208,7 @@ fn test() -> impl Strategy<Value = String> {
     ]
 }
 
-fn body() -> impl Strategy<Value = String> {
+pub(super) fn body() -> impl Strategy<Value = String> {
     let selector = prop_oneof![
         Just(String::new()),
         Just("    selector: {matchLabels: {a: x}}\n".to_owned()),
