@@ -69,6 +69,9 @@ fn rule(folder: &Path, label: &str, whole: bool) {
 /// Starts one that gives every ConfigMap a label.
 pub fn start(plane: &Plane, who: Who, label: &str, maps: usize, python: &str) -> Participant {
     let folder = tempfile::tempdir().unwrap();
+    // Not where the rules are: the daemon follows what happens there.
+    let rules = folder.path().join("rules");
+    std::fs::create_dir(&rules).unwrap();
     let this = || Command::new(std::env::current_exe().unwrap());
     let script = |name: &str| {
         let mut command = Command::new(python);
@@ -89,12 +92,12 @@ pub fn start(plane: &Plane, who: Who, label: &str, maps: usize, python: &str) ->
             command
         }
         Who::Ordain | Who::OrdainWhole => {
-            rule(folder.path(), label, who == Who::OrdainWhole);
+            rule(&rules, label, who == Who::OrdainWhole);
             let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
             let listen = format!("127.0.0.1:{}", free_port());
             command
                 .args(["run", "--write-rate=0", "--listen", &listen, "--rules"])
-                .arg(folder.path());
+                .arg(&rules);
             command
         }
         Who::Kopf => script("label_kopf.py"),

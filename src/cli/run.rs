@@ -20,6 +20,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::json;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -284,6 +285,10 @@ fn connect(cluster: &ClusterOptions, write_rate: u32) -> ConnectOptions {
 fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
     let paint = Paint::new(settings.output);
     let output = settings.output;
+    // On a real cluster the log has a line for every change; nobody reads a second account of it in a file.
+    let prints = !settings.cluster.manifests.is_empty()
+        || output.output != OutputFormat::Text
+        || std::io::stdout().is_terminal();
     runtime()?.block_on(async {
         let stop = stop_signal()?;
         let listener = tokio::net::TcpListener::bind(settings.listen)
@@ -342,7 +347,11 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             election: candidate.as_mut().map(lease::Candidate::replica),
             writer,
             status,
-            audience: Box::new(move |report| print_changes(&report, output, paint)),
+            audience: Box::new(move |report| {
+                if prints {
+                    print_changes(&report, output, paint);
+                }
+            }),
         };
         let options = Options {
             engine,

@@ -2,7 +2,7 @@
 
 use super::{Asked, Engine, Forbidden, InFlight, Settled};
 use crate::decide::breaker::managers::others;
-use crate::decide::{Finding, Operation, Reason};
+use crate::decide::{Finding, Operation, Reason, RuleChange};
 use crate::engine::counts::{Histogram, RuleCounts};
 use crate::engine::{Fault, Observation, Outcome, Report, RequestId, fingerprint};
 use crate::object::ObjectKey;
@@ -124,7 +124,8 @@ impl Engine {
         let unchanged = request
             .write()
             .is_some_and(|w| w.resource_version == version);
-        self.report_made(&request, Ok(()), now);
+        let changes = std::mem::take(&mut request.changes);
+        self.report_changes(&request, changes, Ok(()), now);
         self.allowed(&request);
         for (rule, step) in std::mem::take(&mut request.acts) {
             self.note_acted(&key, &rule, step, now);
@@ -420,11 +421,21 @@ impl Engine {
         outcome: Result<(), Fault>,
         now: Timestamp,
     ) {
+        self.report_changes(request, request.changes.clone(), outcome, now);
+    }
+
+    fn report_changes(
+        &mut self,
+        request: &InFlight,
+        changes: Vec<RuleChange>,
+        outcome: Result<(), Fault>,
+        now: Timestamp,
+    ) {
         let took = Duration::try_from(now.duration_since(request.since)).unwrap_or_default();
         let since_wanted =
             Duration::try_from(now.duration_since(request.wanted)).unwrap_or_default();
         let ended = outcome.as_ref().map_or_else(Fault::as_str, |()| "Ok");
-        for change in &request.changes {
+        for change in &changes {
             let Some(counts) = self.counts_of(&change.rule) else {
                 continue;
             };
@@ -435,7 +446,7 @@ impl Engine {
                 counts.reaction.add(since_wanted);
             }
         }
-        if let Some(change) = request.changes.first() {
+        if let Some(change) = changes.first() {
             let verb = change.verb;
             let known = self.durations.iter().position(|(known, _)| *known == verb);
             let at = known.unwrap_or(self.durations.len());
@@ -446,7 +457,7 @@ impl Engine {
         }
         self.keeper.touch();
         self.reports.push(Report::Changed {
-            changes: request.changes.clone(),
+            changes,
             outcome,
             took,
         });

@@ -12,7 +12,7 @@ impl Engine {
     /// Sends a write, unless it is known to lead nowhere or comes too often.
     pub(super) fn emit(
         &mut self,
-        (write, fingerprint): (Write, (u64, u64)),
+        (mut write, fingerprint): (Write, (u64, u64)),
         (changes, follow_ups, mut acts): Load,
         record: &Record,
         (wanted, now): (Timestamp, Timestamp),
@@ -63,12 +63,16 @@ impl Engine {
         self.next_id += 1;
         let id = self.next_id;
         self.queue.hold(key.clone());
+        // The whole object is not needed to understand the answer.
+        let expected = write.expected.take();
+        let asked = Asked::Write(Box::new(write.clone()));
+        write.expected = expected;
         self.in_flight.insert(
             id,
             InFlight {
                 subject: key.clone(),
                 key,
-                asked: Asked::Write(Box::new(write.clone())),
+                asked,
                 changes,
                 follow_ups,
                 acts,
