@@ -7,7 +7,9 @@ use crate::decide::{Standing, Subject};
 use crate::engine::standings;
 use crate::engine::store::{Name, key_of};
 use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::Rule;
 use crate::rule::set::RuleIndex;
+use crate::rule::watch_scope::forgets;
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
@@ -17,6 +19,11 @@ pub(super) struct Quiet {
     /// The rules that are new: position among the rules of the kind, and index.
     pub new: Vec<(usize, RuleIndex)>,
     pub objects: Vec<(Name, Record)>,
+}
+
+/// Whether nothing is kept of an object on which a rule's tests fail: no memory, no place among others, no list that it depends on.
+pub(super) fn looks_at_tests_alone(rule: &Rule) -> bool {
+    forgets(rule) && !rule.remembers() && rule.pick.is_none() && rule.related.is_empty()
 }
 
 impl Engine {

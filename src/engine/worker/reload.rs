@@ -1,7 +1,7 @@
 //! Another rule set takes the place of the one in force.
 
 use super::Engine;
-use super::glance::Quiet;
+use super::glance::{Quiet, looks_at_tests_alone};
 use super::rules::RuleState;
 use crate::engine::memory::Uid;
 use crate::engine::store::{Name, key_of};
@@ -11,7 +11,6 @@ use crate::rule::Mode;
 use crate::rule::expr::NamespaceObject;
 use crate::rule::selector::InScope;
 use crate::rule::set::RuleSet;
-use crate::rule::watch_scope::forgets;
 use ahash::{AHashMap, AHashSet};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -135,7 +134,7 @@ impl Engine {
                 .iter()
                 .map(|p| &older.rules()[before[*p]])
                 .chain(quiet_ones.new.iter().map(|(_, i)| &self.rules.rules()[*i]))
-                .all(|rule| forgets(rule) && !rule.remembers() && rule.pick.is_none());
+                .all(|rule| looks_at_tests_alone(rule));
             let mut fresh: Vec<Name> = vec![];
             for (name, entry) in objects.iter_mut() {
                 let old = &entry.standings;
