@@ -133,7 +133,7 @@ const WATCH_EVENTS: Family = family(
     "ordain_watch_events_total",
     Counter,
     &["kind", "type"],
-    "What lists and watches delivered: listed, added, modified, deleted, bookmark, undecodable (left out)",
+    "What lists and watches delivered: listed, added, modified, deleted (or gone from the selector), bookmark, undecodable (left out)",
 );
 const WATCH_AGE: Family = family(
     "ordain_watch_age_seconds",
