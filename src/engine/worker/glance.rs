@@ -40,6 +40,7 @@ impl Engine {
                 && simple
                 && !self.findings.contains_key(&key)
                 && !self.queue.is_held(&key)
+                && !self.is_held(&key)
                 && self.is_dismissed((&key, &name, &record), &quiet.new, now);
             if !dismissed {
                 self.store.kind_mut(&key.kind).set_fresh(&name, true);
