@@ -21,9 +21,15 @@ pub(super) struct Quiet {
     pub objects: Vec<(Name, Record)>,
 }
 
-/// Whether nothing is kept of an object on which a rule's tests fail: no memory, no place among others, no list that it depends on.
+/// Whether nothing is kept of an object on which a rule's tests fail: no memory, no place among others, no list that it depends on, no window
+/// that opens.
 pub(super) fn looks_at_tests_alone(rule: &Rule) -> bool {
-    forgets(rule) && !rule.remembers() && rule.pick.is_none() && rule.related.is_empty()
+    forgets(rule)
+        && !rule.remembers()
+        && rule.pick.is_none()
+        && rule.related.is_empty()
+        && rule.schedule.is_none()
+        && rule.enforce_for.is_none()
 }
 
 impl Engine {
