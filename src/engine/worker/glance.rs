@@ -50,13 +50,13 @@ impl Engine {
                 && self.is_dismissed((&key, &name, &record), &quiet.new, now);
             if !dismissed {
                 self.store.kind_mut(&key.kind).set_fresh(&name, true);
-                self.look_anew(key, now);
+                self.forget_refusals_of(key, now);
             }
         }
     }
 
     /// A rule has come, changed or gone: what led nowhere may lead somewhere.
-    pub(super) fn look_anew(&mut self, key: ObjectKey, now: Timestamp) {
+    pub(super) fn forget_refusals_of(&mut self, key: ObjectKey, now: Timestamp) {
         self.paused.remove(&key);
         self.settled.remove(&key);
         self.refused.remove(&key);

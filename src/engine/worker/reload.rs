@@ -187,7 +187,7 @@ impl Engine {
             }
         }
         for key in keys {
-            self.look_anew(key, now);
+            self.forget_refusals_of(key, now);
         }
         let touched = [&difference.added, &difference.changed, &difference.removed];
         let first = older.rules().is_empty();
