@@ -67,6 +67,8 @@ pub struct Api {
     namespaces: Vec<String>,
     watch_seconds: u64,
     discovery: Arc<ArcSwap<Discovery>>,
+    /// Nobody has used yet what was found when the connection was made.
+    just_found: AtomicBool,
     discovered: Arc<Notify>,
     followers: Mutex<HashMap<String, Watch>>,
     rate: Arc<Rate>,
@@ -130,6 +132,7 @@ impl Api {
             namespaces: options.namespaces.clone(),
             watch_seconds,
             discovery,
+            just_found: AtomicBool::new(true),
             discovered,
             followers: Mutex::new(HashMap::new()),
             rate: Arc::new(Rate::new(options.write_rate)),
@@ -260,11 +263,11 @@ async fn announce_kinds(mut changes: mpsc::Receiver<Message>, out: Sender) {
 impl Cluster for Api {
     fn schema(&self) -> BoxFuture<'_, anyhow::Result<Schema>> {
         Box::pin(async {
-            let found = self
-                .discovery
-                .load_full()
-                .again(&self.connection.watches)
-                .await?;
+            let known = self.discovery.load_full();
+            let found = match self.just_found.swap(false, Ordering::Relaxed) {
+                true => (*known).clone(),
+                false => known.again(&self.connection.watches).await?,
+            };
             if found.incomplete {
                 self.ask_again();
             }

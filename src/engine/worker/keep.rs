@@ -18,6 +18,8 @@ pub const STATE_NAME: &str = "ordain-state";
 
 /// How often at most the state is kept.
 const INTERVAL: SignedDuration = SignedDuration::from_secs(5);
+/// How often at most it is looked whether what was done has changed what rules have counted: that takes a look at all of it.
+const LOOK: SignedDuration = SignedDuration::from_millis(250);
 /// What could not be kept is tried again after this time.
 const RETRY: SignedDuration = SignedDuration::from_secs(15);
 /// Shards larger than this, in bytes, are cut finer.
@@ -37,6 +39,8 @@ pub(super) struct Keeper {
     counted: BTreeMap<Arc<str>, u64>,
     /// The next time it may be kept.
     next: Timestamp,
+    /// When it was looked last what rules have counted.
+    looked: Timestamp,
     asked: Option<(RequestId, Slots)>,
     /// All shards are to be written, and those of other layouts to go.
     whole: bool,
@@ -56,6 +60,7 @@ impl Default for Keeper {
             touched: false,
             counted: BTreeMap::new(),
             next: Timestamp::MIN,
+            looked: Timestamp::MIN,
             asked: None,
             whole: false,
             trouble: None,
@@ -73,6 +78,18 @@ impl Keeper {
     /// The clock was set back.
     pub(super) fn clock_set_back(&mut self, now: Timestamp) {
         self.next = self.next.min(now);
+        self.looked = self.looked.min(now);
+    }
+
+    /// When it is worth a look, if something was done.
+    fn looks(&self) -> Timestamp {
+        let again = self.looked.checked_add(LOOK).unwrap_or(self.next);
+        again.max(self.next)
+    }
+
+    /// Whether there is something to keep, whatever rules have counted meanwhile.
+    fn is_behind(&self) -> bool {
+        self.whole || !self.changed.is_empty()
     }
 }
 
@@ -193,6 +210,7 @@ impl Engine {
     /// What is to be kept now, whenever that was done last: the daemon stops.
     pub fn keep_at_once(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.keeper.next = self.keeper.next.min(now);
+        self.keeper.looked = Timestamp::MIN;
         self.keep(now, effects);
     }
 
@@ -201,16 +219,24 @@ impl Engine {
         if !self.keeper.on || self.keeper.asked.is_some() {
             return None;
         }
+        let matches = |states: &[RuleState]| states.iter().any(|s| s.matches.has_changed());
         if self.keeper.next > now {
             // Nothing is gathered for nothing.
-            let waits = self.keeper.touched
-                || self.keeper.whole
-                || !self.keeper.changed.is_empty()
-                || self.states.iter().any(|state| state.matches.has_changed());
-            return waits.then_some(self.keeper.next);
+            let behind = self.keeper.is_behind() || matches(&self.states);
+            return match (behind, self.keeper.touched) {
+                (true, _) => Some(self.keeper.next),
+                (false, true) => Some(self.keeper.looks()),
+                (false, false) => None,
+            };
+        }
+        if self.keeper.looks() > now && !self.keeper.is_behind() && !matches(&self.states) {
+            return self.keeper.touched.then(|| self.keeper.looks());
+        }
+        if self.keeper.touched {
+            self.keeper.looked = now;
         }
         self.gather();
-        if self.keeper.changed.is_empty() && !self.keeper.whole {
+        if !self.keeper.is_behind() {
             return None;
         }
         let slots = match self.keeper.whole {
