@@ -1,8 +1,9 @@
 //! A look at one rule's tests alone.
 
+use super::look::look;
 use super::pass::PassContext;
-use super::turn::{World, look};
 use super::working::Working;
+use super::world::World;
 use super::{Standing, Subject};
 use crate::rule::set::RuleIndex;
 
