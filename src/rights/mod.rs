@@ -15,7 +15,7 @@ pub use own::{DEFAULT_LEASE, LIFETIMES, Own};
 
 use crate::object::{GroupKind, Gvk};
 use crate::rule::set::RuleSet;
-use crate::rule::{Action, Lifetime, Mode, ResolvedKind};
+use crate::rule::{Action, Lifetime, Mode, Occasion, ResolvedKind, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ pub struct Scope {
 }
 
 /// The rights that the rules of a set need, whatever their mode is: going from Audit to Enforce is an edit of a rule, and no change of rights.
-/// Rules that are `Off` need none.
+/// Rules that are `Off` need none, nor do those that look at admission alone: what they change is part of the answer to a request.
 ///
 /// # Errors
 /// Every kind whose plural the set's schema does not know.
@@ -135,7 +135,7 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
     let mut needed = Needed::default();
     let mut unknown: Vec<UnknownPlural> = vec![];
     let mut out_of_reach = BTreeSet::new();
-    for rule in set.rules().iter().filter(|r| r.mode != Mode::Off) {
+    for rule in set.rules().iter().filter(|r| acts_in_the_loop(r)) {
         for kind in &rule.matches.kinds {
             let gvk = gvk(kind);
             let Some(schema) = set.schema().kind_at(&gvk) else {
@@ -239,7 +239,7 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
     let changes = set
         .rules()
         .iter()
-        .filter(|r| r.mode != Mode::Off)
+        .filter(|r| acts_in_the_loop(r))
         .flat_map(|r| &r.steps)
         .any(|step| {
             !matches!(
@@ -252,7 +252,7 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
         });
     let holds = set.rules().iter().any(|rule| {
         let mut steps = rule.steps.iter();
-        rule.mode != Mode::Off && steps.any(|s| s.lifetime == Lifetime::WhileMatched)
+        acts_in_the_loop(rule) && steps.any(|s| s.lifetime == Lifetime::WhileMatched)
     });
     for own in scope
         .own
@@ -268,6 +268,11 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
         grants,
         out_of_reach: out_of_reach.into_iter().collect(),
     })
+}
+
+/// Whether a rule asks the server for anything.
+fn acts_in_the_loop(rule: &Rule) -> bool {
+    rule.mode != Mode::Off && rule.when.has(Occasion::Reconcile)
 }
 
 fn resource(plural: &str, subresource: Option<&str>) -> String {
@@ -298,8 +303,10 @@ fn verbs<'s>(
         let write = match &step.action {
             Action::Patch { status: false, .. } => (None, RbacVerb::Patch),
             Action::Patch { status: true, .. } => (Some("status"), RbacVerb::Patch),
-            // What it was is written down in the same request.
-            Action::Scale { .. } if step.lifetime == Lifetime::WhileMatched => {
+            // What it was, or what it was for, is written down in the same request.
+            Action::Scale { .. }
+                if step.lifetime == Lifetime::WhileMatched || step.once.is_some() =>
+            {
                 (None, RbacVerb::Patch)
             }
             Action::Scale { .. } => (Some("scale"), RbacVerb::Patch),

@@ -57,6 +57,35 @@ fn derived(actions: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_rule_that_looks_at_admission_alone_needs_nothing() {
+    let mut file = rule("r", "Enforce", POD, LABEL);
+    let text = String::from_utf8(file.bytes).unwrap();
+    file.bytes = text
+        .replace("spec:\n", "spec:\n  when: [Create]\n")
+        .into_bytes();
+    assert!(of_rules(&derive(&set(&[file]), &scope(&[])).unwrap()).is_empty());
+}
+
+#[test]
+fn a_scale_that_remembers_is_a_patch_of_the_object() {
+    let kind = "{apiVersion: apps/v1, kind: Deployment}";
+    let of = |step: &str| {
+        of_rules(&derive(&set(&[rule("r", "Enforce", kind, step)]), &scope(&[])).unwrap())
+    };
+    let plain = of("{scale: {replicas: 2}}");
+    assert!(
+        plain.contains(&"patch deployments/scale".to_owned()),
+        "{plain:?}"
+    );
+    let once = of("{scale: {replicas: 2}, once: {key: a}}");
+    assert!(once.contains(&"patch deployments".to_owned()), "{once:?}");
+    assert!(
+        !once.contains(&"patch deployments/scale".to_owned()),
+        "{once:?}"
+    );
+}
+
+#[test]
 fn each_step_needs_its_own_verb() {
     let read = ["list pods", "watch pods"];
     assert_eq!(derived(WARN), read);

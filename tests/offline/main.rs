@@ -15,6 +15,7 @@ mod pages;
 mod program;
 #[path = "../tools/prometheus.rs"]
 mod prometheus;
+mod recipes;
 mod schema;
 mod tutorial;
 mod twice;

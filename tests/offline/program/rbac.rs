@@ -41,10 +41,15 @@ fn the_rights_of_the_ready_made_rules_are_printed_with_their_reasons() {
         "{}",
         ran.out
     );
-    // Secrets may be read only for the one rule that is about them.
+    // Secrets may be read for the rules that are about them alone.
     let at = lines.iter().position(|l| l.contains("[secrets]"));
     let why = at.map(|at| lines[at - 2]);
-    assert_eq!(why, Some("# rule orphaned-secrets"), "{}", ran.out);
+    assert_eq!(
+        why,
+        Some("# rules copied-secrets, orphaned-secrets, tenant"),
+        "{}",
+        ran.out
+    );
 }
 
 #[test]
