@@ -78,6 +78,16 @@ pub struct Right {
     pub verb: RbacVerb,
 }
 
+impl Right {
+    /// Whether who has this right needs the other one no more.
+    fn covers(&self, other: &Right) -> bool {
+        let what = (&self.group, &self.resource, self.verb);
+        what == (&other.group, &other.resource, other.verb)
+            && (self.place == Place::Cluster || self.place == other.place)
+            && (self.name.is_none() || self.name == other.name)
+    }
+}
+
 /// Who needs a right.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -258,8 +268,8 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
         .own
         .grants(scope, (changes, holds && !scope.read_only))
     {
-        // What a rule needs too is the rule's.
-        if grants.iter().all(|g| g.right != own.right) {
+        // What a rule needs too is the rule's, and what it may everywhere the daemon may at home.
+        if !grants.iter().any(|g| g.right.covers(&own.right)) {
             grants.push(own);
         }
     }

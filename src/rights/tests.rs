@@ -57,6 +57,28 @@ fn derived(actions: &str) -> Vec<String> {
 }
 
 #[test]
+fn what_a_rule_may_everywhere_is_not_granted_at_home_again() {
+    let kind = "{apiVersion: v1, kind: ConfigMap}";
+    let rights = derive(&set(&[rule("r", "Enforce", kind, DELETE)]), &scope(&[])).unwrap();
+    let maps = rights
+        .grants
+        .iter()
+        .filter(|g| g.right.resource == "configmaps");
+    let maps: Vec<String> = maps.map(|g| g.right.to_string()).collect();
+    assert_eq!(
+        maps,
+        [
+            "get configmaps in the whole cluster",
+            "list configmaps in the whole cluster",
+            "watch configmaps in the whole cluster",
+            "delete configmaps in the whole cluster",
+            "create configmaps in namespace ordain-system",
+            "update configmaps in namespace ordain-system",
+        ]
+    );
+}
+
+#[test]
 fn a_rule_that_looks_at_admission_alone_needs_nothing() {
     let mut file = rule("r", "Enforce", POD, LABEL);
     let text = String::from_utf8(file.bytes).unwrap();

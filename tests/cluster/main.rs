@@ -28,6 +28,7 @@ mod plane;
 mod predicted;
 mod prometheus;
 mod proxy;
+mod ready_made;
 mod related;
 mod rights;
 mod rollouts;

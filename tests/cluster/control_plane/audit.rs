@@ -23,6 +23,8 @@ pub struct Request {
     pub namespace: String,
     pub name: String,
     pub code: u64,
+    /// What the server says of a failure.
+    pub message: String,
     /// Path and query.
     pub uri: String,
     /// When the server received it, RFC 3339 with microseconds.
@@ -86,6 +88,7 @@ impl AuditLog {
                     .pointer("/responseStatus/code")
                     .and_then(Value::as_u64)
                     .unwrap_or(0),
+                message: text("/responseStatus/message"),
                 uri: text("/requestURI"),
                 received: text("/requestReceivedTimestamp"),
             }

@@ -18,6 +18,14 @@ rules:
 - level: None
 ";
 
+/// The same, with reads.
+pub const AUDIT_POLICY_WITH_READS: &str = "apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+";
+
 pub fn etcd(ports: Ports, file: impl Fn(&str) -> String) -> Vec<String> {
     let (client, peer) = (ports.etcd, ports.etcd_peer);
     vec![

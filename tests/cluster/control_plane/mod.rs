@@ -33,6 +33,8 @@ pub struct Options {
     pub apiserver_flags: Vec<String>,
     /// Further flags of etcd.
     pub etcd_flags: Vec<String>,
+    /// The audit log has reads, too.
+    pub audit_reads: bool,
 }
 
 /// A running plane. Dropping it ends its processes; so does the end of this process, however it ends.
@@ -116,7 +118,11 @@ impl Plane {
         plane
             .authority
             .write_client(plane.folder.path(), "accounts");
-        fs::write(plane.file("audit.yaml"), flags::AUDIT_POLICY).unwrap();
+        let policy = match options.audit_reads {
+            true => flags::AUDIT_POLICY_WITH_READS,
+            false => flags::AUDIT_POLICY,
+        };
+        fs::write(plane.file("audit.yaml"), policy).unwrap();
         plane.write_kubeconfig();
 
         let mut flags = flags::etcd(plane.ports, |name| plane.file(name));
@@ -138,6 +144,13 @@ impl Plane {
 
     fn file(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
+    }
+
+    /// A new folder that goes with the plane.
+    pub fn folder_for(&self, name: &str) -> PathBuf {
+        let folder = self.folder.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        folder
     }
 
     fn log_of(&self, name: &str) -> PathBuf {

@@ -1,46 +1,39 @@
 //! The rights that `ordain rbac` prints are enough for all of `rules/` on the real server, and none of them is too many.
+//!
+//! Which of them are needed the server says. Ordain runs with all rules in Enforce under an identity that has none of the lines; each line that the
+//! server refuses ("cannot patch resource …") is needed, and the next run has it. So it goes on until every line was refused once: what was asked for
+//! without a line, and without others that were not refused yet, is asked for without that line alone, too. A `get` is asked for when the answer to a
+//! write was lost; for those a proxy loses the answers. What has all of them is refused nothing.
 
 use crate::control_plane::{Options, Plane};
 use crate::daemon::Daemon;
+use crate::proxy::Proxy;
+use crate::ready_made::case::{self, Case, Cluster};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use ordain::object::Gvk;
-use ordain::schema::Schema;
+use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 const HOME: &str = "ordain-system";
 
+/// Long enough for what is remembered to be written (every 5 s), and for a Lease to be renewed.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+const ELECTS: [&str; 5] = [
+    "--state-namespace=ordain-system",
+    "--leader-election",
+    "--lease-duration=5s",
+    "--lease-renew-deadline=3s",
+    "--lease-retry-period=500ms",
+];
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Ready-made rules, in Enforce: all, or those of these names.
-fn rules(names: &[&str]) -> String {
-    let mut files = vec![];
-    for topic in std::fs::read_dir(root().join("rules")).unwrap().flatten() {
-        // A kind of its own has to be defined first; a claim cannot be made smaller again for the next run.
-        let left_out = ["operators", "storage"]
-            .iter()
-            .any(|name| topic.file_name() == *name);
-        if !topic.path().is_dir() || left_out {
-            continue;
-        }
-        for file in std::fs::read_dir(topic.path()).unwrap().flatten() {
-            let path = file.path();
-            let meant = |name: &&str| path.file_stem().is_some_and(|stem| stem == *name);
-            let wanted = names.is_empty() || names.iter().any(meant);
-            if wanted && path.extension().is_some_and(|e| e == "yaml") {
-                files.push(std::fs::read_to_string(file.path()).unwrap());
-            }
-        }
-    }
-    assert!(files.len() >= 3);
-    files
-        .join("\n---\n")
-        .replace("mode: Audit", "mode: Enforce")
 }
 
 /// What `ordain` prints, and whether it ended well.
@@ -68,12 +61,30 @@ impl Line {
     fn of(&self, field: &str) -> &str {
         self.rule[field][0].as_str().unwrap()
     }
+
+    /// As the server names it: `patch resource "pods" in API group ""`.
+    fn named(&self) -> String {
+        let (verb, resource) = (self.of("verbs"), self.of("resources"));
+        format!(
+            "{verb} resource \"{resource}\" in API group \"{}\"",
+            self.of("apiGroups")
+        )
+    }
 }
 
 /// The printed documents, and each line of them.
-fn printed(folder: &Path) -> (Vec<Value>, Vec<Line>) {
-    let rules = folder.display().to_string();
-    let (good, text) = ordain(&["rbac", "--rules", &rules, "--state-namespace", HOME]);
+fn printed(rules: &Path) -> (Vec<Value>, Vec<Line>) {
+    let (rules, definitions) = (rules.display().to_string(), root().join("rules"));
+    let definitions = definitions.display().to_string();
+    let (good, text) = ordain(&[
+        "rbac",
+        "--rules",
+        &rules,
+        "--manifests",
+        &definitions,
+        "--state-namespace",
+        HOME,
+    ]);
     assert!(good, "{text}");
     let mut documents: Vec<Value> = text
         .split("---\n")
@@ -98,312 +109,318 @@ fn printed(folder: &Path) -> (Vec<Value>, Vec<Line>) {
     (documents, lines)
 }
 
-/// The namespace of the Role that a line stands in.
-fn documents_namespace<'s>(scene: &'s Scene, line: &Line) -> Option<&'s str> {
-    scene.documents[line.document]["metadata"]["namespace"].as_str()
-}
-
-async fn put(client: &kube::Client, object: &Value) {
-    let gvk = Gvk::from_api_version(
-        object["apiVersion"].as_str().unwrap(),
-        object["kind"].as_str().unwrap(),
-    );
-    let known = Schema::bundled().kind_at(&gvk).unwrap();
-    let resource = ApiResource {
-        group: gvk.group.to_string(),
-        version: gvk.version.to_string(),
-        api_version: gvk.api_version(),
-        kind: gvk.kind.to_string(),
-        plural: known.plural.to_string(),
-    };
-    let api: Api<DynamicObject> = match object["metadata"]["namespace"].as_str() {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    };
-    let made: DynamicObject = serde_json::from_value(object.clone()).unwrap();
-    let name = object["metadata"]["name"].as_str().unwrap();
-    match api.create(&PostParams::default(), &made).await {
-        // As it was before rules changed it.
-        Err(kube::Error::Api(error)) if error.code == 409 => match &*gvk.kind {
-            "Deployment" | "ServiceAccount" => {
-                api.delete(name, &DeleteParams::default()).await.unwrap();
-                api.create(&PostParams::default(), &made).await.unwrap();
-            }
-            "Namespace" => {
-                let labels = json!({"pod-security.kubernetes.io/enforce": null, "pod-security.kubernetes.io/warn": null});
-                let without = Patch::Merge(json!({"metadata": {"labels": labels}}));
-                api.patch(name, &PatchParams::default(), &without)
-                    .await
-                    .unwrap();
-            }
-            _ => {}
-        },
-        other => drop(other.unwrap()),
-    }
-    if !object["status"].is_null() {
-        let status = Patch::Merge(json!({"status": object["status"]}));
-        api.patch_status(name, &PatchParams::default(), &status)
-            .await
-            .unwrap();
-    }
-}
-
-struct Scene {
-    plane: Plane,
-    admin: kube::Client,
-    folder: tempfile::TempDir,
-    documents: Vec<Value>,
-    rules: String,
-}
-
-impl Scene {
-    /// Puts the objects back that rules have acted on.
-    async fn set(&self) {
-        let text = std::fs::read_to_string(root().join("tests/cluster/rights/objects.yaml"));
-        for object in text.unwrap().split("---\n") {
-            put(&self.admin, &serde_saphyr::from_str(object).unwrap()).await;
+/// An identity of its own with these lines, and with the right to give away the role of tenants, which is a person's to grant.
+async fn identity(plane: &Plane, name: &str, documents: &[Value], lines: &[&Line]) -> PathBuf {
+    let admin = plane.client().await;
+    let accounts: Api<ServiceAccount> = Api::namespaced(admin, HOME);
+    let account = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+    accounts
+        .create(&PostParams::default(), &account)
+        .await
+        .unwrap();
+    let cluster = Cluster::new(plane).await;
+    for (document, printed) in documents.iter().enumerate() {
+        let mut object = printed.clone();
+        object["metadata"]["name"] = name.into();
+        if object.get("roleRef").is_some() {
+            object["roleRef"]["name"] = name.into();
+            object["subjects"][0]["name"] = name.into();
+        } else {
+            let of_it = lines.iter().filter(|l| l.document == document);
+            object["rules"] = of_it.map(|l| l.rule.clone()).collect();
         }
+        cluster.put(&object).await;
     }
-
-    /// An identity of its own with these lines.
-    async fn identity(&self, name: &str, lines: &[&Line]) -> PathBuf {
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin.clone(), HOME);
-        let account = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
-        accounts
-            .create(&PostParams::default(), &account)
-            .await
-            .unwrap();
-        for (document, printed) in self.documents.iter().enumerate() {
-            let mut object = printed.clone();
-            object["metadata"]["name"] = name.into();
-            if object.get("roleRef").is_some() {
-                object["roleRef"]["name"] = name.into();
-                object["subjects"][0]["name"] = name.into();
-            } else {
-                let of_it = lines.iter().filter(|l| l.document == document);
-                object["rules"] = of_it.map(|l| l.rule.clone()).collect();
-            }
-            put(&self.admin, &object).await;
-        }
-        let folder = self.folder.path().join(name);
-        std::fs::create_dir(&folder).unwrap();
-        self.plane.kubeconfig_for_account(HOME, name, &folder).await
-    }
-
-    fn daemon(&self, kubeconfig: &Path, more: &[&str]) -> Daemon {
-        let state = format!("--state-namespace={HOME}");
-        let mut all = vec![state.as_str()];
-        all.extend(more);
-        Daemon::start(kubeconfig, &self.rules, &all)
-    }
+    let binds = format!("{name}-binds");
+    let rbac = "rbac.authorization.k8s.io";
+    cluster
+        .put(&json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRole", "metadata": {"name": binds},
+            "rules": [{"apiGroups": [rbac], "resources": ["clusterroles"], "resourceNames": ["edit"], "verbs": ["bind"]}]}))
+        .await;
+    cluster
+        .put(&json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": binds},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": binds},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": HOME}]}))
+        .await;
+    let folder = plane.folder_for(name);
+    plane.kubeconfig_for_account(HOME, name, &folder).await
 }
 
-const ELECTS: [&str; 4] = [
-    "--leader-election",
-    "--lease-duration=5s",
-    "--lease-renew-deadline=3s",
-    "--lease-retry-period=500ms",
-];
+/// All rules of the cases in one folder.
+fn rules_of(cases: &[Case], text: impl Fn(&Case) -> String) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for case in cases {
+        std::fs::write(
+            folder.path().join(format!("{}.yaml", case.name)),
+            text(case),
+        )
+        .unwrap();
+    }
+    folder
+}
+
+/// An identity with exactly what is printed for the rules of all cases.
+pub async fn whole_identity(plane: &Plane, cases: &[Case]) -> PathBuf {
+    let folder = rules_of(cases, Case::text);
+    let (documents, lines) = printed(folder.path());
+    let all: Vec<&Line> = lines.iter().collect();
+    identity(plane, "whole", &documents, &all).await
+}
+
+/// The lines, by their place among all, that the server has refused to an identity since the audit log was that long.
+fn refused(plane: &Plane, account: &str, lines: &[Line], from: usize) -> BTreeSet<usize> {
+    let user = format!("system:serviceaccount:{HOME}:{account}");
+    let mut audit = plane.audit().all("");
+    let requests = audit.drain(from.min(audit.len())..);
+    let words: Vec<String> = requests
+        .filter(|r| r.user == user && r.code == 403)
+        .map(|r| r.message)
+        .collect();
+    let named = |line: &Line| {
+        let named = line.named();
+        words.iter().any(|w| w.contains(&named))
+    };
+    let numbered = lines.iter().enumerate();
+    numbered
+        .filter(|(_, line)| named(line))
+        .map(|(n, _)| n)
+        .collect()
+}
+
+async fn is_idle(daemon: &Daemon) -> bool {
+    daemon
+        .status()
+        .await
+        .is_some_and(|s| s["requestsInFlight"] == 0 && s["queueDepth"] == 0)
+}
+
+/// The state of the world: how many steps of each case were taken.
+struct World {
+    cluster: Cluster,
+    cases: Vec<Case>,
+    steps: usize,
+}
+
+impl World {
+    /// The next step of each case; false if there is none.
+    async fn step(&mut self) -> bool {
+        let steps = self
+            .cases
+            .iter()
+            .filter_map(|case| case.steps.get(self.steps));
+        let mut any = false;
+        for step in steps {
+            self.cluster.change(step).await;
+            any = true;
+        }
+        self.steps += 1;
+        any
+    }
+
+    /// As it was in the beginning, after the first step.
+    async fn again(&mut self) {
+        for case in &self.cases {
+            self.cluster.clear(case).await;
+        }
+        self.steps = 0;
+        self.step().await;
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_rights_are_enough_for_all_rules_and_each_of_them_is_needed() {
+    let options = Options {
+        audit_reads: true,
+        ..Options::default()
+    };
+    let plane = tokio::task::spawn_blocking(|| Plane::start(options))
+        .await
+        .unwrap();
+    // Each rule keeps to the namespaces and objects of its case, so that none takes away what another one is about.
+    let cases = case::all();
+    let folder = rules_of(&cases, Case::text_for_its_own);
+    let text: Vec<String> = cases.iter().map(Case::text_for_its_own).collect();
+    let text = text.join("\n---\n");
+    let (documents, lines) = printed(folder.path());
+    let names: BTreeSet<String> = lines.iter().map(Line::named).collect();
+    assert_eq!(
+        names.len(),
+        lines.len(),
+        "some line is printed twice: {lines:#?}"
+    );
+    let cluster = Cluster::new(&plane).await;
+    for case in &cases {
+        cluster.prepare(case).await;
+    }
+    let mut world = World {
+        cluster,
+        cases,
+        steps: 0,
+    };
+    world.step().await;
+    let leases: Api<Lease> = Api::namespaced(plane.client().await, HOME);
+
+    let mut needed: BTreeSet<usize> = BTreeSet::new();
+    let mut loses = false;
+    for round in 0.. {
+        assert!(round < 40, "it goes on for ever");
+        let _ = leases.delete("ordain", &DeleteParams::default()).await;
+        let account = format!("round-{round}");
+        let granted: Vec<&Line> = needed.iter().map(|n| &lines[*n]).collect();
+        let kubeconfig = identity(&plane, &account, &documents, &granted).await;
+        let proxy = Proxy::start(kubeconfig.clone()).await;
+        if loses {
+            proxy.lose_answers(u64::MAX);
+        }
+        let way = if loses {
+            proxy.kubeconfig()
+        } else {
+            kubeconfig
+        };
+        let from = plane.audit().all("").len();
+        let daemon = Daemon::start(&way, &text, &ELECTS);
+        let started = Instant::now();
+        // Until it has nothing to do, and was refused something; or for long enough.
+        let mut found = BTreeSet::new();
+        let mut calm = Instant::now();
+        while started.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(100)).await;
+            let now = refused(&plane, &account, &lines, from);
+            if now.len() > found.len() || !is_idle(&daemon).await {
+                calm = Instant::now();
+            }
+            found = now;
+            if found.iter().any(|n| !needed.contains(n)) && calm.elapsed() > Duration::from_secs(1)
+            {
+                break;
+            }
+        }
+        if !found.is_empty() {
+            // Not only the server knows of it.
+            let log = daemon.whole_log();
+            assert!(
+                log.contains("forbidden") || log.contains("Forbidden"),
+                "{log}"
+            );
+        }
+        for wrong in found.intersection(&needed) {
+            panic!("{} was granted and refused", lines[*wrong].named());
+        }
+        println!(
+            "round {round}: {} lines are needed, {} more in {:?}",
+            needed.len(),
+            found.len(),
+            started.elapsed()
+        );
+        let more = found.len();
+        needed.extend(found);
+        drop(daemon);
+        if needed.len() == lines.len() {
+            break;
+        }
+        if more > 0 {
+            continue;
+        }
+        if world.step().await {
+            continue;
+        }
+        let left = lines
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| !needed.contains(n));
+        let left: Vec<String> = left.map(|(_, line)| line.named()).collect();
+        let reads = left.iter().all(|name| name.starts_with("get "));
+        assert!(!loses && reads, "nothing asks for {left:#?}");
+        // What is left is asked for when an answer was lost: all over again.
+        loses = true;
+        world.again().await;
+    }
+
+    // And they are enough.
+    world.again().await;
+    let _ = leases.delete("ordain", &DeleteParams::default()).await;
+    let all: Vec<&Line> = lines.iter().collect();
+    let kubeconfig = identity(&plane, "all-of-them", &documents, &all).await;
+    let (rules, definitions) = (folder.path().display().to_string(), root().join("rules"));
+    let (definitions, asks) = (
+        definitions.display().to_string(),
+        kubeconfig.display().to_string(),
+    );
+    let check = [
+        "rbac",
+        "--check",
+        "--rules",
+        &rules,
+        "--manifests",
+        &definitions,
+        "--state-namespace",
+        HOME,
+        "--kubeconfig",
+        &asks,
+    ];
+    let (good, said) = ordain(&check);
+    assert!(good && said.contains("all are granted"), "{said}");
+    let from = plane.audit().all("").len();
+    let mut daemon = Daemon::start(&kubeconfig, &text, &ELECTS);
+    let status = daemon
+        .until("that it leads and has acted", |s| {
+            s["leader"]["leading"] == true
+                && s["changes"]["made"].as_u64() >= Some(40)
+                && s["requestsInFlight"] == 0
+                && s["queueDepth"] == 0
+        })
+        .await;
+    while world.step().await {
+        let settled = Instant::now();
+        while settled.elapsed() < Duration::from_secs(1) || !is_idle(&daemon).await {
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+    let kinds = status["kinds"].as_array().unwrap();
+    assert!(
+        kinds.iter().all(|kind| kind["state"] == "Synced"),
+        "{status}"
+    );
+    assert_eq!(status["leader"]["trouble"], Value::Null);
+    assert_eq!(daemon.stop().await, Some(0));
+    let refused = refused(&plane, "all-of-them", &lines, from);
+    assert!(refused.is_empty(), "{refused:?}");
+    let log = daemon.whole_log();
+    assert!(!log.to_lowercase().contains("forbidden"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_is_named_with_the_rule_that_needs_it() {
     let plane = tokio::task::spawn_blocking(|| Plane::start(Options::default()))
         .await
         .unwrap();
-    let admin = plane.client().await;
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("rules")).unwrap();
-    std::fs::write(folder.path().join("rules/all.yaml"), rules(&[])).unwrap();
-    let (documents, lines) = printed(&folder.path().join("rules"));
-    for name in ["shop", HOME] {
-        put(
-            &admin,
-            &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
-        )
-        .await;
-    }
-    // Without a controller manager nobody else makes it.
-    put(
-        &admin,
-        &json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "shop"}}),
-    )
-    .await;
-    let mut scene = Scene {
-        plane,
-        admin,
-        folder,
-        documents,
-        rules: rules(&[]),
-    };
-    let all: Vec<&Line> = lines.iter().collect();
-    let rules_folder = scene.folder.path().join("rules").display().to_string();
-    let check = |kubeconfig: &Path| {
-        let kubeconfig = kubeconfig.display().to_string();
-        ordain(&[
+    let rules = root().join("rules/pods/evicted-pods.yaml");
+    let (documents, lines) = printed(&rules);
+    for (n, line) in lines.iter().enumerate() {
+        let rest = lines.iter().enumerate().filter(|(other, _)| *other != n);
+        let rest: Vec<&Line> = rest.map(|(_, line)| line).collect();
+        let kubeconfig = identity(&plane, &format!("without-{n}"), &documents, &rest).await;
+        let (rules, kubeconfig) = (
+            rules.display().to_string(),
+            kubeconfig.display().to_string(),
+        );
+        let check = [
             "rbac",
             "--check",
             "--rules",
-            &rules_folder,
+            &rules,
             "--state-namespace",
             HOME,
             "--kubeconfig",
             &kubeconfig,
-        ])
-    };
-
-    // Enough.
-    scene.set().await;
-    let kubeconfig = scene.identity("whole", &all).await;
-    let (good, said) = check(&kubeconfig);
-    assert!(good && said.contains("all are granted"), "{said}");
-    let mut daemon = scene.daemon(&kubeconfig, &ELECTS);
-    let acted = |status: &Value| {
-        status["changes"]["made"].as_u64() >= Some(6)
-            && status["findings"]["total"].as_u64() >= Some(1)
-            && status["requestsInFlight"] == 0
-            && status["queueDepth"] == 0
-    };
-    let status = daemon.until("that all rules have acted", acted).await;
-    let synced = |kind: &Value| kind["state"] == "Synced";
-    assert!(
-        status["kinds"].as_array().unwrap().iter().all(synced),
-        "{status}"
-    );
-    assert_eq!(status["leader"]["trouble"], Value::Null);
-    let log = daemon.log();
-    assert!(!log.to_lowercase().contains("forbidden"), "{log}");
-    assert_eq!(daemon.stop().await, Some(0));
-    // What these objects give cause for; of what nothing gave cause for it is only checked that it is missed.
-    let used: Vec<(String, String)> = scene
-        .plane
-        .audit()
-        .of_ordain("")
-        .into_iter()
-        .filter(|request| request.code < 300)
-        .map(|request| (request.verb, request.resource))
-        .collect();
-    let is_used = |verb: &str, resource: &str| {
-        let plain = resource.split('/').next().unwrap();
-        used.iter().any(|(v, r)| v == verb && r == plain)
-    };
-    for (verb, resource) in [
-        ("delete", "jobs"),
-        ("delete", "pods"),
-        ("delete", "leases"),
-        ("delete", "clusterrolebindings"),
-        ("patch", "deployments"),
-        ("patch", "namespaces"),
-        ("patch", "serviceaccounts"),
-    ] {
-        assert!(is_used(verb, resource), "{verb} {resource}: {used:?}");
-    }
-
-    // Not too much: of rules that find something to do among these objects.
-    scene.rules = rules(&["required-labels", "finished-jobs", "evicted-pods"]);
-    std::fs::write(scene.folder.path().join("rules/all.yaml"), &scene.rules).unwrap();
-    let (documents, lines) = printed(&scene.folder.path().join("rules"));
-    let all: Vec<&Line> = lines.iter().collect();
-    scene.documents = documents;
-    let leases: Api<Lease> = Api::namespaced(scene.admin.clone(), HOME);
-    for (n, line) in lines.iter().enumerate() {
-        let (group, resource, verb) =
-            (line.of("apiGroups"), line.of("resources"), line.of("verbs"));
-        let what = format!("{verb} {resource} of {group:?}");
-        let rest: Vec<&Line> = all
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != n)
-            .map(|(_, l)| *l)
-            .collect();
-        let kubeconfig = scene.identity(&format!("without-{n}"), &rest).await;
-        let (good, said) = check(&kubeconfig);
+        ];
+        let (good, said) = ordain(&check);
+        let missing = format!("missing: {} {}", line.of("verbs"), line.of("resources"));
         assert!(
-            !good && said.contains(&format!("missing: {verb} {resource}")),
-            "{what}: {said}"
+            !good && said.contains(&missing) && said.contains(" 1 missing"),
+            "{line:?}: {said}"
         );
-        assert!(said.contains(" 1 missing"), "{what}: {said}");
-        let own = documents_namespace(&scene, line) == Some(HOME) && resource == "configmaps";
-        match (group, verb) {
-            (_, "list") if own => {
-                let daemon = scene.daemon(&kubeconfig, &[]);
-                crate::daemon::until(&what, &daemon, || async {
-                    daemon.log().contains("what was remembered cannot be read")
-                })
-                .await;
-            }
-            (_, "create") if own => {
-                let mut daemon = scene.daemon(&kubeconfig, &[]);
-                daemon
-                    .until(&what, |s| {
-                        s["findings"]["byReason"]["NotRemembered"].as_u64() >= Some(1)
-                    })
-                    .await;
-            }
-            // Needed when somebody else has written there, and when there is more to keep.
-            _ if own => {}
-            ("coordination.k8s.io", "create" | "update") => {
-                let _ = leases.delete("ordain", &DeleteParams::default()).await;
-                let mut daemon = scene.daemon(&kubeconfig, &ELECTS);
-                let refused = format!("to {verb} the Lease");
-                daemon
-                    .until(&what, |s| {
-                        let trouble = s["leader"]["trouble"].as_str();
-                        trouble.is_some_and(|t| t.contains(&refused) && t.contains("ordain rbac"))
-                    })
-                    .await;
-            }
-            // Without them kinds that come later are not noticed, which is said; rules of kinds that are there work.
-            ("apiextensions.k8s.io" | "apiregistration.k8s.io", _) => {
-                let daemon = scene.daemon(&kubeconfig, &["--audit-only"]);
-                let kind = match group {
-                    "apiextensions.k8s.io" => "CustomResourceDefinition",
-                    _ => "APIService",
-                };
-                crate::daemon::until(&what, &daemon, || async {
-                    let log = daemon.log();
-                    log.lines()
-                        .any(|l| l.contains(kind) && l.contains("cannot be followed"))
-                })
-                .await;
-            }
-            (_, "list" | "watch") => {
-                let mut daemon = scene.daemon(&kubeconfig, &["--audit-only"]);
-                daemon
-                    .until(&what, |s| {
-                        let kinds = s["kinds"].as_array().unwrap();
-                        kinds.iter().any(|k| k["state"] == "Forbidden")
-                    })
-                    .await;
-            }
-            // Without it nothing fails but that it is not told on the object: here, that another right is missing too.
-            ("events.k8s.io", "create") => {
-                scene.set().await;
-                let patches = |l: &&&Line| !["patch", "delete"].contains(&l.of("verbs"));
-                let fewer: Vec<&Line> = rest.iter().filter(patches).copied().collect();
-                let kubeconfig = scene.identity("tells-nothing", &fewer).await;
-                let mut daemon = scene.daemon(&kubeconfig, &[]);
-                daemon
-                    .until(&what, |s| {
-                        s["findings"]["byReason"]["Forbidden"].as_u64() >= Some(1)
-                    })
-                    .await;
-                crate::daemon::until(&what, &daemon, || async {
-                    daemon.log().contains("Events on objects cannot be written")
-                })
-                .await;
-            }
-            // Needed only when the answer to a write is lost.
-            (_, "get") => {}
-            (_, _) if !is_used(verb, resource) => {}
-            (_, _) => {
-                scene.set().await;
-                let mut daemon = scene.daemon(&kubeconfig, &[]);
-                daemon
-                    .until(&what, |s| {
-                        s["findings"]["byReason"]["Forbidden"].as_u64() >= Some(1)
-                    })
-                    .await;
-            }
-        }
     }
 }
