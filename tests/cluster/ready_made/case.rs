@@ -1,7 +1,9 @@
 //! A case: the objects of a rule on a real server, step by step.
 
 use crate::control_plane::Plane;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
+};
 use ordain::object::Gvk;
 use ordain::schema::Schema;
 use serde::Deserialize;
@@ -229,6 +231,33 @@ impl Case {
     }
 }
 
+/// An object to create: null takes a field away from one that is there.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(_, value)| !value.is_null());
+            fields
+                .map(|(name, value)| (name.clone(), without_nulls(value)))
+                .collect()
+        }
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        other => other.clone(),
+    }
+}
+
+/// What rules apply, beside what a case puts.
+const APPLIED: [(&str, &str); 9] = [
+    ("v1", "ConfigMap"),
+    ("v1", "Secret"),
+    ("v1", "Service"),
+    ("v1", "ResourceQuota"),
+    ("v1", "LimitRange"),
+    ("apps/v1", "Deployment"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+];
+
 /// The administrator's hands.
 pub struct Cluster {
     client: kube::Client,
@@ -268,7 +297,7 @@ impl Cluster {
     pub async fn put(&self, object: &Value) {
         let api = self.api(object);
         let name = object["metadata"]["name"].as_str().unwrap();
-        let made: DynamicObject = serde_json::from_value(object.clone()).unwrap();
+        let made: DynamicObject = serde_json::from_value(without_nulls(object)).unwrap();
         match api.create(&PostParams::default(), &made).await {
             Ok(_) => {}
             Err(kube::Error::Api(error)) if error.code == 409 => {
@@ -371,9 +400,20 @@ impl Cluster {
         for object in case.objects().filter(|o| o["kind"] != "Namespace") {
             let name = object["metadata"]["name"].as_str().unwrap();
             let api = self.api(object);
+            self.remove(object).await;
+            // What protects it while it is in use is taken off by controllers that do not run here.
             let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
             let _ = api.patch(name, &PatchParams::default(), &free).await;
-            self.remove(object).await;
+        }
+        for namespace in case.namespaces() {
+            for (api_version, kind) in APPLIED {
+                let named = json!({"apiVersion": api_version, "kind": kind, "metadata": {"namespace": namespace}});
+                let all = ListParams::default();
+                self.api(&named)
+                    .delete_collection(&DeleteParams::default(), &all)
+                    .await
+                    .unwrap();
+            }
         }
     }
 }
