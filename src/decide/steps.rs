@@ -137,6 +137,11 @@ pub(super) fn all(
             Next::Comes => {}
             Next::ComesPast => skipped = true,
             Next::Waits => return Ok(()),
+            Next::WaitsTold => {
+                let behind = &rule.steps[position + 1..];
+                turn.cut = skipped || behind.iter().any(|s| s.lifetime == Lifetime::WhileMatched);
+                return Ok(());
+            }
         }
     }
     turn.cut = skipped;
@@ -151,6 +156,8 @@ enum Next {
     ComesPast,
     /// They wait.
     Waits,
+    /// They wait, but all that this one wants is told: what it no longer wants may be taken back.
+    WaitsTold,
 }
 
 impl Next {
@@ -217,11 +224,15 @@ fn on_subject(at: &At<'_>, working: &mut Working<'_>, turn: &mut Turn) -> Result
     }
     turn.repeats = step.for_each.is_some();
     let mut progress = Progress::Done;
-    for (number, item) in at.items(working.record(), turn)?.iter().enumerate() {
+    let items = at.items(working.record(), turn)?;
+    let told = turn.wants.len();
+    for (number, item) in items.iter().enumerate() {
         progress = progress.max(element(at, (number, item.as_ref()), working, turn)?);
     }
     if turn.deletion.is_some() || stops(progress, at.manner) {
-        return Ok(Next::Waits);
+        // One object that cannot be applied does not keep those that nobody wants any more.
+        let all = matches!(step.action, Action::Apply(_)) && turn.wants.len() - told == items.len();
+        return Ok(if all { Next::WaitsTold } else { Next::Waits });
     }
     if let Some(wait) = at.waits
         && !matches!(step.action, Action::Apply(_))

@@ -60,7 +60,7 @@ pub(super) struct Turn {
     pub scaled_along: bool,
     /// The places that steps with `lifetime: WhileMatched` are about.
     pub held: Vec<Box<str>>,
-    /// Not every step was come to.
+    /// Not every step was come to that wants something as long as it matches.
     pub cut: bool,
     pub deletion: Option<Deletion>,
     /// A `restart`, a `rollback` is part of what changed.
