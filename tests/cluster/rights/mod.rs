@@ -9,6 +9,7 @@ use crate::control_plane::{Options, Plane};
 use crate::daemon::Daemon;
 use crate::proxy::Proxy;
 use crate::ready_made::case::{self, Case, Cluster};
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, DeleteParams, PostParams};
@@ -144,8 +145,47 @@ async fn identity(plane: &Plane, name: &str, documents: &[Value], lines: &[&Line
             "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": binds},
             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": HOME}]}))
         .await;
+    // The server learns of it a moment later.
+    for document in 0..documents.len() {
+        if let Some(last) = lines.iter().rfind(|line| line.document == document) {
+            let namespace = documents[document]["metadata"]["namespace"].as_str();
+            until_granted(plane, name, last, namespace).await;
+        }
+    }
     let folder = plane.folder_for(name);
     plane.kubeconfig_for_account(HOME, name, &folder).await
+}
+
+async fn until_granted(plane: &Plane, account: &str, line: &Line, namespace: Option<&str>) {
+    let reviews: Api<SubjectAccessReview> = Api::all(plane.client().await);
+    let (resource, subresource) = match line.of("resources").split_once('/') {
+        Some((resource, subresource)) => (resource, Some(subresource)),
+        None => (line.of("resources"), None),
+    };
+    let review: SubjectAccessReview = serde_json::from_value(json!({
+        "metadata": {},
+        "spec": {
+            "user": format!("system:serviceaccount:{HOME}:{account}"),
+            "resourceAttributes": {
+                "group": line.of("apiGroups"), "resource": resource, "subresource": subresource, "verb": line.of("verbs"),
+                "name": line.rule["resourceNames"][0], "namespace": namespace,
+            }}}))
+    .unwrap();
+    let started = Instant::now();
+    loop {
+        let answer = reviews
+            .create(&PostParams::default(), &review)
+            .await
+            .unwrap();
+        if answer.status.unwrap().allowed {
+            return;
+        }
+        assert!(
+            started.elapsed() < PATIENCE,
+            "{line:?} is not granted to {account}"
+        );
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// All rules of the cases in one folder.
