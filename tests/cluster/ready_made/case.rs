@@ -293,21 +293,21 @@ impl Cluster {
         }
     }
 
-    /// Creates an object, if it is not there, with its status.
+    /// Creates an object, or changes it if it is there, and its status.
     pub async fn put(&self, object: &Value) {
         let api = self.api(object);
         let name = object["metadata"]["name"].as_str().unwrap();
         let made: DynamicObject = serde_json::from_value(without_nulls(object)).unwrap();
-        match api.create(&PostParams::default(), &made).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(error)) if error.code == 409 => {
-                // Labels, annotations and all fields that the object says; null removes one.
-                let patch = Patch::Merge(object);
-                api.patch(name, &PatchParams::default(), &patch)
-                    .await
-                    .unwrap_or_else(|error| panic!("{object}: {error}"));
-            }
-            Err(error) => panic!("{object}: {error}"),
+        if api.get_opt(name).await.unwrap().is_some() {
+            // Labels, annotations and all fields that the object says; null removes one.
+            let patch = Patch::Merge(object);
+            api.patch(name, &PatchParams::default(), &patch)
+                .await
+                .unwrap_or_else(|error| panic!("{object}: {error}"));
+        } else {
+            api.create(&PostParams::default(), &made)
+                .await
+                .unwrap_or_else(|error| panic!("{object}: {error}"));
         }
         if !object["status"].is_null() {
             let status = Patch::Merge(json!({"status": object["status"]}));
@@ -372,7 +372,8 @@ impl Cluster {
     /// Owners are named by kind and name in a case; their uid is known only now.
     async fn with_owners(&self, object: &mut Value) {
         let namespace = object["metadata"]["namespace"].clone();
-        let Some(owners) = object["metadata"]["ownerReferences"].as_array_mut() else {
+        let owners = object["metadata"].get_mut("ownerReferences");
+        let Some(owners) = owners.and_then(Value::as_array_mut) else {
             return;
         };
         for owner in owners {
