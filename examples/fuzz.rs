@@ -26,6 +26,8 @@ use targets::{Golden, TARGETS, Target, kept, line_of};
 
 /// Longest input that is made, in bytes.
 const LONGEST: usize = 16 << 10;
+/// A kept input is cut down in pieces of at least this part of its length.
+const FINEST: usize = 40;
 /// Slower than this is a finding.
 const SLOW: Duration = Duration::from_secs(1);
 /// More than this, in bytes, is a finding.
@@ -547,7 +549,8 @@ fn keep(target: &Target, options: &Options) -> usize {
         }
         // Pieces that it can do without go.
         let mut piece = input.len() / 2;
-        while piece > 0 {
+        let smallest = input.len() / FINEST;
+        while piece > smallest {
             let mut at = 0;
             while at < input.len() {
                 let mut less = input.clone();

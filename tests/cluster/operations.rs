@@ -90,8 +90,8 @@ struct Scene {
 }
 
 impl Scene {
-    /// Types the commands of a section, with the daemon's own address, and a rule's name for `NAME`.
-    fn type_all(&self, steps: &[Step], name: &str) {
+    /// Types the commands of a section, with the daemon's own address, and a rule's name for `NAME`. All that they print.
+    fn type_all(&self, steps: &[Step], name: &str) -> String {
         let address = format!("127.0.0.1:{}", self.daemon.port());
         let said = |text: &str| {
             text.replace("127.0.0.1:9464", &address)
@@ -113,6 +113,7 @@ impl Scene {
             ("HOME", Path::new("/nowhere")),
         ];
         let printed = page::follow(&steps, self.desk.path(), self.programs.path(), &variables);
+        let mut all = String::new();
         for (line, shown) in printed {
             // There is something to see, but where all is well.
             let may_be_silent = MAY_BE_SILENT.iter().any(|part| line.contains(part));
@@ -124,7 +125,9 @@ impl Scene {
                 !shown.contains("jq: error") && !shown.contains("parse error"),
                 "$ {line}\n{shown}"
             );
+            all.push_str(&shown);
         }
+        all
     }
 
     async fn many_old_ones(&self) {
@@ -235,6 +238,34 @@ async fn every_trouble_of_the_page_on_operations_is_mended_as_it_says() {
                     .until("that the path is told", |s| finding(s, "UncheckedPath"))
                     .await;
             }
+            "A kind cannot be watched" => {
+                scene
+                    .daemon
+                    .save_rules(&rules(&unchecked("Ghost", "nowhere.example")));
+                scene
+                    .daemon
+                    .until("that the kind is missed", |s| {
+                        let kinds = s["kinds"].as_array().unwrap();
+                        kinds.iter().any(|k| k["state"] == "NoSuchKind")
+                    })
+                    .await;
+            }
+            "What rules remember" => {
+                // One of its ConfigMaps is edited by somebody.
+                let kept: Api<ConfigMap> = Api::namespaced(client.clone(), "ordain-system");
+                let all = ListParams::default().labels("ordain.dev/state=ordain");
+                let one = kept.list(&all).await.unwrap().items.remove(0);
+                let rubbish = Patch::Merge(json!({"data": {"state": "rubbish"}}));
+                let name = one.metadata.name.unwrap();
+                let patched = kept.patch(&name, &PatchParams::default(), &rubbish).await;
+                patched.unwrap();
+                scene
+                    .daemon
+                    .until("that it is noticed", |s| {
+                        s["state"].as_array().is_some_and(|told| !told.is_empty())
+                    })
+                    .await;
+            }
             "A rule file has an error" => {
                 scene
                     .daemon
@@ -284,7 +315,15 @@ async fn every_trouble_of_the_page_on_operations_is_mended_as_it_says() {
                 .await;
             continue;
         }
-        scene.type_all(steps, name);
+        let printed = scene.type_all(steps, name);
+        let told = match heading.as_str() {
+            "A rule was aborted" => "20",
+            "Objects of a rule are blocked" => "Throttled",
+            "A kind cannot be watched" => "Ghost.nowhere.example",
+            "What rules remember" => "changed or deleted by somebody",
+            _ => "",
+        };
+        assert!(printed.contains(told), "{heading}: {told}\n{printed}");
         match heading.as_str() {
             "Everything must stop changing things, now" => {
                 scene
@@ -314,6 +353,7 @@ async fn every_trouble_of_the_page_on_operations_is_mended_as_it_says() {
                     .await;
                 scene.daemon.save_rules(&rules(""));
             }
+            "A kind cannot be watched" => scene.daemon.save_rules(&rules("")),
             "Two replicas, and which of them acts" => {
                 let leases: Api<Lease> = Api::namespaced(client.clone(), "ordain-system");
                 until(

@@ -1,6 +1,7 @@
 //! Everything a user can see without a cluster. One binary, because each links the whole crate.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod corpus;
 mod deploy;
 mod documentation;
 #[path = "../tools/generated.rs"]

@@ -184,18 +184,17 @@ impl Reference {
             writeln!(self.text, "{description}\n").unwrap();
         }
         if let Some(words) = of["x-words"].as_object() {
-            let field = if title == "operator" {
-                "operator"
-            } else {
-                "as"
-            };
+            let expressions = expressions();
             writeln!(
                 self.text,
                 "| word | meaning | example |\n| --- | --- | --- |"
             )
             .unwrap();
             for (name, meaning) in words {
-                let example = shortest_test(field, name);
+                let example = match title {
+                    "operator" | "as" => shortest_test(title, name),
+                    _ => shortest_expression(&expressions, name),
+                };
                 writeln!(
                     self.text,
                     "| `{name}` | {} | {example} |",
@@ -350,6 +349,26 @@ fn shortest_test(field: &str, wanted: &str) -> String {
     }
     let (_, text, file) = best.unwrap_or_else(|| panic!("no example of {field}: {wanted}"));
     format!("{} {}", code(&text), link(&file))
+}
+
+/// The shortest expression of a golden file that reads a name.
+fn shortest_expression(expressions: &[(usize, String, String)], name: &str) -> String {
+    let reads = |text: &str| {
+        text.match_indices(name).any(|(at, _)| {
+            let inside = |c: char| c.is_alphanumeric() || ['_', '.', '\'', '?'].contains(&c);
+            let before = text[..at].chars().next_back();
+            let behind = text[at + name.len()..].chars().next();
+            !before.is_some_and(inside)
+                && !behind.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '\'')
+        })
+    };
+    let fitting = expressions
+        .iter()
+        .filter(|(_, text, file)| reads(text) && !file.ends_with(".txt"));
+    let best = fitting.min_by_key(|(rank, text, file)| (*rank, text.len(), text.clone(), file));
+    let (_, text, file) =
+        best.unwrap_or_else(|| panic!("no golden file reads `{name}` in `${{ }}`"));
+    format!("{} {}", code(&format!("${{{text}}}")), link(file))
 }
 
 /// Expressions of golden files and of the comparison with the API server, with where they stand.

@@ -274,16 +274,13 @@ fn kinds_of(documents: &[Value]) -> Schema {
         .0
 }
 
-/// What `check` accepts: files, and what their documents show of the schema.
-fn accepted(
-    validator: &Validator<'_>,
-) -> (
-    Vec<Document>,
-    Vec<String>,
-    BTreeMap<String, (usize, usize, String)>,
-) {
+/// Where a field is shown, by the pointer of its description: which file, which document of it, and where in that.
+type Shown = BTreeMap<String, (usize, usize, String)>;
+
+/// What `check` accepts: the files, what of them the schema refuses, and which fields they show.
+fn accepted(validator: &Validator<'_>) -> (Vec<Document>, Vec<String>, Shown) {
     let (mut good, mut refused) = (vec![], vec![]);
-    let mut shown = BTreeMap::new();
+    let mut shown = Shown::new();
     for file in corpus() {
         let schema = kinds_of(&file.documents);
         if !errors(&file.file, &file.documents, &schema).is_empty() {
