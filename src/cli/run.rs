@@ -175,6 +175,12 @@ pub fn recall(simulation: &mut Simulation, file: &Path) -> anyhow::Result<()> {
             file.display()
         );
     }
+    for rule in simulation.engine_mut().withheld_lifetimes() {
+        eprintln!(
+            "warning: --state {}: the rule {rule} is gone since the last run, with most others: what it holds stays\n",
+            file.display()
+        );
+    }
     Ok(())
 }
 
@@ -235,7 +241,7 @@ pub fn once_on_cluster(
             selection: rules.selection(),
             once: true,
             events: pass.events,
-            keeps: false,
+            keeps: None,
         };
         let telling = tokio::spawn(tell_progress(status.clone()));
         let ended = on_worker(daemon::run(options, surroundings, stop_signal()?)).await;
@@ -359,7 +365,8 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             selection: settings.rules.selection(),
             once: false,
             events: settings.events && manifests.is_empty(),
-            keeps: manifests.is_empty() && !settings.audit_only,
+            keeps: (manifests.is_empty() && !settings.audit_only)
+                .then(|| settings.lease_name.clone()),
         };
         let ended = on_worker(daemon::run(options, surroundings, stop)).await;
         // Only now: what was in flight is answered, and nothing more is written.

@@ -166,12 +166,14 @@ impl StateMaps {
         Outcome::Kept(kept)
     }
 
-    /// Deletes the shards of other layouts.
+    /// Deletes the shards of other layouts, and what is no shard.
     async fn clear(&self, layout: usize) {
-        let ours = format!("{}-state-{layout}-", self.daemon);
+        let ours: Vec<String> = (0..layout)
+            .map(|number| self.name(layout, number))
+            .collect();
         let others: Vec<String> = {
             let known = self.known.lock();
-            let others = known.keys().filter(|name| !name.starts_with(&ours));
+            let others = known.keys().filter(|name| !ours.contains(name));
             others.cloned().collect()
         };
         for name in others {

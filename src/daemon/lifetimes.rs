@@ -6,7 +6,7 @@ use crate::decide::{Operation, Write};
 use crate::engine::worker::lifetimes::{HeldKind, Known};
 use crate::engine::{Fault, Outcome};
 use crate::object::{GroupKind, ObjectKey, Record};
-use crate::rights::LIFETIMES;
+use crate::rights::lifetimes_name;
 use crate::rule::ResolvedKind;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -14,12 +14,27 @@ use std::sync::Arc;
 /// The format that is written. A later one is left alone.
 const FORMAT: &str = "1";
 
-fn key(state_namespace: &str) -> ObjectKey {
-    ObjectKey::new(
-        GroupKind::new("", "ConfigMap"),
-        Some(state_namespace),
-        LIFETIMES,
-    )
+/// Where it is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    namespace: Arc<str>,
+    /// Of the ConfigMap.
+    pub name: Arc<str>,
+}
+
+impl Place {
+    /// Of a daemon that is called as its Lease: two in one namespace keep their own.
+    pub fn of(namespace: &str, daemon: &str) -> Place {
+        Place {
+            namespace: namespace.into(),
+            name: lifetimes_name(daemon).into(),
+        }
+    }
+
+    fn key(&self) -> ObjectKey {
+        let kind = GroupKind::new("", "ConfigMap");
+        ObjectKey::new(kind, Some(&*self.namespace), &self.name)
+    }
 }
 
 fn text(known: &Known) -> String {
@@ -65,18 +80,18 @@ fn parse(record: &Record) -> Option<Known> {
 }
 
 /// What was kept by the daemon before. Nothing, where nothing can be read.
-pub(super) async fn recall(cluster: &Arc<dyn Cluster>, state_namespace: &str) -> Known {
-    match cluster.read(key(state_namespace)).await {
+pub(super) async fn recall(cluster: &Arc<dyn Cluster>, place: &Place) -> Known {
+    match cluster.read(place.key()).await {
         Outcome::Read(record) | Outcome::Written(record) => parse(&record).unwrap_or_else(|| {
             tracing::warn!(
-                name = LIFETIMES,
+                name = &*place.name,
                 "what rules hold cannot be read from its ConfigMap: a rule that was removed meanwhile gives nothing back"
             );
             Known::default()
         }),
         Outcome::Failed(fault) if !matches!(fault, Fault::Forbidden(_)) => {
             tracing::warn!(
-                name = LIFETIMES,
+                name = &*place.name,
                 error = fault.message(),
                 "what rules hold cannot be read: a rule that was removed meanwhile gives nothing back"
             );
@@ -88,19 +103,19 @@ pub(super) async fn recall(cluster: &Arc<dyn Cluster>, state_namespace: &str) ->
 }
 
 /// The request that keeps it.
-pub(super) fn keep(known: &Known, state_namespace: &str) -> Write {
+pub(super) fn keep(known: &Known, place: &Place) -> Write {
     let manifest = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
-            "name": LIFETIMES,
-            "namespace": state_namespace,
+            "name": *place.name,
+            "namespace": *place.namespace,
             "labels": {"app.kubernetes.io/name": "ordain"},
         },
         "data": {"format": FORMAT, "rules": text(known)},
     });
     Write {
-        object: key(state_namespace),
+        object: place.key(),
         api_version: "v1".into(),
         operation: Operation::Apply {
             manifest,
@@ -137,9 +152,11 @@ mod tests {
             };
             known.insert(rule.into(), vec![held]);
         }
-        let Operation::Apply { manifest, .. } = keep(&known, "ordain").operation else {
+        let Operation::Apply { manifest, .. } = keep(&known, &Place::of("home", "shop")).operation
+        else {
             panic!("it is applied")
         };
+        assert_eq!(manifest["metadata"]["name"], "shop-lifetimes");
         assert_eq!(parse(&Record::from_value(&manifest)), Some(known));
         for (field, value) in [
             ("format", json!("2")),

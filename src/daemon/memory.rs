@@ -60,6 +60,7 @@ impl Daemon {
             .iter()
             .map(|(name, text)| (name.as_str(), text.as_str()));
         let whole = self.cluster.keeps_in_one();
+        let wanted = self.engine.wanted();
         let found = self.engine.recall(named, (&self.writer, whole), now);
         for (name, trouble) in &found.troubles {
             tracing::error!(name, error = %trouble, "a part of what was remembered is lost");
@@ -72,6 +73,9 @@ impl Daemon {
             return self.recall_after(REFUSED_RETRY);
         }
         tracing::info!(entries = found.entries, "what was remembered is known");
+        if self.engine.wanted() != wanted {
+            self.follow();
+        }
         self.engine.set_standby(false, now);
         self.keep();
         self.review_events();

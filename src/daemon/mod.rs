@@ -63,8 +63,8 @@ pub struct Options {
     pub once: bool,
     /// Write Events on objects whose change failed or was blocked.
     pub events: bool,
-    /// Keep in the daemon's namespace what has to outlive it.
-    pub keeps: bool,
+    /// Keep in the daemon's namespace which rules may hold something, under what the daemon is called.
+    pub keeps: Option<String>,
 }
 
 /// What the daemon talks to.
@@ -137,16 +137,17 @@ pub async fn run(
         schemas,
         switchboard: None,
         shared: None,
-        keeps: options.keeps,
+        keeps: options
+            .keeps
+            .map(|daemon| lifetimes::Place::of(&options.engine.state_namespace, &daemon)),
         kept: None,
         keeping: JoinSet::new(),
-        state_namespace: options.engine.state_namespace.clone(),
     };
     // Nothing is decided before what was kept is known.
     daemon.engine.set_standby(true, Timestamp::now());
-    if options.keeps {
+    if let Some(place) = daemon.keeps.clone() {
         let known = tokio::select! {
-            known = lifetimes::recall(&daemon.cluster, &daemon.state_namespace) => known,
+            known = lifetimes::recall(&daemon.cluster, &place) => known,
             () = &mut stop => return Ok(()),
         };
         daemon.kept = Some(known.clone());
@@ -300,9 +301,8 @@ struct Daemon {
     switchboard: Option<Switchboard>,
     /// As all replicas were told last.
     shared: Option<Told>,
-    /// What has to outlive the daemon is kept in this namespace.
-    keeps: bool,
-    state_namespace: String,
+    /// Where it is kept which rules may hold something, if it is.
+    keeps: Option<lifetimes::Place>,
     /// What was kept last.
     kept: Option<Known>,
     keeping: JoinSet<(Known, Outcome)>,
@@ -455,13 +455,14 @@ impl Daemon {
     /// Keeps which rules may hold something, where that has changed. Until it is kept those change nothing.
     fn keep(&mut self) {
         let known = self.engine.lifetimes();
-        if !self.keeps || self.engine.is_standby() || self.kept.as_ref() == Some(known) {
+        let Some(place) = &self.keeps else {
+            return;
+        };
+        if self.engine.is_standby() || self.kept.as_ref() == Some(known) {
             return;
         }
         let known = known.clone();
-        let request = self
-            .cluster
-            .write(lifetimes::keep(&known, &self.state_namespace));
+        let request = self.cluster.write(lifetimes::keep(&known, place));
         self.engine.set_lifetimes_kept(false, Timestamp::now());
         self.keeping.abort_all();
         self.keeping.spawn(async move { (known, request.await) });
@@ -474,7 +475,7 @@ impl Daemon {
         };
         match outcome {
             Outcome::Failed(fault) => tracing::warn!(
-                name = crate::rights::LIFETIMES,
+                name = self.keeps.as_ref().map(|place| &*place.name),
                 error = fault.message(),
                 "it cannot be kept which rules have something to give back: of one that is removed while no daemon runs nothing is given back"
             ),

@@ -47,6 +47,16 @@ pub trait Neighbours {
         contents: u64,
     ) -> Option<ObjectKey>;
 
+    /// The other rules that want another value at a place of an object, each with a subject for which it does. `place`: see [`BETWEEN`].
+    fn opposing(
+        &self,
+        _object: &ObjectKey,
+        _place: &str,
+        _contents: u64,
+    ) -> Vec<(Arc<str>, ObjectKey)> {
+        vec![]
+    }
+
     /// The subjects for which a rule wants these contents of an object.
     fn agreeing(&self, object: &ObjectKey, rule: &str, contents: u64) -> Vec<ObjectKey>;
 
@@ -140,6 +150,9 @@ impl Neighbours for Alone {
         Some(0)
     }
 }
+
+/// Stands between the name of a rule and a place of an object (RFC 6901), where a rule wants something of that place alone.
+pub const BETWEEN: char = '\n';
 
 /// What a subject wants of another object, whether it is so already or not.
 #[derive(Clone, Debug, PartialEq, Eq)]

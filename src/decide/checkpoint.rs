@@ -12,7 +12,6 @@ pub(super) struct Checkpoint {
     scaled_along: bool,
     restarts: bool,
     rolls_back: bool,
-    acts: usize,
     deeds: usize,
     claims: usize,
 }
@@ -26,7 +25,6 @@ impl Checkpoint {
             scaled_along: turn.scaled_along,
             restarts: turn.restarts,
             rolls_back: turn.rolls_back,
-            acts: turn.acts.len(),
             deeds: turn.deeds.len(),
             claims: turn.claims.len(),
         }
@@ -42,7 +40,6 @@ impl Checkpoint {
         turn.scaled_along = self.scaled_along;
         turn.restarts = self.restarts;
         turn.rolls_back = self.rolls_back;
-        turn.acts.truncate(self.acts);
         turn.deeds.truncate(self.deeds);
         turn.claims.truncate(self.claims);
     }

@@ -53,7 +53,7 @@ mod working;
 mod world;
 mod writes;
 
-pub use apply::{Alone, Neighbours, Picked, Prospect, Want};
+pub use apply::{Alone, BETWEEN, Neighbours, Picked, Prospect, Want};
 pub use memory::{Blank, LastAct, Later, Memory, Note};
 pub use once::{Act, Acted, LONGEST_KEY, in_annotation};
 
@@ -434,8 +434,6 @@ pub struct Decision {
     pub ending: Vec<usize>,
     /// Rules whose turn ended before its last step, so that they may want more: index in the set.
     pub cut: Vec<usize>,
-    /// Steps that act once each time a match begins and are part of `writes`: rule, and position of the step.
-    pub acts: Vec<(Arc<str>, usize)>,
     /// Tests failed on values that could not be read: (rule index, reason). Counted.
     pub wrong_types: Vec<(usize, String)>,
 }

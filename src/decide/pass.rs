@@ -127,10 +127,9 @@ struct Slot {
     scales: bool,
     /// Whether that is one with what is remembered of it.
     scales_along: bool,
-    /// Whether a `restart`, a `rollback` is part of them, and the steps that these are.
+    /// Whether a `restart`, a `rollback` is part of them.
     restarts: bool,
     rolls_back: bool,
-    acts: Vec<usize>,
     /// What it asks of other objects, and what it wants of them.
     deeds: Vec<Deed>,
     wants: Vec<Want>,
@@ -485,11 +484,6 @@ impl<'w, 'a> Run<'w, 'a> {
         slot.evicts |= turn.deletion.is_some_and(|deletion| deletion.evicts);
         slot.restarts |= turn.restarts;
         slot.rolls_back |= turn.rolls_back;
-        for step in turn.acts {
-            if !slot.acts.contains(&step) {
-                slot.acts.push(step);
-            }
-        }
         if effect.is_some() {
             slot.kept.extend(turn.findings);
         } else {

@@ -1,33 +1,24 @@
-//! `restart` and `rollback`: changes of the copy that are made once each time a match begins.
+//! `restart` and `rollback`: changes of the copy.
 
 use super::apply::Progress;
 use super::steps::At;
 use super::turn::Turn;
 use super::working::Working;
 use super::{Reason, patch, rollback};
-use crate::rule::Action;
+use crate::object::ObjectKey;
 use crate::rule::edit::Endpoint;
 use crate::rule::expr::ExprFault;
 use crate::rule::rollout::has_rollouts;
+use crate::rule::{Action, Step};
 
-/// A step with one of them, and whether it changed something. `called`: its number; `free`: it acts now whatever it did before.
+/// A step with one of them, and whether it changed something.
 pub(super) fn step(
     at: &At<'_>,
-    (called, free): (usize, bool),
     working: &mut Working<'_>,
     turn: &mut Turn,
 ) -> Result<(Progress, bool), ExprFault> {
     let (world, rule, step) = (at.world, at.rule, at.step);
     let all = at.how();
-    let acts = free
-        || world
-            .context
-            .neighbours
-            .begun(at.manner.index, called)
-            .is_some();
-    if !acts || !has_rollouts(&world.subject.key.kind) {
-        return Ok((Progress::Done, false));
-    }
     let changed = match &step.action {
         Action::Restart { edit } if !rollback::is_paused(working.record()) => {
             let changed = patch::patch(world, (edit, None), Endpoint::Main, working, all, turn)?;
@@ -62,11 +53,16 @@ pub(super) fn step(
         }
         _ => false,
     };
-    if changed && !free && !turn.acts.contains(&called) {
-        turn.acts.push(called);
-    }
     Ok((Progress::Done, changed))
 }
 
 /// Why a workload is not restarted.
 pub(super) const PAUSED: &str = "it is paused: it can be restarted once it is resumed";
+
+/// Whether a step has no meaning for an object: it rolls out what has no rollouts.
+pub(super) fn leaves_alone(step: &Step, object: &ObjectKey) -> bool {
+    matches!(
+        step.action,
+        Action::Restart { .. } | Action::Rollback { .. }
+    ) && !has_rollouts(&object.kind)
+}

@@ -262,6 +262,9 @@ fn element(
     working: &mut Working<'_>,
     turn: &mut Turn,
 ) -> Result<Progress, ExprFault> {
+    if rollout::leaves_alone(at.step, at.world.subject.key) {
+        return Ok(Progress::Done);
+    }
     let act = item.map_or(0, |item| once::element(&item.to_value()));
     let occasion = match once::chance_of(at, (act, item), working.record(), turn)? {
         Chance::Always => None,
@@ -288,8 +291,7 @@ fn element(
             Progress::Done
         }
         Action::Restart { .. } | Action::Rollback { .. } => {
-            let free = occasion.is_some();
-            let (progress, did) = rollout::step(at, (called, free), working, turn)?;
+            let (progress, did) = rollout::step(at, working, turn)?;
             changed = did;
             progress
         }

@@ -1,8 +1,7 @@
 //! Steps with `target`: what they ask of each member of a list. Protection, annotations, preconditions and conflicts are those of the member.
 
-use super::apply::{Deed, Progress, Prospect, Want, is_ignored};
-use super::memory::LastAct;
-use super::once::{self, Act, Acted, Chance, Occasion};
+use super::apply::{BETWEEN, Deed, Progress, Prospect, Want, is_ignored};
+use super::once::{self, Acted, Chance, Occasion};
 use super::patch::fixed_fields;
 use super::protect::protected;
 use super::steps::{At, Known};
@@ -18,8 +17,7 @@ use crate::rule::edit::{Claim, Edit, EditContext, Endpoint, plan};
 use crate::rule::expr::{ExprFault, Other, Scope, Variables};
 use crate::rule::path::PodPrefix;
 use crate::rule::related::Member;
-use crate::rule::rollout::has_rollouts;
-use crate::rule::{Action, Occasion as Look};
+use crate::rule::{Action, Mode, Occasion as Look};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
@@ -193,6 +191,9 @@ impl On<'_> {
 
     /// A step that changes the member, for all elements of its `forEach`, as one request.
     fn change(&self, turn: &mut Turn) -> Result<Progress, ExprFault> {
+        if rollout::leaves_alone(self.at.step, &self.member.key) {
+            return Ok(Progress::Done);
+        }
         let mut working = Working::new(&self.member.record);
         let mut endpoint = Endpoint::Main;
         let (mut acts, mut notes) = (vec![], vec![]);
@@ -211,16 +212,11 @@ impl On<'_> {
             turn.previous = occasion.as_ref().map(|o| o.previous.clone());
             let names = turn.names();
             turn.previous = None;
-            let free = occasion.is_some();
-            let Some((changed, number)) =
-                self.changed(&names, (item, free), &mut endpoint, &mut working, turn)?
+            let Some(changed) = self.changed(&names, item, &mut endpoint, &mut working, turn)?
             else {
                 return Ok(Progress::Stopped);
             };
             changes |= changed;
-            if changed {
-                acts.extend(number);
-            }
             match occasion {
                 Some(occasion) if changed => acts.push(occasion.acted),
                 Some(occasion) => notes.push(occasion.acted),
@@ -241,15 +237,15 @@ impl On<'_> {
         })
     }
 
-    /// What one element makes of the member's copy: whether it changed something, and what is to be remembered then. `None`: the step stops.
+    /// What one element makes of the member's copy: whether it changed something. `None`: the step stops.
     fn changed(
         &self,
         names: &Known,
-        (item, free): (Option<&Record>, bool),
+        item: Option<&Record>,
         endpoint: &mut Endpoint,
         working: &mut Working<'_>,
         turn: &mut Turn,
-    ) -> Result<Option<(bool, Option<Acted>)>, ExprFault> {
+    ) -> Result<Option<bool>, ExprFault> {
         let (at, key) = (self.at, &self.member.key);
         let scope = names.scope(at, self.record, item);
         match &at.step.action {
@@ -258,34 +254,18 @@ impl On<'_> {
                     *endpoint = Endpoint::Status;
                 }
                 let edits: Vec<&Edit> = edits.iter().collect();
-                let changed = self.edit(&scope, &edits, *endpoint, working, turn)?;
-                return Ok(changed.map(|changed| (changed, None)));
+                self.edit(&scope, &edits, *endpoint, working, turn)
             }
             Action::Scale { edits } => {
                 let of_kind = edits.iter().filter(|(kinds, _)| kinds.contains(&key.kind));
                 let edits: Vec<&Edit> = of_kind.map(|(_, edit)| edit).collect();
-                let changed = self.edit(&scope, &edits, *endpoint, working, turn)?;
-                return Ok(changed.map(|changed| (changed, None)));
+                self.edit(&scope, &edits, *endpoint, working, turn)
             }
-            _ => {}
-        }
-        let called = self.called(item);
-        let neighbours = at.world.context.neighbours;
-        let nth = match free {
-            true => Some(0),
-            false => neighbours.begun(at.manner.index, called),
-        };
-        let (Some(nth), true) = (nth, has_rollouts(&key.kind)) else {
-            return Ok(Some((false, None)));
-        };
-        let changed = match &at.step.action {
             Action::Restart { .. } if rollback::is_paused(&self.member.record) => {
                 turn.find(Reason::Waiting, format!("{key}: {}", rollout::PAUSED));
-                return Ok(None);
+                Ok(None)
             }
-            Action::Restart { edit } => {
-                self.edit(&scope, &[edit], Endpoint::Main, working, turn)?
-            }
+            Action::Restart { edit } => self.edit(&scope, &[edit], Endpoint::Main, working, turn),
             Action::Rollback { to } => {
                 let which = (*to, at.position, at.step.line);
                 let of = ((key, &self.member.record), &*working);
@@ -295,33 +275,21 @@ impl On<'_> {
                     turn.find(reason, format!("{key}: {message}"));
                 }
                 match way {
-                    rollback::Way::Nowhere => return Ok(None),
-                    rollback::Way::There => Some(false),
+                    rollback::Way::Nowhere => Ok(None),
+                    rollback::Way::There => Ok(Some(false)),
                     rollback::Way::Back(edit, state) => {
                         let changed =
                             self.edit(&scope, &[&*edit], Endpoint::Main, working, turn)?;
                         if changed == Some(true) {
                             rollback::remember(working, &state, at.rule)?;
                         }
-                        changed
+                        Ok(changed)
                     }
                 }
             }
-            _ => Some(false),
-        };
-        let acted = (!free).then(|| Acted {
-            rule: at.rule.name.clone(),
-            uid: at.world.subject.record.meta().uid().into(),
-            act: Act::numbered(called),
-            last: LastAct {
-                key: None,
-                nth,
-                at: at.world.context.now,
-            },
-        });
-        Ok(changed.map(|changed| (changed, acted)))
+            _ => Ok(Some(false)),
+        }
     }
-
     /// Edits of the member's copy. `None`: they disagree with another subject.
     fn edit(
         &self,
@@ -357,11 +325,7 @@ impl On<'_> {
             for (reason, message) in std::mem::take(&mut planned.findings) {
                 turn.find(reason, format!("{}: {message}", member.key));
             }
-            if let Some(other) = self.disagrees(&planned.claims, turn) {
-                let message = format!(
-                    "{}: the rule wants other contents of it for {other}; it is left as it is until they agree",
-                    member.key
-                );
+            if let Some(message) = self.disagrees(&planned.claims, turn) {
                 turn.find(Reason::Conflict, message);
                 return Ok(None);
             }
@@ -409,12 +373,12 @@ impl On<'_> {
         self.ask(operation, Some(after), acts, turn)
     }
 
-    /// Another subject for which the rule wants another value at one of these places.
-    fn disagrees(&self, claims: &[Claim], turn: &mut Turn) -> Option<ObjectKey> {
+    /// Why the member is left as it is: the rule for another subject, or another rule, wants another value at one of these places.
+    fn disagrees(&self, claims: &[Claim], turn: &mut Turn) -> Option<String> {
         let (world, member) = (self.at.world, self.member);
         let subject = world.subject.key;
         for claim in claims.iter().filter(|claim| !claim.from_current) {
-            let place: Arc<str> = format!("{}\n{}", self.at.rule.name, claim.pointer).into();
+            let place: Arc<str> = format!("{}{BETWEEN}{}", self.at.rule.name, claim.pointer).into();
             let value = claim.value.as_ref().map(ToString::to_string);
             let contents = STATE.hash_one(value);
             let mut wants = turn.wants.iter();
@@ -429,11 +393,40 @@ impl On<'_> {
             });
             let neighbours = world.context.neighbours;
             let other = neighbours.disagreeing(&member.key, &place, subject, contents);
-            if other.is_some() {
-                return other;
+            if let Some(other) = other {
+                return Some(format!(
+                    "{}: the rule wants other contents of it for {other}; it is left as it is until they agree",
+                    member.key
+                ));
+            }
+            for (other, other_subject) in neighbours.opposing(&member.key, &place, contents) {
+                let told = self.against(&other, (&*claim.pointer, &other_subject));
+                if told.is_some() {
+                    return told;
+                }
             }
         }
         None
+    }
+
+    /// What comes of it that another rule wants another value at a place of the member; nothing, where this one is the higher one.
+    fn against(&self, other: &str, (place, subject): (&str, &ObjectKey)) -> Option<String> {
+        let context = self.at.world.context;
+        let theirs = context.rules.get(other)?;
+        let enforces = context.assume_enforce || theirs.mode == Mode::Enforce;
+        let mine = self.at.rule.priority;
+        if !enforces || theirs.priority < mine {
+            return None;
+        }
+        let key = &self.member.key;
+        Some(match theirs.priority > mine {
+            true => format!(
+                "{key}: {place}: rule `{other}` of higher priority wants another value there, for {subject}; it is left to that one"
+            ),
+            false => format!(
+                "{key}: {place}: rule `{other}` of the same priority wants another value there, for {subject}; both leave it alone until one has a higher `priority`"
+            ),
+        })
     }
 
     fn ask(

@@ -66,8 +66,6 @@ pub(super) struct Turn {
     /// A `restart`, a `rollback` is part of what changed.
     pub restarts: bool,
     pub rolls_back: bool,
-    /// Steps that act once each time a match begins and are part of what changed.
-    pub acts: Vec<usize>,
     /// What is asked of other objects.
     pub deeds: Vec<Deed>,
     /// What is wanted of them, be it so already or not.
@@ -116,7 +114,6 @@ impl Turn {
             deletion: None,
             restarts: false,
             rolls_back: false,
-            acts: vec![],
             deeds: vec![],
             wants: vec![],
             later: vec![],

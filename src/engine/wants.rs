@@ -1,6 +1,6 @@
 //! Which subjects want what of which other objects: who is to be looked at when such an object changes, and whether they agree.
 
-use crate::decide::Want;
+use crate::decide::{BETWEEN, Want};
 use crate::object::ObjectKey;
 use ahash::{AHashMap, AHashSet};
 use std::sync::Arc;
@@ -31,6 +31,32 @@ impl OfRule {
     }
 }
 
+/// The name of a rule and a place of the object, of a want that is about one place alone.
+fn place(want: &str) -> Option<(&str, &str)> {
+    want.split_once(BETWEEN)
+}
+
+/// The subjects for which other rules want something at the same place, if these contents are not theirs.
+fn opposed<'r>(
+    rules: &'r AHashMap<Arc<str>, OfRule>,
+    rule: &str,
+    contents: u64,
+) -> impl Iterator<Item = &'r ObjectKey> {
+    let own = place(rule).map(|(name, at)| (name.to_owned(), at.to_owned()));
+    let others = rules.iter().filter(move |(other, _)| {
+        let (Some((name, at)), Some(own)) = (place(other), &own) else {
+            return false;
+        };
+        name != own.0 && at == own.1
+    });
+    others.flat_map(move |(_, of_rule)| {
+        let subjects = of_rule.by_subject.iter();
+        subjects
+            .filter(move |(_, wanted)| **wanted != contents)
+            .map(|(subject, _)| subject)
+    })
+}
+
 /// All of it. Rebuilt by looking at the subjects.
 #[derive(Default)]
 pub struct Wants {
@@ -57,8 +83,13 @@ impl Wants {
         for want in wants {
             let place = (want.object.clone(), want.rule.clone());
             let rules = self.by_object.entry(want.object.clone()).or_default();
-            let of_rule = rules.entry(want.rule.clone()).or_default();
             let before = former.remove(&place);
+            for contents in before.into_iter().chain([want.contents]) {
+                if before != Some(want.contents) {
+                    concerned.extend(opposed(rules, &want.rule, contents).cloned());
+                }
+            }
+            let of_rule = rules.entry(want.rule.clone()).or_default();
             if before != Some(want.contents) {
                 let others = of_rule.by_subject.iter();
                 concerned.extend(
@@ -77,6 +108,7 @@ impl Wants {
             let Some(rules) = self.by_object.get_mut(&object) else {
                 continue;
             };
+            concerned.extend(opposed(rules, &rule, contents).cloned());
             if let Some(of_rule) = rules.get(&rule) {
                 let others = of_rule.by_subject.iter();
                 concerned.extend(
@@ -121,6 +153,38 @@ impl Wants {
             .cloned()
     }
 
+    /// The other rules that want other contents of a place of an object than a rule does, each with a subject for which it does.
+    pub fn opposing(
+        &self,
+        object: &ObjectKey,
+        rule: &str,
+        contents: u64,
+    ) -> Vec<(Arc<str>, ObjectKey)> {
+        let Some(rules) = self.by_object.get(object) else {
+            return vec![];
+        };
+        let own = place(rule);
+        let mut found = vec![];
+        for (other, of_rule) in rules {
+            let (Some((name, at)), Some(own)) = (place(other), own) else {
+                continue;
+            };
+            if name == own.0 || at != own.1 {
+                continue;
+            }
+            let subjects = of_rule.by_subject.iter();
+            let differs = subjects.filter(|(_, wanted)| **wanted != contents);
+            found.extend(
+                differs
+                    .map(|(subject, _)| subject)
+                    .min()
+                    .map(|subject| (name.into(), subject.clone())),
+            );
+        }
+        found.sort();
+        found
+    }
+
     /// The subjects for which a rule wants these contents.
     pub fn agreeing(&self, object: &ObjectKey, rule: &str, contents: u64) -> Vec<ObjectKey> {
         let rules = self.by_object.get(object);
@@ -149,6 +213,46 @@ mod tests {
             object: key(object),
             contents,
         }
+    }
+
+    #[test]
+    fn rules_that_want_other_values_at_one_place_hear_of_each_other() {
+        let at = |rule: &str, place: &str, contents: u64| Want {
+            rule: format!("{rule}{BETWEEN}{place}").into(),
+            ..want("shared", contents)
+        };
+        let mut wants = Wants::default();
+        let (a, b, shared) = (key("a"), key("b"), key("shared"));
+        assert!(wants.set(&a, &[at("one", "/x", 1)]).is_empty());
+        assert!(wants.set(&b, &[at("two", "/y", 2)]).is_empty());
+        let opposing = |wants: &Wants| wants.opposing(&shared, &at("one", "/x", 1).rule, 1);
+        assert!(opposing(&wants).is_empty());
+        assert_eq!(
+            wants.set(&b, &[at("two", "/x", 2)]),
+            std::slice::from_ref(&a)
+        );
+        let two: Arc<str> = "two".into();
+        assert_eq!(opposing(&wants), vec![(two.clone(), b.clone())]);
+        assert!(wants.set(&b, &[at("two", "/x", 2)]).is_empty());
+        // They agree; they do not again; one is gone.
+        assert_eq!(
+            wants.set(&b, &[at("two", "/x", 1)]),
+            std::slice::from_ref(&a)
+        );
+        assert!(opposing(&wants).is_empty());
+        assert_eq!(
+            wants.set(&b, &[at("two", "/x", 3)]),
+            std::slice::from_ref(&a)
+        );
+        assert_eq!(wants.set(&b, &[]), std::slice::from_ref(&a));
+        // One subject of two rules.
+        assert!(
+            wants
+                .set(&a, &[at("one", "/x", 1), at("two", "/x", 2)])
+                .iter()
+                .all(|k| *k == a)
+        );
+        assert_eq!(opposing(&wants), vec![(two, a.clone())]);
     }
 
     #[test]

@@ -86,6 +86,11 @@ impl Simulation {
     /// Puts another rule set in force.
     pub fn load(&mut self, rules: Arc<RuleSet>) {
         self.engine.load(rules, self.now);
+        self.follow();
+    }
+
+    /// Lists what has to be known and was not so far.
+    fn follow(&mut self) {
         let wanted = self.engine.wanted();
         for kind in &wanted {
             if !self.followed.contains(kind) {
@@ -108,7 +113,9 @@ impl Simulation {
     /// Takes what an earlier run remembered, as text, and remembers it from now on: [`kept`](Self::kept). Before anything is settled.
     pub fn recall(&mut self, text: Option<&str>) -> Recalled {
         let texts = text.map(|text| ("the state", text));
-        self.engine.recall(texts, ("", true), self.now)
+        let found = self.engine.recall(texts, ("", true), self.now);
+        self.follow();
+        found
     }
 
     /// What is remembered now, as text; `None`: nothing has changed since the start.

@@ -11,7 +11,7 @@ mod own;
 #[cfg(test)]
 mod tests;
 
-pub use own::{DEFAULT_LEASE, LIFETIMES, Own};
+pub use own::{DEFAULT_LEASE, Own, lifetimes_name};
 
 use crate::object::{GroupKind, Gvk};
 use crate::rule::set::RuleSet;

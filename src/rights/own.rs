@@ -19,8 +19,10 @@ pub struct Own {
 
 const KINDS: &str = "kinds that come and go";
 const EVENTS: &str = "tells of changes that failed or were blocked";
-/// The ConfigMap that says which rules may hold something.
-pub const LIFETIMES: &str = "ordain-lifetimes";
+/// The ConfigMap that says which rules may hold something, of a daemon with a Lease.
+pub fn lifetimes_name(lease: &str) -> String {
+    format!("{lease}-lifetimes")
+}
 
 const HELD: &str = "which rules have something to give back when they are gone";
 const STATE: &str = "what rules remember is kept there";
@@ -79,7 +81,7 @@ impl Own {
             add(
                 &home,
                 maps,
-                Some(&LIFETIMES.into()),
+                Some(&lifetimes_name(&self.lease).into()),
                 &[RbacVerb::Patch],
                 HELD,
             );

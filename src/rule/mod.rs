@@ -184,7 +184,8 @@ impl Rule {
 
     /// Whether something is remembered of each of its matches.
     pub fn remembers(&self) -> bool {
-        let remembers = |step: &Step| step.after.is_some() || step.acts_once();
+        let remembers =
+            |step: &Step| step.after.is_some() || step.acts_once() || step.wait.is_some();
         self.steps.iter().any(remembers)
     }
 

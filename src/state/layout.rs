@@ -181,15 +181,34 @@ fn take(all: &mut OfRule, of: OfRule, name: &str, owns: impl Fn(usize) -> bool) 
             .into_iter()
             .filter(|(uid, _)| owns(slot_of_match(*uid)));
         match &mut all.matches {
-            Some((known, others)) if *known == hash => others.extend(good),
+            Some((known, others)) if *known == hash => {
+                let same = all.numbers == of.numbers;
+                others.extend(good.map(|(uid, mut one)| {
+                    if !same {
+                        one.forget_numbers();
+                    }
+                    (uid, one)
+                }));
+            }
             // Of two texts of a rule one is out of date: neither proves that its matches are those of the other.
             Some(_) => {}
-            None => all.matches = Some((hash, good.collect())),
+            None => {
+                all.matches = Some((hash, good.collect()));
+                all.numbers = of.numbers;
+            }
         }
     }
     if let Some(counted) = of.counted
         && owns(slot_of_rule(name))
     {
         all.counted = Some(counted);
+    }
+    if owns(slot_of_rule(name)) {
+        all.holds = of.holds;
+    }
+    if let Some(moments) = of.moments
+        && owns(slot_of_rule(name))
+    {
+        all.moments = Some(moments);
     }
 }

@@ -16,15 +16,30 @@ impl State {
 impl OfRule {
     fn merge(&mut self, other: OfRule) {
         match (&mut self.matches, other.matches) {
-            (Some((hash, own)), Some((same, others))) if *hash == same => {
-                merge_matches(own, others)
+            (Some((hash, own)), Some((same, mut others))) if *hash == same => {
+                if self.numbers != other.numbers {
+                    others.values_mut().for_each(Match::forget_numbers);
+                }
+                merge_matches(own, others);
             }
-            (own @ None, others) => *own = others,
+            (own @ None, others) => {
+                *own = others;
+                self.numbers = other.numbers;
+            }
             // The rules differ: each remembers what its own has matched.
             _ => {}
         }
         match (&mut self.counted, other.counted) {
             (Some((hash, own)), Some((same, others))) if *hash == same => own.merge(others),
+            (own @ None, others) => *own = others,
+            _ => {}
+        }
+        if self.holds.is_empty() {
+            self.holds = other.holds;
+        }
+        match (&mut self.moments, other.moments) {
+            // What one of them is done with is done.
+            (Some((hash, own)), Some((same, others))) if *hash == same => *own = (*own).max(others),
             (own @ None, others) => *own = others,
             _ => {}
         }
@@ -38,6 +53,12 @@ fn merge_matches(own: &mut BTreeMap<u128, Match>, others: BTreeMap<u128, Match>)
 }
 
 impl Match {
+    /// What is known by the numbers of steps holds for another text of the rule.
+    pub fn forget_numbers(&mut self) {
+        self.waits.clear();
+        self.archived.clear();
+    }
+
     fn merge(&mut self, other: Match) {
         self.since = self.since.max(other.since);
         self.doubt = match (self.doubt, other.doubt) {
@@ -52,6 +73,14 @@ impl Match {
                 None => self.done.push((act, last)),
             }
         }
+        for (step, since) in other.waits {
+            match self.waits.iter_mut().find(|(known, _)| *known == step) {
+                Some((_, known)) => *known = (*known).min(since),
+                None => self.waits.push((step, since)),
+            }
+        }
+        // Of two contents neither is surely the last.
+        self.archived.retain(|one| other.archived.contains(one));
         for (act, key, since) in other.pending {
             match self.pending.iter_mut().find(|(known, ..)| *known == act) {
                 Some((_, _, known)) => *known = (*known).max(since),

@@ -1,4 +1,5 @@
-//! What is kept beyond a restart, as text: matches, what has acted in them, what limits and breakers have counted.
+//! What is kept beyond a restart, as text: matches, what has acted in them, what limits and breakers have counted, which moments of schedules
+//! are done with.
 //!
 //! PURE. The state is cut into shards by a hash, so that each fits into one ConfigMap and a change of one match writes one of them. Offline it is
 //! one file, the only shard.
@@ -15,6 +16,7 @@ pub use text::{LARGEST, Shard, Trouble, VERSION, stamp_of};
 use crate::decide::breaker::Trip;
 use crate::decide::{Act, LastAct};
 use crate::object::ObjectKey;
+use crate::rule::ResolvedKind;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,8 +33,23 @@ pub struct State {
 pub struct OfRule {
     /// Its matches, and the hash of what decided about them.
     pub matches: Option<(u64, BTreeMap<u128, Match>)>,
+    /// Hash of the document by which the steps of its matches are numbered.
+    pub numbers: Option<u64>,
     /// What was counted, and the hash of its document.
     pub counted: Option<(u64, Counted)>,
+    /// Up to when the moments of its schedule are done with, and the hash of what decides about its matches. Kept to the millisecond.
+    pub moments: Option<(u64, Timestamp)>,
+    /// The kinds that it may hold something of, where that is kept with the rest: in a file.
+    pub holds: Vec<HeldKind>,
+}
+
+/// A kind that a rule may hold something of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldKind {
+    /// The kind, and the version at which it was written.
+    pub resolved: ResolvedKind,
+    /// Nothing but metadata was changed.
+    pub metadata_only: bool,
 }
 
 /// One match, of the object with a uid.
@@ -48,6 +65,10 @@ pub struct Match {
     pub done: Vec<(Act, LastAct)>,
     /// Keys that have not been the same for long enough.
     pub pending: Vec<(Act, Arc<str>, Timestamp)>,
+    /// Steps behind which it is waited, by their numbers in [`OfRule::numbers`], and since when.
+    pub waits: Vec<(usize, Timestamp)>,
+    /// Hash of the content that steps, by their numbers, have archived last.
+    pub archived: Vec<(usize, u64)>,
 }
 
 /// What limits and breakers have counted.

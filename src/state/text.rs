@@ -1,26 +1,32 @@
 //! One shard as text.
 //!
 //! ```json
-//! {"version": 1, "shards": 4, "shard": 0, "at": 1767225600000, "writer": "…", "rules": {"left-over": {
+//! {"version": 2, "shards": 4, "shard": 0, "at": 1767225600000, "writer": "…", "rules": {"left-over": {
 //!   "match": "00000000000000ff", "matches": {"0123456789abcdef0123456789abcdef": 1767225600000, "…": {"since": …, "doubt": …, "nth": 1,
-//!     "done": {"event": {"nth": 1, "at": …, "key": "…"}}, "pending": {"event": ["key", …]}}},
+//!     "done": {"event": {"nth": 1, "at": …, "key": "…"}}, "pending": {"event": ["key", …]}, "waits": [[65536, …]],
+//!     "archived": [[0, "00000000000000ff"]]}}, "numbers": "00000000000000ff",
+//!   "moments": ["00000000000000ff", 1767225600000],
+//!   "holds": [{"group": "apps", "version": "v1", "kind": "Deployment", "metadataOnly": false}],
 //!   "document": "00000000000000ff", "acted": {"ConfigMap/shop/a": …}, "approved": ["…"], "aborted": "…",
 //!   "open": {"ConfigMap/shop/a": {"trip": "TooMany", "places": ["…"], "others": "…"}}}}}
 //! ```
 //!
 //! Moments are milliseconds since 1970. Members that are not known are passed over; what cannot be read is left out and told.
+//!
+//! Format 1 had no `moments`, `waits`, `archived`, `numbers` and `holds`.
 
-use super::{Broken, Counted, Match, OfRule, State};
+use super::{Broken, Counted, HeldKind, Match, OfRule, State};
 use crate::decide::breaker::Trip;
 use crate::decide::{Act, LastAct};
 use crate::object::{GroupKind, ObjectKey};
+use crate::rule::ResolvedKind;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The format that is written. Older ones are read, newer ones never.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Largest text of a shard, in bytes: a ConfigMap holds 1 MiB with everything about it.
 pub const LARGEST: usize = 900_000;
@@ -102,7 +108,7 @@ impl Shard {
         let version = value.get("version").and_then(Value::as_u64);
         match version {
             Some(version) if version > VERSION => return Err(Trouble::Newer(version)),
-            Some(1) => {}
+            Some(1..=VERSION) => {}
             _ => return Err(rubbish("it has no format version")),
         }
         let number = |name: &str| {
@@ -169,22 +175,55 @@ fn rule(of: &OfRule) -> Value {
             .collect();
         said.insert("match".into(), hex(*hash));
         said.insert("matches".into(), Value::Object(matches));
+        if let Some(numbers) = of.numbers {
+            said.insert("numbers".into(), hex(numbers));
+        }
     }
     if let Some((hash, counted)) = &of.counted {
         said.insert("document".into(), hex(*hash));
         counted_into(counted, &mut said);
     }
+    if !of.holds.is_empty() {
+        said.insert("holds".into(), of.holds.iter().map(held_kind).collect());
+    }
+    if let Some((hash, until)) = &of.moments {
+        said.insert(
+            "moments".into(),
+            json!([hex(*hash), until.as_millisecond()]),
+        );
+    }
     Value::Object(said)
 }
 
+fn held_kind(held: &HeldKind) -> Value {
+    let kind = &held.resolved.kind;
+    json!({
+        "group": *kind.group,
+        "version": *held.resolved.version,
+        "kind": *kind.kind,
+        "metadataOnly": held.metadata_only,
+    })
+}
+
+fn read_held_kind(said: &Value) -> Option<HeldKind> {
+    let text = |field: &str| said.get(field).and_then(Value::as_str);
+    Some(HeldKind {
+        resolved: ResolvedKind {
+            kind: GroupKind::new(text("group")?, text("kind")?),
+            version: text("version")?.into(),
+        },
+        metadata_only: said.get("metadataOnly") == Some(&Value::Bool(true)),
+    })
+}
+
 fn one_match(one: &Match) -> Value {
-    if let (Some(since), None, 0, true, true) = (
-        one.since,
-        one.doubt,
-        one.nth,
-        one.done.is_empty(),
-        one.pending.is_empty(),
-    ) {
+    if let Some(since) = one.since
+        && *one
+            == (Match {
+                since: Some(since),
+                ..Match::default()
+            })
+    {
         return Value::from(millis_up(since));
     }
     let mut said = Map::new();
@@ -213,6 +252,16 @@ fn one_match(one: &Match) -> Value {
             .iter()
             .map(|(act, key, since)| (act.to_string(), json!([**key, millis_up(*since)])));
         said.insert("pending".into(), Value::Object(pending.collect()));
+    }
+    if !one.waits.is_empty() {
+        let waits = one.waits.iter();
+        let waits = waits.map(|(step, since)| json!([step, since.as_millisecond()]));
+        said.insert("waits".into(), waits.collect());
+    }
+    if !one.archived.is_empty() {
+        let archived = one.archived.iter();
+        let archived = archived.map(|(step, content)| json!([step, hex(*content)]));
+        said.insert("archived".into(), archived.collect());
     }
     Value::Object(said)
 }
@@ -269,12 +318,26 @@ fn read_rule(of: &Map<String, Value>, left_out: &mut usize) -> OfRule {
                     }
                 }
                 read.matches = Some((hash, good));
+                read.numbers = hash_of(of.get("numbers"));
             }
             _ => *left_out += 1,
         }
     }
     if let Some(hash) = hash_of(of.get("document")) {
         read.counted = Some((hash, read_counted(of, left_out)));
+    }
+    let holds = of.get("holds").and_then(Value::as_array);
+    for said in holds.into_iter().flatten() {
+        match read_held_kind(said) {
+            Some(held) => read.holds.push(held),
+            None => *left_out += 1,
+        }
+    }
+    if let Some(moments) = of.get("moments") {
+        match (hash_of(moments.get(0)), moments.get(1).and_then(moment)) {
+            (Some(hash), Some(until)) => read.moments = Some((hash, until)),
+            _ => *left_out += 1,
+        }
     }
     read
 }
@@ -329,6 +392,25 @@ fn read_match(value: &Value, left_out: &mut usize) -> Option<Match> {
         match read() {
             Some(read) => one.pending.push(read),
             None => *left_out += 1,
+        }
+    }
+    let list = |name: &str| {
+        said.get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
+    let number = |of: &Value| usize::try_from(of.get(0)?.as_u64()?).ok();
+    for of in list("waits") {
+        match (number(of), of.get(1).and_then(moment)) {
+            (Some(step), Some(since)) => one.waits.push((step, since)),
+            _ => *left_out += 1,
+        }
+    }
+    for of in list("archived") {
+        match (number(of), hash_of(of.get(1))) {
+            (Some(step), Some(content)) => one.archived.push((step, content)),
+            _ => *left_out += 1,
         }
     }
     Some(one)

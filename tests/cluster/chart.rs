@@ -23,7 +23,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn chart() -> PathBuf {
+pub fn chart() -> PathBuf {
     root().join("charts/ordain")
 }
 
@@ -36,7 +36,7 @@ fn ci(name: &str) -> String {
 }
 
 /// A namespace in which Pod security is enforced as strictly as Kubernetes can.
-async fn restricted(client: &kube::Client, word: &str) -> String {
+pub async fn restricted(client: &kube::Client, word: &str) -> String {
     let name = namespace(client, word).await;
     let all: Api<Namespace> = Api::all(client.clone());
     let strict = json!({"metadata": {"labels": {
@@ -50,7 +50,7 @@ async fn restricted(client: &kube::Client, word: &str) -> String {
 
 /// What helm did, if it did it without a word of warning.
 #[track_caller]
-fn quiet(ran: Ran) -> String {
+pub fn quiet(ran: Ran) -> String {
     let err = ran.err.to_lowercase();
     assert!(!err.contains("warn"), "{}", ran.err);
     ran.ok()

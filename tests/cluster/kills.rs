@@ -7,6 +7,7 @@ use crate::daemon::{Daemon, until};
 use crate::proxy::Proxy;
 use crate::scene::{Place, namespace};
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
@@ -36,7 +37,12 @@ spec:
 {actions}"
         )
     };
+    let restarts = of("restarts", "again", "  - restart: {}\n").replace(
+        "apiVersion: v1, kind: ConfigMap",
+        "apiVersion: apps/v1, kind: Deployment",
+    );
     [
+        restarts,
         of(
             "deletes",
             "goes",
@@ -69,6 +75,33 @@ async fn put(place: &Place, kind: &str, name: &str) {
         .create(&PostParams::default(), &map)
         .await
         .unwrap();
+}
+
+/// A Deployment without Pods.
+async fn deploy(place: &Place, name: &str) {
+    let app = json!({"app": name});
+    let deployment = json!({
+        "metadata": {"name": name, "labels": {"kind": "again"}},
+        "spec": {"replicas": 0, "selector": {"matchLabels": app}, "template": {
+            "metadata": {"labels": app},
+            "spec": {"containers": [{"name": "app", "image": "registry.example/app:1"}]}}}
+    });
+    let deployment: Deployment = serde_json::from_value(deployment).unwrap();
+    let all: Api<Deployment> = Api::namespaced(place.client.clone(), &place.namespace);
+    all.create(&PostParams::default(), &deployment)
+        .await
+        .unwrap();
+}
+
+/// How often the content of each Deployment was changed since it was made.
+async fn changes(place: &Place) -> BTreeMap<i64, usize> {
+    let all: Api<Deployment> = Api::namespaced(place.client.clone(), &place.namespace);
+    let mut changes = BTreeMap::new();
+    for deployment in all.list(&ListParams::default()).await.unwrap().items {
+        let generation = deployment.metadata.generation.unwrap_or_default();
+        *changes.entry(generation - 1).or_default() += 1;
+    }
+    changes
 }
 
 async fn of_kind(place: &Place, kind: &str) -> Vec<ConfigMap> {
@@ -111,11 +144,16 @@ async fn whatever_moment_it_is_killed_nothing_is_shortened_doubled_or_lost() {
         "DELETE /api/v1/namespaces/{}/configmaps/goes",
         place.namespace
     );
+    let restarts = format!(
+        "PATCH /apis/apps/v1/namespaces/{}/deployments/again",
+        place.namespace
+    );
     let state = format!("/api/v1/namespaces/{home}/configmaps");
     // What is caught, and whether before the server has done it.
     let traps = [
         (&events, false),
         (&patches, false),
+        (&restarts, false),
         (&state, true),
         (&state, false),
         (&deletes, false),
@@ -129,6 +167,7 @@ async fn whatever_moment_it_is_killed_nothing_is_shortened_doubled_or_lost() {
         for kind in ["goes", "told", "counted"] {
             put(&place, kind, &format!("{kind}-{kill}")).await;
         }
+        deploy(&place, &format!("again-{kill}")).await;
         let started = Instant::now();
         // A deletion comes when it comes; whatever is under way then is as good a moment.
         while proxy.caught() == 0 && started.elapsed() < Duration::from_secs(8) {
@@ -151,6 +190,11 @@ async fn whatever_moment_it_is_killed_nothing_is_shortened_doubled_or_lost() {
         counts(&of_kind(&place, "counted").await)
             .keys()
             .all(|count| count == "1")
+    })
+    .await;
+    let each_once = || [(1, kills)].into();
+    until("all are restarted", &daemon, || async {
+        changes(&place).await == each_once()
     })
     .await;
 
@@ -196,6 +240,8 @@ async fn whatever_moment_it_is_killed_nothing_is_shortened_doubled_or_lost() {
     }
     assert_eq!(of.len(), kills);
     assert!(of.values().all(|times| *times == 1), "{of:?}");
+
+    assert_eq!(changes(&place).await, each_once(), "each restarted once");
 
     // And what is remembered of each is still right: the same key does nothing, another one acts once.
     let all = counts(&of_kind(&place, "counted").await);

@@ -17,6 +17,7 @@ mod program;
 #[path = "../tools/prometheus.rs"]
 mod prometheus;
 mod recipes;
+mod remembered;
 mod schema;
 mod tutorial;
 mod twice;

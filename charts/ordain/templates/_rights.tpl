@@ -2,7 +2,8 @@
 The rights to be given, as JSON: {"cluster": [rules], "namespaces": {"name": [rules]}}.
 
 They are taken from what `ordain rbac` printed (`rbac.manifest`, or for the chart's own rule files/rbac*.yaml), with `rbac.clusterRules` and
-`rbac.namespaceRules` added. The Lease is not taken from there: it is called after the release, and so is its Role.
+`rbac.namespaceRules` added. The Lease is not taken from there: it is called after the release, and so is its Role; and so is the ConfigMap
+that says which rules may hold something.
 */}}
 {{- define "ordain.rights" -}}
 {{- $own := .Release.Namespace -}}
@@ -34,7 +35,13 @@ They are taken from what `ordain rbac` printed (`rbac.manifest`, or for the char
     {{- end -}}
     {{- $rules := list -}}
     {{- range $object.rules -}}
-      {{- if ne (first .apiGroups) "coordination.k8s.io" -}}{{- $rules = append $rules . -}}{{- end -}}
+      {{- $rule := . -}}
+      {{- with .resourceNames -}}
+        {{- if hasSuffix "-lifetimes" (first .) -}}
+          {{- $rule = merge (dict "resourceNames" (list (printf "%s-lifetimes" (include "ordain.fullname" $)))) $rule -}}
+        {{- end -}}
+      {{- end -}}
+      {{- if ne (first .apiGroups) "coordination.k8s.io" -}}{{- $rules = append $rules $rule -}}{{- end -}}
     {{- end -}}
     {{- range $targets -}}
       {{- $_ := set $places . (concat (get $places . | default list) $rules) -}}

@@ -90,10 +90,6 @@ impl Run<'_, '_> {
                 slot.deletes || (slot.enforces && (!fixpoint || stays || self.deletion.is_some()));
             let first = decision.changes.len();
             if !void && let Some(change) = self.world.patched(rule, &slot.effects) {
-                if slot.enforces {
-                    let acts = slot.acts.iter().map(|step| (rule.name.clone(), *step));
-                    decision.acts.extend(acts);
-                }
                 let change = match lifetime::verb(rule) {
                     verb @ Verb::Scale => RuleChange { verb, ..change },
                     _ => change,
@@ -319,10 +315,6 @@ impl World<'_> {
                 continue;
             };
             let mut between = writes::with_value_of(after, &change.before, &path);
-            if verb == Verb::Rollback {
-                // What it remembers is a part of it.
-                between["metadata"] = change.before["metadata"].clone();
-            }
             if between != *after {
                 writes::without_state_since(&mut between, &change.before, &rule.name);
                 changes.push(RuleChange {

@@ -1,5 +1,6 @@
 //! Matches as they are kept, and recalled.
 
+use super::acts::More;
 use super::{Acts, Held, Matches, Uid, moment, nanos};
 use crate::state::{Match, Slots, slot_of_match};
 use jiff::Timestamp;
@@ -47,7 +48,7 @@ impl Matches {
         if self.swept.is_some()
             && let Some(acts) = self.held.get_mut(&uid).and_then(|held| held.acts.as_mut())
         {
-            acts.away = None;
+            acts.set_away(None);
         }
     }
 
@@ -76,32 +77,43 @@ impl Held {
         };
         if let Some(acts) = &self.acts {
             kept.nth = acts.nth;
-            kept.done.clone_from(&acts.done);
-            let pending = acts.pending.iter();
-            kept.pending = pending
-                .map(|(act, key, since)| (*act, key.clone(), moment(*since)))
-                .collect();
+            kept.done = acts.done.to_vec();
+            if let Some(more) = &acts.more {
+                let pending = more.pending.iter();
+                kept.pending = pending
+                    .map(|(act, key, since)| (*act, key.clone(), moment(*since)))
+                    .collect();
+                let waits = more.waits.iter();
+                kept.waits = waits.map(|(step, at)| (*step, moment(*at))).collect();
+                kept.archived.clone_from(&more.archived);
+            }
         }
         kept
     }
 
     fn recalled(kept: Match, now: Timestamp) -> Held {
         let at = |at: Timestamp| NonZeroI64::new(nanos(at.min(now)));
-        let acts = kept.nth > 0 || !kept.done.is_empty() || !kept.pending.is_empty();
+        let mut acts = Acts {
+            nth: kept.nth,
+            done: kept.done.into_iter().collect(),
+            more: None,
+        };
+        if !kept.pending.is_empty() || !kept.waits.is_empty() || !kept.archived.is_empty() {
+            let early = |at: Timestamp| nanos(at.min(now));
+            let (pending, waits) = (kept.pending.into_iter(), kept.waits.into_iter());
+            *acts.more() = More {
+                pending: pending
+                    .map(|(act, key, since)| (act, key, early(since)))
+                    .collect(),
+                waits: waits.map(|(step, since)| (step, early(since))).collect(),
+                archived: kept.archived,
+                away: None,
+            };
+        }
         Held {
             since: kept.since.and_then(at),
             doubt: kept.doubt.and_then(at),
-            acts: acts.then(|| {
-                let pending = kept.pending.into_iter();
-                Box::new(Acts {
-                    nth: kept.nth,
-                    done: kept.done,
-                    pending: pending
-                        .map(|(act, key, since)| (act, key, nanos(since.min(now))))
-                        .collect(),
-                    away: None,
-                })
-            }),
+            acts: (!acts.is_blank()).then(|| Box::new(acts)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the engine remembers of matches: since when each holds (`after`), and what has acted in it (`once`).
+//! What the engine remembers of matches: since when each holds (`after`), what has acted in it (`once`), what it waits for and what it archived.
 //!
 //! Kept by rule and uid, never by name: an object that is made anew begins anew. A remembered match takes about fifty bytes, more where
 //! something has acted.
@@ -7,6 +7,7 @@
 
 mod acts;
 mod keep;
+mod numbers;
 mod uid;
 
 pub use uid::Uid;
@@ -106,7 +107,8 @@ impl Matches {
 
     /// Whether nothing is known of what has acted for an object.
     pub fn is_blank(&self, uid: Uid) -> bool {
-        self.acts(uid).is_none()
+        let acts = self.acts(uid);
+        acts.is_none_or(|acts| acts.nth == 0 && acts.done.is_empty())
     }
 
     /// Takes a note of a pass.
@@ -114,7 +116,7 @@ impl Matches {
         self.changed.add(slot_of_match(uid.number()));
         let held = self.held.entry(uid).or_default();
         let acts = held.acts.get_or_insert_default();
-        acts.away = None;
+        acts.set_away(None);
         match note {
             Note::Begun(nth) => acts.nth = acts.nth.max(nth),
             Note::Acted(act, last) => acts.acted(act, last),
@@ -168,6 +170,22 @@ impl Matches {
         held.doubt = None;
     }
 
+    /// All matches begin anew at a moment. What has acted since then, before a restart, has acted in the new ones.
+    pub fn begin_anew(&mut self, at: Timestamp) {
+        let begun = nanos(at);
+        let mut ended = vec![];
+        for (uid, held) in &mut self.held {
+            let acts = held.acts.as_mut();
+            let acted = acts.is_some_and(|acts| acts.goes_on_since(begun));
+            if !acted && held.since.is_none_or(|since| since.get() < begun) {
+                ended.push(*uid);
+            }
+        }
+        for uid in ended {
+            self.ended(uid);
+        }
+    }
+
     /// The object is gone.
     pub fn gone(&mut self, uid: Uid) {
         if !self.held.is_empty() && self.held.remove(&uid).is_some() {
@@ -181,7 +199,7 @@ impl Matches {
         self.ended(uid);
         let now = nanos(now);
         if let Some(acts) = self.held.get_mut(&uid).and_then(|held| held.acts.as_mut()) {
-            acts.away = Some(now);
+            acts.set_away(Some(now));
         }
         if self
             .swept
@@ -189,7 +207,7 @@ impl Matches {
         {
             self.swept = Some(now);
             self.held.retain(|_, held| {
-                let away = held.acts.as_ref().and_then(|acts| acts.away);
+                let away = held.acts.as_ref().and_then(|acts| acts.away());
                 away.is_none_or(|since| now.saturating_sub(since) <= LONGEST_AWAY)
             });
         }

@@ -65,6 +65,18 @@ fn a_hundred_thousand_matches_take_little() {
         matches.holds(uid(n), at(0));
     }
     assert_eq!(matches.len(), 100_000);
+    assert!(matches.bytes() <= 10_000_000, "{}", matches.bytes());
+    // And in each of them a step has acted, for a key of the length of a hash.
+    for n in 0..100_000 {
+        let last = LastAct {
+            key: Some(format!("{n:016x}").into()),
+            nth: 0,
+            at: at(1),
+        };
+        let act = Act::parse("event").unwrap();
+        matches.note(uid(n), Note::Acted(act, last), at(1));
+    }
+    assert_eq!(matches.len(), 100_000);
     assert!(matches.bytes() <= 20_000_000, "{}", matches.bytes());
 }
 

@@ -2,22 +2,9 @@
 
 use super::{Engine, InFlight};
 use crate::decide::Operation;
+use crate::engine::memory::Uid;
 use crate::object::ObjectKey;
 use crate::rule::set::RuleIndex;
-use std::sync::Arc;
-
-/// A manifest in a sink.
-pub(super) struct Archived {
-    rule: Arc<str>,
-    step: usize,
-    content: u64,
-}
-
-impl Archived {
-    pub(super) fn rule(&self) -> &Arc<str> {
-        &self.rule
-    }
-}
 
 impl Engine {
     /// Whether the step of a rule has written this content of an object last.
@@ -28,11 +15,11 @@ impl Engine {
         step: usize,
         content: u64,
     ) -> bool {
-        let name = &self.rules.rules()[rule].name;
-        let known = self.archived.get(subject).into_iter().flatten();
-        known
-            .into_iter()
-            .any(|a| a.rule == *name && a.step == step && a.content == content)
+        let Some(entry) = self.store.get(subject) else {
+            return false;
+        };
+        let uid = Uid::of(entry.record.meta().uid());
+        self.states[rule].matches.has_archived(uid, step, content)
     }
 
     /// A sink has taken a manifest.
@@ -45,12 +32,10 @@ impl Engine {
         else {
             return;
         };
-        let archived = self.archived.entry(request.subject.clone()).or_default();
-        archived.retain(|a| a.rule != *rule || a.step != *step);
-        archived.push(Archived {
-            rule: rule.clone(),
-            step: *step,
-            content: *content,
-        });
+        let entry = self.store.get(&request.subject);
+        if let (Some(index), Some(entry)) = (self.rules.index_of(rule), entry) {
+            let uid = Uid::of(entry.record.meta().uid());
+            self.states[index].matches.archived(uid, *step, *content);
+        }
     }
 }

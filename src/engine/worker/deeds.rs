@@ -15,6 +15,7 @@ use crate::rule::related::{Member, Probe};
 use crate::rule::schedule::Schedule;
 use crate::rule::set::RuleIndex;
 use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Most requests on one object that are remembered as leading nowhere.
@@ -93,6 +94,15 @@ impl Neighbours for Around<'_> {
         self.engine
             .wants
             .disagreeing(object, rule, subject, contents)
+    }
+
+    fn opposing(
+        &self,
+        object: &ObjectKey,
+        place: &str,
+        contents: u64,
+    ) -> Vec<(Arc<str>, ObjectKey)> {
+        self.engine.wants.opposing(object, place, contents)
     }
 
     fn agreeing(&self, object: &ObjectKey, rule: &str, contents: u64) -> Vec<ObjectKey> {
@@ -226,7 +236,6 @@ impl Engine {
                 asked: Asked::Write(Box::new(write.clone())),
                 changes,
                 follow_ups: vec![],
-                acts: vec![],
                 places: vec![(name, places)],
                 wanted,
                 since: now,

@@ -59,7 +59,7 @@ impl Engine {
         self.note_passes(&key, &decision, now);
         self.keep_to_the_ready(&key, &mut decision);
         self.remember(&key.kind, &record, &decision, now);
-        self.note_waits(&key, &decision, now);
+        self.note_waits(&key, &record, &decision, now);
         for other in self.wants.set(&key, &decision.wants) {
             self.queue.push(other, now);
         }
@@ -177,7 +177,7 @@ impl Engine {
             Some(write) if !self.options.dry => match self.paused_until(&key, now) {
                 Some(until) => self.due.no_later_than(&key, until),
                 None => {
-                    let made = (made, follow_ups, std::mem::take(&mut decision.acts));
+                    let made = (made, follow_ups);
                     self.emit(write, made, &record, (wanted, now), effects);
                 }
             },

@@ -1,6 +1,7 @@
 //! What outlives a restart: recalled before anything is decided, and kept from then on, at most every five seconds.
 
 use super::Engine;
+use super::lifetimes::Known;
 use super::rules::RuleState;
 use crate::decide::breaker::{Breaker, Open};
 use crate::decide::{Finding, Reason};
@@ -48,6 +49,8 @@ pub(super) struct Keeper {
     trouble: Option<String>,
     /// Something was recalled of objects that were not looked at since.
     unseen: bool,
+    /// What was kept of what rules may hold, where that is kept here.
+    held: Known,
 }
 
 impl Default for Keeper {
@@ -65,6 +68,7 @@ impl Default for Keeper {
             whole: false,
             trouble: None,
             unseen: false,
+            held: Known::new(),
         }
     }
 }
@@ -142,9 +146,9 @@ impl Engine {
         self.keeper.unseen = true;
         recalled.entries = self.take(read.state, now);
         for (rule, of) in self.rules.rules().iter().zip(&self.states) {
-            if let Some(counted) = counted(of) {
-                let known = &mut self.keeper.counted;
-                known.insert(rule.name.clone(), hash_of(&counted));
+            let hash = own_part(of);
+            if hash != 0 {
+                self.keeper.counted.insert(rule.name.clone(), hash);
             }
         }
         recalled
@@ -153,7 +157,11 @@ impl Engine {
     /// Takes a state: what is of rules in force, and of matches that are still decided about in the same way.
     fn take(&mut self, state: State, now: Timestamp) -> usize {
         let mut entries = 0;
+        let mut held = Known::new();
         for (name, of) in state.rules {
+            if !of.holds.is_empty() {
+                held.insert(name.clone(), of.holds);
+            }
             let index = self.rules.index_of(&name);
             let rule = index.map(|index| Arc::clone(&self.rules.rules()[index]));
             let (Some(index), Some(rule)) = (index, rule) else {
@@ -162,12 +170,25 @@ impl Engine {
                 continue;
             };
             let of_rule = &mut self.states[index];
-            if let Some((hash, matches)) = of.matches {
+            if let Some((hash, mut matches)) = of.matches {
+                if of.numbers != Some(rule.hash) && !matches.is_empty() {
+                    self.keeper.changed = Slots::ALL;
+                    matches.values_mut().for_each(state::Match::forget_numbers);
+                }
                 if hash == rule.match_hash && rule.remembers() && rule.mode != Mode::Off {
                     entries += matches.len();
                     of_rule.matches.recall(matches, now);
+                    self.in_waits |= of_rule.matches.has_waits();
                 } else {
                     self.keeper.changed = Slots::ALL;
+                }
+            }
+            if let Some((hash, until)) = of.moments {
+                if hash == rule.match_hash && rule.schedule.is_some() && rule.mode != Mode::Off {
+                    entries += 1;
+                    of_rule.times.recall(until.min(now));
+                } else {
+                    self.keeper.changed.add(state::slot_of_rule(&name));
                 }
             }
             if let Some((hash, counted)) = of.counted
@@ -188,6 +209,11 @@ impl Engine {
                 }
             }
         }
+        if !held.is_empty() {
+            self.keeper.held.clone_from(&held);
+            self.take_held(held, now);
+        }
+        self.look_at_clocks();
         entries
     }
 
@@ -219,7 +245,8 @@ impl Engine {
         if !self.keeper.on || self.keeper.asked.is_some() {
             return None;
         }
-        let matches = |states: &[RuleState]| states.iter().any(|s| s.matches.has_changed());
+        let changed = |state: &RuleState| state.matches.has_changed() || state.times.has_changed();
+        let matches = |states: &[RuleState]| states.iter().any(changed);
         if self.keeper.next > now {
             // Nothing is gathered for nothing.
             let behind = self.keeper.is_behind() || matches(&self.states);
@@ -261,16 +288,20 @@ impl Engine {
 
     /// What has changed since the last time.
     fn gather(&mut self) {
+        if self.keeper.layout == Layout::WHOLE {
+            let held = self.held();
+            if held != self.keeper.held {
+                self.keeper.held = held;
+                self.keeper.changed = Slots::ALL;
+            }
+        }
         let keeper = &mut self.keeper;
         for (rule, of) in self.rules.rules().iter().zip(&mut self.states) {
             keeper.changed.extend(of.matches.take_changed());
-            if !keeper.touched {
+            if !of.times.take_changed() && !keeper.touched {
                 continue;
             }
-            let hash = match counted(of) {
-                Some(counted) => hash_of(&counted),
-                None => 0,
-            };
+            let hash = own_part(of);
             let known = keeper.counted.get(&rule.name).copied().unwrap_or_default();
             if hash != known {
                 keeper.counted.insert(rule.name.clone(), hash);
@@ -335,6 +366,7 @@ impl Engine {
                 if let Some(at) = place(state::slot_of_match(uid)) {
                     let kept = states[at].rules.entry(rule.name.clone()).or_default();
                     let anew = || (rule.match_hash, BTreeMap::new());
+                    kept.numbers = Some(rule.hash);
                     kept.matches.get_or_insert_with(anew).1.insert(uid, one);
                 }
             }
@@ -343,6 +375,18 @@ impl Engine {
             {
                 let kept = states[at].rules.entry(rule.name.clone()).or_default();
                 kept.counted = Some((rule.hash, counted));
+            }
+            if let Some(at) = place(state::slot_of_rule(&rule.name))
+                && let Some(until) = of.times.done()
+            {
+                let kept = states[at].rules.entry(rule.name.clone()).or_default();
+                kept.moments = Some((rule.match_hash, until));
+            }
+        }
+        if let (Layout::WHOLE, Some(all)) = (layout, states.first_mut()) {
+            for (name, kinds) in &self.keeper.held {
+                let kept = all.rules.entry(name.clone()).or_default();
+                kept.holds.clone_from(kinds);
             }
         }
         states
@@ -474,8 +518,12 @@ impl Engine {
     }
 }
 
-fn hash_of(counted: &Counted) -> u64 {
-    fingerprint::hash_of(&format!("{counted:?}"))
+/// Hash of what is kept of a rule beside its matches; 0: nothing is.
+fn own_part(of: &RuleState) -> u64 {
+    match (counted(of), of.times.done()) {
+        (None, None) => 0,
+        both => fingerprint::hash_of(&format!("{both:?}")),
+    }
 }
 
 /// What limits and breakers of a rule have counted, if anything.

@@ -12,19 +12,11 @@ use crate::object::{GroupKind, Meta, ObjectKey};
 use crate::rule::set::RuleSet;
 use crate::rule::watch_scope::WatchScope;
 use crate::rule::{Action, Lifetime, Mode, ResolvedKind, Rule};
+pub use crate::state::HeldKind;
 use ahash::AHashSet;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// A kind that a rule may hold something of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldKind {
-    /// The kind, and the version at which it was written.
-    pub resolved: ResolvedKind,
-    /// Nothing but metadata was changed.
-    pub metadata_only: bool,
-}
 
 /// All of it.
 #[derive(Default)]
@@ -210,19 +202,41 @@ impl Engine {
     /// Rules that are gone and hold nothing any more are forgotten.
     fn forget_drained(&mut self, gone: &BTreeSet<Arc<str>>) {
         for name in gone {
-            let kinds = self.lifetimes.known.get(name);
-            let listed = kinds.into_iter().flatten().all(|held| {
-                let kind = self.store.kind(&held.resolved.kind);
-                kind.is_some_and(|kind| kind.sync == Sync::Synced)
-            });
-            if listed
-                && self
-                    .carriers(&AHashSet::from_iter([name.clone()]))
-                    .is_empty()
-            {
+            if self.is_drained(name) {
                 self.lifetimes.known.remove(name);
             }
         }
+    }
+
+    /// Whether no object carries anything of a rule.
+    fn is_drained(&self, name: &Arc<str>) -> bool {
+        let kinds = self.lifetimes.known.get(name);
+        let listed = kinds.into_iter().flatten().all(|held| {
+            let kind = self.store.kind(&held.resolved.kind);
+            kind.is_some_and(|kind| kind.sync == Sync::Synced)
+        });
+        let carriers = || self.carriers(&AHashSet::from_iter([name.clone()]));
+        listed && carriers().is_empty()
+    }
+
+    /// As [`Engine::lifetimes`], without rules that are gone and hold nothing any more.
+    pub(super) fn held(&self) -> Known {
+        let mut held = self.lifetimes.known.clone();
+        held.retain(|name, _| !self.lifetimes.gone.contains(name) || !self.is_drained(name));
+        held
+    }
+
+    /// What was kept with the rest of an earlier life, once the rules are loaded.
+    pub(super) fn take_held(&mut self, held: Known, now: Timestamp) {
+        let followed = self.wanted();
+        for (name, kinds) in held {
+            for kind in kinds {
+                let (resolved, metadata_only) = (kind.resolved, kind.metadata_only);
+                self.lifetimes.remember(&name, &resolved, metadata_only);
+            }
+        }
+        self.load_lifetimes(std::iter::empty(), true, now);
+        self.follow_anew(&followed);
     }
 
     /// What was kept of an earlier life. Comes before the first rule set.

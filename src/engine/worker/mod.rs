@@ -135,8 +135,6 @@ struct InFlight {
     changes: Vec<RuleChange>,
     /// What is asked of other objects once this one is answered well.
     follow_ups: Vec<FollowUp>,
-    /// Steps that act once each time a match begins and are part of it.
-    acts: Vec<(Arc<str>, usize)>,
     /// What each rule of a write writes.
     places: Vec<(Arc<str>, Vec<Place>)>,
     /// When the object came to be looked at: its change was seen, or a moment was due.
@@ -151,8 +149,8 @@ struct InFlight {
 /// A request on another object that waits for one on its subject: whose, the request, the changes it makes.
 type FollowUp = (ObjectKey, Write, Vec<RuleChange>);
 
-/// What goes with a request: the changes it makes, what follows it, and the steps (rule, number) that act in it once a match.
-type Load = (Vec<RuleChange>, Vec<FollowUp>, Vec<(Arc<str>, usize)>);
+/// What goes with a request: the changes it makes, and what follows it.
+type Load = (Vec<RuleChange>, Vec<FollowUp>);
 
 /// A request on another object that need not be made again in the same state.
 struct SettledDeed {
@@ -172,7 +170,6 @@ impl InFlight {
             asked,
             changes: vec![],
             follow_ups: vec![],
-            acts: vec![],
             places: vec![],
             wanted: since,
             since,
@@ -261,10 +258,8 @@ pub struct Engine {
     /// Subjects that wait for another object to be let go.
     waiters: AHashMap<ObjectKey, Vec<ObjectKey>>,
     follow_ups: Vec<FollowUp>,
-    /// Steps behind which it is waited, by subject.
-    waits: AHashMap<ObjectKey, Vec<waits::Waiting>>,
-    /// What of each subject lies in sinks.
-    archived: AHashMap<ObjectKey, Vec<archives::Archived>>,
+    /// Whether it may be waited behind some step.
+    in_waits: bool,
     forbidden: AHashMap<Permission, Forbidden>,
     /// What rules hold as long as they match.
     lifetimes: Lifetimes,
@@ -320,8 +315,7 @@ impl Engine {
             related: Index::default(),
             waiters: AHashMap::new(),
             follow_ups: vec![],
-            waits: AHashMap::new(),
-            archived: AHashMap::new(),
+            in_waits: false,
             forbidden: AHashMap::new(),
             lifetimes: Lifetimes::default(),
             wards: AHashMap::new(),

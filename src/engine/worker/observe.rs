@@ -78,7 +78,8 @@ impl Engine {
         self.wake_subjects(&key, now);
     }
 
-    /// Labels or annotations of a Namespace decide about the objects in it.
+    /// Labels or annotations of a Namespace decide about the objects in it. All of them may come into the scope of a rule at once: its limits
+    /// count them before it does anything.
     fn namespace_changed(&mut self, namespace: &Arc<str>, now: Timestamp) {
         let listed = self.store.kind(&self.namespace_kind);
         if listed.is_none_or(|k| k.sync == Sync::Pending) {
@@ -97,7 +98,20 @@ impl Engine {
                     .map(|(n, _)| key_of(kind, n)),
             );
         }
+        let rules = Arc::clone(&self.rules);
         for key in keys {
+            let mut counts = false;
+            for index in rules.limited(&key.kind) {
+                if self.counts_first(*index) {
+                    self.states[*index].scope_known = false;
+                    counts = true;
+                }
+            }
+            if counts {
+                self.store
+                    .kind_mut(&key.kind)
+                    .set_fresh(&name_of(&key), true);
+            }
             self.queue.push(key, now);
         }
     }
@@ -160,8 +174,6 @@ impl Engine {
         self.settled.remove(key);
         self.settled_deeds.remove(key);
         self.related.forget(key);
-        self.archived.remove(key);
-        self.waits.remove(key);
         self.taken_over.remove(key);
         self.look_at_unwanted(key, |_| false, now);
         for other in self.wants.set(key, &[]) {

@@ -127,9 +127,6 @@ impl Engine {
         let changes = std::mem::take(&mut request.changes);
         self.report_changes(&request, changes, Ok(()), now);
         self.allowed(&request);
-        for (rule, step) in std::mem::take(&mut request.acts) {
-            self.note_acted(&key, &rule, step, now);
-        }
         self.note_acts(&request);
         self.follow_ups.append(&mut request.follow_ups);
         // An answer that shows nothing but that nothing changed: the state is still the one decided on.

@@ -5,7 +5,7 @@ use super::glance::{Quiet, looks_at_tests_alone};
 use super::rules::RuleState;
 use crate::engine::memory::Uid;
 use crate::engine::store::{Name, key_of};
-use crate::engine::{Report, standings};
+use crate::engine::{Report, WatchedKind, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::Mode;
 use crate::rule::expr::NamespaceObject;
@@ -49,6 +49,7 @@ impl Engine {
                     if before == Some(rule.match_hash) && rule.mode != Mode::Off && rule.remembers()
                     {
                         state.matches = matches;
+                        state.matches.forget_numbers();
                     }
                     state
                 }
@@ -65,14 +66,6 @@ impl Engine {
             !settled.is_empty()
         });
         self.away.retain(same);
-        self.waits.retain(|_, waits| {
-            waits.retain(|w| same(w.rule()));
-            !waits.is_empty()
-        });
-        self.archived.retain(|_, archived| {
-            archived.retain(|a| same(a.rule()));
-            !archived.is_empty()
-        });
         let mut keys = vec![];
         let mut quiet: Vec<Quiet> = vec![];
         let mut touched: AHashSet<GroupKind> = difference.concerned.iter().cloned().collect();
@@ -192,20 +185,7 @@ impl Engine {
         let touched = [&difference.added, &difference.changed, &difference.removed];
         let first = older.rules().is_empty();
         self.load_lifetimes(touched.into_iter().flatten(), first, now);
-        let wanted = self.wanted();
-        for kind in &wanted {
-            let before = followed.iter().find(|f| f.kind == kind.kind);
-            // Followed at another version, so far without what is beside metadata, or without objects that rules can match now: what is
-            // stored is not what rules read.
-            if before.is_some_and(|b| {
-                b.version != kind.version
-                    || (b.metadata_only && !kind.metadata_only)
-                    || !b.scope.contains(&kind.scope)
-            }) {
-                self.store.kind_mut(&kind.kind).doubt();
-            }
-        }
-        self.followed = wanted.into_iter().map(|w| (w.kind, w.scope)).collect();
+        self.follow_anew(&followed);
         self.drop_kinds(now);
         self.load_related(&older, now);
         self.review_readiness();
@@ -221,6 +201,24 @@ impl Engine {
                 self.look_at_matched(index, now);
             }
         }
+    }
+
+    /// Other kinds are followed than before, or in another way.
+    pub(super) fn follow_anew(&mut self, followed: &[WatchedKind]) {
+        let wanted = self.wanted();
+        for kind in &wanted {
+            let before = followed.iter().find(|f| f.kind == kind.kind);
+            // Followed at another version, so far without what is beside metadata, or without objects that rules can match now: what is
+            // stored is not what rules read.
+            if before.is_some_and(|b| {
+                b.version != kind.version
+                    || (b.metadata_only && !kind.metadata_only)
+                    || !b.scope.contains(&kind.scope)
+            }) {
+                self.store.kind_mut(&kind.kind).doubt();
+            }
+        }
+        self.followed = wanted.into_iter().map(|w| (w.kind, w.scope)).collect();
     }
 
     /// Forgets the objects of kinds that are no longer followed, and everything that was remembered about them.

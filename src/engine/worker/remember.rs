@@ -125,27 +125,6 @@ impl Engine {
         }
     }
 
-    /// A step that acts once each time a match begins has acted.
-    pub(super) fn note_acted(
-        &mut self,
-        subject: &ObjectKey,
-        rule: &Arc<str>,
-        step: usize,
-        now: Timestamp,
-    ) {
-        let entry = self.store.get(subject);
-        if let (Some(index), Some(entry)) = (self.rules.index_of(rule), entry) {
-            let uid = Uid::of(entry.record.meta().uid());
-            let matches = &mut self.states[index].matches;
-            let last = LastAct {
-                key: None,
-                nth: matches.nth(uid),
-                at: now,
-            };
-            matches.note(uid, Note::Acted(Act::numbered(step), last), now);
-        }
-    }
-
     /// A request was answered well: the steps in it have acted.
     pub(super) fn note_acts(&mut self, request: &InFlight) {
         let acts = request.write().map_or(&[][..], |write| &write.acts);

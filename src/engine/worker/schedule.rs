@@ -3,7 +3,6 @@
 
 use super::Engine;
 use crate::decide::{Decision, Standing};
-use crate::engine::memory::Uid;
 use crate::engine::store::{key_of, name_of};
 use crate::object::ObjectKey;
 use crate::rule::expr::NamespaceObject;
@@ -14,8 +13,8 @@ use ahash::AHashSet;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 
-/// The shortest time there is.
-const TICK: SignedDuration = SignedDuration::from_nanos(1);
+/// The shortest time that is kept.
+const TICK: SignedDuration = SignedDuration::from_millis(1);
 
 /// Where a rule stands in its schedule.
 #[derive(Default)]
@@ -32,6 +31,10 @@ pub struct Times {
     seen: Option<Timestamp>,
     /// When something of it changes.
     next: Option<Timestamp>,
+    /// `seen` is what was kept before a restart.
+    recalled: bool,
+    /// What [`Times::done`] answers may have changed since it was kept.
+    changed: bool,
 }
 
 impl Times {
@@ -39,7 +42,38 @@ impl Times {
     pub fn forget(&mut self, key: &ObjectKey) {
         if !self.pending.is_empty() {
             self.pending.remove(key);
+            self.changed |= self.pending.is_empty();
         }
+    }
+
+    /// Up to when its single moments are done with, to be remembered beyond a restart: a pass that is not over counts as not begun.
+    pub fn done(&self) -> Option<Timestamp> {
+        let open = self.waits || !self.pending.is_empty();
+        match self.moment.filter(|_| open) {
+            Some(moment) => Some(moment.checked_sub(TICK).unwrap_or(moment)),
+            None => self.seen,
+        }
+    }
+
+    /// What [`Times::done`] said before a restart: of the moments that came since, the last one is made up for, and a window that opened since
+    /// begins new matches.
+    pub fn recall(&mut self, until: Timestamp) {
+        *self = Times {
+            seen: Some(until),
+            next: Some(Timestamp::MIN),
+            recalled: true,
+            ..Times::default()
+        };
+    }
+
+    /// Whether something of it is to be kept.
+    pub fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Takes note that it is kept.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// Whether the clock has to be looked at.
@@ -64,43 +98,17 @@ impl Engine {
         self.look_at_clocks();
     }
 
-    /// Another replica has acted so far: the moments were its own.
+    /// Another replica, or none, has acted so far. Where nothing is remembered of its moments they were its own.
     pub(super) fn take_over_clocks(&mut self, now: Timestamp) {
         for state in &mut self.states {
+            if std::mem::take(&mut state.times.recalled) {
+                continue;
+            }
             state.times = Times {
                 seen: Some(now),
                 next: Some(now),
                 ..Times::default()
             };
-        }
-        self.look_at_clocks();
-    }
-
-    /// Up to when the single moments of each rule are done with, to be remembered beyond a restart: a pass that is not over counts as not begun.
-    pub fn moments_done(&self) -> Vec<(Arc<str>, Timestamp)> {
-        let rules = self.rules.rules().iter().zip(&self.states);
-        let scheduled = rules.filter(|(rule, _)| rule.schedule.is_some());
-        let done = scheduled.filter_map(|(rule, state)| {
-            let times = &state.times;
-            let open = times.waits || !times.pending.is_empty();
-            let before = |moment: Timestamp| moment.checked_sub(TICK).unwrap_or(moment);
-            let done = match times.moment.filter(|_| open) {
-                Some(moment) => Some(before(moment)),
-                None => times.seen,
-            };
-            Some((rule.name.clone(), done?))
-        });
-        done.collect()
-    }
-
-    /// What [`Engine::moments_done`] said before a restart: of the moments that came since, the last one is made up for.
-    pub fn recall_moments(&mut self, done: &[(Arc<str>, Timestamp)]) {
-        for (rule, until) in done {
-            if let Some(index) = self.rules.index_of(rule) {
-                let times = &mut self.states[index].times;
-                times.seen = Some(*until);
-                times.next = Some(Timestamp::MIN);
-            }
         }
         self.look_at_clocks();
     }
@@ -139,6 +147,7 @@ impl Engine {
         let begins = opened.is_some_and(|start| times.seen.is_some_and(|seen| start > seen));
         let before = std::mem::replace(&mut times.open, opened);
         times.seen = Some(now);
+        times.changed = true;
         times.next = schedule.next_turn(now);
         if let Some(moment) = moment {
             times.moment = Some(moment);
@@ -147,7 +156,7 @@ impl Engine {
         }
         if opened != before && !first {
             let keys = self.scope_of(rule);
-            self.look_anew(index, &keys, begins, now);
+            self.look_anew(index, &keys, opened.filter(|_| begins), now);
         }
         if self.states[index].ready {
             self.begin_pass(index, now);
@@ -156,12 +165,15 @@ impl Engine {
 
     /// Begins the pass of a moment that has come, now that it is known which objects there are.
     pub(super) fn begin_pass(&mut self, index: usize, now: Timestamp) {
-        if !std::mem::take(&mut self.states[index].times.waits) {
+        let times = &mut self.states[index].times;
+        if !std::mem::take(&mut times.waits) {
             return;
         }
+        times.changed = true;
+        let moment = times.moment;
         let rule = Arc::clone(&self.rules.rules()[index]);
         let keys = self.scope_of(&rule);
-        self.look_anew(index, &keys, true, now);
+        self.look_anew(index, &keys, moment, now);
         self.states[index].times.pending = keys.into_iter().collect();
         self.in_passes = true;
     }
@@ -192,17 +204,23 @@ impl Engine {
         keys
     }
 
-    /// Objects are looked at because the rule's time has come, or is over. `begins`: with a new match, and limits count all of them first.
-    fn look_anew(&mut self, index: usize, keys: &[ObjectKey], begins: bool, now: Timestamp) {
-        let counts = begins && self.counts_first(index);
+    /// Objects are looked at because the rule's time has come, or is over. `begins`: with matches that begin then, and limits count all of
+    /// them first.
+    fn look_anew(
+        &mut self,
+        index: usize,
+        keys: &[ObjectKey],
+        begins: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let counts = begins.is_some() && self.counts_first(index);
         if counts {
             self.states[index].scope_known = false;
         }
+        if let Some(start) = begins {
+            self.states[index].matches.begin_anew(start);
+        }
         for key in keys {
-            if begins && let Some(entry) = self.store.get(key) {
-                let uid = Uid::of(entry.record.meta().uid());
-                self.states[index].matches.ended(uid);
-            }
             if counts {
                 self.store
                     .kind_mut(&key.kind)
@@ -251,9 +269,10 @@ impl Engine {
                 Standing::Waiting | Standing::Failed => false,
             };
             if over {
-                let pending = &mut self.states[*index].times.pending;
-                pending.remove(key);
-                emptied |= pending.is_empty();
+                let times = &mut self.states[*index].times;
+                times.pending.remove(key);
+                times.changed |= times.pending.is_empty();
+                emptied |= times.pending.is_empty();
                 // So that it is known that the match has ended.
                 if matches!(standing, Standing::Matched { .. }) {
                     self.queue.push(key.clone(), now);

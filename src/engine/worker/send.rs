@@ -1,8 +1,8 @@
 //! Requests on their way, and keys that wait for what they will show.
 
 use super::{Asked, Awaited, Engine, InFlight, Load, PATIENCE};
+use crate::decide::Write;
 use crate::decide::breaker::places::{Place, written};
-use crate::decide::{Operation, Write};
 use crate::engine::Effect;
 use crate::object::{ObjectKey, Record};
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ impl Engine {
     pub(super) fn emit(
         &mut self,
         (mut write, fingerprint): (Write, (u64, u64)),
-        (changes, follow_ups, mut acts): Load,
+        (changes, follow_ups): Load,
         record: &Record,
         (wanted, now): (Timestamp, Timestamp),
         effects: &mut Vec<Effect>,
@@ -58,8 +58,6 @@ impl Engine {
             let limits = &rules.rules()[*index].limits;
             self.states[*index].limits.acted(&key, limits, now);
         }
-        let main = matches!(write.operation, Operation::Patch { status: false, .. });
-        acts.retain(|(rule, _)| main && write.rules.contains(rule));
         self.next_id += 1;
         let id = self.next_id;
         self.queue.hold(key.clone());
@@ -75,7 +73,6 @@ impl Engine {
                 asked,
                 changes,
                 follow_ups,
-                acts,
                 places,
                 wanted,
                 since: now,

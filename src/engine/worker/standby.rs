@@ -39,8 +39,7 @@ impl Engine {
         self.refused.clear();
         self.follow_ups.clear();
         self.wants = Wants::default();
-        self.archived.clear();
-        self.waits.clear();
+        self.in_waits = false;
         // Whoever acts keeps the state.
         self.keeper = Keeper::default();
         let found: Vec<ObjectKey> = self.findings.keys().cloned().collect();

@@ -19,8 +19,10 @@ mod glances;
 mod keep;
 mod kinds;
 mod limits;
+mod namespaces;
 mod picks;
 mod reload;
+mod restarts;
 mod schedule;
 mod standby;
 

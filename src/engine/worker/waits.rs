@@ -2,23 +2,11 @@
 
 use super::Engine;
 use crate::decide::{Decision, Standing};
-use crate::object::ObjectKey;
+use crate::engine::memory::Uid;
+use crate::object::{ObjectKey, Record};
 use crate::rule::set::RuleIndex;
 use jiff::Timestamp;
 use std::sync::Arc;
-
-/// One step of a rule.
-pub(super) struct Waiting {
-    rule: Arc<str>,
-    step: usize,
-    since: Timestamp,
-}
-
-impl Waiting {
-    pub(super) fn rule(&self) -> &Arc<str> {
-        &self.rule
-    }
-}
 
 impl Engine {
     /// Since when it is waited behind a step for a subject.
@@ -28,44 +16,44 @@ impl Engine {
         rule: RuleIndex,
         step: usize,
     ) -> Option<Timestamp> {
-        if self.waits.is_empty() {
+        if !self.in_waits {
             return None;
         }
-        let name = &self.rules.rules()[rule].name;
-        let mut known = self.waits.get(subject)?.iter();
-        known
-            .find(|w| w.rule == *name && w.step == step)
-            .map(|w| w.since)
+        let entry = self.store.get(subject)?;
+        let uid = Uid::of(entry.record.meta().uid());
+        self.states[rule].matches.waits_since(uid, step)
     }
 
     /// An object was evaluated: what is waited for now, and what no longer.
-    pub(super) fn note_waits(&mut self, key: &ObjectKey, decision: &Decision, now: Timestamp) {
-        if decision.waits.is_empty() && self.waits.is_empty() {
+    pub(super) fn note_waits(
+        &mut self,
+        key: &ObjectKey,
+        record: &Record,
+        decision: &Decision,
+        now: Timestamp,
+    ) {
+        if decision.waits.is_empty() && !self.in_waits {
             return;
         }
-        let before = self.waits.remove(key).unwrap_or_default();
-        let rules = &self.rules;
-        let mut waits: Vec<Waiting> = decision
-            .waits
-            .iter()
-            .map(|(index, step)| {
-                let rule = &rules.rules()[*index].name;
-                let known = before.iter().find(|w| w.rule == *rule && w.step == *step);
-                Waiting {
-                    rule: rule.clone(),
-                    step: *step,
-                    since: known.map_or(now, |w| w.since.min(now)),
-                }
-            })
-            .collect();
-        // While it is not known whether a rule matches, nothing ends.
-        let unknown = |rule: &str| {
-            let index = rules.index_of(rule);
-            index.is_some_and(|index| decision.standing(index) == Standing::Waiting)
-        };
-        waits.extend(before.into_iter().filter(|w| unknown(&w.rule)));
-        if !waits.is_empty() {
-            self.waits.insert(key.clone(), waits);
+        let uid = Uid::of(record.meta().uid());
+        let rules = Arc::clone(&self.rules);
+        let mut ended = false;
+        for index in rules.remembering(&key.kind) {
+            // While it is not known whether a rule matches, nothing ends.
+            let unknown = decision.standing(*index) == Standing::Waiting;
+            if unknown || !self.states[*index].ready {
+                continue;
+            }
+            let waits = decision.waits.iter().filter(|(rule, _)| rule == index);
+            let steps: Vec<usize> = waits.map(|(_, step)| *step).collect();
+            let matches = &mut self.states[*index].matches;
+            match matches.wait(uid, &steps, now) {
+                true => self.in_waits = true,
+                false => ended = true,
+            }
+        }
+        if ended && decision.waits.is_empty() {
+            self.in_waits = self.states.iter().any(|state| state.matches.has_waits());
         }
     }
 }

@@ -179,7 +179,7 @@ fn step(
     }
     let once = match once {
         Some(once) => Some(once?),
-        None => None,
+        None => memory::implied(&action),
     };
     let id = StepId {
         verb: action.verb(),

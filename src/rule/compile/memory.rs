@@ -6,7 +6,7 @@ use super::fields::{self, Fields};
 use crate::object::duration;
 use crate::rule::expr::Names;
 use crate::rule::yaml::{Data, Tree};
-use crate::rule::{FirstSeen, Occasion, Once, Step, StepId};
+use crate::rule::{Action, FirstSeen, Occasion, Once, Step, StepId};
 use std::time::Duration;
 
 /// `after` of a step; what is wrong has been reported.
@@ -142,6 +142,16 @@ pub(super) fn once(
         key,
         within,
         first_seen,
+    })
+}
+
+/// What acts once each time a match begins without being told so, and is written down on the subject in the request that does it.
+pub(super) fn implied(action: &Action) -> Option<Once> {
+    let implied = matches!(action, Action::Restart { .. } | Action::Rollback { .. });
+    implied.then_some(Once {
+        key: None,
+        within: None,
+        first_seen: FirstSeen::Act,
     })
 }
 

@@ -26,6 +26,8 @@ fn full() -> Match {
             (act("patch/1/00000000000000ff"), last(Some("k"))),
         ],
         pending: vec![(act("event/2"), "new".into(), at(7))],
+        waits: vec![(1 << 16, at(8))],
+        archived: vec![(2, u64::MAX)],
     }
 }
 
@@ -45,7 +47,16 @@ fn shard(shards: usize, number: usize, matches: Vec<(u128, Match)>) -> Shard {
     };
     let of = OfRule {
         matches: Some((7, matches.into_iter().collect())),
+        numbers: Some(12),
         counted: Some((8, counted)),
+        moments: Some((9, at(11))),
+        holds: vec![HeldKind {
+            resolved: ResolvedKind {
+                kind: GroupKind::new("apps", "Deployment"),
+                version: "v1".into(),
+            },
+            metadata_only: true,
+        }],
     };
     Shard {
         shards,
@@ -108,8 +119,8 @@ fn rubbish_is_told_and_a_later_format_is_left_alone() {
             "{text}: {found:?}"
         );
     }
-    let newer = r#"{"version": 2, "anything": "else"}"#;
-    assert_eq!(Shard::read(newer), Err(Trouble::Newer(2)));
+    let newer = r#"{"version": 99, "anything": "else"}"#;
+    assert_eq!(Shard::read(newer), Err(Trouble::Newer(99)));
     assert!(read([("a", newer)]).is_newer());
 }
 

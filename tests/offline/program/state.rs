@@ -84,3 +84,71 @@ fn a_damaged_file_is_told_and_a_newer_one_refused() {
         newer
     );
 }
+
+const HELD: &str = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: frozen}
+spec:
+  mode: Enforce
+  match:
+    resources: [{apiVersion: v1, kind: ConfigMap}]
+  actions:
+  - patch: [{path: $.data.frozen, set: \"yes\"}]
+    lifetime: WhileMatched
+";
+
+const OTHER: &str = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: other}
+spec:
+  match:
+    resources: [{apiVersion: v1, kind: Secret}]
+  actions:
+  - warn: {message: a Secret}
+";
+
+#[test]
+fn what_a_rule_holds_is_given_back_by_a_run_without_it() {
+    let dir = folder(&[
+        ("r.yaml", HELD),
+        ("other.yaml", OTHER),
+        ("cluster/a.yaml", MAP),
+    ]);
+    let run = |rules: &str, from: &str, to: &str| {
+        let manifests = [
+            "run",
+            "--once",
+            "--rules",
+            rules,
+            "--manifests",
+            from,
+            "--write-manifests",
+            to,
+            "--state",
+            "state.json",
+            "--now",
+            "2026-01-01T00:00:00Z",
+        ];
+        let ran = ordain(dir.path(), &manifests);
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        let mut text = String::new();
+        for file in std::fs::read_dir(dir.path().join(to)).unwrap() {
+            text.push_str(&std::fs::read_to_string(file.unwrap().path()).unwrap());
+        }
+        (ran.out, text)
+    };
+    let state = || std::fs::read_to_string(dir.path().join("state.json")).unwrap();
+    let (_, first) = run("r.yaml", "cluster", "first");
+    assert!(first.contains("frozen: "), "{first}");
+    assert!(state().contains("\"holds\""), "{}", state());
+    // Another rule, and not this one.
+    let (out, second) = run("other.yaml", "first", "second");
+    assert!(out.ends_with("1 patched\n"), "{out}");
+    assert!(
+        !second.contains("frozen") && !second.contains("ordain.dev"),
+        "{second}"
+    );
+    assert!(!state().contains("\"holds\""), "{}", state());
+    let (out, _) = run("other.yaml", "second", "third");
+    assert!(out.ends_with("nothing changed\n"), "{out}");
+}

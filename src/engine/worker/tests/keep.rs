@@ -87,6 +87,9 @@ impl Daemon {
             self.texts.clear();
         }
         let mut done = vec![];
+        let numbers: std::collections::BTreeSet<usize> =
+            keep.shards.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers.len(), keep.shards.len(), "each shard once");
         for (number, text) in keep.shards {
             assert!(text.len() < 1 << 20);
             self.writes += 1;

@@ -1,5 +1,6 @@
 //! Windows and single moments of rules, for all their objects at once.
 
+use super::restarts::{keeps, kept, start};
 use super::*;
 use crate::decide::Operation;
 
@@ -175,49 +176,130 @@ fn rules_without_a_schedule_wait_for_no_clock() {
 
 #[test]
 fn moments_that_came_while_nothing_ran_are_made_up_for_once() {
-    let begin = |done: &[(Arc<str>, Timestamp)], now: i64| {
-        let mut bench = Bench {
-            engine: Engine::new(EngineOptions::default()),
-            effects: vec![],
-            wake: None,
-            managed: Value::Null,
-        };
-        bench.engine.load(with(HALF_PAST, LABEL), at(now));
-        bench.engine.recall_moments(done);
-        let namespaces = GroupKind::new("", "Namespace");
-        let kind = namespaces.clone();
-        bench
-            .engine
-            .observe(Observation::ListStarted { kind }, at(now));
-        let shop = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
-        let record = Record::from_value(&shop);
-        let kind = namespaces.clone();
-        bench
-            .engine
-            .observe(Observation::Applied { kind, record }, at(now));
-        bench
-            .engine
-            .observe(Observation::ListDone { kind: namespaces }, at(now));
-        // The clock is looked at before the objects are known.
-        assert!(bench.work(now).is_empty());
-        bench.list(two(), now);
-        bench
-    };
+    let set = || with(HALF_PAST, LABEL);
     // Nothing is remembered, nothing was missed.
-    assert!(begin(&[], 5 * HOUR).work(5 * HOUR).is_empty());
-    let mut first = Bench::new(EngineOptions::default(), with(HALF_PAST, LABEL), two());
+    let mut first = start(set(), &[], two(), 0);
     assert!(first.work(0).is_empty());
     let writes = first.work(HOUR / 2);
+    assert_eq!(writes.len(), 2);
     // The pass is not over: it counts as not begun.
-    let mut second = begin(&first.engine.moments_done(), HOUR / 2 + 10);
+    let open = kept(&mut first, HOUR / 2);
+    let mut second = start(set(), &open, two(), HOUR / 2 + 10);
     assert_eq!(second.work(HOUR / 2 + 10).len(), 2);
     taken(&mut first, writes, HOUR / 2);
     assert!(first.work(HOUR / 2 + 1).is_empty());
-    let done = first.engine.moments_done();
-    assert!(begin(&done, HOUR).work(HOUR).is_empty());
-    let mut later = begin(&done, 5 * HOUR);
+    let done = kept(&mut first, HOUR / 2 + 1);
+    assert!(start(set(), &done, two(), HOUR).work(HOUR).is_empty());
+    // Five of them, once.
+    let mut later = start(set(), &done, two(), 5 * HOUR);
     let writes = later.work(5 * HOUR);
     assert_eq!(writes.len(), 2);
     taken(&mut later, writes, 5 * HOUR);
     assert!(later.work(5 * HOUR + 1).is_empty());
+    let done = kept(&mut later, 5 * HOUR + 1);
+    assert!(
+        start(set(), &done, two(), 5 * HOUR + 2)
+            .work(5 * HOUR + 2)
+            .is_empty()
+    );
+    // Another schedule has missed nothing.
+    let other = with("  schedule: [{cron: '31 * * * *'}]\n", LABEL);
+    assert!(
+        start(other, &done, two(), 7 * HOUR)
+            .work(7 * HOUR)
+            .is_empty()
+    );
+}
+
+#[test]
+fn it_is_kept_when_a_moment_is_done_and_not_for_nothing() {
+    let mut bench = start(with(HALF_PAST, LABEL), &[], vec![], 0);
+    bench.work(0);
+    keeps(&mut bench, 0);
+    for second in (10..HOUR / 2).step_by(60) {
+        bench.work(second);
+        assert_eq!(keeps(&mut bench, second), 0, "at {second}");
+    }
+    bench.work(HOUR / 2);
+    assert!(bench.work(HOUR / 2 + 6).is_empty());
+    assert_eq!(keeps(&mut bench, HOUR / 2 + 6), 1);
+}
+
+#[test]
+fn a_window_that_opened_while_nothing_ran_begins_new_matches() {
+    let body = "  where:\n  - {path: $.data.old, value: 'yes'}\n  actions:\n  - after: 90m\n    delete: {}\n";
+    let old = || vec![map("a", 1, json!({"data": {"old": "yes"}}))];
+    let mut first = start(with(NIGHT, body), &[], old(), HOUR);
+    assert!(first.work(HOUR).is_empty());
+    assert!(first.work(2 * HOUR).is_empty());
+    let texts = kept(&mut first, 2 * HOUR);
+    // In the same window it goes on, a day later it begins.
+    let mut same = start(with(NIGHT, body), &texts, old(), 2 * HOUR + 60);
+    assert!(same.work(2 * HOUR + 60).is_empty());
+    assert_eq!(same.work(2 * HOUR + HOUR / 2).len(), 1);
+    let day = 24 * HOUR;
+    let mut next = start(with(NIGHT, body), &texts, old(), day + 2 * HOUR);
+    assert!(next.work(day + 2 * HOUR).is_empty());
+    assert!(next.work(day + 3 * HOUR - 1).is_empty(), "not long enough");
+}
+
+#[test]
+fn what_has_acted_in_a_pass_that_is_not_over_does_not_act_again_in_it() {
+    // Two of three have their turn; then it is killed.
+    let event = "  limits: {throttle: {objects: 2, per: 1h}}\n  actions:\n  - event: {reason: Told, message: once}\n";
+    let three = || {
+        (0..3)
+            .map(|n| map(&format!("m{n}"), n + 1, json!({})))
+            .collect::<Vec<_>>()
+    };
+    let mut first = start(
+        with("  schedule: [{cron: '0 2 * * *'}]\n", event),
+        &[],
+        three(),
+        0,
+    );
+    assert!(first.work(0).is_empty());
+    let told = first.work(2 * HOUR);
+    assert_eq!(told.len(), 2);
+    let names: Vec<String> = told
+        .iter()
+        .map(|(_, w)| w.object.name.to_string())
+        .collect();
+    for (id, _) in told {
+        first.answer(id, Outcome::Accepted("9".into()), 2 * HOUR);
+    }
+    assert!(first.work(2 * HOUR + 1).is_empty());
+    let texts = kept(&mut first, 2 * HOUR + 1);
+    let set = with("  schedule: [{cron: '0 2 * * *'}]\n", event);
+    let mut second = start(set, &texts, three(), 2 * HOUR + 10);
+    let mut rest = second.work(2 * HOUR + 10);
+    rest.extend(second.work(4 * HOUR));
+    assert_eq!(rest.len(), 1, "{rest:?}");
+    assert!(!names.contains(&rest[0].1.object.name.to_string()));
+}
+
+#[test]
+fn a_clock_that_was_a_day_ahead_costs_no_moment() {
+    let day = 24 * HOUR;
+    let event = "  actions:\n  - event: {reason: Told, message: once}\n";
+    let mut bench = Bench::new(EngineOptions::default(), with(HALF_PAST, event), two());
+    assert!(bench.work(0).is_empty());
+    let tell = |bench: &mut Bench, now: i64| {
+        let told = bench.work(now);
+        let count = told.len();
+        for (id, _) in told {
+            bench.answer(id, Outcome::Accepted("9".into()), now);
+        }
+        assert!(bench.work(now).is_empty(), "at {now}");
+        count
+    };
+    assert_eq!(tell(&mut bench, HOUR / 2), 2);
+    // Set back.
+    assert_eq!(tell(&mut bench, HOUR / 2 + 10 - day), 0);
+    assert_eq!(tell(&mut bench, HOUR + HOUR / 2 - day), 2);
+    // And forth, as whoever has a steady clock tells: it has acted ten seconds ago, and this is that moment.
+    bench.engine.clock_moved(SignedDuration::from_secs(day));
+    assert_eq!(tell(&mut bench, HOUR + HOUR / 2 + 10), 0);
+    assert_eq!(tell(&mut bench, 2 * HOUR), 0);
+    assert_eq!(tell(&mut bench, 2 * HOUR + HOUR / 2), 2);
 }
