@@ -22,6 +22,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What a pass may know of objects other than its subject.
+///
+/// What is said where nothing else is stands for a pass that only looks: no request is under way, nobody else wants anything.
 pub trait Neighbours {
     /// An object as last seen; `None` if there is none.
     ///
@@ -36,16 +38,20 @@ pub trait Neighbours {
     fn candidates(&self, rule: &Rule, list: usize, probe: &Probe) -> Result<Vec<Member>, String>;
 
     /// What became of this very request in this very state, and whether it may be made.
-    fn prospect(&self, rule: RuleIndex, write: &Write) -> Prospect;
+    fn prospect(&self, _rule: RuleIndex, _write: &Write) -> Prospect {
+        Prospect::New
+    }
 
     /// Another subject for which the same rule wants other contents of an object.
     fn disagreeing(
         &self,
-        object: &ObjectKey,
-        rule: &str,
-        subject: &ObjectKey,
-        contents: u64,
-    ) -> Option<ObjectKey>;
+        _object: &ObjectKey,
+        _rule: &str,
+        _subject: &ObjectKey,
+        _contents: u64,
+    ) -> Option<ObjectKey> {
+        None
+    }
 
     /// The other rules that want another value at a place of an object, each with a subject for which it does. `place`: see [`BETWEEN`].
     fn opposing(
@@ -58,10 +64,14 @@ pub trait Neighbours {
     }
 
     /// The subjects for which a rule wants these contents of an object.
-    fn agreeing(&self, object: &ObjectKey, rule: &str, contents: u64) -> Vec<ObjectKey>;
+    fn agreeing(&self, _object: &ObjectKey, _rule: &str, _contents: u64) -> Vec<ObjectKey> {
+        vec![]
+    }
 
     /// Whether a rule picks the subject, which has this place among the objects that match.
-    fn picks(&self, rule: RuleIndex, rank: &Rank) -> Picked;
+    fn picks(&self, _rule: RuleIndex, _rank: &Rank) -> Picked {
+        Picked::No
+    }
 
     /// Since when it is waited behind a step (by its number) for the subject; `None`: not yet.
     fn waits_since(&self, _rule: RuleIndex, _step: usize) -> Option<Timestamp> {
@@ -74,11 +84,12 @@ pub trait Neighbours {
     }
 
     /// How often the present match of a rule has begun, if its step at this position has not acted in it.
-    fn begun(&self, rule: RuleIndex, step: usize) -> Option<u32>;
+    fn begun(&self, _rule: RuleIndex, _step: usize) -> Option<u32> {
+        Some(0)
+    }
 
     /// Whether a rule that is not in the set was in force and is certainly gone, so that what it holds may be given back.
-    fn is_gone(&self, rule: &str) -> bool {
-        let _ = rule;
+    fn is_gone(&self, _rule: &str) -> bool {
         false
     }
 
@@ -128,26 +139,6 @@ impl Neighbours for Alone {
 
     fn candidates(&self, _: &Rule, _: usize, _: &Probe) -> Result<Vec<Member>, String> {
         Err("no other object is known".into())
-    }
-
-    fn prospect(&self, _: RuleIndex, _: &Write) -> Prospect {
-        Prospect::New
-    }
-
-    fn disagreeing(&self, _: &ObjectKey, _: &str, _: &ObjectKey, _: u64) -> Option<ObjectKey> {
-        None
-    }
-
-    fn agreeing(&self, _: &ObjectKey, _: &str, _: u64) -> Vec<ObjectKey> {
-        vec![]
-    }
-
-    fn picks(&self, _: RuleIndex, _: &Rank) -> Picked {
-        Picked::No
-    }
-
-    fn begun(&self, _: RuleIndex, _: usize) -> Option<u32> {
-        Some(0)
     }
 }
 

@@ -1,12 +1,10 @@
 //! The other objects of a world, for rules that look at them at admission.
 
 use super::World;
-use crate::decide::{Neighbours, Picked, Prospect, Write};
+use crate::decide::Neighbours;
 use crate::object::{ObjectKey, Record};
 use crate::rule::Rule;
-use crate::rule::pick::Rank;
 use crate::rule::related::{Member, Probe};
-use crate::rule::set::RuleIndex;
 
 /// All that there is. Nothing is asked of it: at admission no request is made on another object.
 pub(super) struct Around<'w>(pub &'w World);
@@ -28,25 +26,5 @@ impl Neighbours for Around<'_> {
                 record: record.clone(),
             })
             .collect())
-    }
-
-    fn prospect(&self, _: RuleIndex, _: &Write) -> Prospect {
-        Prospect::New
-    }
-
-    fn disagreeing(&self, _: &ObjectKey, _: &str, _: &ObjectKey, _: u64) -> Option<ObjectKey> {
-        None
-    }
-
-    fn agreeing(&self, _: &ObjectKey, _: &str, _: u64) -> Vec<ObjectKey> {
-        vec![]
-    }
-
-    fn picks(&self, _: RuleIndex, _: &Rank) -> Picked {
-        Picked::No
-    }
-
-    fn begun(&self, _: RuleIndex, _: usize) -> Option<u32> {
-        Some(0)
     }
 }

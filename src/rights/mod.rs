@@ -16,6 +16,7 @@ pub use own::{DEFAULT_LEASE, Own, lifetimes_name};
 use crate::object::{GroupKind, Gvk};
 use crate::rule::set::RuleSet;
 use crate::rule::{Action, Lifetime, Mode, Occasion, ResolvedKind, Rule};
+use crate::schema::{KindSchema, Schema};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -143,67 +144,38 @@ pub struct Scope {
 /// Every kind whose plural the set's schema does not know.
 pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>> {
     let mut needed = Needed::default();
-    let mut unknown: Vec<UnknownPlural> = vec![];
-    let mut out_of_reach = BTreeSet::new();
+    let mut reach = Reach {
+        schema: set.schema(),
+        namespaces: &scope.namespaces,
+        unknown: vec![],
+        beyond: BTreeSet::new(),
+    };
     for rule in set.rules().iter().filter(|r| acts_in_the_loop(r)) {
         for kind in &rule.matches.kinds {
-            let gvk = gvk(kind);
-            let Some(schema) = set.schema().kind_at(&gvk) else {
-                if unknown.iter().all(|u| u.kind != gvk) {
-                    unknown.push(UnknownPlural {
-                        rule: rule.name.clone(),
-                        kind: gvk,
-                    });
-                }
+            let Some((group, schema)) = reach.of(rule, kind) else {
                 continue;
             };
-            if !schema.namespaced && !scope.namespaces.is_empty() {
-                out_of_reach.insert((rule.name.clone(), kind.kind.clone()));
-                continue;
-            }
             let own = rule.steps.iter().filter(|step| step.target.is_none());
             for (subresource, verb) in verbs(own, scope.read_only) {
                 let resource = resource(&schema.plural, subresource);
-                needed.add(scope, &gvk.group, resource, verb, &rule.name);
+                needed.add(scope, group, resource, verb, &rule.name);
             }
         }
         for kind in rule.related_kinds() {
-            let gvk = gvk(kind);
-            let Some(schema) = set.schema().kind_at(&gvk) else {
-                if unknown.iter().all(|u| u.kind != gvk) {
-                    unknown.push(UnknownPlural {
-                        rule: rule.name.clone(),
-                        kind: gvk,
-                    });
-                }
+            let Some((group, schema)) = reach.of(rule, kind) else {
                 continue;
             };
-            if !schema.namespaced && !scope.namespaces.is_empty() {
-                out_of_reach.insert((rule.name.clone(), kind.kind.clone()));
-                continue;
-            }
             let on_members = rule.targeting().filter(|(_, kinds)| kinds.contains(kind));
             let steps = on_members.map(|(step, _)| step);
             for (subresource, verb) in verbs(steps, scope.read_only) {
                 let resource = resource(&schema.plural, subresource);
-                needed.add(scope, &gvk.group, resource, verb, &rule.name);
+                needed.add(scope, group, resource, verb, &rule.name);
             }
         }
         for kind in rule.applied_kinds() {
-            let gvk = gvk(&kind);
-            let Some(schema) = set.schema().kind_at(&gvk) else {
-                if unknown.iter().all(|u| u.kind != gvk) {
-                    unknown.push(UnknownPlural {
-                        rule: rule.name.clone(),
-                        kind: gvk,
-                    });
-                }
+            let Some((group, schema)) = reach.of(rule, &kind) else {
                 continue;
             };
-            if !schema.namespaced && !scope.namespaces.is_empty() {
-                out_of_reach.insert((rule.name.clone(), kind.kind.clone()));
-                continue;
-            }
             let reads = [RbacVerb::List, RbacVerb::Watch];
             let passes = rule.steps.iter().any(|step| {
                 matches!(&step.action, Action::Apply(apply) if apply.passing && apply.kind == kind.kind)
@@ -214,7 +186,7 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
             let writes = writes.filter(|_| !scope.read_only);
             for verb in reads.into_iter().chain(writes) {
                 let resource = schema.plural.to_string();
-                needed.add(scope, &gvk.group, resource, verb, &rule.name);
+                needed.add(scope, group, resource, verb, &rule.name);
             }
         }
         for kind in rule.read_kinds() {
@@ -242,8 +214,8 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
             }
         }
     }
-    if !unknown.is_empty() {
-        return Err(unknown);
+    if !reach.unknown.is_empty() {
+        return Err(reach.unknown);
     }
     let mut grants = needed.grants();
     let changes = set
@@ -276,13 +248,48 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
     grants.sort_by(|a, b| a.right.cmp(&b.right));
     Ok(Rights {
         grants,
-        out_of_reach: out_of_reach.into_iter().collect(),
+        out_of_reach: reach.beyond.into_iter().collect(),
     })
 }
 
 /// Whether a rule asks the server for anything.
 fn acts_in_the_loop(rule: &Rule) -> bool {
     rule.mode != Mode::Off && rule.when.has(Occasion::Reconcile)
+}
+
+/// Which kinds rights can be given to, and what was found to have none.
+struct Reach<'s> {
+    schema: &'s Schema,
+    namespaces: &'s [Arc<str>],
+    /// Kinds whose plural is not known, each once.
+    unknown: Vec<UnknownPlural>,
+    /// Rules with the kinds that no Role in a namespace reaches.
+    beyond: BTreeSet<(Arc<str>, GroupKind)>,
+}
+
+impl Reach<'_> {
+    /// The group and the schema of a kind that a rule needs rights to; `None`: it can have none, which is noted.
+    fn of<'k>(
+        &mut self,
+        rule: &Rule,
+        kind: &'k ResolvedKind,
+    ) -> Option<(&'k Arc<str>, Arc<KindSchema>)> {
+        let gvk = gvk(kind);
+        let Some(schema) = self.schema.kind_at(&gvk) else {
+            if self.unknown.iter().all(|u| u.kind != gvk) {
+                self.unknown.push(UnknownPlural {
+                    rule: rule.name.clone(),
+                    kind: gvk,
+                });
+            }
+            return None;
+        };
+        if !schema.namespaced && !self.namespaces.is_empty() {
+            self.beyond.insert((rule.name.clone(), kind.kind.clone()));
+            return None;
+        }
+        Some((&kind.kind.group, schema))
+    }
 }
 
 fn resource(plural: &str, subresource: Option<&str>) -> String {

@@ -2,13 +2,12 @@
 //! The index, driven through an engine: what it finds, whom it wakes, what that costs.
 
 use crate::decide::pass::{PassContext, pass};
-use crate::decide::{Neighbours, Picked, Prospect, Subject, Write};
+use crate::decide::{Neighbours, Subject};
 use crate::engine::{Engine, EngineOptions, Lost, Observation};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::compile::{SourceFile, compile};
-use crate::rule::pick::Rank;
 use crate::rule::related::{Member, Probe};
-use crate::rule::set::{RuleIndex, RuleSet};
+use crate::rule::set::RuleSet;
 use crate::rule::{Occasion, Rule};
 use crate::schema::Schema;
 use jiff::Timestamp;
@@ -175,26 +174,6 @@ impl Neighbours for Plain<'_> {
                 record: record.clone(),
             })
             .collect())
-    }
-
-    fn prospect(&self, _: RuleIndex, _: &Write) -> Prospect {
-        Prospect::New
-    }
-
-    fn disagreeing(&self, _: &ObjectKey, _: &str, _: &ObjectKey, _: u64) -> Option<ObjectKey> {
-        None
-    }
-
-    fn agreeing(&self, _: &ObjectKey, _: &str, _: u64) -> Vec<ObjectKey> {
-        vec![]
-    }
-
-    fn picks(&self, _: RuleIndex, _: &Rank) -> Picked {
-        Picked::No
-    }
-
-    fn begun(&self, _: RuleIndex, _: usize) -> Option<u32> {
-        Some(0)
     }
 }
 

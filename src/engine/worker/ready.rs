@@ -107,14 +107,19 @@ impl Engine {
             .map(|k| k.kind.clone())
             .collect();
         for kind in kinds {
-            let names: Vec<_> = match self.store.kind(&kind) {
-                Some(objects) => objects.iter().map(|(name, _)| name.clone()).collect(),
-                None => continue,
-            };
-            for name in names {
-                self.store.kind_mut(&kind).set_fresh(&name, true);
-                self.queue.push(key_of(&kind, &name), now);
-            }
+            self.look_at_all(&kind, now);
+        }
+    }
+
+    /// Every object of a kind is looked at anew, by every rule.
+    pub(super) fn look_at_all(&mut self, kind: &GroupKind, now: Timestamp) {
+        let names: Vec<_> = match self.store.kind(kind) {
+            Some(objects) => objects.iter().map(|(name, _)| name.clone()).collect(),
+            None => return,
+        };
+        for name in names {
+            self.store.kind_mut(kind).set_fresh(&name, true);
+            self.queue.push(key_of(kind, &name), now);
         }
     }
 

@@ -6,7 +6,6 @@ use super::targets::Targets;
 use crate::engine::Effect;
 use crate::engine::due::Due;
 use crate::engine::memory::Matches;
-use crate::engine::store::key_of;
 use crate::engine::wants::Wants;
 use crate::object::ObjectKey;
 use jiff::Timestamp;
@@ -79,14 +78,7 @@ impl Engine {
             .filter(|kind| !self.rules.for_kind(kind).is_empty() || self.may_be_held(kind))
             .collect();
         for kind in kinds {
-            let names: Vec<_> = match self.store.kind(&kind) {
-                Some(objects) => objects.iter().map(|(name, _)| name.clone()).collect(),
-                None => continue,
-            };
-            for name in names {
-                self.store.kind_mut(&kind).set_fresh(&name, true);
-                self.queue.push(key_of(&kind, &name), now);
-            }
+            self.look_at_all(&kind, now);
         }
     }
 

@@ -78,19 +78,8 @@ pub(super) struct Compiler<'t> {
 impl Compiler<'_> {
     /// Reports a problem with the node `id`; its value is null from then on.
     pub(super) fn problem(&mut self, id: u64, message: String, mend: Option<String>) -> Code {
-        // The parser's offsets are bytes, its end is the first byte of the last character.
-        let (start, stop) = self.source.offset_for(id).unwrap_or((0, 0));
-        let at = self.text.floor_char_boundary(start as usize);
-        let end = self
-            .text
-            .ceil_char_boundary((stop as usize).saturating_add(1));
-        self.problems.push(ExprProblem {
-            at,
-            length: end.saturating_sub(at).max(1),
-            message,
-            mend,
-        });
-        Code::Const(Val::Null)
+        let span = self.source.offset_for(id).unwrap_or((0, 0));
+        self.problem_at(span, message, mend)
     }
 
     /// As [`Self::problem`], marking the whole subtree as far as its tokens have places.
@@ -100,7 +89,17 @@ impl Compiler<'_> {
         message: String,
         mend: Option<String>,
     ) -> Code {
-        let (start, stop) = self.span(tree);
+        let span = self.span(tree);
+        self.problem_at(span, message, mend)
+    }
+
+    /// The parser's offsets are bytes, its end is the first byte of the last character.
+    fn problem_at(
+        &mut self,
+        (start, stop): (u32, u32),
+        message: String,
+        mend: Option<String>,
+    ) -> Code {
         let at = self.text.floor_char_boundary(start as usize);
         let end = self
             .text
