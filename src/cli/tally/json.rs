@@ -1,0 +1,67 @@
+//! A tally as one JSON document with stable field names.
+
+use super::text::{before, fault_text, mode};
+use super::{Tally, Tense};
+use crate::decide::{Finding, Later, RuleChange};
+use crate::object::difference;
+use serde_json::{Value, json};
+
+impl Tally {
+    /// `{changes, findings, summary}`, with `later`, `failed` and `undecided` where there are any.
+    pub fn json(&self, tense: Tense) -> Value {
+        let change = |c: &RuleChange| {
+            let mut change = json!({
+                "rule": *c.rule,
+                "mode": mode(c.mode),
+                "verb": c.verb.as_str(),
+                "object": c.object.to_string(),
+                "diff": difference::text(&c.object.kind, before(c), c.after.as_ref()),
+            });
+            if let Some(opens) = self.closed.get(&c.rule) {
+                change["outsideSchedule"] = json!({"opens": opens.map(|at| at.to_string())});
+            }
+            change
+        };
+        let mut document = json!({
+            "changes": self.changes.iter().map(change).collect::<Vec<_>>(),
+            "findings": self.findings.iter().map(finding_json).collect::<Vec<_>>(),
+            "summary": self.summary(tense),
+        });
+        if !self.later.is_empty() {
+            document["later"] = self.later.iter().map(later_json).collect();
+        }
+        if !self.failed.is_empty() {
+            document["failed"] = self
+                .failed
+                .iter()
+                .map(|(c, fault)| {
+                    json!({"rule": *c.rule, "verb": c.verb.as_str(), "object": c.object.to_string(), "message": fault_text(fault)})
+                })
+                .collect();
+        }
+        if !self.undecided.is_empty() {
+            document["undecided"] = json!(self.undecided);
+        }
+        document
+    }
+}
+
+fn later_json(later: &Later) -> Value {
+    json!({
+        "rule": *later.rule,
+        "mode": mode(later.mode),
+        "verb": later.verb.as_str(),
+        "object": later.object.to_string(),
+        "at": later.at.to_string(),
+    })
+}
+
+/// With stable field names.
+fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "rule": *finding.rule,
+        "object": finding.object.to_string(),
+        "reason": finding.reason.to_string(),
+        "message": finding.message,
+    })
+}

@@ -1,0 +1,266 @@
+//! What a pass came to: changes, findings, and the exit code that follows. `text` and `json` show it.
+
+mod json;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use text::change_text;
+
+use super::exit;
+use super::output::count;
+use crate::decide::{Finding, Later, Reason, RuleChange};
+use crate::engine::{Fault, Report};
+use crate::object::ObjectKey;
+use crate::rule::{Rule, Verb};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Gathers the reports of one pass.
+#[derive(Default)]
+pub struct Tally {
+    /// Made, or in a plan: to be made.
+    pub changes: Vec<RuleChange>,
+    /// In a plan: what comes when a match has held long enough.
+    pub later: Vec<Later>,
+    /// The moment of a plan.
+    pub now: Option<Timestamp>,
+    /// Refused by the server.
+    pub failed: Vec<(RuleChange, Fault)>,
+    /// Standing at the end.
+    pub findings: Vec<Finding>,
+    /// Rules that were stopped, with the limit.
+    pub aborted: BTreeMap<Arc<str>, String>,
+    /// Rules whose schedule hides what they would change, and when it opens.
+    pub closed: BTreeMap<Arc<str>, Option<Timestamp>>,
+    /// Kinds that could not be looked at, and why; files that could not be read.
+    pub undecided: Vec<String>,
+}
+
+/// What is being told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tense {
+    /// `plan`
+    Future,
+    /// `run --once`
+    Past,
+}
+
+impl Tally {
+    /// Takes one report. In a plan nothing is `Changed`, everything `WouldChange`.
+    pub fn take(&mut self, report: Report, tense: Tense) {
+        match report {
+            Report::Changed {
+                changes, outcome, ..
+            } => match outcome {
+                Ok(()) => self.changes.extend(changes),
+                // Decided again from the newer object: not an end.
+                Err(Fault::Stale) => {}
+                Err(fault) => self
+                    .failed
+                    .extend(changes.into_iter().map(|c| (c, fault.clone()))),
+            },
+            Report::WouldChange(change) => {
+                if tense == Tense::Future {
+                    self.changes.push(*change);
+                }
+            }
+            Report::Finding(finding) => {
+                if !self.findings.contains(&finding) {
+                    self.findings.push(finding);
+                }
+            }
+            Report::Later(later) => {
+                if !self.later.contains(&later) {
+                    self.later.push(later);
+                }
+            }
+            Report::State(_) => {}
+            Report::FindingEnded(ended) => self.findings.retain(|f| *f != ended),
+            Report::Aborted { rule, limit, .. } => {
+                self.aborted.insert(rule, limit);
+            }
+        }
+    }
+
+    /// Orders by object, then rule.
+    pub fn finish(&mut self) {
+        self.changes.retain(|c| !c.verb.only_tells());
+        self.changes
+            .sort_by(|a, b| (&a.object, a.verb).cmp(&(&b.object, b.verb)));
+        self.later
+            .retain(|l| !matches!(l.verb, Verb::Warn | Verb::Deny));
+        self.later
+            .sort_by(|a, b| (&a.object, a.at, &a.rule).cmp(&(&b.object, b.at, &b.rule)));
+        self.findings
+            .sort_by(|a, b| (&a.object, &a.rule, a.reason).cmp(&(&b.object, &b.rule, b.reason)));
+    }
+
+    fn blocked(&self, change: &RuleChange) -> Option<&'static str> {
+        if self.aborted.contains_key(&change.rule) {
+            return Some("abort");
+        }
+        self.findings
+            .iter()
+            .find(|f| {
+                let concerned = f.object == change.object || f.reason == Reason::UncheckedPath;
+                f.rule == change.rule && concerned && block(f.reason).is_some()
+            })
+            .and_then(|f| block(f.reason))
+    }
+
+    /// Takes note of the rules that are outside their schedule.
+    pub fn note_schedules<'r>(
+        &mut self,
+        rules: impl IntoIterator<Item = &'r Arc<Rule>>,
+        now: Timestamp,
+    ) {
+        for rule in rules {
+            if let Some(schedule) = rule.schedule.as_ref().filter(|s| !s.is_open(now)) {
+                let opens = schedule.next_opening(now);
+                self.closed.insert(rule.name.clone(), opens);
+            }
+        }
+    }
+
+    /// What stands between a change and its being made.
+    fn marks(&self, change: &RuleChange) -> Vec<String> {
+        let closed = self.closed.get(&change.rule).map(|opens| match opens {
+            Some(at) => format!("outside its schedule until {at}"),
+            None => "outside its schedule".to_owned(),
+        });
+        let blocked = self.blocked(change).map(|why| format!("blocked: {why}"));
+        closed.into_iter().chain(blocked).collect()
+    }
+
+    /// The last line.
+    pub fn summary(&self, tense: Tense) -> String {
+        let mut objects: BTreeMap<Verb, BTreeSet<&ObjectKey>> = BTreeMap::new();
+        let mut blocked: BTreeMap<&str, BTreeSet<&ObjectKey>> = BTreeMap::new();
+        for change in &self.changes {
+            match (tense, self.blocked(change)) {
+                (Tense::Future, Some(why)) => {
+                    blocked.entry(why).or_default().insert(&change.object);
+                }
+                _ => {
+                    objects
+                        .entry(change.verb)
+                        .or_default()
+                        .insert(&change.object);
+                }
+            }
+        }
+        for finding in &self.findings {
+            // Of a whole rule: its changes are counted above, one by one.
+            let counted = tense == Tense::Future && finding.reason == Reason::UncheckedPath;
+            if let (Some(why), false) = (block(finding.reason), counted) {
+                blocked.entry(why).or_default().insert(&finding.object);
+            }
+        }
+        let mut parts = vec![];
+        for (verb, objects) in &objects {
+            let n = objects.len();
+            parts.push(match (tense, verb) {
+                (Tense::Future, Verb::Event) => format!("{} to tell", count(n, "event")),
+                (Tense::Past, Verb::Event) => format!("{} told", count(n, "event")),
+                (Tense::Future, Verb::Rollback) => format!("{n} to roll back"),
+                (Tense::Future, verb) => format!("{n} to {}", verb.as_str()),
+                (Tense::Past, Verb::Apply) => format!("{n} applied"),
+                (Tense::Past, Verb::Archive) => format!("{n} archived"),
+                (Tense::Past, Verb::Delete) => format!("{n} deleted"),
+                (Tense::Past, Verb::Scale) => format!("{n} scaled"),
+                (Tense::Past, Verb::Evict) => format!("{n} evicted"),
+                (Tense::Past, Verb::Restart) => format!("{n} restarted"),
+                (Tense::Past, Verb::Rollback) => format!("{n} rolled back"),
+                (Tense::Past, Verb::Patch | Verb::Warn | Verb::Deny | Verb::Metric) => {
+                    format!("{n} patched")
+                }
+            });
+        }
+        if !self.later.is_empty() {
+            parts.push(format!("{} later", self.later.len()));
+        }
+        if !self.failed.is_empty() {
+            parts.push(format!("{} refused", self.failed.len()));
+        }
+        for (why, objects) in &blocked {
+            parts.push(format!("{} blocked ({why})", objects.len()));
+        }
+        let findings = self
+            .findings
+            .iter()
+            .filter(|f| block(f.reason).is_none())
+            .count();
+        if findings > 0 {
+            parts.push(count(findings, "finding"));
+        }
+        if !self.undecided.is_empty() {
+            parts.push(format!("{} could not be looked at", self.undecided.len()));
+        }
+        if objects.is_empty() {
+            let nothing = match tense {
+                Tense::Future => "nothing to change",
+                Tense::Past => "nothing changed",
+            };
+            parts.insert(0, nothing.to_owned());
+        }
+        parts.join(", ")
+    }
+
+    /// The exit code of `plan`.
+    pub fn plan_code(&self) -> u8 {
+        let unsure = self.findings.iter().any(|f| {
+            matches!(
+                f.reason,
+                Reason::ExpressionFailed | Reason::Waiting | Reason::Forbidden
+            )
+        });
+        if unsure || !self.undecided.is_empty() {
+            exit::COULD_NOT_TELL
+        } else if self.changes.is_empty() {
+            exit::DONE
+        } else {
+            exit::FOUND
+        }
+    }
+
+    /// The exit code of `run --once`.
+    pub fn once_code(&self) -> u8 {
+        let stopped = self.findings.iter().any(|f| {
+            matches!(
+                f.reason,
+                Reason::Aborted
+                    | Reason::Throttled
+                    | Reason::BreakerOpen
+                    | Reason::UncheckedPath
+                    | Reason::Refused
+                    | Reason::Forbidden
+                    | Reason::ExpressionFailed
+                    | Reason::NoFixpoint
+                    | Reason::OwnershipConflict
+            )
+        });
+        if stopped
+            || !self.failed.is_empty()
+            || !self.aborted.is_empty()
+            || !self.undecided.is_empty()
+        {
+            exit::COULD_NOT_TELL
+        } else {
+            exit::DONE
+        }
+    }
+}
+
+/// A reason that holds back a change, in the word of the summary.
+fn block(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::Throttled => Some("throttle"),
+        Reason::Aborted => Some("abort"),
+        Reason::BreakerOpen => Some("breaker"),
+        Reason::UncheckedPath => Some("unchecked path"),
+        Reason::Protected => Some("protected"),
+        _ => None,
+    }
+}

@@ -1,0 +1,136 @@
+use super::*;
+use crate::cli::output::Paint;
+use crate::object::GroupKind;
+use crate::rule::Mode;
+use serde_json::json;
+use std::time::Duration;
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey::new(GroupKind::new("apps", "Deployment"), Some("shop"), name)
+}
+
+fn change(rule: &str, verb: Verb, name: &str) -> RuleChange {
+    RuleChange {
+        rule: rule.into(),
+        mode: if rule == "audit" {
+            Mode::Audit
+        } else {
+            Mode::Enforce
+        },
+        verb,
+        object: key(name),
+        before: json!({"spec": {"replicas": 1}}),
+        after: (verb == Verb::Patch).then(|| json!({"spec": {"replicas": 2}})),
+        why: vec![],
+    }
+}
+
+fn finding(reason: Reason, rule: &str, name: &str) -> Finding {
+    Finding {
+        rule: rule.into(),
+        object: key(name),
+        reason,
+        message: "why".into(),
+    }
+}
+
+fn planned(changes: Vec<RuleChange>, findings: Vec<Finding>) -> Tally {
+    let mut tally = Tally::default();
+    for c in changes {
+        tally.take(Report::WouldChange(Box::new(c)), Tense::Future);
+    }
+    for f in findings {
+        tally.take(Report::Finding(f), Tense::Future);
+    }
+    tally.finish();
+    tally
+}
+
+#[test]
+fn the_summary_counts_objects_and_what_is_held_back() {
+    let tally = planned(
+        vec![
+            change("r", Verb::Patch, "a"),
+            change("s", Verb::Patch, "a"),
+            change("r", Verb::Patch, "b"),
+            change("d", Verb::Delete, "c"),
+            change("d", Verb::Delete, "d"),
+        ],
+        vec![
+            finding(Reason::Throttled, "d", "d"),
+            finding(Reason::Warning, "w", "a"),
+            finding(Reason::Warning, "w", "b"),
+        ],
+    );
+    assert_eq!(
+        tally.summary(Tense::Future),
+        "2 to patch, 1 to delete, 1 blocked (throttle), 2 findings"
+    );
+    assert_eq!(tally.plan_code(), exit::FOUND);
+    assert_eq!(
+        planned(vec![], vec![]).summary(Tense::Future),
+        "nothing to change"
+    );
+    assert_eq!(planned(vec![], vec![]).plan_code(), exit::DONE);
+    let warned = planned(vec![], vec![finding(Reason::Warning, "w", "a")]);
+    assert_eq!(
+        warned.summary(Tense::Future),
+        "nothing to change, 1 finding"
+    );
+    assert_eq!(warned.plan_code(), exit::DONE);
+    assert_eq!(warned.once_code(), exit::DONE);
+}
+
+#[test]
+fn what_could_not_be_decided_is_its_own_exit_code() {
+    let failed = planned(
+        vec![change("r", Verb::Patch, "a")],
+        vec![finding(Reason::ExpressionFailed, "r", "b")],
+    );
+    assert_eq!(failed.plan_code(), exit::COULD_NOT_TELL);
+    assert_eq!(failed.once_code(), exit::COULD_NOT_TELL);
+    let waiting = planned(vec![], vec![finding(Reason::Waiting, "r", "b")]);
+    assert_eq!(waiting.plan_code(), exit::COULD_NOT_TELL);
+    assert_eq!(waiting.once_code(), exit::DONE);
+    let throttled = planned(vec![], vec![finding(Reason::Throttled, "r", "b")]);
+    assert_eq!(throttled.once_code(), exit::COULD_NOT_TELL);
+}
+
+#[test]
+fn rules_that_change_one_object_share_a_diff() {
+    let tally = planned(
+        vec![
+            change("audit", Verb::Patch, "a"),
+            change("s", Verb::Patch, "a"),
+        ],
+        vec![finding(Reason::BreakerOpen, "s", "a")],
+    );
+    assert_eq!(
+        tally.text(Tense::Future, Paint::none()),
+        "patch Deployment/shop/a by audit (Audit), s (blocked: breaker)\n@@ -1,2 +1,2 @@\n spec:\n-  replicas: 1\n+  replicas: 2\n\n\
+         BreakerOpen Deployment/shop/a by s: why\n1 to patch, 1 blocked (breaker)\n"
+    );
+}
+
+#[test]
+fn a_refused_request_is_told_and_a_stale_one_is_not() {
+    let mut tally = Tally::default();
+    for fault in [Fault::Stale, Fault::Refused("no".into())] {
+        tally.take(
+            Report::Changed {
+                changes: vec![change("r", Verb::Patch, "a")],
+                outcome: Err(fault),
+                took: Duration::ZERO,
+            },
+            Tense::Past,
+        );
+    }
+    tally.take(
+        Report::WouldChange(Box::new(change("audit", Verb::Patch, "a"))),
+        Tense::Past,
+    );
+    assert_eq!(tally.failed.len(), 1);
+    assert_eq!(tally.summary(Tense::Past), "nothing changed, 1 refused");
+    assert_eq!(tally.once_code(), exit::COULD_NOT_TELL);
+    assert_eq!(tally.json(Tense::Past)["failed"][0]["message"], "no");
+}

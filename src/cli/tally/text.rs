@@ -1,0 +1,170 @@
+//! A tally for people: diffs, findings, what comes later, the last line.
+
+use super::{Tally, Tense};
+use crate::cli::output::{Ink, Paint};
+use crate::decide::{Finding, Later, RuleChange};
+use crate::engine::Fault;
+use crate::object::{difference, duration};
+use crate::rule::Mode;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::time::Duration;
+
+impl Tally {
+    /// `in 6d delete ConfigMap/shop/old by tidy`
+    fn later_text(&self, later: &Later, paint: Paint) -> String {
+        let when = match self.now {
+            Some(now) => format!("in {}", until(now, later.at)),
+            None => format!("at {}", later.at),
+        };
+        let mode = match later.mode {
+            Mode::Enforce => String::new(),
+            other => format!(" ({})", mode(other)),
+        };
+        format!(
+            "{} {} {} by {}{mode}",
+            paint.ink(Ink::Bold, &when),
+            later.verb.as_str(),
+            later.object,
+            later.rule
+        )
+    }
+
+    /// A diff for each object, what comes later, the findings, and the last line.
+    pub fn text(&self, tense: Tense, paint: Paint) -> String {
+        let mut text = String::new();
+        if tense == Tense::Future {
+            for group in self
+                .changes
+                .chunk_by(|a, b| a.object == b.object && a.verb == b.verb)
+            {
+                text.push_str(&change_text(group, |c| self.marks(c), paint));
+                text.push('\n');
+            }
+        }
+        for later in &self.later {
+            text.push_str(&self.later_text(later, paint));
+            text.push('\n');
+        }
+        for (change, fault) in &self.failed {
+            let line = format!(
+                "refused {} {} ({}): {}",
+                change.verb.as_str(),
+                change.object,
+                change.rule,
+                fault_text(fault)
+            );
+            text.push_str(&paint.ink(Ink::Red, &line));
+            text.push('\n');
+        }
+        for (rule, limit) in &self.aborted {
+            let line = format!("rule {rule} was stopped: {limit}");
+            text.push_str(&paint.ink(Ink::Red, &line));
+            text.push('\n');
+        }
+        for finding in &self.findings {
+            text.push_str(&finding_text(finding, paint));
+            text.push('\n');
+        }
+        for line in &self.undecided {
+            text.push_str(&paint.ink(Ink::Red, line));
+            text.push('\n');
+        }
+        text.push_str(&paint.ink(Ink::Bold, &self.summary(tense)));
+        text.push('\n');
+        text
+    }
+}
+
+/// What several rules do to one object, as one diff: `patch Deployment/shop/web by replicas-floor (Audit), quiet-logs`.
+pub fn change_text(
+    group: &[RuleChange],
+    marks_of: impl Fn(&RuleChange) -> Vec<String>,
+    paint: Paint,
+) -> String {
+    let (Some(first), Some(last)) = (group.first(), group.last()) else {
+        return String::new();
+    };
+    let rules: Vec<String> = group
+        .iter()
+        .map(|c| {
+            let mut marks = vec![];
+            if c.mode != Mode::Enforce {
+                marks.push(mode(c.mode).to_owned());
+            }
+            marks.extend(marks_of(c));
+            if marks.is_empty() {
+                c.rule.to_string()
+            } else {
+                format!("{} ({})", c.rule, marks.join(", "))
+            }
+        })
+        .collect();
+    let head = format!(
+        "{} {} by {}",
+        first.verb.as_str(),
+        first.object,
+        rules.join(", ")
+    );
+    let diff = match &last.after {
+        Some(after) => difference::text(&first.object.kind, before(first), Some(after)),
+        // A deletion's diff is the whole object: its name says enough.
+        None => String::new(),
+    };
+    format!("{}\n{}", paint.ink(Ink::Bold, &head), paint.diff(&diff))
+}
+
+/// How long it is until a moment, in its two largest units.
+fn until(now: Timestamp, at: Timestamp) -> String {
+    let seconds = at.duration_since(now).as_secs().max(0).unsigned_abs();
+    let unit = [86_400, 3_600, 60, 1]
+        .into_iter()
+        .find(|unit| seconds >= *unit)
+        .unwrap_or(1);
+    let next = match unit {
+        86_400 => 3_600,
+        3_600 => 60,
+        _ => 1,
+    };
+    duration::format(Duration::from_secs(seconds - seconds % next))
+}
+
+/// The object before a change, if there was one.
+pub(super) fn before(change: &RuleChange) -> Option<&Value> {
+    Some(&change.before).filter(|before| !before.is_null())
+}
+
+/// One line.
+fn finding_text(finding: &Finding, paint: Paint) -> String {
+    format!(
+        "{} {} by {}: {}",
+        paint.ink(Ink::Yellow, &finding.reason.to_string()),
+        finding.object,
+        finding.rule,
+        finding.message
+    )
+}
+
+/// As in rule files.
+pub(super) fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Audit => "Audit",
+        Mode::Enforce => "Enforce",
+        Mode::Off => "Off",
+    }
+}
+
+/// For people.
+pub(super) fn fault_text(fault: &Fault) -> String {
+    match fault {
+        Fault::Stale => "the object has changed meanwhile".into(),
+        Fault::OwnershipConflict(m) => format!("another field manager owns it: {m}"),
+        Fault::Refused(m) | Fault::Rejected(m) => m.clone(),
+        Fault::Forbidden(m) => format!("forbidden: {m}"),
+        Fault::Busy { message, .. } => format!("the server is busy: {message}"),
+        Fault::Timeout => "no answer in time".into(),
+        Fault::Budget(m) => m.clone(),
+        Fault::Unreachable(m) => format!("the server cannot be reached: {m}"),
+        Fault::Fenced => "not sent: another replica leads".into(),
+    }
+}
