@@ -89,7 +89,7 @@ spec:
     resources: [{{apiVersion: v1, kind: ConfigMap}}]
     namespaces: ['{prefix}*']
     selector: {{matchLabels: {{group: 'g{group}'}}}}
-{tests}  limits: {{abortAbove: {{objects: 1000000}}, perObject: {{changes: 100000, per: 1h}}}}
+{tests}  limits: {{abortAbove: {{objects: 1000000}}, perObject: {{changes: 100000, per: 1m}}}}
   actions:
 {actions}"
         ));
@@ -107,7 +107,7 @@ spec:
   - name: full
     resources: [{{apiVersion: v1, kind: ConfigMap}}]
     selector: {{matchLabels: {{full: 'yes'}}}}
-  limits: {{perObject: {{changes: 100000, per: 1h}}}}
+  limits: {{perObject: {{changes: 100000, per: 1m}}}}
   actions:
   - patch:
     - {{path: $.metadata.annotations.full, set: \"${{string(size(full))}}\"}}

@@ -194,7 +194,10 @@ impl Engine {
                     } else if aborted {
                         state.limits.due_count()
                     } else {
-                        state.breakers.values().filter(|b| b.is_open()).count()
+                        // What is due and not done yet waits for its turn.
+                        let throttled =
+                            rule.limits.throttle.map_or(0, |_| state.limits.due_count());
+                        throttled + state.breakers.values().filter(|b| b.is_open()).count()
                     },
                     counts: RuleCounts {
                         related_candidates: self.related.tested(&rule.name),
