@@ -26,6 +26,8 @@ use targets::{Golden, TARGETS, Target, kept, line_of};
 
 /// Longest input that is made, in bytes.
 const LONGEST: usize = 16 << 10;
+/// Longest line of what is kept, in bytes: the corpus stays small, and its replay quick.
+const LONGEST_KEPT: usize = 600;
 /// A kept input is cut down in pieces of at least this part of its length.
 const FINEST: usize = 40;
 /// Slower than this is a finding.
@@ -566,8 +568,11 @@ fn keep(target: &Target, options: &Options) -> usize {
             }
             piece /= 2;
         }
-        known.extend(new);
-        lines.push(line_of(&input));
+        let line = line_of(&input);
+        if line.len() <= LONGEST_KEPT {
+            known.extend(new);
+            lines.push(line);
+        }
     }
     lines.sort();
     let path = root()
