@@ -562,7 +562,10 @@ fn edit_seeds(golden: &Golden) -> Vec<Vec<u8>> {
 fn state_seeds(_: &Golden) -> Vec<Vec<u8>> {
     let shard = r#"{"version":1,"shards":4,"shard":0,"at":1767225600000,"writer":"w","rules":{"left-over":{"match":"00000000000000ff","matches":{"0123456789abcdef0123456789abcdef":1767225600000,"1123456789abcdef0123456789abcdef":{"since":1767225600000,"doubt":1767225600001,"nth":1,"done":{"event":{"nth":1,"at":1767225600000,"key":"k"}},"pending":{"event":["key",1767225600000]}}},"document":"00000000000000ff","acted":{"ConfigMap/shop/a":1767225600000},"approved":["Deployment.apps/shop/b"],"aborted":"objects","open":{"ConfigMap/shop/a":{"trip":"TooMany","places":["$.data.a"],"others":"kubectl"}}}}}"#;
     let annotation = r#"{"version":1,"uid":"u","by":"ordain-system","former":{"/spec/replicas":{"was":3,"set":0,"made":1},"/data/a":{"set":"x"}},"once":{"patch":{"nth":1,"key":"k"},"scale#1":"x"}}"#;
+    let later = r#"{"version":2,"shards":4,"shard":0,"at":1767225600000,"writer":"w","rules":{"left-over":{"match":"00000000000000ff","matches":{"0123456789abcdef0123456789abcdef":{"since":1767225600000,"nth":1,"done":{"event":{"nth":1,"at":1767225600000,"key":"k"}},"pending":{"event":["key",1767225600000]},"waits":[[65536,1767225600000]],"archived":[[0,"00000000000000ff"]]}},"numbers":"00000000000000ff","moments":["00000000000000ff",1767225600000],"holds":[{"group":"apps","version":"v1","kind":"Deployment","metadataOnly":false}],"document":"00000000000000ff","acted":{"ConfigMap/shop/a":1767225600000}}}}"#;
     vec![
+        later.into(),
+        later.replace("\"shards\":4", "\"shards\":16").into(),
         shard.into(),
         annotation.into(),
         shard.replace("\"shards\":4", "\"shards\":16").into(),
