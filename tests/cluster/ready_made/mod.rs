@@ -133,7 +133,11 @@ async fn every_ready_made_rule_does_what_it_is_for_on_a_real_cluster() {
             continue;
         }
         let started = Instant::now();
-        failures.push(play(case, &cluster, &plane, &mut daemon).await);
+        let failure = play(case, &cluster, &plane, &mut daemon).await;
+        if !failure.is_empty() {
+            println!("{failure}");
+        }
+        failures.push(failure);
         println!("{:>6} ms {}", started.elapsed().as_millis(), case.name);
     }
     failures.retain(|failure| !failure.is_empty());
