@@ -4,6 +4,7 @@ use super::{exit, output};
 use crate::manifests::Manifests;
 use crate::rule::problem::{Place, Problem, Severity};
 use crate::rule_test::document;
+use crate::rule_test::run::schema_for;
 use crate::rules_dir;
 use crate::schema::Schema;
 use crate::settings::CheckSettings;
@@ -43,7 +44,8 @@ pub fn run(settings: &CheckSettings) -> anyhow::Result<u8> {
             .find(|f| f.name == *file)
             .map(|f| String::from_utf8_lossy(&f.bytes))
             .unwrap_or_default();
-        let (_, more) = document::read(file, &text, tree, &schema);
+        let (schema, kinds) = schema_for(file, tree, &schema);
+        let (_, more) = document::read(file, &text, tree, (&schema, &kinds));
         problems.extend(more);
     }
     let order = |p: &Problem| (p.place.file.clone(), p.place.line, p.place.column);

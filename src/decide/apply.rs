@@ -93,6 +93,17 @@ pub trait Neighbours {
         false
     }
 
+    /// Whether a rule still holds something of an object for some subject: those that are written down on it, or others. `None`: it is not
+    /// known now.
+    fn still_held(
+        &self,
+        _rule: RuleIndex,
+        _object: &ObjectKey,
+        _subjects: &[(ObjectKey, String)],
+    ) -> Option<bool> {
+        None
+    }
+
     /// The objects of this kind that a workload controls: its revisions, in no order.
     ///
     /// # Errors

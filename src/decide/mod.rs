@@ -54,6 +54,7 @@ mod world;
 mod writes;
 
 pub use apply::{Alone, BETWEEN, Neighbours, Picked, Prospect, Want};
+pub use lifetime::held;
 pub use memory::{Blank, LastAct, Later, Memory, Note};
 pub use once::{Act, Acted, LONGEST_KEY, in_annotation};
 

@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// Longest key, in bytes: it is kept of every object.
 pub const LONGEST_KEY: usize = 256;
 
+/// Most elements that are written down on an object; what acted for others the daemon remembers.
+const MOST_WRITTEN: usize = 256;
+
 /// A step, for one element of its `forEach` or one object of its `target`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Act {
@@ -206,6 +209,14 @@ fn in_the_same_write(
         }
     };
     state.once.insert(act.to_string(), written(last));
+    while state.once.len() > MOST_WRITTEN {
+        let at = |of: &Value| of.get("at").map(ToString::to_string);
+        let oldest = state.once.iter().min_by_key(|(_, of)| at(of));
+        let Some(oldest) = oldest.map(|(act, _)| act.clone()) else {
+            break;
+        };
+        state.once.shift_remove(&oldest);
+    }
     working
         .remember(&state, &rule.name)
         .map_err(|TooLarge(size)| {

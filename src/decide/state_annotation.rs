@@ -9,7 +9,7 @@
 //! carries the annotation with its own subjects already ([`ownership`]), which belongs to server-side apply; there this state stands under
 //! `subject.ordain.dev/RULE`.
 
-use crate::object::{Meta, symbol};
+use crate::object::{GroupKind, Meta, ObjectKey, symbol};
 use crate::rule::apply::ownership;
 use serde_json::{Map, Value, json};
 
@@ -18,6 +18,9 @@ pub const VERSION: u64 = 1;
 
 /// Largest text of one rule on one object, in bytes: all annotations of an object may take 256 KiB together.
 pub const LARGEST: usize = 64 << 10;
+
+/// Most subjects that are written down on an object.
+pub const MOST_SUBJECTS: usize = 8;
 
 const APART: &str = "subject.ordain.dev/";
 
@@ -43,6 +46,9 @@ pub struct SubjectState {
     pub former: Vec<Former>,
     /// The last key of each step that acts `once`, by the step.
     pub once: Map<String, Value>,
+    /// The subjects for which the fields were changed, with their uids, where that is not the object itself; not more than
+    /// [`MOST_SUBJECTS`] of them are written down.
+    pub subjects: Vec<(ObjectKey, String)>,
 }
 
 /// What an object says of a rule.
@@ -162,6 +168,7 @@ impl SubjectState {
             by: by.into(),
             former,
             once: once.cloned().unwrap_or_default(),
+            subjects: subjects_of(&said),
         })
     }
 
@@ -187,6 +194,18 @@ impl SubjectState {
                 former.insert(one.pointer.to_string(), Value::Object(of));
             }
             said["former"] = Value::Object(former);
+            if !self.subjects.is_empty() {
+                let subjects = self.subjects.iter().map(|(key, uid)| {
+                    json!({
+                        "group": *key.kind.group,
+                        "kind": *key.kind.kind,
+                        "namespace": key.namespace.as_deref(),
+                        "name": *key.name,
+                        "uid": uid,
+                    })
+                });
+                said["for"] = subjects.collect();
+            }
         }
         if !self.once.is_empty() {
             said["once"] = Value::Object(self.once.clone());
@@ -227,6 +246,20 @@ impl SubjectState {
     }
 }
 
+fn subjects_of(said: &Map<String, Value>) -> Vec<(ObjectKey, String)> {
+    let all = said.get("for").and_then(Value::as_array);
+    let text = |of: &Value, field: &str| of.get(field).and_then(Value::as_str).map(str::to_owned);
+    all.into_iter()
+        .flatten()
+        .filter_map(|of| {
+            let kind = GroupKind::new(&text(of, "group")?, &text(of, "kind")?);
+            let namespace = text(of, "namespace");
+            let key = ObjectKey::new(kind, namespace.as_deref(), &text(of, "name")?);
+            Some((key, text(of, "uid")?))
+        })
+        .collect()
+}
+
 /// Whether what stands at a place of a Secret may be secret, so that it is never kept in an annotation.
 pub fn is_secret_place(pointer: &str) -> bool {
     let below = |top: &str| {
@@ -246,7 +279,7 @@ pub fn is_secret_place(pointer: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::object::{GroupKind, ObjectKey, Record};
+    use crate::object::Record;
     use ownership::Ownership;
 
     fn state() -> SubjectState {
@@ -274,6 +307,10 @@ mod tests {
                 },
             ],
             once,
+            subjects: vec![(
+                ObjectKey::new(GroupKind::new("", "ConfigMap"), Some("n"), "s"),
+                "u2".into(),
+            )],
         }
     }
 
@@ -299,7 +336,7 @@ mod tests {
         assert_eq!(
             text,
             Some(
-                r#"{"version":1,"uid":"u1","former":{"/metadata/labels/a~1b":{"set":"x","made":1},"/spec/replicas":{"was":3,"set":0},"/spec/suspend":{"was":true}},"once":{"0":"key"}}"#
+                r#"{"version":1,"uid":"u1","former":{"/metadata/labels/a~1b":{"set":"x","made":1},"/spec/replicas":{"was":3,"set":0},"/spec/suspend":{"was":true}},"for":[{"group":"","kind":"ConfigMap","namespace":"n","name":"s","uid":"u2"}],"once":{"0":"key"}}"#
             )
         );
         let record = Record::from_value(&there);

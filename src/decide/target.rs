@@ -1,9 +1,11 @@
 //! Steps with `target`: what they ask of each member of a list. Protection, annotations, preconditions and conflicts are those of the member.
 
 use super::apply::{BETWEEN, Deed, Progress, Prospect, Want, is_ignored};
+use super::lifetime;
 use super::once::{self, Acted, Chance, Occasion};
 use super::patch::fixed_fields;
 use super::protect::protected;
+use super::state_annotation::is_secret_place;
 use super::steps::{At, Known};
 use super::turn::Turn;
 use super::working::Working;
@@ -12,12 +14,14 @@ use super::writes::{self, value_at};
 use super::{
     Operation, Reason, RuleChange, Write, archive, event, metric, rollback, rollout, tell,
 };
+use crate::object::difference::is_secret;
 use crate::object::{ObjectKey, Record};
-use crate::rule::edit::{Claim, Edit, EditContext, Endpoint, plan};
+use crate::rule::edit::{self, Claim, Edit, EditContext, Endpoint, plan};
 use crate::rule::expr::{ExprFault, Other, Scope, Variables};
 use crate::rule::path::PodPrefix;
 use crate::rule::related::Member;
 use crate::rule::{Action, Mode, Occasion as Look};
+use crate::schema::KindSchema;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
@@ -194,6 +198,13 @@ impl On<'_> {
         if rollout::leaves_alone(self.at.step, &self.member.key) {
             return Ok(Progress::Done);
         }
+        if self.at.held {
+            turn.wants.push(Want {
+                rule: lifetime::held(&self.at.rule.name),
+                object: self.member.key.clone(),
+                contents: 0,
+            });
+        }
         let mut working = Working::new(&self.member.record);
         let mut endpoint = Endpoint::Main;
         let (mut acts, mut notes) = (vec![], vec![]);
@@ -329,12 +340,46 @@ impl On<'_> {
                 turn.find(Reason::Conflict, message);
                 return Ok(None);
             }
-            if planned.changes() {
-                working.write(&planned);
-                changes = true;
+            if !planned.changes() {
+                continue;
             }
+            let places = match self.at.held {
+                true => edit::about(edit, &scope, &context)?,
+                false => None,
+            };
+            let before = working.snapshot();
+            working.write(&planned);
+            if let Some(places) = places
+                && let Err(why) = self.hold(&places, &record, working, schema.as_deref())
+            {
+                working.restore(before);
+                let message = format!("{}: the edit is not made: {why}", member.key);
+                turn.find(Reason::NotKept, message);
+                continue;
+            }
+            changes = true;
         }
         Ok(Some(changes))
+    }
+
+    /// Writes down what is given back when nothing has the member as a target any more.
+    fn hold(
+        &self,
+        places: &[Box<str>],
+        before: &Record,
+        working: &mut Working<'_>,
+        schema: Option<&KindSchema>,
+    ) -> Result<(), String> {
+        let secret =
+            is_secret(&self.member.key.kind) && places.iter().any(|place| is_secret_place(place));
+        if secret {
+            return Err(
+                "what a Secret holds is never kept in an annotation, so it could not be given back"
+                    .into(),
+            );
+        }
+        let of = (self.at.world, self.at.rule);
+        lifetime::note_on(of, places, before, working, schema)
     }
 
     /// Asks for what has become of the member's copy.
@@ -348,7 +393,8 @@ impl On<'_> {
         let member = self.member;
         let (before, after) = (member.record.to_value(), working.record().to_value());
         let replicas = match &self.at.step.action {
-            Action::Scale { edits } => edits
+            // What it was is written down in the same request, and the scale subresource carries none of that.
+            Action::Scale { edits } if !self.at.held => edits
                 .iter()
                 .find(|(kinds, _)| kinds.contains(&member.key.kind))
                 .and_then(|(_, edit)| edit.path.plain_names(PodPrefix::None)),

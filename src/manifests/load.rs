@@ -179,9 +179,7 @@ impl Manifests {
         let line_text = line_text.lines().next().unwrap_or("");
         let mut value = value;
         let text = |value: &Value| value.as_str().is_some_and(|s| !s.is_empty());
-        if !text(&value["metadata"]["name"]) && text(&value["metadata"]["generateName"]) {
-            name(&mut value, file, line);
-        }
+        complete_name(&mut value, file, line);
         let missing = if !value.is_object() {
             "not an object".to_owned()
         } else if !text(&value["apiVersion"]) || !text(&value["kind"]) {
@@ -237,8 +235,12 @@ fn of_list(mut item: Value, list: &Value) -> Option<Value> {
 /// Characters of which the API server makes the ends of names.
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
-/// Completes `generateName` as the API server does, the same each time for the same place.
-fn name(value: &mut Value, file: &str, line: usize) {
+/// Completes `generateName` as the API server does, where there is no name; the same each time for the same place.
+pub fn complete_name(value: &mut Value, file: &str, line: usize) {
+    let text = |value: &Value| value.as_str().is_some_and(|s| !s.is_empty());
+    if text(&value["metadata"]["name"]) || !text(&value["metadata"]["generateName"]) {
+        return;
+    }
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in file.bytes().chain(line.to_string().bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
@@ -329,9 +331,8 @@ mod tests {
     fn generated_names_are_completed_each_in_its_way() {
         let text = "apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n---\napiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n";
         let manifests = read("f.yaml", text);
-        let [(one, _), (other, _)] = names(&manifests)[..] else {
-            panic!("{:?}", manifests.problems);
-        };
+        assert!(manifests.problems.is_empty(), "{:?}", manifests.problems);
+        let (one, other) = (names(&manifests)[0].0, names(&manifests)[1].0);
         assert!(one.starts_with("a-") && one.len() == 7, "{one}");
         assert_ne!(one, other);
         assert_eq!(names(&read("f.yaml", text))[0].0, one);

@@ -1,7 +1,7 @@
 //! A `RuleTest` document: from its tree to what it means, all problems collected.
 
 use crate::decide::Reason;
-use crate::object::ObjectKey;
+use crate::object::{GroupKind, ObjectKey};
 use crate::rule::problem::{Place, Problem, Severity};
 use crate::rule::yaml::{Data, Tree};
 use crate::schema::{Schema, nearest};
@@ -109,17 +109,19 @@ pub struct ExpectedFinding {
     pub message: Option<String>,
 }
 
-/// Reads one document of a file whose whole text is `text`. Only without errors is there a test.
+/// Reads one document of a file whose whole text is `text`. Only without errors is there a test. `kinds`: of its objects, which may be
+/// called by their kind alone although no schema knows them.
 pub fn read(
     file: &Arc<str>,
     text: &str,
     tree: &Tree,
-    schema: &Schema,
+    (schema, kinds): (&Schema, &[GroupKind]),
 ) -> (Option<RuleTest>, Vec<Problem>) {
     let mut reader = Reader {
         file: file.clone(),
         lines: text.lines().collect(),
         schema,
+        kinds,
         problems: vec![],
     };
     let test = reader.test(tree);
@@ -134,6 +136,7 @@ struct Reader<'r> {
     file: Arc<str>,
     lines: Vec<&'r str>,
     schema: &'r Schema,
+    kinds: &'r [GroupKind],
     problems: Vec<Problem>,
 }
 
@@ -453,10 +456,25 @@ impl Reader<'_> {
         match crate::schema::parse_object(&text, self.schema) {
             Ok(key) => Some(key),
             Err(message) => {
-                self.problem(tree, message);
-                None
+                let own = self.of_own_kind(&text);
+                if own.is_none() {
+                    self.problem(tree, message);
+                }
+                own
             }
         }
+    }
+
+    /// An object of a kind that only the test's own objects tell of.
+    fn of_own_kind(&self, text: &str) -> Option<ObjectKey> {
+        let (kind, rest) = text.split_once('/')?;
+        let kind = self.kinds.iter().find(|known| *known.kind == *kind)?;
+        let (namespace, name) = match rest.split_once('/') {
+            Some((namespace, name)) => (Some(namespace), name),
+            None => (None, rest),
+        };
+        let plain = !name.is_empty() && !name.contains('/');
+        plain.then(|| ObjectKey::new(kind.clone(), namespace, name))
     }
 
     fn sources(&mut self, tree: &Tree, what: &str) -> Vec<Source> {
@@ -468,7 +486,8 @@ impl Reader<'_> {
                     let text = |v: &Value| v.as_str().is_some_and(|s| !s.is_empty());
                     if text(&value["apiVersion"])
                         && text(&value["kind"])
-                        && text(&value["metadata"]["name"])
+                        && (text(&value["metadata"]["name"])
+                            || text(&value["metadata"]["generateName"]))
                     {
                         sources.push(Source::Inline(value));
                     } else {

@@ -5,8 +5,9 @@ use super::document::{self, ExpectedSeries, RuleTest, Source, Step};
 use crate::decide::{Finding, RuleChange};
 use crate::engine::{EngineOptions, Report};
 use crate::manifests::admission::Admission;
+use crate::manifests::load::complete_name;
 use crate::manifests::{Manifest, Manifests, Simulation, World};
-use crate::object::ObjectKey;
+use crate::object::{GroupKind, Gvk, ObjectKey};
 use crate::rule::compile::{Compiled, SourceFile};
 use crate::rule::problem::{Place, Problem, Severity};
 use crate::rule::set::RuleSet;
@@ -139,8 +140,8 @@ pub fn run_file(file: &SourceFile, run: &Run) -> Vec<Verdict> {
             continue;
         }
         // CustomResourceDefinitions among its objects must be known before its object names are read.
-        let (test, mut problems) =
-            document::read(&file.name, &text, tree, &schema_for(&file.name, tree, run));
+        let (schema, kinds) = schema_for(&file.name, tree, &run.schema);
+        let (test, mut problems) = document::read(&file.name, &text, tree, (&schema, &kinds));
         let name = tree
             .get("metadata")
             .and_then(|m| m.get("name"))
@@ -162,10 +163,14 @@ pub fn run_file(file: &SourceFile, run: &Run) -> Vec<Verdict> {
     verdicts
 }
 
-/// The schema of a test: the base, and the kinds that its own objects define.
-fn schema_for(file: &Arc<str>, tree: &yaml::Tree, run: &Run) -> Schema {
+/// The schema of a test: the base, and the kinds that its own objects define; and the kinds of its objects.
+pub(crate) fn schema_for(
+    file: &Arc<str>,
+    tree: &yaml::Tree,
+    base: &Schema,
+) -> (Schema, Vec<GroupKind>) {
     let Some(objects) = tree.get("spec").and_then(|s| s.get("objects")) else {
-        return run.schema.clone();
+        return (base.clone(), vec![]);
     };
     let sources: Vec<Source> = match objects.to_value() {
         Value::Array(items) => items
@@ -180,7 +185,13 @@ fn schema_for(file: &Arc<str>, tree: &yaml::Tree, run: &Run) -> Schema {
     };
     let mut ignored = vec![];
     let manifests = resolve(file, 1, &sources, &mut ignored);
-    manifests.schema(&run.schema).0
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let kinds = manifests.objects.iter().map(|manifest| {
+        let value = &manifest.value;
+        Gvk::from_api_version(&text(&value["apiVersion"]), &text(&value["kind"])).group_kind()
+    });
+    let kinds = kinds.collect();
+    (manifests.schema(base).0, kinds)
 }
 
 fn problem_at(file: &Arc<str>, line: usize, message: String) -> Problem {
@@ -218,13 +229,17 @@ fn resolve(
     problems: &mut Vec<Problem>,
 ) -> Manifests {
     let mut all = Manifests::default();
-    for source in sources {
+    for (number, source) in sources.iter().enumerate() {
         match source {
-            Source::Inline(value) => all.objects.push(Manifest {
-                value: value.clone(),
-                file: file.clone(),
-                line,
-            }),
+            Source::Inline(value) => {
+                let mut value = value.clone();
+                complete_name(&mut value, &format!("{file}:{number}"), line);
+                all.objects.push(Manifest {
+                    value,
+                    file: file.clone(),
+                    line,
+                });
+            }
             Source::File(name) => {
                 let mut read = Manifests::read(&[beside(file, name)]);
                 all.objects.append(&mut read.objects);

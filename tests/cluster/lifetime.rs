@@ -367,3 +367,72 @@ async fn applied_objects_go_with_the_last_that_wants_them_and_with_the_rule() {
         .filter(|r| r.verb == "delete" && r.code == 200);
     assert_eq!(deleted.count(), 6, "{requests:?}");
 }
+
+/// While a ConfigMap says so, the Deployments that it names by label are held at zero.
+fn zero_for_a_switch(namespace: &str) -> String {
+    format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: zero}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: v1, kind: ConfigMap}}]
+    namespaces: ['{namespace}']
+    names: [switch]
+  where: [{{path: $.data.on, value: 'yes'}}]
+  related:
+  - name: deployments
+    resources: [{{apiVersion: apps/v1, kind: Deployment}}]
+    selector: {{matchLabels: {{hold: 'yes'}}}}
+  actions:
+  - scale: {{replicas: 0}}
+    target: deployments
+    lifetime: WhileMatched
+  - patch:
+    - {{path: $.metadata.labels.team, remove: true}}
+    - {{path: \"$.metadata.annotations['shop.example/why']\", set: held}}
+    target: deployments
+    lifetime: WhileMatched
+"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_get_their_former_values_back_when_nothing_has_them_as_targets() {
+    let scene = Scene::new("switched").await;
+    for (name, replicas) in [("web", 3), ("db", 2)] {
+        scene.create(name, replicas).await;
+    }
+    let maps: &Api<ConfigMap> =
+        &Api::namespaced(scene.place.client.clone(), &scene.place.namespace);
+    let mut made = map("switch");
+    made.data = Some([("on".to_owned(), "yes".to_owned())].into());
+    maps.create(&PostParams::default(), &made).await.unwrap();
+    let switch = |on: &'static str| async move {
+        let patch = Patch::Merge(json!({"data": {"on": on}}));
+        maps.patch("switch", &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    };
+    let mut daemon = scene.daemon(&zero_for_a_switch(&scene.place.namespace));
+    for name in ["web", "db"] {
+        scene.held(&daemon, name).await;
+    }
+    // One leaves the list, then the match ends.
+    scene
+        .merge("db", json!({"metadata": {"labels": {"hold": null}}}))
+        .await;
+    scene.back(&daemon, "db", 2).await;
+    assert!(scene.is_held("web").await);
+    switch("no").await;
+    scene.back(&daemon, "web", 3).await;
+    // The rule goes, while it holds something.
+    switch("yes").await;
+    scene.held(&daemon, "web").await;
+    daemon.save_rules(OTHER);
+    scene.back(&daemon, "web", 3).await;
+    quiet(&mut daemon).await;
+    // Each change is one request, and none is made in vain: two steps, so two to hold it, and one to give it back.
+    assert_eq!((scene.writes("db"), scene.writes("web")), (3, 6));
+}

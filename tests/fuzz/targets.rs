@@ -146,7 +146,7 @@ fn rule(bytes: &[u8]) {
     }
     let text = String::from_utf8_lossy(bytes);
     for (file, tree) in &compiled.tests {
-        let _ = document::read(file, &text, tree, &SCHEMA);
+        let _ = document::read(file, &text, tree, (&SCHEMA, &[]));
     }
     if !compiled.rules.is_empty() {
         act(compiled, &WORLD);

@@ -248,7 +248,7 @@ fn errors(file: &str, documents: &[Value], schema: &Schema) -> Vec<String> {
     let compiled = compile(&[source], schema);
     let mut problems = compiled.problems;
     for (file, tree) in &compiled.tests {
-        problems.extend(document::read(file, &text, tree, schema).1);
+        problems.extend(document::read(file, &text, tree, (schema, &[])).1);
     }
     let errors = problems.iter().filter(|p| p.severity == Severity::Error);
     errors.map(|p| p.message.clone()).collect()

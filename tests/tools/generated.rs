@@ -105,25 +105,35 @@ pub fn case(chance: &mut Chance, number: usize, namespace: &str) -> Case {
     for (key, value) in rest.as_object().unwrap() {
         object[key] = value.clone();
     }
-    let mut edits = vec![];
-    for _ in 0..=chance.below(4) {
-        edits.push(match (kind, chance.below(3)) {
+    let rule = rule(chance, &object, &name);
+    Case { object, rule }
+}
+
+/// A rule about an object, under a name.
+pub fn rule(chance: &mut Chance, object: &Value, name: &str) -> Value {
+    let kind = object["kind"].as_str().unwrap();
+    let edits: Vec<Value> = (0..=chance.below(4))
+        .map(|_| match (kind, chance.below(3)) {
             (_, 0) | ("ConfigMap", 1) => of_any(chance),
             ("ConfigMap", _) => of_config_map(chance),
             ("Service", _) => of_service(chance),
             ("CronJob", 1) => of_cron_job(chance),
             ("Deployment", 1) => of_deployment(chance),
             _ => of_pod(chance),
-        });
-    }
-    let rule = json!({
+        })
+        .collect();
+    let meta = &object["metadata"];
+    json!({
     "apiVersion": "ordain.dev/v1alpha1", "kind": "Rule", "metadata": {"name": name},
     "spec": {
         "mode": "Enforce",
-        "match": {"resources": [{"apiVersion": api_version, "kind": kind}], "names": [name], "namespaces": [namespace]},
+        "match": {
+            "resources": [{"apiVersion": object["apiVersion"], "kind": kind}],
+            "names": [meta["name"]],
+            "namespaces": [meta["namespace"]],
+        },
         "actions": [{"patch": edits}],
-    }});
-    Case { object, rule }
+    }})
 }
 
 fn container(chance: &mut Chance, name: &str) -> Value {

@@ -16,11 +16,12 @@ use super::working::{Snapshot, Working};
 use super::world::World;
 use super::{Reason, Standing};
 use crate::object::difference::is_secret;
-use crate::object::{Meta, Record};
+use crate::object::{Meta, ObjectKey, Record};
 use crate::rule::edit::{self, Edit, EditContext, Endpoint};
 use crate::rule::expr::{ExprFault, Scope, Variables};
 use crate::rule::set::RuleIndex;
 use crate::rule::{Action, Lifetime, Mode, Occasion, Rule, Verb};
+use crate::schema::KindSchema;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -128,6 +129,7 @@ fn ending(
     if world.ignored.entirely || world.ignored.rule(name) {
         return None;
     }
+    let subjects = state.subjects.clone();
     let end = |rule: &Arc<str>, why| End {
         rule: rule.clone(),
         index: None,
@@ -147,7 +149,13 @@ fn ending(
     if rule.mode == Mode::Off {
         return None;
     }
-    let why = if !holds(rule) {
+    let why = if !subjects.is_empty() {
+        let object = world.subject.key;
+        match context.neighbours.still_held(index, object, &subjects) {
+            Some(false) => "nothing that the rule matches has it as a target any more",
+            _ => return None,
+        }
+    } else if !holds(rule) {
         "the rule no longer says `lifetime: WhileMatched`"
     } else if !indexes.contains(&index) {
         "the rule is not about this kind any more"
@@ -188,6 +196,7 @@ fn has_ended(standing: Standing) -> bool {
 pub(super) fn holds(rule: &Rule) -> bool {
     rule.steps.iter().any(|step| {
         step.lifetime == Lifetime::WhileMatched
+            && step.target.is_none()
             && matches!(step.action, Action::Patch { .. } | Action::Scale { .. })
     })
 }
@@ -196,7 +205,10 @@ pub(super) fn holds(rule: &Rule) -> bool {
 pub(super) fn verb(rule: &Rule) -> Verb {
     let mut steps = rule.steps.iter();
     let patches = steps.any(|step| matches!(step.action, Action::Patch { .. }));
-    match !patches && holds(rule) {
+    let scales = rule.steps.iter().any(|step| {
+        step.lifetime == Lifetime::WhileMatched && matches!(step.action, Action::Scale { .. })
+    });
+    match !patches && scales {
         true => Verb::Scale,
         false => Verb::Patch,
     }
@@ -330,6 +342,58 @@ pub(super) fn hold(
     Ok(false)
 }
 
+/// What a rule keeps hold of where a step with a target writes: the name under which it wants the object for its subject.
+pub fn held(rule: &str) -> Arc<str> {
+    format!("{rule}\nheld").into()
+}
+
+/// Writes down on the copy of a target what stood at some places before, and for which subject it was changed.
+///
+/// # Errors
+/// What cannot be written down, for people.
+pub(super) fn note_on(
+    (world, rule): (&World<'_>, &Rule),
+    places: &[Box<str>],
+    before: &Record,
+    working: &mut Working<'_>,
+    schema: Option<&KindSchema>,
+) -> Result<(), String> {
+    let mut state = match own(world, before.meta(), &rule.name) {
+        Said::State(state) => state,
+        Said::Nothing => SubjectState {
+            by: world.context.state_namespace.into(),
+            ..SubjectState::default()
+        },
+        Said::Foreign(by) => {
+            return Err(format!(
+                "a rule of the same name of another installation (in namespace {by}) holds fields of it"
+            ));
+        }
+        Said::Newer(version) => {
+            return Err(format!(
+                "the annotation of the rule has format {version}, and this version knows {}",
+                state_annotation::VERSION
+            ));
+        }
+    };
+    let after = working.record().clone();
+    former::note(&mut state, places, (before, &after), schema);
+    let subject = world.subject;
+    let known = |(key, _): &(ObjectKey, String)| key == subject.key;
+    if !state.subjects.iter().any(known) {
+        let uid = subject.record.meta().uid().to_owned();
+        state.subjects.insert(0, (subject.key.clone(), uid));
+        state.subjects.truncate(state_annotation::MOST_SUBJECTS);
+    }
+    working.remember(&state, &rule.name).map_err(|large| {
+        format!(
+            "former values of {} bytes would have to be kept in an annotation, and {} fit",
+            large.0,
+            state_annotation::LARGEST
+        )
+    })
+}
+
 /// A step that has acted for its key holds what it then changed, as long as the match lasts.
 pub(super) fn keep(
     at: &At<'_>,
@@ -370,6 +434,10 @@ pub(super) fn release(world: &World<'_>, rule: &Rule, working: &mut Working<'_>,
     let Said::State(mut state) = own(world, working.record().meta(), &rule.name) else {
         return;
     };
+    if !state.subjects.is_empty() {
+        // It is held for others, whatever the rule holds of it as its own subject.
+        return;
+    }
     let held = &turn.held;
     if state.former.iter().all(|f| held.contains(&f.pointer)) {
         return;

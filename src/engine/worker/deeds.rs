@@ -122,6 +122,15 @@ impl Neighbours for Around<'_> {
         self.engine.is_archived(self.subject, rule, step, content)
     }
 
+    fn still_held(
+        &self,
+        rule: RuleIndex,
+        object: &ObjectKey,
+        subjects: &[(ObjectKey, String)],
+    ) -> Option<bool> {
+        self.engine.still_held(rule, object, subjects, self.now)
+    }
+
     fn is_gone(&self, rule: &str) -> bool {
         self.engine.is_gone(rule)
     }

@@ -66,8 +66,12 @@ impl Engine {
         let wants = |object: &ObjectKey| decision.wants.iter().any(|w| w.object == *object);
         self.look_at_unwanted(&key, wants, now);
         let reaped = self.reap(&key, &record, now);
+        let held_until = self.guard_held(&key, &record, now);
         self.note_owned(&key, &record, &decision.changes);
-        let mut recheck = decision.recheck_at;
+        let mut recheck = [decision.recheck_at, held_until]
+            .into_iter()
+            .flatten()
+            .min();
         let mut findings = std::mem::take(&mut decision.findings);
         self.note_taken_over(&key, &decision, &mut findings);
         for (index, _) in &decision.standings {

@@ -49,6 +49,13 @@ impl Lifetimes {
                     self.remember(&rule.name, &apply.resolved(), false);
                 }
             }
+            for (step, kinds) in rule.targeting() {
+                if step.lifetime == Lifetime::WhileMatched {
+                    for resolved in kinds {
+                        self.remember(&rule.name, resolved, false);
+                    }
+                }
+            }
         }
         let known = self.known.keys();
         let gone = known.filter(|name| rules.get(name).is_none() && !rules.doubts(name));

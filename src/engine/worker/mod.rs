@@ -87,6 +87,7 @@ use keep::Keeper;
 use lifetimes::Lifetimes;
 use rules::RuleState;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 pub use keep::{Recalled, STATE_NAME};
 
@@ -265,6 +266,8 @@ pub struct Engine {
     lifetimes: Lifetimes,
     /// Objects to look at when a subject no longer wants them, by subject.
     wards: AHashMap<ObjectKey, Vec<ObjectKey>>,
+    /// Whether a subject is being asked if it still wants a target.
+    asking: AtomicBool,
     /// What was told of fields that others have taken over.
     taken_over: AHashMap<ObjectKey, Vec<Finding>>,
     /// When the clock of some rule has to be looked at.
@@ -319,6 +322,7 @@ impl Engine {
             forbidden: AHashMap::new(),
             lifetimes: Lifetimes::default(),
             wards: AHashMap::new(),
+            asking: AtomicBool::new(false),
             taken_over: AHashMap::new(),
             clock: Timestamp::MIN,
             clock_told: false,

@@ -2,14 +2,21 @@
 
 use super::Engine;
 use crate::decide::protect::{Ignored, protected_from, protected_target};
-use crate::decide::{Finding, Operation, Reason, RuleChange, Standing, Write, state_annotation};
+use crate::decide::state_annotation::{Said, SubjectState};
+use crate::decide::{
+    Finding, Operation, Reason, RuleChange, Standing, Write, held, state_annotation,
+};
 use crate::engine::store::{Sync, name_of};
 use crate::object::{ObjectKey, Record};
 use crate::rule::apply::ownership::Ownership;
 use crate::rule::set::RuleIndex;
 use crate::rule::{Mode, Verb};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// When an object is looked at again of which it could not be said whether something still has it as a target.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
 /// Whether a subject wants an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +76,7 @@ impl Engine {
                 let wanted = self.is_wanted(key, index, ownership, now);
                 if wanted != Wanted::No {
                     self.states[index].limits.set_due(key, false);
-                    self.guard(key, ownership);
+                    self.guard(key, &ownership.subjects);
                     return None;
                 }
             }
@@ -173,7 +180,8 @@ impl Engine {
     ) -> Wanted {
         let mut unknown = false;
         for (subject, _) in &ownership.subjects {
-            match self.wants_it(subject, object, index, now) {
+            let rule = &self.rules.rules()[index].name;
+            match self.wants_it(subject, (object, rule), index, now) {
                 Wanted::Yes => return Wanted::Yes,
                 Wanted::No => {}
                 Wanted::Unknown => unknown = true,
@@ -183,12 +191,7 @@ impl Engine {
             return Wanted::Yes;
         }
         // Not all of them are written down: only when every one was looked at is it known that none is left.
-        let rule = &self.rules.rules()[index];
-        let all_seen = rule.matches.kinds.iter().all(|k| {
-            let kind = self.store.kind(&k.kind);
-            kind.is_some_and(|kind| kind.fresh == 0 && !kind.is_listing())
-        });
-        match unknown || (ownership.more && !all_seen) {
+        match unknown || (ownership.more && !self.all_seen(index)) {
             true => Wanted::Unknown,
             false => Wanted::No,
         }
@@ -197,7 +200,7 @@ impl Engine {
     fn wants_it(
         &self,
         subject: &ObjectKey,
-        object: &ObjectKey,
+        (object, under): (&ObjectKey, &str),
         index: RuleIndex,
         now: Timestamp,
     ) -> Wanted {
@@ -219,7 +222,7 @@ impl Engine {
             Standing::OutOfScope | Standing::Unmatched | Standing::NotPicked => Wanted::No,
             Standing::Waiting | Standing::Ignored | Standing::Failed => Wanted::Unknown,
             Standing::Matched { .. } => {
-                let of_rule = decision.wants.iter().filter(|want| want.rule == rule.name);
+                let of_rule = decision.wants.iter().filter(|want| *want.rule == *under);
                 match of_rule.into_iter().any(|want| want.object == *object) {
                     true => Wanted::Yes,
                     false if decision.cut.contains(&index) => Wanted::Unknown,
@@ -229,9 +232,82 @@ impl Engine {
         }
     }
 
+    /// Whether a rule still changes an object, which is a target of its steps, for some subject. `None`: that cannot be said now.
+    pub(super) fn still_held(
+        &self,
+        index: RuleIndex,
+        object: &ObjectKey,
+        subjects: &[(ObjectKey, String)],
+        now: Timestamp,
+    ) -> Option<bool> {
+        if !self.states[index].ready {
+            return None;
+        }
+        let rule = &self.rules.rules()[index];
+        let under = held(&rule.name);
+        // Others than those that are written down are known once they were looked at.
+        let known = self.wants.agreeing(object, &under, 0);
+        let others = known.iter().any(|k| subjects.iter().all(|(s, _)| s != k));
+        if others {
+            return Some(true);
+        }
+        // To ask a subject is to look at it, and that may lead back here.
+        if !self.all_seen(index) || self.asking.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let mut held = Some(false);
+        for (subject, _) in subjects {
+            match self.wants_it(subject, (object, &under), index, now) {
+                Wanted::Yes => {
+                    held = Some(true);
+                    break;
+                }
+                Wanted::No => {}
+                Wanted::Unknown => held = None,
+            }
+        }
+        self.asking.store(false, Ordering::Relaxed);
+        held
+    }
+
+    /// Whether everything that a rule may be about was looked at.
+    fn all_seen(&self, index: RuleIndex) -> bool {
+        self.rules.rules()[index].matches.kinds.iter().all(|k| {
+            let kind = self.store.kind(&k.kind);
+            kind.is_some_and(|kind| kind.fresh == 0 && !kind.is_listing())
+        })
+    }
+
+    /// Looks at an object again when nothing has it as a target any more of what it is changed for. Answers when to look at it anyway, as not
+    /// all was known now.
+    pub(super) fn guard_held(
+        &mut self,
+        object: &ObjectKey,
+        record: &Record,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        if !state_annotation::were_seen() {
+            return None;
+        }
+        let meta = record.meta();
+        let mut subjects: Vec<(ObjectKey, String)> = vec![];
+        let mut known = true;
+        for rule in state_annotation::rules(meta) {
+            if let Said::State(state) = SubjectState::read(meta, rule)
+                && !state.subjects.is_empty()
+            {
+                subjects.extend(state.subjects);
+                let index = self.rules.index_of(rule);
+                known &= index.is_none_or(|index| self.all_seen(index));
+            }
+        }
+        self.guard(object, &subjects);
+        (!known).then(|| now.checked_add(LOOK_AGAIN).unwrap_or(now))
+    }
+
     /// Looks at an object again when one of its subjects no longer wants it.
-    fn guard(&mut self, object: &ObjectKey, ownership: &Ownership) {
-        for (subject, _) in &ownership.subjects {
+    fn guard(&mut self, object: &ObjectKey, subjects: &[(ObjectKey, String)]) {
+        for (subject, _) in subjects {
             let guarded = self.wards.entry(subject.clone()).or_default();
             if !guarded.contains(object) {
                 guarded.push(object.clone());

@@ -172,7 +172,9 @@ fn step(
         }
         None => None,
     };
-    let lifetime = lifetime::compile(context, of, verb, &action);
+    let lifetime = target::aimed(context, target, |context| {
+        lifetime::compile(context, of, verb, &action)
+    });
     let mut action = action;
     if let Action::Apply(apply) = &mut action {
         apply.passing = lifetime == Lifetime::WhileMatched;

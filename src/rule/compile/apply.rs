@@ -54,7 +54,12 @@ pub(super) fn compile(
         context.report.error(tree, message, Some(mend.into()));
         return None;
     }
-    let matched = kind_of(context, tree);
+    let original = of.get("copyOf").and_then(|t| kind_of_original(context, t));
+    let says = |field: &str| tree.get(field).is_some_and(|t| !t.is_null());
+    let matched = match original {
+        Some(original) if !says("apiVersion") && !says("kind") => Some(original),
+        _ => kind_of(context, tree),
+    };
     let flag = |context: &mut Context<'_, '_>, name: &str| {
         let what = format!("`{name}`");
         of.get(name)
@@ -123,6 +128,29 @@ pub(super) fn compile(
     })
 }
 
+/// The kind of what is copied, where that is one: the manifest of a copy need not say it again.
+fn kind_of_original(context: &Context<'_, '_>, tree: &Tree) -> Option<Matched> {
+    let name = whole(tree)?;
+    let kinds = match name {
+        "object" => &context.kinds,
+        name => {
+            let mut lists = context.declared.lists.iter();
+            let at = lists.position(|list| *list.name == *name && list.one)?;
+            &context.lists.get(at)?.kinds
+        }
+    };
+    match kinds.as_slice() {
+        [one] => Some(one.clone()),
+        _ => None,
+    }
+}
+
+/// What stands in a text that is one `${ }`.
+fn whole(tree: &Tree) -> Option<&str> {
+    let inner = tree.text()?.trim().strip_prefix("${")?.strip_suffix('}')?;
+    Some(inner.trim())
+}
+
 /// Literal apiVersion and kind: what a rule writes is known when it is loaded.
 fn kind_of(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Matched> {
     let literal = |context: &mut Context<'_, '_>, field: &str| {
@@ -187,10 +215,7 @@ fn copied(
     matched: Option<&Matched>,
     item: bool,
 ) -> Option<Expr> {
-    let inner = tree
-        .text()
-        .and_then(|t| t.trim().strip_prefix("${")?.strip_suffix('}'))
-        .map(str::trim);
+    let inner = whole(tree);
     let part = |inner: &str| inner.starts_with("object.") || inner.starts_with("object[");
     let Some(inner) = inner.filter(|inner| !part(inner)) else {
         let message = "only a whole object can be copied";

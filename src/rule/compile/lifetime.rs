@@ -39,11 +39,6 @@ pub(super) fn compile(
         let mend = "add `Reconcile` to `when`, or take `lifetime` out";
         context.report.error(tree, message, Some(mend.into()));
     }
-    if let Some(key) = of.key("target") {
-        let message = "`lifetime: WhileMatched` beside `target` is not supported yet";
-        let mend = "match the objects themselves, and read the others in `where`";
-        context.report.error(key, message, Some(mend.into()));
-    }
     match (verb, of.get(verb)) {
         ("patch", Some(patch)) => of_patch(context, of, patch),
         ("apply", _) => of_apply(context, of),
@@ -54,7 +49,9 @@ pub(super) fn compile(
         Action::Scale { edits } => edits.iter().map(|(_, edit)| edit).collect(),
         _ => vec![],
     };
-    if edits.iter().any(|e| feedback::ends_itself(context, e)) {
+    // The objects of a step with `target` are others than the one that matches.
+    let own = of.get("target").is_none();
+    if own && edits.iter().any(|e| feedback::ends_itself(context, e)) {
         let message =
             "what this step writes ends the rule's own match, and would be taken back at once";
         let mend = "test something that the step leaves alone, or leave out `lifetime`: to end one's own match is fine for a lasting change";

@@ -12,7 +12,13 @@ use serde_json::json;
 use std::sync::Arc;
 
 const FIELDS: [&str; 5] = ["name", "type", "labels", "value", "aggregate"];
-const TYPES: [(&str, bool); 2] = [("Gauge", false), ("Counter", true)];
+/// In small letters as Prometheus writes them, too.
+const TYPES: [(&str, bool); 4] = [
+    ("Gauge", false),
+    ("Counter", true),
+    ("gauge", false),
+    ("counter", true),
+];
 /// Families of Ordain itself and of its process begin with these.
 const TAKEN: [&str; 2] = ["ordain_", "process_"];
 /// Prometheus makes these itself of histograms and summaries.
@@ -84,8 +90,15 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, item: bool) ->
     };
     let aggregate = match of.get("aggregate") {
         Some(tree) => {
+            let small = tree.text().and_then(|text| {
+                let mut all = Aggregate::ALL.into_iter();
+                all.find(|aggregate| aggregate.as_str().to_lowercase() == text)
+            });
             let words = Aggregate::ALL.map(|aggregate| (aggregate.as_str(), aggregate));
-            Some(fields::word(context.report, tree, "`aggregate`", &words)?)
+            match small {
+                Some(aggregate) => Some(aggregate),
+                None => Some(fields::word(context.report, tree, "`aggregate`", &words)?),
+            }
         }
         None => None,
     };
@@ -115,12 +128,12 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, item: bool) ->
     let value = match of.get("value") {
         Some(tree) if aggregate == Some(Aggregate::Count) => {
             let message = "`aggregate: Count` counts objects: it has no `value`";
-            context.report.error(
+            context.report.warning(
                 tree,
                 message,
                 Some("take `value` out, or write `aggregate: Sum`".into()),
             );
-            return None;
+            Template::compile(&json!(1), names).ok()?
         }
         Some(tree) => {
             let value = expressions::template(context, tree, names)?;
@@ -138,10 +151,8 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, item: bool) ->
         if of.get("value").is_none() {
             let message = "a `Counter` needs a `value` that only grows";
             let mend = "for the number of objects write `type: Gauge` and `aggregate: Count`";
-            context
-                .report
-                .error(of.key("type").unwrap_or(tree), message, Some(mend.into()));
-            return None;
+            let at = of.key("type").unwrap_or(tree);
+            context.report.warning(at, message, Some(mend.into()));
         }
         if let (Some(tree), Some(aggregate)) = (of.get("aggregate"), aggregate)
             && aggregate != Aggregate::Sum
@@ -163,7 +174,10 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, item: bool) ->
 
 fn name(context: &mut Context<'_, '_>, tree: &Tree, counter: bool) -> Option<Arc<str>> {
     let text = fields::text(context.report, tree, "`name`")?;
+    // What is only the custom of the field is no reason to refuse a rule.
+    let mut custom = true;
     let refused = if !is_name(text) {
+        custom = false;
         Some((
             format!(
                 "a metric's name has at most {LONGEST} lower-case letters, digits and `_`, and begins with a letter"
@@ -171,6 +185,7 @@ fn name(context: &mut Context<'_, '_>, tree: &Tree, counter: bool) -> Option<Arc
             made(text),
         ))
     } else if let Some(prefix) = TAKEN.iter().find(|prefix| text.starts_with(*prefix)) {
+        custom = false;
         Some((
             format!("names that begin with `{prefix}` are Ordain's own"),
             None,
@@ -213,8 +228,11 @@ fn name(context: &mut Context<'_, '_>, tree: &Tree, counter: bool) -> Option<Arc
     };
     if let Some((message, instead)) = refused {
         let mend = instead.map(|name| format!("write `{name}`"));
-        context.report.error(tree, message, mend);
-        return None;
+        if !custom {
+            context.report.error(tree, message, mend);
+            return None;
+        }
+        context.report.warning(tree, message, mend);
     }
     let name: Arc<str> = text.into();
     if let Some((_, first)) = context.metrics.iter().find(|(known, _)| *known == name) {
@@ -280,6 +298,11 @@ fn labels(
     let mut good = true;
     for (key, value) in entries {
         let text = key.text().unwrap_or_default();
+        if each && is_identity(text, value) {
+            let message = format!("without `aggregate` each object has the label `{text}` anyway");
+            context.report.warning(key, message, None);
+            continue;
+        }
         let refused = if !is_name(text) {
             let message = format!(
                 "a label's name has at most {LONGEST} lower-case letters, digits and `_`, and begins with a letter"
@@ -292,8 +315,10 @@ fn labels(
             ))
         } else if each && Metric::IDENTITY.contains(&text) {
             Some((
-                format!("without `aggregate` each object has the label `{text}` anyway"),
-                Some("take it out, or add `aggregate`".into()),
+                format!(
+                    "without `aggregate` each object has the label `{text}`, which tells it apart"
+                ),
+                Some("give it another name, or add `aggregate`".into()),
             ))
         } else {
             None
@@ -318,6 +343,21 @@ fn labels(
         }
     }
     good.then_some(labels)
+}
+
+/// Whether a label says what the label of that name says of each object.
+fn is_identity(label: &str, value: &Tree) -> bool {
+    let inner = value.text().and_then(|text| {
+        let inner = text.trim().strip_prefix("${")?.strip_suffix('}')?;
+        Some(inner.trim())
+    });
+    let own = match label {
+        "kind" => "object.kind",
+        "namespace" => "object.metadata.namespace",
+        "name" => "object.metadata.name",
+        _ => return false,
+    };
+    inner == Some(own)
 }
 
 /// A name is one rule's: another one that has it too is broken, for nobody could tell their series apart.

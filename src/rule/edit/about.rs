@@ -16,14 +16,15 @@ pub fn about(
     scope: &Scope<'_>,
     context: &EditContext<'_>,
 ) -> Result<Option<Vec<Box<str>>>, ExprFault> {
-    let places = edit.path.places(scope.object, scope.pod);
+    let (object, pod) = scope.edited();
+    let places = edit.path.places(object, pod);
     let [place] = places.as_slice() else {
         return Ok(None);
     };
     if left_out(place, scope, context) || (edit.reads_current() && !place.present) {
         return Ok(None);
     }
-    let Ok(site) = Site::find(scope.object, &place.location, context.schema) else {
+    let Ok(site) = Site::find(object, &place.location, context.schema) else {
         return Ok(None);
     };
     let scope = Scope {
