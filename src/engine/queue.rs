@@ -94,6 +94,11 @@ impl Queue {
         self.held.insert(key, None);
     }
 
+    /// Whether a key waits to be handed out.
+    pub fn is_queued(&self, key: &ObjectKey) -> bool {
+        self.queued.contains(key)
+    }
+
     /// Whether a key is held.
     pub fn is_held(&self, key: &ObjectKey) -> bool {
         self.held.contains_key(key)

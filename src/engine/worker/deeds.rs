@@ -208,8 +208,7 @@ impl Engine {
             return;
         }
         if self.in_flight.len() >= self.options.workers {
-            self.queue.push(subject.clone(), wanted);
-            return;
+            return self.keep_back(subject, (write, changes), wanted);
         }
         let rules = self.rules.clone();
         let Some((name, index)) = write
@@ -221,6 +220,10 @@ impl Engine {
         };
         let mut places = vec![];
         let limits = &rules.rules()[index].limits;
+        // The rule may have stopped since it was decided on.
+        if self.states[index].limits.aborted().is_some() {
+            return self.nudge(subject.clone(), now);
+        }
         if self.target_waits((index, &write), subject, now) {
             return;
         }
@@ -252,6 +255,7 @@ impl Engine {
                 uid: write.uid.clone(),
             },
         );
+        self.fans.sent(subject);
         effects.push(Effect::Write(id, Box::new(write)));
     }
 
@@ -269,14 +273,14 @@ impl Engine {
     pub(super) fn let_go(&mut self, key: &ObjectKey) {
         self.queue.release(key);
         for subject in self.waiters.remove(key).unwrap_or_default() {
-            self.queue.push(subject, self.clock);
+            self.nudge(subject, self.clock);
         }
     }
 
     /// An object has changed, or is gone: those who want something of it are looked at.
     pub(super) fn wake_subjects(&mut self, object: &ObjectKey, now: Timestamp) {
         for subject in self.wants.subjects(object) {
-            self.queue.push(subject, now);
+            self.nudge(subject, now);
         }
         self.wake_related(object, now);
     }
@@ -293,7 +297,7 @@ impl Engine {
                 self.note_told(&request, now);
                 self.deed_done(&request, now);
                 self.let_go(&request.key);
-                self.queue.push(request.subject, now);
+                self.nudge(request.subject, now);
             }
             Outcome::Gone => {
                 let fault = Fault::Rejected("the server does not find it".into());
@@ -330,7 +334,7 @@ impl Engine {
         let here = known.is_some_and(|e| at_or_past(e.record.meta().resource_version(), &version));
         if unchanged || here {
             self.let_go(&request.key);
-            self.queue.push(request.subject, now);
+            self.nudge(request.subject, now);
         } else {
             self.wait_for(request.key, version, now);
         }
@@ -404,7 +408,7 @@ impl Engine {
                     }
                     _ => {
                         self.let_go(&object);
-                        self.queue.push(subject, now);
+                        self.nudge(subject, now);
                     }
                 }
                 self.report_made(&request, Err(fault), now);
@@ -423,7 +427,7 @@ impl Engine {
                 };
                 self.settle_deed(&request, request.fingerprint.0, Some((reason, told)));
                 self.let_go(&object);
-                self.queue.push(subject, now);
+                self.nudge(subject, now);
             }
             Fault::Forbidden(message) => {
                 let until = now.checked_add(FORBIDDEN_PAUSE).unwrap_or(now);
@@ -433,7 +437,7 @@ impl Engine {
                     self.forbidden.insert(place, Forbidden { until, message });
                 }
                 self.let_go(&object);
-                self.queue.push(subject, now);
+                self.nudge(subject, now);
             }
             // Neither a failure, nor a reason to ask at once.
             Fault::Budget(message) => {

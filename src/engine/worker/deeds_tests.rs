@@ -40,14 +40,22 @@ struct Bench {
 impl Bench {
     /// With these ServiceAccounts; no ConfigMaps.
     fn new(subjects: &[&str]) -> Bench {
+        Bench::of(RULE, 32, subjects)
+    }
+
+    /// With so many requests at once.
+    fn of(rule: &str, workers: usize, subjects: &[&str]) -> Bench {
         let file = SourceFile {
             name: "r.yaml".into(),
-            bytes: RULE.into(),
+            bytes: rule.into(),
         };
         let compiled = compile(&[file], &Schema::bundled());
         assert!(compiled.problems.is_empty(), "{}", compiled.problems[0]);
         let rules = Arc::new(RuleSet::new(compiled.rules, Schema::bundled()));
-        let mut engine = Engine::new(EngineOptions::default());
+        let mut engine = Engine::new(EngineOptions {
+            workers,
+            ..EngineOptions::default()
+        });
         engine.load(rules, at(0));
         let mut bench = Bench { engine, now: 0 };
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "uid": "u", "resourceVersion": "1"}});
@@ -268,4 +276,72 @@ fn an_object_that_is_deleted_again_and_again_is_given_up() {
         );
     }
     assert_eq!(made, 5, "five changes in ten minutes");
+}
+
+const FAN: &str = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: r}
+spec:
+  mode: Enforce
+  match: {resources: [{apiVersion: v1, kind: ServiceAccount}]}
+  actions:
+  - forEach: ${lists.range(100)}
+    apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: 'made-${item}'}, data: {a: '1'}}
+";
+
+/// A hundred requests of one subject, eight at once: it is looked at a few times, not after each answer.
+#[test]
+fn many_requests_of_one_subject_are_made_without_looking_at_it_each_time() {
+    let mut bench = Bench::of(FAN, 8, &["a"]);
+    let (mut made, mut version) = (0, 10);
+    loop {
+        let writes = bench.work();
+        if writes.is_empty() {
+            break;
+        }
+        assert!(writes.len() <= 8, "{}", writes.len());
+        for (id, write) in writes {
+            made += 1;
+            version += 1;
+            let object = Bench::taken(&write, version);
+            bench.answer(id, Outcome::Written(Record::from_value(&object)));
+            bench.see("ConfigMap", &object);
+        }
+    }
+    assert_eq!(made, 100);
+    let looks = bench.engine.evaluations();
+    assert!(looks <= 8, "{looks}");
+    assert!(bench.engine.is_idle());
+}
+
+/// One that fails is asked for again after its pause; the others are not.
+#[test]
+fn of_many_requests_only_the_one_that_failed_is_made_again() {
+    let mut bench = Bench::of(FAN, 8, &["a"]);
+    let mut version = 10;
+    let mut asked: Vec<String> = vec![];
+    for _ in 0..40 {
+        for (id, write) in bench.work() {
+            let name = write.object.name.to_string();
+            let first = !asked.contains(&name);
+            asked.push(name.clone());
+            if name == "made-5" && first {
+                let busy = Fault::Busy {
+                    retry_after: None,
+                    message: "later".into(),
+                };
+                bench.answer(id, Outcome::Failed(busy));
+                continue;
+            }
+            version += 1;
+            let object = Bench::taken(&write, version);
+            bench.answer(id, Outcome::Written(Record::from_value(&object)));
+            bench.see("ConfigMap", &object);
+        }
+        bench.now += 1;
+    }
+    asked.sort();
+    assert_eq!(asked.len(), 101);
+    assert_eq!(asked.iter().filter(|n| *n == "made-5").count(), 2);
+    assert!(bench.engine.is_idle());
 }

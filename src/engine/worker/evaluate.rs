@@ -31,6 +31,7 @@ impl Engine {
         let record = entry.record.clone();
         self.store.kind_mut(&key.kind).set_fresh(&name, false);
         self.evaluations += 1;
+        self.fans.decided_anew(&key);
         let mut decision = self.decide(&key, &record, now);
         self.note_standings(&key, &decision);
         // Limited rules that would act: count them, and close those that may not.

@@ -15,6 +15,7 @@
 //! * `send` requests on their way
 //! * `outcome` what became of them
 //! * `deeds` those on other objects
+//! * `fan` many of them for one subject
 //! * `related` lists of other objects
 //! * `targets` members of lists that are acted on
 //! * `archives` what lies in sinks
@@ -39,6 +40,7 @@ mod control;
 mod deeds;
 mod evaluate;
 mod explain;
+mod fan;
 mod gates;
 mod glance;
 mod keep;
@@ -82,6 +84,7 @@ use crate::rule::watch_scope::WatchScope;
 use crate::schema::Schema;
 use ahash::AHashMap;
 use away::Away;
+use fan::Fans;
 use jiff::{SignedDuration, Timestamp};
 use keep::Keeper;
 use lifetimes::Lifetimes;
@@ -261,6 +264,8 @@ pub struct Engine {
     follow_ups: Vec<FollowUp>,
     /// Whether it may be waited behind some step.
     in_waits: bool,
+    /// Requests of subjects on other objects.
+    fans: Fans,
     forbidden: AHashMap<Permission, Forbidden>,
     /// What rules hold as long as they match.
     lifetimes: Lifetimes,
@@ -319,6 +324,7 @@ impl Engine {
             waiters: AHashMap::new(),
             follow_ups: vec![],
             in_waits: false,
+            fans: Fans::default(),
             forbidden: AHashMap::new(),
             lifetimes: Lifetimes::default(),
             wards: AHashMap::new(),
@@ -379,6 +385,7 @@ impl Engine {
         self.in_flight.is_empty()
             && self.awaited.is_empty()
             && self.follow_ups.is_empty()
+            && self.fans.is_empty()
             && !self.queue_has_ready()
     }
 

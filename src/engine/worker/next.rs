@@ -31,6 +31,7 @@ impl Engine {
         }
         if !self.stopping {
             self.send_follow_ups(now, effects);
+            self.send_kept_back(now, effects);
         }
         let mut left = budget;
         while left > 0 && !self.stopping && self.in_flight.len() < self.options.workers {

@@ -176,6 +176,7 @@ impl Engine {
         self.related.forget(key);
         self.taken_over.remove(key);
         self.look_at_unwanted(key, |_| false, now);
+        self.fans.decided_anew(key);
         for other in self.wants.set(key, &[]) {
             self.queue.push(other, now);
         }

@@ -39,7 +39,9 @@ impl Engine {
             }
         }
         if request.key != request.subject {
+            let subject = request.subject.clone();
             self.deed_answered(request, outcome, now);
+            self.fan_answered(&subject);
             return;
         }
         let key = request.key.clone();

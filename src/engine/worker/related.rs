@@ -78,7 +78,7 @@ impl Engine {
             return;
         }
         for subject in self.related.refresh(&self.store, object) {
-            self.queue.push(subject, now);
+            self.nudge(subject, now);
         }
     }
 

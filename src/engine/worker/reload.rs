@@ -188,6 +188,7 @@ impl Engine {
         self.follow_anew(&followed);
         self.drop_kinds(now);
         self.load_related(&older, now);
+        self.drop_kept_back(now);
         self.review_readiness();
         self.look_at_clocks();
         for quiet in quiet {

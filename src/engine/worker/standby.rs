@@ -50,6 +50,7 @@ impl Engine {
                 entry.standings = Box::default();
             }
         }
+        self.fans.forget_waiting();
         for state in &mut self.states {
             (state.in_scope, state.matched, state.waiting) = (0, 0, 0);
             state.scope_known = false;

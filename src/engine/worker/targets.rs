@@ -171,7 +171,7 @@ impl Engine {
             self.wait_for(request.key, shown_at, now);
         } else {
             self.let_go(&request.key);
-            self.queue.push(request.subject, now);
+            self.nudge(request.subject, now);
         }
     }
 }
