@@ -1,4 +1,5 @@
-//! On a real API server, beside peers: how long 10,000 changes take, how soon a new object is changed, what updates cost that concern nobody.
+//! On a real API server, beside peers: how long 10,000 changes take, how soon a new object is changed, what updates cost that concern nobody,
+//! how soon a Secret is the same in 300 namespaces.
 //!
 //! The server and etcd are those of the cluster tests, started for each scenario; each participant runs as a process of its own, alone, in
 //! turn and several rounds, each with a label of its own, so that all find the same objects and none what another did:
@@ -8,7 +9,7 @@
 //! * `kube-rs`: a minimal controller on `kube::runtime::Controller`, 32 reconciliations at once.
 //! * with `--peers` kopf and the Python client, installed by `bench/peers/install.sh`.
 //!
-//! `cargo bench --bench server -- label|reaction|irrelevant [--rounds 2] [--peers] [--only ordain]`. Needs Linux (`/proc`) and Go, as the
+//! `cargo bench --bench server -- label|reaction|irrelevant|copies [--rounds 2] [--peers] [--only ordain]`. Needs Linux (`/proc`) and Go, as the
 //! cluster tests do. How many writes there were the server's audit log says.
 #![allow(
     missing_docs,
@@ -22,6 +23,7 @@
 mod clients;
 #[path = "../../tests/cluster/control_plane/mod.rs"]
 mod control_plane;
+mod copies;
 mod participants;
 #[path = "../process.rs"]
 mod process;
@@ -38,9 +40,11 @@ fn main() {
     match word(1) {
         "ceiling" => runtime.block_on(clients::ceiling(word(2), word(3).parse().unwrap())),
         "controller" => runtime.block_on(clients::controller(word(2))),
+        "copier" => runtime.block_on(copies::controller()),
+        "copies" => runtime.block_on(copies::copies(&scenarios::Options::read(&args))),
         "label" => runtime.block_on(scenarios::label(&scenarios::Options::read(&args))),
         "reaction" => runtime.block_on(scenarios::reaction(&scenarios::Options::read(&args))),
         "irrelevant" => runtime.block_on(scenarios::irrelevant(&scenarios::Options::read(&args))),
-        _ => eprintln!("say which scenario: label, reaction or irrelevant"),
+        _ => eprintln!("say which scenario: label, reaction, irrelevant or copies"),
     }
 }

@@ -1,6 +1,7 @@
 //! The participants as processes.
 
 use crate::control_plane::Plane;
+use crate::copies::{HOME, NAME, TARGETS};
 use crate::process::{Running, cpu_seconds, free_port, memory};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -80,7 +81,7 @@ pub fn start(plane: &Plane, who: Who, label: &str, maps: usize, python: &str) ->
             .arg(label);
         command
     };
-    let mut command = match who {
+    let command = match who {
         Who::Ceiling => {
             let mut command = this();
             command.args(["ceiling", label, &maps.to_string()]);
@@ -93,16 +94,47 @@ pub fn start(plane: &Plane, who: Who, label: &str, maps: usize, python: &str) ->
         }
         Who::Ordain | Who::OrdainWhole => {
             rule(&rules, label, who == Who::OrdainWhole);
-            let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
-            let listen = format!("127.0.0.1:{}", free_port());
-            command
-                .args(["run", "--write-rate=0", "--listen", &listen, "--rules"])
-                .arg(&rules);
-            command
+            ordain(&rules)
         }
         Who::Kopf => script("label_kopf.py"),
         Who::Python => script("label_client.py"),
     };
+    launch(plane, command, folder)
+}
+
+/// Starts one that copies a Secret to the namespaces that one of its annotations names.
+pub fn start_copier(plane: &Plane, who: Who) -> Participant {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules");
+    std::fs::create_dir(&rules).unwrap();
+    let command = match who {
+        Who::Ordain => {
+            let text = format!(
+                "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: copies}}\nspec:\n  mode: Enforce\n  match:\n    resources: [{{apiVersion: v1, kind: Secret}}]\n    names: [{NAME}]\n    namespaces: [{HOME}]\n  actions:\n  - forEach: ${{object.metadata.annotations['{TARGETS}'].split(',')}}\n    apply: {{apiVersion: v1, kind: Secret, metadata: {{namespace: '${{item}}', annotations: {{'{TARGETS}': null}}}}}}\n    copyOf: ${{object}}\n"
+            );
+            std::fs::write(rules.join("rule.yaml"), text).unwrap();
+            ordain(&rules)
+        }
+        Who::KubeRs => {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.arg("copier");
+            command
+        }
+        _ => panic!("{who:?} does not take part"),
+    };
+    launch(plane, command, folder)
+}
+
+fn ordain(rules: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
+    let listen = format!("127.0.0.1:{}", free_port());
+    command
+        .args(["run", "--write-rate=0", "--listen", &listen, "--rules"])
+        .arg(rules);
+    command
+}
+
+fn launch(plane: &Plane, mut command: Command, folder: tempfile::TempDir) -> Participant {
     let log = std::fs::File::create(folder.path().join("log")).unwrap();
     command
         .env("KUBECONFIG", plane.kubeconfig())

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const AFTERWARDS: Duration = Duration::from_secs(3);
 
 pub struct Options {
-    rounds: usize,
+    pub rounds: usize,
     peers: bool,
     only: Option<String>,
     maps: Option<usize>,
@@ -50,7 +50,7 @@ impl Options {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    fn participants(&self, all: &[Who]) -> Vec<Who> {
+    pub fn participants(&self, all: &[Who]) -> Vec<Who> {
         let wanted = |who: &Who| {
             let names = self
                 .only
@@ -83,7 +83,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Prints the medians of each participant, and their ratio to those of `to`.
-fn ratios(measured: &[(Who, Vec<f64>)], columns: &[&str], to: Who) {
+pub fn ratios(measured: &[(Who, Vec<f64>)], columns: &[&str], to: Who) {
     println!();
     let of = |who: Who, column: usize| {
         let values = measured.iter().filter(|(w, _)| *w == who);
