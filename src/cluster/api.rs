@@ -38,6 +38,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Asks for metadata alone, `managedFields` included.
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+/// The same of whoever can do it.
+const METADATA_OR_WHOLE: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
 /// CRDs come in several writes; kinds are asked for again when they have been quiet for this long,
 const KINDS_SETTLE: Duration = Duration::from_secs(1);
@@ -325,6 +328,11 @@ impl Cluster for Api {
         );
         let (warnings, frozen) = (Arc::clone(&self.warnings), Arc::clone(&self.frozen));
         let fence = self.fence.clone();
+        // The answer is compared with what the watch will show.
+        let accept = match self.shows_metadata_alone(&write) {
+            true => METADATA_OR_WHOLE,
+            false => "application/json",
+        };
         Box::pin(async move {
             let gvk = Gvk::from_api_version(&write.api_version, &write.object.kind.kind);
             let Some(resource) = discovery.resource(&write.object.kind, &gvk.version) else {
@@ -352,7 +360,7 @@ impl Cluster for Api {
                 },
                 None => WRITE_TIMEOUT,
             };
-            match request(&path, &write) {
+            match request(&path, &write, accept) {
                 Ok(request) => {
                     let told = (&*write.rules, &*warnings);
                     let outcome = ask(&client, request, &gvk, &write.object, told, within).await;
@@ -461,6 +469,14 @@ impl Cluster for Api {
 }
 
 impl Api {
+    /// Whether an object is patched of whose kind the watch shows metadata alone.
+    fn shows_metadata_alone(&self, write: &Write) -> bool {
+        let patches = matches!(write.operation, Operation::Patch { .. });
+        let followers = self.followers.lock();
+        let mut kinds = followers.values().map(|(watched, ..)| watched);
+        patches && kinds.any(|w| w.metadata_only && w.kind == write.object.kind)
+    }
+
     /// Where an object is, at the version at which its kind is followed.
     fn path_of(&self, key: &ObjectKey) -> Result<(Gvk, String), Fault> {
         let version = self
@@ -524,7 +540,7 @@ fn precondition(body: &mut Value, write: &Write) {
 }
 
 /// The HTTP request of a write.
-fn request(path: &str, write: &Write) -> Result<Request<Vec<u8>>, String> {
+fn request(path: &str, write: &Write, accept: &str) -> Result<Request<Vec<u8>>, String> {
     let (request, body) = match &write.operation {
         Operation::Patch { status, operations } => {
             let endpoint = if *status {
@@ -606,7 +622,7 @@ fn request(path: &str, write: &Write) -> Result<Request<Vec<u8>>, String> {
     };
     let body = body.map_err(|e| e.to_string())?;
     request
-        .header(header::ACCEPT, "application/json")
+        .header(header::ACCEPT, accept)
         .body(body)
         .map_err(|e| e.to_string())
 }
