@@ -26,7 +26,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Messages that may wait before a watch waits for the engine.
-const INBOX: usize = 256;
+const INBOX: usize = 16;
 
 pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
     let offline = !settings.cluster.manifests.is_empty();

@@ -40,7 +40,7 @@ use tokio::task::{Id, JoinSet};
 
 /// Objects evaluated between two looks at what else has come.
 const BUDGET: usize = 256;
-/// Messages taken in one turn, so that a flood of events does not keep answers waiting.
+/// Messages, and answers, taken in one turn, so that a flood of events does not keep answers waiting.
 const MESSAGES: usize = 64;
 /// The loop turns at least this often: `/healthz` reads when it did.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -189,7 +189,17 @@ pub async fn run(
                 tracing::info!(in_flight = daemon.requests.len(), "stopping: no new work, requests in flight are finished");
                 break;
             }
-            Some(answer) = daemon.requests.join_next_with_id() => daemon.answered(answer),
+            Some(answer) = daemon.requests.join_next_with_id() => {
+                daemon.answered(answer);
+                // One turn serves all that have come.
+                for _ in 1..MESSAGES {
+                    match daemon.requests.try_join_next_with_id() {
+                        Some(answer) => daemon.answered(answer),
+                        None => break,
+                    }
+                }
+                daemon.hear_more(&mut messages);
+            }
             Some(()) = answered(&mut daemon.events) => {}
             Some(answer) = daemon.keeping.join_next() => daemon.kept(answer),
             standing = turned(&mut election) => match standing {
@@ -219,12 +229,7 @@ pub async fn run(
             message = messages.recv() => match message {
                 Some(message) => {
                     daemon.hear(message);
-                    for _ in 1..MESSAGES {
-                        match messages.try_recv() {
-                            Ok(message) => daemon.hear(message),
-                            Err(_) => break,
-                        }
-                    }
+                    daemon.hear_more(&mut messages);
                 }
                 None => anyhow::bail!("the cluster's watches have ended"),
             },
@@ -396,6 +401,16 @@ impl Daemon {
             }
         };
         self.engine.complete(id, outcome, Timestamp::now());
+    }
+
+    /// What else the cluster has sent meanwhile.
+    fn hear_more(&mut self, messages: &mut mpsc::Receiver<Message>) {
+        for _ in 1..MESSAGES {
+            match messages.try_recv() {
+                Ok(message) => self.hear(message),
+                Err(_) => break,
+            }
+        }
     }
 
     fn hear(&mut self, message: Message) {
