@@ -155,7 +155,8 @@ struct Slot {
 struct Run<'w, 'a> {
     world: &'w World<'a>,
     /// Every rule says what it wants, also where that is so already: a rule that changes something may be in conflict with one that does not.
-    /// Most passes change nothing and need none of it, so the first try goes without and ends at the first change.
+    /// Most passes change nothing and need none of it, so the first try goes without and ends at the first change,
+    /// unless no other rule is in question.
     thorough: bool,
     indexes: &'w [RuleIndex],
     working: Working<'a>,
@@ -296,11 +297,12 @@ impl<'w, 'a> Run<'w, 'a> {
                 } else if matched && !settled.is_stopped(index) {
                     self.would_delete_too(position, &mut turn);
                 }
-                if turn.changed && !self.thorough {
-                    return false;
-                }
                 if turn.changed {
                     self.ask_for_candidates();
+                }
+                // A rule that is alone in question is in conflict with nobody.
+                if turn.changed && !self.thorough && !self.candidates.is_only(position) {
+                    return false;
                 }
                 if !turn.claims.is_empty() {
                     if !claims.is_empty() {

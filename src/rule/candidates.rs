@@ -31,6 +31,11 @@ impl Positions {
         }
     }
 
+    /// Whether `position` is in, and nothing else.
+    pub fn is_only(&self, position: usize) -> bool {
+        self.from(0) == Some(position) && self.from(position + 1).is_none()
+    }
+
     /// The first that is not before `position`.
     pub fn from(&self, position: usize) -> Option<usize> {
         let mut word = position / 64;
