@@ -100,7 +100,9 @@ pub async fn observe(client: &Client, label: &str) -> mpsc::UnboundedReceiver<(S
             let mut start = 0;
             while let Some(length) = memchr::memchr(b'\n', &rest[start..]) {
                 let line = &rest[start..start + length];
+                // Some participants label the server's own maps, too.
                 if line.starts_with(b"{\"type\":\"ADDED\"")
+                    && memchr::memmem::find(line, b"\"namespace\":\"bench-").is_some()
                     && sender.send((name(line), now)).is_err()
                 {
                     return;
