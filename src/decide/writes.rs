@@ -49,7 +49,7 @@ pub(super) fn patches(world: &World<'_>, after: &Record, mut authors: Authors) -
             });
         }
     }
-    let mut writes = patches_of(world, &before, &after, authors);
+    let mut writes = patches_of(world, &before, after, authors);
     writes.extend(scale);
     // What is remembered of them is written to the main endpoint, which comes first.
     if let Some(first) = writes.first_mut() {
@@ -111,7 +111,7 @@ pub(super) fn without_state_since(object: &mut Value, before: &Value, rule: &str
     }
 }
 
-fn patches_of(world: &World<'_>, before: &Value, after: &Value, authors: Authors) -> Vec<Write> {
+fn patches_of(world: &World<'_>, before: &Value, after: Value, authors: Authors) -> Vec<Write> {
     let own_endpoint = match &world.schema {
         Some(schema) => schema.status,
         None => !authors.status.is_empty(),
@@ -121,11 +121,11 @@ fn patches_of(world: &World<'_>, before: &Value, after: &Value, authors: Authors
         let mut rules = authors.main;
         rules.extend(authors.status);
         rules.dedup();
-        writes.extend(patch(world, before, after.clone(), false, rules));
+        writes.extend(patch(world, before, after, false, rules));
         return writes;
     }
-    let main = with_status_of(after, before);
-    let status = with_status_of(before, after);
+    let main = with_status_of(&after, before);
+    let status = with_status_of(before, &after);
     writes.extend(patch(world, before, main, false, authors.main));
     writes.extend(patch(world, before, status, true, authors.status));
     writes

@@ -23,7 +23,7 @@ impl Engine {
         let state = fingerprint::state(record.root());
         let mut met = vec![];
         let mut refusals = vec![];
-        let mut chosen = self.first_of(key, &decision.writes, state, &mut met, &mut refusals);
+        let mut chosen = self.first_of(key, &mut decision.writes, state, &mut met, &mut refusals);
         let together: Vec<Arc<str>> = decision
             .writes
             .iter()
@@ -35,9 +35,9 @@ impl Engine {
             refusals.clear();
             for alone in &together {
                 let others = together.iter().filter(|other| *other != alone);
-                let single =
+                let mut single =
                     self.decide_without(key, record, now, &others.cloned().collect::<Vec<_>>());
-                let found = self.first_of(key, &single.writes, state, &mut met, &mut refusals);
+                let found = self.first_of(key, &mut single.writes, state, &mut met, &mut refusals);
                 if chosen.is_none() && found.is_some() {
                     chosen = found;
                     decision.changes = single.changes;
@@ -61,7 +61,7 @@ impl Engine {
     fn first_of(
         &self,
         key: &ObjectKey,
-        writes: &[Write],
+        writes: &mut [Write],
         state: u64,
         met: &mut Vec<u64>,
         refusals: &mut Vec<Finding>,
@@ -74,7 +74,15 @@ impl Engine {
                 .iter()
                 .find(|s| s.state == state && s.operation == operation);
             match known {
-                None if chosen.is_none() => chosen = Some((write.clone(), (state, operation))),
+                None if chosen.is_none() => {
+                    // The whole object goes with the request alone.
+                    let expected = write.expected.take();
+                    let taken = Write {
+                        expected,
+                        ..write.clone()
+                    };
+                    chosen = Some((taken, (state, operation)));
+                }
                 None => {}
                 Some(settled) => {
                     met.push(operation);

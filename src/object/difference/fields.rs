@@ -80,8 +80,12 @@ impl Found {
     fn members(&mut self, path: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
         let added = new.keys().filter(|name| !old.contains_key(*name));
         for name in old.keys().chain(added) {
-            let member = format!("{path}{}", Member(name));
-            self.compare(&member, old.get(name), new.get(name));
+            let (before, after) = (old.get(name), new.get(name));
+            // Most members are the same: their paths are not written.
+            if before != after {
+                let member = format!("{path}{}", Member(name));
+                self.compare(&member, before, after);
+            }
         }
     }
 
@@ -96,7 +100,10 @@ impl Found {
             return;
         }
         for at in 0..old.len().max(new.len()) {
-            self.compare(&format!("{path}[{at}]"), old.get(at), new.get(at));
+            let (before, after) = (old.get(at), new.get(at));
+            if before != after {
+                self.compare(&format!("{path}[{at}]"), before, after);
+            }
         }
     }
 }

@@ -51,8 +51,13 @@ fn compare_maps(
     patch: &mut Vec<PatchOperation>,
 ) {
     for (name, value) in old {
+        let now = new.get(name);
+        // Most members are the same: no way to them is written down.
+        if now == Some(value) {
+            continue;
+        }
         at.push_back(name);
-        match new.get(name) {
+        match now {
             Some(changed) => compare(value, changed, at, patch),
             None => patch.push(remove(at)),
         }
