@@ -206,7 +206,10 @@ impl Engine {
         };
         if at_or_past(entry.record.meta().resource_version(), &awaited.version) {
             self.release(key);
-            self.queue.push(key.clone(), now);
+            // What was applied for another object need not be of any rule's kind itself.
+            if !self.rules.for_kind(&key.kind).is_empty() || self.is_held(key) {
+                self.queue.push(key.clone(), now);
+            }
         }
     }
 
