@@ -11,8 +11,8 @@ use crate::proxy::Proxy;
 use crate::ready_made::case::{self, Case, Cluster};
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{Api, DeleteParams, PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -241,6 +241,7 @@ struct World {
     cluster: Cluster,
     cases: Vec<Case>,
     steps: usize,
+    remembered: Api<ConfigMap>,
 }
 
 impl World {
@@ -259,8 +260,13 @@ impl World {
         any
     }
 
-    /// As it was in the beginning, after the first step.
+    /// As it was in the beginning, after the first step; what rules remember is forgotten: they have acted on more than they may at once.
     async fn again(&mut self) {
+        let all = ListParams::default();
+        self.remembered
+            .delete_collection(&DeleteParams::default(), &all)
+            .await
+            .unwrap();
         for case in &self.cases {
             self.cluster.clear(case).await;
         }
@@ -298,6 +304,7 @@ async fn the_printed_rights_are_enough_for_all_rules_and_each_of_them_is_needed(
         cluster,
         cases,
         steps: 0,
+        remembered: Api::namespaced(plane.client().await, HOME),
     };
     world.step().await;
     let leases: Api<Lease> = Api::namespaced(plane.client().await, HOME);
