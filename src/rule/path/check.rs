@@ -7,8 +7,8 @@ use crate::schema::{KindSchema, Shape, Type, nearest};
 
 /// Types reachable below `..` are looked through to this many; schemas are recursive in places.
 const MOST_TYPES: usize = 4096;
-/// Most fields that one path with unions is taken to mean.
-pub const MOST_FIELDS: usize = 64;
+/// Most fields that one path with unions is taken to mean: three times as many as its text may say, for `$containers`.
+pub const MOST_FIELDS: usize = 3 * super::parse::MOST_PLACES;
 /// Names shorter than this are nearly some field's by chance (`app`, `env`).
 const SHORT: usize = 5;
 

@@ -6,7 +6,7 @@
 //! everywhere.
 //!
 //! Narrower than the RFC, so that the cost of a path is bounded by the size of the object: inside a filter `$` takes names and indexes only,
-//! a path has at most three `..`, patterns are literals, and nothing is compared with null.
+//! a path has at most three `..` and means at most 1,024 places by its brackets, patterns are literals, and nothing is compared with null.
 
 mod check;
 mod dialect;

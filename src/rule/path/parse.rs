@@ -16,6 +16,8 @@ const MOST_SEGMENTS: usize = 64;
 const MOST_DESCENDANTS: usize = 3;
 /// How often a path may select one value: the product of the overlapping selectors of its brackets (`[0,-1]`, `[*,*]`).
 const MOST_OVERLAPS: usize = 64;
+/// How many places a path may mean by its brackets: the product of their selectors. An edit makes a place of each name, there or not.
+pub(super) const MOST_PLACES: usize = 1024;
 
 impl Path {
     /// Parses `$…`, `$pod…`, `$containers[…]…`.
@@ -126,6 +128,7 @@ struct Compiler<'t> {
     calls: std::vec::IntoIter<Span>,
     descendants: usize,
     overlaps: usize,
+    places: usize,
     /// How many filters are around what is being translated.
     filters: usize,
 }
@@ -139,6 +142,7 @@ impl<'t> Compiler<'t> {
             null: Span { at: 0, length: 1 },
             calls: noted.calls.into_iter(),
             descendants: 0,
+            places: 1,
             overlaps: 1,
             filters: 0,
         }
@@ -184,6 +188,12 @@ impl<'t> Compiler<'t> {
                 .map(|selector| self.selector(selector))
                 .collect::<Result<_, _>>()?,
         };
+        self.places = self.places.saturating_mul(selectors.len().max(1));
+        if self.places > MOST_PLACES {
+            let message =
+                format!("the brackets of this path mean more than {MOST_PLACES} places together");
+            return Err(self.whole(message).mended("write several paths"));
+        }
         // Different names never select one value twice; everything else may.
         let mut names: Vec<&str> = vec![];
         let overlaps = selectors.iter().filter(|selector| match selector {

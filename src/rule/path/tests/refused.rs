@@ -251,6 +251,10 @@ fn paths_are_bounded() {
         (format!("${}", ".a".repeat(65)), "at most 64 steps"),
         ("$..a..b..c..d".to_owned(), "at most 3 `..`"),
         (format!("${}", "[*,*]".repeat(7)), "again and again"),
+        (
+            format!("$.data{}", "['a','b','c','d']".repeat(16)),
+            "more than 1024 places",
+        ),
         (format!("$[{}]", "0,".repeat(70) + "0"), "again and again"),
     ] {
         let problem = refused(&path);
