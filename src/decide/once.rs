@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 /// Longest key, in bytes: it is kept of every object.
 pub const LONGEST_KEY: usize = 256;
-
 /// Most elements that are written down on an object; what acted for others the daemon remembers.
 const MOST_WRITTEN: usize = 256;
 
@@ -124,11 +123,11 @@ pub(super) struct Came {
     pub asked: usize,
 }
 
-/// Whether a step acts now for one element (see [`Act`]), if it is one that acts once.
+/// Whether a step acts now for one element (see [`Act`]), if it is one that acts once; on a member of its `target`, if it has one.
 pub(super) fn chance_of(
     at: &At<'_>,
     (element, item): (u64, Option<&Record>),
-    record: &Record,
+    (record, member): (&Record, Option<&Record>),
     turn: &mut Turn,
 ) -> Result<Chance, ExprFault> {
     if at.step.once.is_none() {
@@ -138,7 +137,8 @@ pub(super) fn chance_of(
     let names = turn.names();
     let scope = names.scope(at, record, item);
     let of = (at.manner.index, at.rule);
-    chance(at.world, of, (at.step, element), (record, &scope), turn)
+    let step = (at.step, element, member);
+    chance(at.world, of, step, (record, &scope), turn)
 }
 
 /// Sees to it that it is remembered what a step did on an occasion.
@@ -190,6 +190,40 @@ fn in_the_same_write(
         }
         return Ok(());
     }
+    write_on(world, rule, working, (act.to_string(), last))?;
+    // What is remembered there is written in the next request; elsewhere when it is answered.
+    turn.remembered.push(Acted {
+        uid: world.subject.record.meta().uid().into(),
+        ..occasion.acted
+    });
+    Ok(())
+}
+
+/// As [`in_the_same_write`], of what a step changes on a member of its `target`.
+pub(super) fn write_on_member(
+    at: &At<'_>,
+    working: &mut Working<'_>,
+    acted: &Acted,
+) -> Result<(), ExprFault> {
+    let name = on_member(acted.act, &acted.uid);
+    write_on(at.world, at.rule, working, (name, &acted.last))
+}
+
+/// Between an act and the uid of the subject for which it was done, on a member.
+const FOR: char = '@';
+
+/// What has acted on a member for a subject, by its name there.
+fn on_member(act: Act, subject: &str) -> String {
+    format!("{act}{FOR}{subject}")
+}
+
+/// Writes an act down on the copy of an object.
+fn write_on(
+    world: &World<'_>,
+    rule: &Rule,
+    working: &mut Working<'_>,
+    (name, last): (String, &LastAct),
+) -> Result<(), ExprFault> {
     let by = world.context.state_namespace;
     let mut state = match SubjectState::read_own(working.record().meta(), &rule.name, by) {
         Said::State(state) => state,
@@ -208,7 +242,7 @@ fn in_the_same_write(
             )));
         }
     };
-    state.once.insert(act.to_string(), written(last));
+    state.once.insert(name, written(last));
     while state.once.len() > MOST_WRITTEN {
         let at = |of: &Value| of.get("at").map(ToString::to_string);
         let oldest = state.once.iter().min_by_key(|(_, of)| at(of));
@@ -223,13 +257,7 @@ fn in_the_same_write(
             ExprFault::Failed(format!(
                 "what this rule remembers on the object takes {size} bytes"
             ))
-        })?;
-    // What is remembered there is written in the next request; elsewhere when it is answered.
-    turn.remembered.push(Acted {
-        uid: world.subject.record.meta().uid().into(),
-        ..occasion.acted
-    });
-    Ok(())
+        })
 }
 
 /// A member of a list with an element of a `forEach`, as an [`Act`] counts them.
@@ -251,7 +279,7 @@ pub(super) fn element(item: &Value) -> u64 {
 fn chance(
     world: &World<'_>,
     (index, rule): (RuleIndex, &Rule),
-    (step, element): (&Step, u64),
+    (step, element, member): (&Step, u64, Option<&Record>),
     (record, scope): (&Record, &Scope<'_>),
     turn: &mut Turn,
 ) -> Result<Chance, ExprFault> {
@@ -266,9 +294,11 @@ fn chance(
         Some(template) => Some(key_of(template, scope)?),
         None => None,
     };
-    let written = match step.writes_that_it_acted() {
-        true => in_writing(record, rule, act),
-        false => None,
+    let uid = world.subject.record.meta().uid();
+    let written = match member {
+        Some(member) => in_writing(member, rule, &on_member(act, uid)),
+        None if step.writes_that_it_acted() => in_writing(record, rule, &act.to_string()),
+        None => None,
     };
     let known = memory.last(index, act);
     // What was written with a change is never lost; what is remembered elsewhere may be some seconds old.
@@ -276,7 +306,8 @@ fn chance(
         (Some(written), Some(known)) if known.at >= written.at => Some(known),
         (Some(written), _) => {
             // What this very pass has put on its copy is not done yet.
-            if in_writing(world.subject.record, rule, act).as_ref() == Some(&written) {
+            let stored = || in_writing(world.subject.record, rule, &act.to_string());
+            if member.is_some() || stored().as_ref() == Some(&written) {
                 turn.notes.push((index, Note::Acted(act, written.clone())));
             }
             Some(written)
@@ -386,14 +417,14 @@ fn key_of(template: &Template, scope: &Scope<'_>) -> Result<Arc<str>, ExprFault>
 }
 
 /// What the subject itself says of a step, in the annotation that was written with its last change.
-fn in_writing(record: &Record, rule: &Rule, act: Act) -> Option<LastAct> {
+fn in_writing(record: &Record, rule: &Rule, name: &str) -> Option<LastAct> {
     if !super::state_annotation::were_seen() {
         return None;
     }
     let Said::State(state) = SubjectState::read(record.meta(), &rule.name) else {
         return None;
     };
-    read(state.once.get(&act.to_string())?)
+    read(state.once.get(name)?)
 }
 
 fn read(said: &Value) -> Option<LastAct> {

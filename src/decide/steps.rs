@@ -266,7 +266,7 @@ fn element(
         return Ok(Progress::Done);
     }
     let act = item.map_or(0, |item| once::element(&item.to_value()));
-    let occasion = match once::chance_of(at, (act, item), working.record(), turn)? {
+    let occasion = match once::chance_of(at, (act, item), (working.record(), None), turn)? {
         Chance::Always => None,
         Chance::Acts(occasion) => Some(occasion),
         Chance::Done => {

@@ -107,7 +107,12 @@ impl On<'_> {
 
     fn chance(&self, item: Option<&Record>, turn: &mut Turn) -> Result<Chance, ExprFault> {
         let element = once::element_on(self.member.record.meta().uid(), item);
-        once::chance_of(self.at, (element, item), self.record, turn)
+        once::chance_of(
+            self.at,
+            (element, item),
+            (self.record, Some(&self.member.record)),
+            turn,
+        )
     }
 
     fn called(&self, item: Option<&Record>) -> usize {
@@ -229,7 +234,12 @@ impl On<'_> {
             };
             changes |= changed;
             match occasion {
-                Some(occasion) if changed => acts.push(occasion.acted),
+                Some(occasion) if changed => {
+                    if self.writes_that_it_acted() {
+                        once::write_on_member(self.at, &mut working, &occasion.acted)?;
+                    }
+                    acts.push(occasion.acted);
+                }
                 Some(occasion) => notes.push(occasion.acted),
                 None => {}
             }
@@ -246,6 +256,14 @@ impl On<'_> {
             true => Progress::Stopped,
             false => asked,
         })
+    }
+
+    /// Whether the request that changes the member can carry what is remembered of it.
+    fn writes_that_it_acted(&self) -> bool {
+        matches!(
+            self.at.step.action,
+            Action::Patch { status: false, .. } | Action::Restart { .. } | Action::Rollback { .. }
+        )
     }
 
     /// What one element makes of the member's copy: whether it changed something. `None`: the step stops.

@@ -34,6 +34,7 @@ impl OfRule {
 /// The name of a rule and a place of the object, of a want that is about one place alone.
 fn place(want: &str) -> Option<(&str, &str)> {
     want.split_once(BETWEEN)
+        .filter(|(_, at)| at.starts_with('/'))
 }
 
 /// The subjects for which other rules want something at the same place, if these contents are not theirs.

@@ -209,6 +209,94 @@ fn a_restart_with_a_key_comes_when_that_changes() {
     assert_eq!(writes, 0);
 }
 
+/// Restarts what belongs to a ConfigMap when its content changes.
+const MEMBERS: &str = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: again}
+spec:
+  mode: Enforce
+  match:
+    resources: [{apiVersion: v1, kind: ConfigMap}]
+  related:
+  - name: users
+    resources: [{apiVersion: apps/v1, kind: Deployment}]
+    selector: {matchLabels: {config: \"${object.metadata.name}\"}}
+  actions:
+  - target: users
+    restart: {}
+    once: {key: \"${hash(object.data)}\", firstSeen: Record}
+";
+
+#[test]
+fn a_member_is_not_restarted_again_by_a_daemon_that_was_killed() {
+    let file = SourceFile {
+        name: "r.yaml".into(),
+        bytes: MEMBERS.as_bytes().to_vec(),
+    };
+    let compiled = compile(&[file], &Schema::bundled());
+    let problems: Vec<String> = compiled.problems.iter().map(ToString::to_string).collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let rules = Arc::new(RuleSet::new(compiled.rules, Schema::bundled()));
+    let settings = |content: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "settings", "namespace": "shop"},
+            "data": {"content": content},
+        })
+    };
+    let mut user = web(json!({}));
+    user["metadata"]["labels"] = json!({"config": "settings"});
+    let mut world = World::new(Schema::bundled());
+    world.put(&user, at("2026-01-01T00:00:00Z"));
+    world.put(&settings("a"), at("2026-01-01T00:00:00Z"));
+    let mut simulation = Simulation::new(
+        EngineOptions::default(),
+        Arc::clone(&rules),
+        world,
+        at("2026-01-01T00:00:00Z"),
+    );
+    simulation.settle(&mut |_| {}).unwrap();
+    assert_eq!(
+        simulation.writes(),
+        0,
+        "never because the daemon has started"
+    );
+    let kept = simulation.kept();
+    simulation
+        .world_mut()
+        .put(&settings("b"), at("2026-01-01T00:00:00Z"));
+    simulation
+        .advance(at("2026-01-01T00:10:00Z"), &mut |_| {})
+        .unwrap();
+    assert_eq!(simulation.writes(), 1);
+    let world = simulation.into_world();
+    let first = restarted_at(&world);
+    assert!(first.is_some());
+    // What was kept is older than the restart.
+    let mut simulation = Simulation::new(
+        EngineOptions::default(),
+        Arc::clone(&rules),
+        world,
+        at("2026-01-01T00:20:00Z"),
+    );
+    simulation.recall(kept.as_deref());
+    simulation.settle(&mut |_| {}).unwrap();
+    simulation
+        .advance(at("2026-01-01T00:30:00Z"), &mut |_| {})
+        .unwrap();
+    assert_eq!(simulation.writes(), 0);
+    assert_eq!(restarted_at(simulation.world()), first);
+    // The next change is another one.
+    simulation
+        .world_mut()
+        .put(&settings("c"), at("2026-01-01T00:30:00Z"));
+    simulation
+        .advance(at("2026-01-01T00:40:00Z"), &mut |_| {})
+        .unwrap();
+    assert_eq!(simulation.writes(), 1);
+    assert_ne!(restarted_at(simulation.world()), first);
+}
+
 /// What the process has in memory, in bytes.
 fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
