@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 const ELSEWHERE: [&str; 1] = ["kubectl logs "];
 
 /// What prints nothing where the trouble is not there.
-const MAY_BE_SILENT: [&str; 3] = [
+const MAY_BE_SILENT: [&str; 4] = [
+    ".findings.listed[] | \"",
     "select(.state != \"Synced\")",
     "select(.outcome != \"Ok\")",
     "kubectl get events",
