@@ -418,18 +418,13 @@ async fn the_printed_rights_are_enough_for_all_rules_and_each_of_them_is_needed(
     let _ = leases.delete("ordain", &DeleteParams::default()).await;
     let all: Vec<&Line> = lines.iter().collect();
     let kubeconfig = identity(&plane, "all-of-them", &documents, &all).await;
-    let (rules, definitions) = (folder.path().display().to_string(), root().join("rules"));
-    let (definitions, asks) = (
-        definitions.display().to_string(),
-        kubeconfig.display().to_string(),
-    );
+    let rules = folder.path().display().to_string();
+    let asks = kubeconfig.display().to_string();
     let check = [
         "rbac",
         "--check",
         "--rules",
         &rules,
-        "--manifests",
-        &definitions,
         "--state-namespace",
         HOME,
         "--kubeconfig",
