@@ -8,7 +8,7 @@ use crate::rights::manifest::{Names, yaml};
 use crate::rights::{Grant, Own, Right, Rights, Scope, derive};
 use crate::rule::problem::Severity;
 use crate::rule::set::RuleSet;
-use crate::rules_dir;
+use crate::rules_dir::{self, FileSet};
 use crate::schema::Schema;
 use crate::settings::RbacSettings;
 use anyhow::Context;
@@ -31,11 +31,12 @@ pub fn run(settings: &RbacSettings) -> anyhow::Result<u8> {
             }
             false => None,
         };
+        let files = rules_dir::load(&settings.rules.rules);
         let schema = match &access {
             Some(access) => access.schema().await.context("the cluster")?,
-            None => of_manifests(settings),
+            None => of_manifests(settings, &files),
         };
-        let Some(set) = rules(settings, schema) else {
+        let Some(set) = rules(settings, &files, schema) else {
             return Ok(exit::FOUND);
         };
         let Some(rights) = rights(settings, &set) else {
@@ -51,8 +52,8 @@ pub fn run(settings: &RbacSettings) -> anyhow::Result<u8> {
     })
 }
 
-/// The built-in kinds, and those of CustomResourceDefinitions among `--manifests`.
-fn of_manifests(settings: &RbacSettings) -> Schema {
+/// The built-in kinds, and those of CustomResourceDefinitions among `--manifests` or beside the rules' tests.
+fn of_manifests(settings: &RbacSettings, files: &FileSet) -> Schema {
     let manifests = Manifests::read(&settings.cluster.manifests);
     for problem in &manifests.problems {
         eprintln!("{problem}\n");
@@ -61,12 +62,11 @@ fn of_manifests(settings: &RbacSettings) -> Schema {
     for message in left_out {
         eprintln!("warning: {message}");
     }
-    schema
+    Manifests::from_files(files).schema(&schema).0
 }
 
 /// The rules, if all of them are good: the rights of some of them would look like those of all.
-fn rules(settings: &RbacSettings, schema: Schema) -> Option<RuleSet> {
-    let files = rules_dir::load(&settings.rules.rules);
+fn rules(settings: &RbacSettings, files: &FileSet, schema: Schema) -> Option<RuleSet> {
     let compiled = rules_dir::compile_selected(&files.files, &schema, &settings.rules.selection());
     let mut errors = 0;
     for unreadable in &files.unreadable {

@@ -24,6 +24,8 @@ mod memory;
 mod monitoring;
 mod operations;
 mod overload;
+#[path = "../tools/tutorial.rs"]
+mod page;
 mod picks;
 mod plane;
 mod predicted;

@@ -1,16 +1,13 @@
 //! `docs/operations.md`, symptom by symptom: the trouble is made, the commands of its section are typed, and it is gone.
 
-#[path = "../tools/tutorial.rs"]
-mod page;
-
 use crate::control_plane::programs::program;
 use crate::control_plane::{Options, Plane};
 use crate::daemon::{Daemon, until};
+use crate::page::{self, Step};
 use crate::scene::{create, map};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use page::Step;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 

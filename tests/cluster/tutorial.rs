@@ -1,10 +1,8 @@
 //! The tutorial, from nothing to a rule that acts on a cluster.
 
-#[path = "../tools/tutorial.rs"]
-mod page;
-
 use crate::control_plane::programs::program;
 use crate::control_plane::{Options, Plane};
+use crate::page;
 use std::path::{Path, PathBuf};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -146,9 +146,9 @@ async fn identity(plane: &Plane, name: &str, documents: &[Value], lines: &[&Line
             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": HOME}]}))
         .await;
     // The server learns of it a moment later.
-    for document in 0..documents.len() {
-        if let Some(last) = lines.iter().rfind(|line| line.document == document) {
-            let namespace = documents[document]["metadata"]["namespace"].as_str();
+    for (i, document) in documents.iter().enumerate() {
+        if let Some(last) = lines.iter().rfind(|line| line.document == i) {
+            let namespace = document["metadata"]["namespace"].as_str();
             until_granted(plane, name, last, namespace).await;
         }
     }
@@ -377,9 +377,11 @@ async fn the_printed_rights_are_enough_for_all_rules_and_each_of_them_is_needed(
                 "{log}"
             );
         }
-        for wrong in found.intersection(&needed) {
-            panic!("{} was granted and refused", lines[*wrong].named());
-        }
+        let both: Vec<String> = found
+            .intersection(&needed)
+            .map(|wrong| lines[*wrong].named())
+            .collect();
+        assert!(both.is_empty(), "granted and refused: {both:?}");
         println!(
             "round {round}: {} lines are needed, {} more in {:?}",
             needed.len(),

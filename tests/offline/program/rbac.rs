@@ -23,10 +23,7 @@ fn wolf_rule() -> String {
 #[test]
 fn the_rights_of_the_ready_made_rules_are_printed_with_their_reasons() {
     // Two are about custom resources, whose definitions lie beside their tests.
-    let ran = ordain(
-        &root(),
-        &["rbac", "--rules", "rules", "--manifests", "rules"],
-    );
+    let ran = ordain(&root(), &["rbac", "--rules", "rules"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.err, "");
     let lines: Vec<&str> = ran.out.lines().collect();
