@@ -33,10 +33,12 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     ticks / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64
 }
 
-/// `VmRSS`, the memory it has now, or `VmHWM`, the most it ever had, in bytes.
+/// `VmRSS`, the memory it has now, or `VmHWM`, the most it ever had, in bytes. A process that has ended has none: that is no number.
 pub fn memory(pid: u32, what: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|l| l.strip_prefix(what)).unwrap();
+    let Some(line) = status.lines().find_map(|l| l.strip_prefix(what)) else {
+        return f64::NAN;
+    };
     let kilobytes: f64 = line
         .trim_matches([':', ' ', '\t'])
         .trim_end_matches(" kB")

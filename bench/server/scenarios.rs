@@ -162,8 +162,7 @@ pub async fn label(options: &Options) {
 
 /// CPU seconds, memory now and at most in MB; a process that has ended has no memory.
 fn figures(participant: &Participant) -> (f64, f64, f64) {
-    let memory = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| participant.memory()));
-    let (now, most) = memory.unwrap_or((f64::NAN, f64::NAN));
+    let (now, most) = participant.memory();
     (participant.cpu(), now, most)
 }
 

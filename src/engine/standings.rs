@@ -45,6 +45,11 @@ pub fn set(standings: &mut Standings, position: usize, bits: u8) {
     standings[byte] = standings[byte] & !(3 << shift) | bits << shift;
 }
 
+/// Whether all rules are out of scope or have a test that fails: [`MATCHED`] and [`WAITING`] have the upper bit of their two.
+pub fn none_has_to_do(standings: &[u8]) -> bool {
+    standings.iter().all(|byte| byte & 0b1010_1010 == 0)
+}
+
 /// Whether both say the same of every rule.
 pub fn same(a: &[u8], b: &[u8]) -> bool {
     let common = a.len().min(b.len());
@@ -72,5 +77,7 @@ mod tests {
         assert!(same(&standings, &[0b1110_0100, 0b1110_0111, 0]));
         assert!(!same(&standings, &[0b1110_0100, 0b1110_0111, 1]));
         assert!(same(&[], &[0, 0]) && !same(&[4], &[]));
+        assert!(none_has_to_do(&[]) && none_has_to_do(&[0b0101_0001, 0]));
+        assert!(!none_has_to_do(&[0, 0b1000_0000]) && !none_has_to_do(&[0b0000_0011]));
     }
 }

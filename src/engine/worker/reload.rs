@@ -128,6 +128,9 @@ impl Engine {
                 .map(|p| &older.rules()[before[*p]])
                 .chain(quiet_ones.new.iter().map(|(_, i)| &self.rules.rules()[*i]))
                 .all(|rule| looks_at_tests_alone(rule));
+            // The usual case, a rule that was edited: all others have the places that they had.
+            let mut places = stood.iter().enumerate();
+            let in_place = places.all(|(p, from)| from.is_none_or(|from| from == p));
             let mut fresh: Vec<Name> = vec![];
             for (name, entry) in objects.iter_mut() {
                 let old = &entry.standings;
@@ -137,32 +140,39 @@ impl Engine {
                     state.forget(&key_of(kind, name));
                     state.matches.gone(Uid::of(entry.record.meta().uid()));
                 }
-                let mut now = standings::Standings::new();
                 let mut concerned = went
                     .iter()
                     .any(|p| standings::get(old, *p) > standings::IN_SCOPE);
-                let mut is_quiet = may_be_quiet && !concerned && !entry.fresh;
-                for (position, from) in stood.iter().enumerate() {
-                    match from {
-                        Some(from) => {
-                            let bits = standings::get(old, *from);
-                            is_quiet &= bits <= standings::IN_SCOPE;
-                            standings::set(&mut now, position, bits);
+                // As each rule that stayed stood, at the place that it has now.
+                let mut now: standings::Standings = if in_place {
+                    old.as_ref().into()
+                } else {
+                    standings::Standings::new()
+                };
+                if in_place {
+                    for position in &went {
+                        standings::set(&mut now, *position, standings::OUT);
+                    }
+                } else {
+                    for (position, from) in stood.iter().enumerate() {
+                        if let Some(from) = from {
+                            standings::set(&mut now, position, standings::get(old, *from));
                         }
-                        None if !concerned => {
-                            let rule = &self.rules.rules()[after[position]];
-                            let namespace =
-                                name.namespace.as_ref().map_or(NamespaceObject::None, |n| {
-                                    namespaces.get(n).map_or(NamespaceObject::Unknown, |r| {
-                                        NamespaceObject::Known(r.root())
-                                    })
-                                });
-                            concerned =
-                                rule.matches.covers(entry.record.meta(), namespace) != InScope::No;
-                        }
-                        None => {}
                     }
                 }
+                let is_quiet =
+                    may_be_quiet && !concerned && !entry.fresh && standings::none_has_to_do(&now);
+                concerned = concerned
+                    || quiet_ones.new.iter().any(|(_, index)| {
+                        let rule = &self.rules.rules()[*index];
+                        let namespace =
+                            name.namespace.as_ref().map_or(NamespaceObject::None, |n| {
+                                namespaces.get(n).map_or(NamespaceObject::Unknown, |r| {
+                                    NamespaceObject::Known(r.root())
+                                })
+                            });
+                        rule.matches.covers(entry.record.meta(), namespace) != InScope::No
+                    });
                 if now.as_slice() != &**old {
                     entry.standings = now.as_slice().into();
                 }
