@@ -60,7 +60,7 @@ pub use once::{Act, Acted, LONGEST_KEY, in_annotation};
 
 use crate::object::difference::json_patch;
 use crate::object::{ObjectKey, Record};
-use crate::rule::edit::meets;
+use crate::rule::edit::{Hindrance, meets};
 use crate::rule::metric::Sample;
 use crate::rule::pick::Rank;
 use crate::rule::sink::Sink;
@@ -194,6 +194,15 @@ impl Reason {
                 | Reason::ExpressionFailed
                 | Reason::TimedOut
         )
+    }
+}
+
+impl From<Hindrance> for Reason {
+    fn from(hindrance: Hindrance) -> Self {
+        match hindrance {
+            Hindrance::WrongType => Reason::WrongType,
+            Hindrance::ImmutableField => Reason::ImmutableField,
+        }
     }
 }
 

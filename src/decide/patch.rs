@@ -76,7 +76,7 @@ pub(super) fn patch(
     turn.claims.append(&mut planned.claims);
     turn.wrong_types.append(&mut planned.wrong_types);
     for (reason, message) in std::mem::take(&mut planned.findings) {
-        turn.find(reason, message);
+        turn.find(reason.into(), message);
     }
     let changes = planned.changes();
     if changes {

@@ -260,21 +260,6 @@ fn subjects_of(said: &Map<String, Value>) -> Vec<(ObjectKey, String)> {
         .collect()
 }
 
-/// Whether what stands at a place of a Secret may be secret, so that it is never kept in an annotation.
-pub fn is_secret_place(pointer: &str) -> bool {
-    let below = |top: &str| {
-        pointer
-            .strip_prefix(top)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    // kubectl keeps all of what it applied in an annotation.
-    below("/data")
-        || below("/stringData")
-        || pointer == "/metadata"
-        || pointer == "/metadata/annotations"
-        || below("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -410,24 +395,5 @@ mod tests {
         let refused = large.write(record.meta(), "rule", &mut there);
         assert!(refused.is_err_and(|TooLarge(size)| size > LARGEST));
         assert_eq!(there, object());
-    }
-
-    #[test]
-    fn places_of_secrets_are_known() {
-        for (pointer, secret) in [
-            ("/data", true),
-            ("/data/password", true),
-            ("/database", false),
-            ("/stringData/a", true),
-            ("/metadata/annotations", true),
-            (
-                "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration",
-                true,
-            ),
-            ("/metadata/labels/a", false),
-            ("/metadata/annotations/a", false),
-        ] {
-            assert_eq!(is_secret_place(pointer), secret, "{pointer}");
-        }
     }
 }

@@ -5,7 +5,6 @@ use super::lifetime;
 use super::once::{self, Acted, Chance, Occasion};
 use super::patch::fixed_fields;
 use super::protect::protected;
-use super::state_annotation::is_secret_place;
 use super::steps::{At, Known};
 use super::turn::Turn;
 use super::working::Working;
@@ -14,7 +13,7 @@ use super::writes::{self, value_at};
 use super::{
     Operation, Reason, RuleChange, Write, archive, event, metric, rollback, rollout, tell,
 };
-use crate::object::difference::is_secret;
+use crate::object::difference::{is_secret, is_secret_place};
 use crate::object::{ObjectKey, Record};
 use crate::rule::edit::{self, Claim, Edit, EditContext, Endpoint, plan};
 use crate::rule::expr::{ExprFault, Other, Scope, Variables};
@@ -352,7 +351,7 @@ impl On<'_> {
             turn.recheck(planned.recheck_at);
             turn.wrong_types.append(&mut planned.wrong_types);
             for (reason, message) in std::mem::take(&mut planned.findings) {
-                turn.find(reason, format!("{}: {message}", member.key));
+                turn.find(reason.into(), format!("{}: {message}", member.key));
             }
             if let Some(message) = self.disagrees(&planned.claims, turn) {
                 turn.find(Reason::Conflict, message);

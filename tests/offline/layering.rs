@@ -73,6 +73,22 @@ fn pure_folders_do_no_io_and_know_no_clock() {
     }
 }
 
+/// From the floor up: a folder uses those before it alone.
+#[test]
+fn the_pure_core_stands_on_what_is_below_it() {
+    let floors = ["object", "schema", "rule", "decide", "engine"];
+    for (at, floor) in floors.iter().enumerate() {
+        let above: Vec<String> = floors[at + 1..]
+            .iter()
+            .chain(&["cluster", "manifests", "daemon", "observe", "cli"])
+            .map(|upper| format!("crate::{upper}::"))
+            .collect();
+        let above: Vec<&str> = above.iter().map(String::as_str).collect();
+        let folder = format!("src/{floor}");
+        assert_eq!(mentions(&folder, &above), Vec::<String>::new(), "{folder}");
+    }
+}
+
 /// Mentions of `word` in `src`, but for the files under one of `allowed`.
 fn elsewhere(word: &str, allowed: &[&str]) -> Vec<String> {
     mentions("src", &[word])

@@ -15,7 +15,7 @@ use super::turn::{Manner, Turn};
 use super::working::{Snapshot, Working};
 use super::world::World;
 use super::{Reason, Standing};
-use crate::object::difference::is_secret;
+use crate::object::difference::{is_secret, is_secret_place};
 use crate::object::{Meta, ObjectKey, Record};
 use crate::rule::edit::{self, Edit, EditContext, Endpoint};
 use crate::rule::expr::{ExprFault, Scope, Variables};
@@ -295,8 +295,7 @@ pub(super) fn hold(
         return patch::patch(world, (edit, item), Endpoint::Main, working, how, turn);
     };
     turn.held.extend(places.iter().cloned());
-    let secret = is_secret(&world.subject.key.kind)
-        && places.iter().any(|p| state_annotation::is_secret_place(p));
+    let secret = is_secret(&world.subject.key.kind) && places.iter().any(|p| is_secret_place(p));
     if secret {
         turn.find(
             Reason::NotKept,

@@ -7,5 +7,5 @@ mod text;
 
 pub use fields::{Field, fields, short};
 pub use patch::json_patch;
-pub use sensitive::{is_secret, redact};
+pub use sensitive::{is_secret, is_secret_place, redact};
 pub use text::{text, text_up_to, yaml};

@@ -21,6 +21,21 @@ pub fn is_secret(kind: &GroupKind) -> bool {
     kind.group.is_empty() && &*kind.kind == "Secret"
 }
 
+/// Whether what stands at a place of a Secret may be secret, so that it is never kept in an annotation.
+pub fn is_secret_place(pointer: &str) -> bool {
+    let below = |top: &str| {
+        pointer
+            .strip_prefix(top)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    // kubectl keeps all of what it applied in an annotation.
+    below("/data")
+        || below("/stringData")
+        || pointer == "/metadata"
+        || pointer == "/metadata/annotations"
+        || below("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration")
+}
+
 /// Replaces secret values in `shown`. What differs from the same place in `before` says so: two values of one length must not look unchanged.
 pub(super) fn hide(shown: &mut Value, before: Option<&Value>) {
     let Some(object) = shown.as_object_mut() else {
@@ -72,4 +87,28 @@ fn hide_value(value: &mut Value, old: Option<&Value>, compared: bool, encoded: b
         ""
     };
     *value = Value::String(format!("(sensitive, {bytes} bytes{changed})"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_secrets_are_known() {
+        for (pointer, secret) in [
+            ("/data", true),
+            ("/data/password", true),
+            ("/database", false),
+            ("/stringData/a", true),
+            ("/metadata/annotations", true),
+            (
+                "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration",
+                true,
+            ),
+            ("/metadata/labels/a", false),
+            ("/metadata/annotations/a", false),
+        ] {
+            assert_eq!(is_secret_place(pointer), secret, "{pointer}");
+        }
+    }
 }

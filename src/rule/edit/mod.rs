@@ -22,7 +22,6 @@ pub(crate) use value::meets;
 use super::expr::{Expr, ExprFault, Scope, Template};
 use super::path::{Location, Path};
 use super::test::Test;
-use crate::decide::Reason;
 use crate::schema::KindSchema;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -155,6 +154,15 @@ pub struct Claim {
     pub yields: bool,
 }
 
+/// Why an edit cannot be made at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// What stands there is not of the type that the edit needs.
+    WrongType,
+    /// The field is fixed at creation.
+    ImmutableField,
+}
+
 /// What came of one edit.
 #[derive(Debug, Default)]
 pub struct Planned {
@@ -163,7 +171,7 @@ pub struct Planned {
     /// What the edit wants where.
     pub claims: Vec<Claim>,
     /// Findings: `WrongType` and `ImmutableField`, with a message that names the place and never its value.
-    pub findings: Vec<(Reason, String)>,
+    pub findings: Vec<(Hindrance, String)>,
     /// Values that the edit's `where` could not read, to be counted.
     pub wrong_types: Vec<String>,
     /// The earliest later moment at which the edit's `where` may come out differently.

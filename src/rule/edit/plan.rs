@@ -1,10 +1,10 @@
 //! What an edit would change, place by place.
 
+use super::Hindrance;
 use super::same::{keep_spelling, misfit, same};
 use super::site::{NoSite, Site};
 use super::value::{self, Claims, Desired, Wrong};
 use super::{Action, Change, Edit, EditChange, EditContext, Endpoint, FixedFields, Planned};
-use crate::decide::Reason;
 use crate::object::Node;
 use crate::object::difference::json_patch;
 use crate::rule::expr::{ExprFault, Scope};
@@ -65,10 +65,10 @@ impl Planned {
         } else {
             pointer
         };
-        self.finding(Reason::WrongType, format!("{place} is not {needed}"));
+        self.finding(Hindrance::WrongType, format!("{place} is not {needed}"));
     }
 
-    fn finding(&mut self, reason: Reason, message: String) {
+    fn finding(&mut self, reason: Hindrance, message: String) {
         // One per edit and reason: the places of a list would say the same again and again.
         if !self.findings.iter().any(|(r, _)| *r == reason) {
             self.findings.push((reason, message));
@@ -207,7 +207,7 @@ fn at_site(
                 return Ok(());
             }
             planned.finding(
-                Reason::ImmutableField,
+                Hindrance::ImmutableField,
                 format!("{} cannot be changed: {fixed}", site.pointer),
             );
             return Ok(());

@@ -127,7 +127,7 @@ enum Then {
     /// Nothing changes and nothing is found.
     Stays,
     /// Nothing changes, with this finding.
-    Finds(Reason),
+    Finds(Hindrance),
 }
 
 /// Each case: the object without apiVersion and kind, and what becomes of it.
@@ -136,7 +136,7 @@ fn table(kind: (&str, &str), edit: &str, cases: Vec<(Value, Then)>) {
     for (before, then) in cases {
         let before = object(kind, before);
         let made = make(&rule, &before);
-        let found: Vec<Reason> = made.planned.findings.iter().map(|(r, _)| *r).collect();
+        let found: Vec<Hindrance> = made.planned.findings.iter().map(|(r, _)| *r).collect();
         match then {
             Becomes(after) => {
                 assert_eq!(made.after, object(kind, after), "{edit}: {before}");

@@ -26,7 +26,7 @@ fn set() {
                 json!({"spec": {"replicas": "3"}}),
                 Becomes(json!({"spec": {"replicas": 3}})),
             ),
-            (json!({"spec": [1]}), Finds(Reason::WrongType)),
+            (json!({"spec": [1]}), Finds(Hindrance::WrongType)),
         ],
     );
     table(
@@ -41,7 +41,7 @@ fn set() {
                 json!({"spec": {"a": {"x": 1}}}),
                 Becomes(json!({"spec": {"a": {"x": 1, "b": {"c": [1]}}}})),
             ),
-            (json!({"spec": {"a": "text"}}), Finds(Reason::WrongType)),
+            (json!({"spec": {"a": "text"}}), Finds(Hindrance::WrongType)),
         ],
     );
 }
@@ -51,7 +51,10 @@ fn a_computed_value_of_the_wrong_type_is_a_finding() {
     table(
         DEPLOYMENT,
         "{path: $.metadata.annotations.n, set: \"${object.spec.replicas}\"}",
-        vec![(json!({"spec": {"replicas": 3}}), Finds(Reason::WrongType))],
+        vec![(
+            json!({"spec": {"replicas": 3}}),
+            Finds(Hindrance::WrongType),
+        )],
     );
 }
 
@@ -91,9 +94,12 @@ fn default() {
             ),
             (
                 json!({"spec": {"strategy": {"type": "x", "rollingUpdate": "y"}}}),
-                Finds(Reason::WrongType),
+                Finds(Hindrance::WrongType),
             ),
-            (json!({"spec": {"strategy": "x"}}), Finds(Reason::WrongType)),
+            (
+                json!({"spec": {"strategy": "x"}}),
+                Finds(Hindrance::WrongType),
+            ),
         ],
     );
     table(
@@ -108,7 +114,7 @@ fn default() {
             (json!({"metadata": {"labels": {"team": ""}}}), Stays),
             (
                 json!({"metadata": {"labels": "x"}}),
-                Finds(Reason::WrongType),
+                Finds(Hindrance::WrongType),
             ),
         ],
     );
@@ -128,7 +134,7 @@ fn merge() {
             ),
             (json!({"data": {"a": "x", "c": "2"}}), Stays),
             (json!({"data": {"a": "x", "b": null}}), Stays),
-            (json!({"data": "x"}), Finds(Reason::WrongType)),
+            (json!({"data": "x"}), Finds(Hindrance::WrongType)),
         ],
     );
     table(
@@ -187,7 +193,7 @@ fn upsert() {
                 pod(json!([{"name": "app"}, {"name": "side", "image": "s:1", "tty": true}])),
                 Stays,
             ),
-            (pod(json!({"name": "side"})), Finds(Reason::WrongType)),
+            (pod(json!({"name": "side"})), Finds(Hindrance::WrongType)),
         ],
     );
     table(
@@ -267,7 +273,7 @@ fn add() {
             ),
             (
                 json!({"metadata": {"finalizers": "x"}}),
-                Finds(Reason::WrongType),
+                Finds(Hindrance::WrongType),
             ),
         ],
     );

@@ -26,7 +26,7 @@ fn edits_reach_into_lists_and_leave_ephemeral_containers_out() {
     assert_eq!(
         made.planned.findings,
         [(
-            Reason::WrongType,
+            Hindrance::WrongType,
             "/spec/template/spec/containers/name=c/resources is not a map".to_owned()
         )]
     );
@@ -119,7 +119,7 @@ fn fields_fixed_at_creation_are_left_out_with_one_finding() {
         vec![
             (
                 json!({"immutable": true, "data": {}}),
-                Finds(Reason::ImmutableField),
+                Finds(Hindrance::ImmutableField),
             ),
             (json!({"immutable": true, "data": {"a": "x"}}), Stays),
             (
@@ -152,7 +152,7 @@ fn fields_fixed_at_creation_are_left_out_with_one_finding() {
     let made = make(&rule, &pod("x:1", false));
     assert_eq!(made.after, pod("x:1", false));
     assert_eq!(made.planned.findings.len(), 1);
-    assert_eq!(made.planned.findings[0].0, Reason::ImmutableField);
+    assert_eq!(made.planned.findings[0].0, Hindrance::ImmutableField);
 }
 
 #[test]
