@@ -210,6 +210,7 @@ fn measure_ordain(events: usize, rules: fn(&std::path::Path), in_question: usize
     let (child, listen) = process::ordain(folder.path(), port);
     let wall = wait_for_events(&listen, events, started);
     let evaluations = metric(&listen, "ordain_rule_evaluations_total{", "").unwrap_or(f64::NAN);
+    assert!(evaluations > 0.0, "no rule was evaluated");
     Measured {
         wall,
         evaluated: evaluations / in_question as f64,

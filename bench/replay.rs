@@ -145,6 +145,10 @@ fn answer(pods: &Arc<Vec<Cut>>, replay: &Replay, request: &Request<Incoming>) ->
         }
         "/api/v1/pods" => list(pods, replay.listed, query),
         "/api/v1/namespaces" => json(r#"{"kind":"NamespaceList","apiVersion":"v1","metadata":{"resourceVersion":"89000000"},"items":[]}"#),
+        // What rules remember: nothing yet. Until that is known nothing is evaluated.
+        path if path.ends_with("/configmaps") => {
+            json(r#"{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"89000000"},"items":[]}"#)
+        }
         _ => Response::builder()
             .status(404)
             .header("content-type", "application/json")
