@@ -110,7 +110,7 @@ pub fn start_copier(plane: &Plane, who: Who) -> Participant {
     let command = match who {
         Who::Ordain => {
             let text = format!(
-                "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: copies}}\nspec:\n  mode: Enforce\n  match:\n    resources: [{{apiVersion: v1, kind: Secret}}]\n    names: [{NAME}]\n    namespaces: [{HOME}]\n  actions:\n  - forEach: ${{object.metadata.annotations['{TARGETS}'].split(',')}}\n    apply: {{apiVersion: v1, kind: Secret, metadata: {{namespace: '${{item}}', annotations: {{'{TARGETS}': null}}}}}}\n    copyOf: ${{object}}\n"
+                "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: copies}}\nspec:\n  mode: Enforce\n  match:\n    resources: [{{apiVersion: v1, kind: Secret}}]\n    names: [{NAME}]\n    namespaces: [{HOME}]\n  actions:\n  - forEach: ${{object.metadata.annotations['{TARGETS}'].split(',')}}\n    apply: {{apiVersion: v1, kind: Secret, metadata: {{namespace: '${{item}}', annotations: {{'{TARGETS}': null}}}}}}\n    copyOf: ${{object}}\n  # The Secret changes more often than the breaker takes for no fight.\n  limits: {{perObject: {{changes: 1000, per: 10m}}}}\n"
             );
             std::fs::write(rules.join("rule.yaml"), text).unwrap();
             ordain(&rules)
