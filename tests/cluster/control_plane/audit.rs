@@ -1,10 +1,16 @@
 //! The API server's audit log: the judge of what was really written.
 
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-/// A log that is still being written. The server is told to write it before it answers, so what was answered is in it.
+/// How long the end of a request is waited for: of a server that was killed it never comes.
+const END: Duration = Duration::from_secs(5);
+
+/// A log that is still being written. The server notes a write before it begins it. How it ended may follow after the answer, and after
+/// watches have shown what it did: so who reads waits for the ends of those that have begun.
 pub struct AuditLog {
     path: PathBuf,
 }
@@ -62,13 +68,26 @@ impl AuditLog {
         queries.map(|(_, query)| query.to_owned()).collect()
     }
 
-    /// All write requests in namespaces that start with `prefix`.
+    /// All write requests in namespaces that start with `prefix`, and watches.
     pub fn all(&self, prefix: &str) -> Vec<Request> {
+        let begun = Instant::now();
+        loop {
+            let (requests, open) = self.read(prefix);
+            if open == 0 || begun.elapsed() > END {
+                return requests;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What has ended so far, and how many requests have not.
+    fn read(&self, prefix: &str) -> (Vec<Request>, usize) {
         let text = fs::read_to_string(&self.path).unwrap_or_default();
         let events = text
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let requests = events.map(|event| {
+        let (mut requests, mut open) = (vec![], HashSet::new());
+        for event in events {
             let text = |pointer: &str| {
                 event
                     .pointer(pointer)
@@ -76,13 +95,22 @@ impl AuditLog {
                     .unwrap_or("")
                     .to_owned()
             };
-            Request {
+            let namespace = text("/objectRef/namespace");
+            if !namespace.starts_with(prefix) {
+                continue;
+            }
+            if text("/stage") == "RequestReceived" {
+                open.insert(text("/auditID"));
+                continue;
+            }
+            open.remove(&text("/auditID"));
+            requests.push(Request {
                 user_agent: text("/userAgent"),
                 user: text("/user/username"),
                 verb: text("/verb"),
                 resource: text("/objectRef/resource"),
                 subresource: text("/objectRef/subresource"),
-                namespace: text("/objectRef/namespace"),
+                namespace,
                 name: text("/objectRef/name"),
                 code: event
                     .pointer("/responseStatus/code")
@@ -91,10 +119,8 @@ impl AuditLog {
                 message: text("/responseStatus/message"),
                 uri: text("/requestURI"),
                 received: text("/requestReceivedTimestamp"),
-            }
-        });
-        requests
-            .filter(|r| r.namespace.starts_with(prefix))
-            .collect()
+            });
+        }
+        (requests, open.len())
     }
 }

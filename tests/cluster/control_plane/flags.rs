@@ -8,13 +8,15 @@ pub struct Ports {
     pub apiserver: u16,
 }
 
-/// Every write, without its body, and every watch.
+/// Every write, without its body, when it comes and when it is answered, and every watch.
 pub const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
 kind: Policy
-omitStages: [RequestReceived]
 rules:
 - level: Metadata
-  verbs: [create, update, patch, delete, deletecollection, watch]
+  verbs: [create, update, patch, delete, deletecollection]
+- level: Metadata
+  omitStages: [RequestReceived]
+  verbs: [watch]
 - level: None
 ";
 
