@@ -215,7 +215,10 @@ pub async fn copies(options: &Options) {
     for round in 1..=options.rounds {
         for who in options.participants(&[Who::Ceiling, Who::Ordain, Who::KubeRs]) {
             // Whose copies they are is remembered on them: each participant gets a server of its own.
-            let plane = Plane::start(control_plane::Options::default());
+            let plane = Plane::start(control_plane::Options {
+                audited: control_plane::Audited::EndsOfWrites,
+                ..control_plane::Options::default()
+            });
             let client = plane.client().await;
             fill(&client).await;
             let mut seen = observe(&client).await;

@@ -66,7 +66,10 @@ impl Options {
 }
 
 fn plane() -> Plane {
-    Plane::start(control_plane::Options::default())
+    Plane::start(control_plane::Options {
+        audited: control_plane::Audited::EndsOfWrites,
+        ..control_plane::Options::default()
+    })
 }
 
 /// The value below which this share of the sorted values lies.

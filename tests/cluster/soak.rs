@@ -333,10 +333,7 @@ async fn soak() {
         return;
     };
     let length = ordain::object::duration::parse(&length).expect("ORDAIN_SOAK is a duration");
-    let mut plane = Plane::start(Options {
-        apiserver_flags: vec!["--audit-log-maxsize=100000".into()],
-        ..Options::default()
-    });
+    let mut plane = Plane::start(Options::default());
     let kubeconfig = plane.kubeconfig();
     let Places {
         client,

@@ -33,8 +33,24 @@ pub struct Options {
     pub apiserver_flags: Vec<String>,
     /// Further flags of etcd.
     pub etcd_flags: Vec<String>,
-    /// The audit log has reads, too.
-    pub audit_reads: bool,
+    /// What is in the audit log.
+    pub audited: Audited,
+}
+
+/// What is in the audit log. Watches always are.
+#[derive(Clone, Copy, Default)]
+#[allow(
+    dead_code,
+    reason = "the benchmarks and the tests use it each in their own way"
+)]
+pub enum Audited {
+    /// Writes, when they come and when they are answered.
+    #[default]
+    Writes,
+    /// Writes when they are answered: for a server that is measured.
+    EndsOfWrites,
+    /// Writes and reads when they are answered.
+    Reads,
 }
 
 /// A running plane. Dropping it ends its processes; so does the end of this process, however it ends.
@@ -118,9 +134,10 @@ impl Plane {
         plane
             .authority
             .write_client(plane.folder.path(), "accounts");
-        let policy = match options.audit_reads {
-            true => flags::AUDIT_POLICY_WITH_READS,
-            false => flags::AUDIT_POLICY,
+        let policy = match options.audited {
+            Audited::Writes => flags::AUDIT_POLICY,
+            Audited::EndsOfWrites => flags::AUDIT_POLICY_OF_ENDS,
+            Audited::Reads => flags::AUDIT_POLICY_WITH_READS,
         };
         fs::write(plane.file("audit.yaml"), policy).unwrap();
         plane.write_kubeconfig();

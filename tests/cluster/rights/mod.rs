@@ -5,7 +5,7 @@
 //! without a line, and without others that were not refused yet, is asked for without that line alone, too. A `get` is asked for when the answer to a
 //! write was lost: with `ORDAIN_LOST_ANSWERS=1` a proxy loses the answers, so that these are asked for, too. What has all of them is refused nothing.
 
-use crate::control_plane::{Options, Plane};
+use crate::control_plane::{Audited, Options, Plane};
 use crate::daemon::Daemon;
 use crate::proxy::Proxy;
 use crate::ready_made::case::{self, Case, Cluster};
@@ -298,7 +298,7 @@ impl World {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_rights_are_enough_for_all_rules_and_each_of_them_is_needed() {
     let options = Options {
-        audit_reads: true,
+        audited: Audited::Reads,
         ..Options::default()
     };
     let plane = tokio::task::spawn_blocking(|| Plane::start(options))
