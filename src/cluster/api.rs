@@ -7,6 +7,7 @@ use super::state::StateMaps;
 use super::traffic::Figures;
 use super::warnings::Warnings;
 use super::watch::{Follower, WATCH_SECONDS};
+use super::wire::Wire;
 use super::{Cluster, Message, Sender, Stream, fault, requests};
 use crate::decide::breaker::managers::ManagedFields;
 use crate::decide::{Operation, Write};
@@ -95,7 +96,7 @@ impl Api {
     pub async fn connect(options: &ConnectOptions, out: Sender) -> anyhow::Result<Self> {
         let connection = Connection::open(options).await?;
         let discovery = Arc::new(ArcSwap::from_pointee(
-            Discovery::run(&connection.watches).await?,
+            Discovery::run(&connection.wire).await?,
         ));
         let discovered = Arc::new(Notify::new());
         let watch_seconds = options.watch_seconds.unwrap_or(WATCH_SECONDS).max(1);
@@ -106,7 +107,7 @@ impl Api {
                 let gvk = Gvk::from_api_version(api_version, kind);
                 let follower = Follower {
                     stream: Stream::default(),
-                    client: connection.watches.clone(),
+                    wire: connection.wire.clone(),
                     discovery: Arc::clone(&discovery),
                     discovered: Arc::clone(&discovered),
                     pulse: connection.traffic.pulse(&gvk.group_kind()),
@@ -126,9 +127,9 @@ impl Api {
             kinds.push(tokio::spawn(announce_kinds(changes, out.clone())));
         } else {
             // Rights in some namespaces allow no look at these; discovery is open to everybody.
-            let client = connection.watches.clone();
+            let wire = connection.wire.clone();
             let known = Arc::clone(&discovery);
-            kinds.push(tokio::spawn(compare_kinds(client, known, out.clone())));
+            kinds.push(tokio::spawn(compare_kinds(wire, known, out.clone())));
         }
         Ok(Self {
             connection,
@@ -163,9 +164,9 @@ impl Api {
 
     /// Keeps the state of a daemon of this name in this namespace from now on, as a writer. Called after [`Api::elect`], whose fence holds for it too.
     pub fn keep_in(&mut self, (namespace, daemon): (&str, &str), writer: &str) {
-        let client = self.connection.writes.clone();
+        let wire = self.connection.wire.clone();
         let place = (namespace.to_owned(), daemon.to_owned());
-        let maps = StateMaps::new(client, place, writer.into(), self.fence.clone());
+        let maps = StateMaps::new(wire, place, writer.into(), self.fence.clone());
         self.state = Some(Arc::new(maps));
     }
 
@@ -194,11 +195,11 @@ impl Drop for Api {
 }
 
 /// Says when the set of kinds changes: by asking the server for it again and again.
-async fn compare_kinds(client: kube::Client, known: Arc<ArcSwap<Discovery>>, out: Sender) {
+async fn compare_kinds(wire: Wire, known: Arc<ArcSwap<Discovery>>, out: Sender) {
     loop {
         sleep(KINDS_COMPARED).await;
         let before = known.load_full();
-        match before.again(&client).await {
+        match before.again(&wire).await {
             // What did not answer is asked again by whoever asked first.
             Ok(found) if found.incomplete || found == *before => {}
             Ok(_) => {
@@ -269,12 +270,12 @@ impl Cluster for Api {
             let known = self.discovery.load_full();
             let found = match self.just_found.swap(false, Ordering::Relaxed) {
                 true => (*known).clone(),
-                false => known.again(&self.connection.watches).await?,
+                false => known.again(&self.connection.wire).await?,
             };
             if found.incomplete {
                 self.ask_again();
             }
-            let schema = found.schema(&self.connection.watches).await?;
+            let schema = found.schema(&self.connection.wire).await?;
             if **self.discovery.load() != found {
                 self.discovery.store(Arc::new(found));
             }
@@ -305,7 +306,7 @@ impl Cluster for Api {
                 let stream = Stream::default();
                 let follower = Follower {
                     stream: stream.clone(),
-                    client: self.connection.watches.clone(),
+                    wire: self.connection.wire.clone(),
                     discovery: Arc::clone(&self.discovery),
                     discovered: Arc::clone(&self.discovered),
                     kind: kind.clone(),
@@ -321,8 +322,8 @@ impl Cluster for Api {
     }
 
     fn write(&self, write: Write) -> BoxFuture<'static, Outcome> {
-        let (client, rate, discovery) = (
-            self.connection.writes.clone(),
+        let (wire, rate, discovery) = (
+            self.connection.wire.clone(),
             Arc::clone(&self.rate),
             self.discovery.load_full(),
         );
@@ -363,7 +364,7 @@ impl Cluster for Api {
             match request(&path, &write, accept) {
                 Ok(request) => {
                     let told = (&*write.rules, &*warnings);
-                    let outcome = ask(&client, request, &gvk, &write.object, told, within).await;
+                    let outcome = ask(&wire, request, &gvk, &write.object, told, within).await;
                     match (outcome, &write.operation) {
                         // The answer is a Scale, at the version of the object.
                         (Outcome::Written(scale), Operation::Scale { .. }) => {
@@ -429,21 +430,12 @@ impl Cluster for Api {
     }
 
     fn read(&self, key: ObjectKey) -> BoxFuture<'static, Outcome> {
-        let (client, path) = (self.connection.writes.clone(), self.path_of(&key));
+        let (wire, path) = (self.connection.wire.clone(), self.path_of(&key));
         let warnings = Arc::clone(&self.warnings);
         Box::pin(async move {
             match path.and_then(|(gvk, path)| Ok((gvk, get(path, "application/json")?))) {
                 Ok((gvk, request)) => {
-                    match ask(
-                        &client,
-                        request,
-                        &gvk,
-                        &key,
-                        (&[], &warnings),
-                        WRITE_TIMEOUT,
-                    )
-                    .await
-                    {
+                    match ask(&wire, request, &gvk, &key, (&[], &warnings), WRITE_TIMEOUT).await {
                         Outcome::Written(record) => Outcome::Read(record),
                         other => other,
                     }
@@ -454,10 +446,10 @@ impl Cluster for Api {
     }
 
     fn managers(&self, key: ObjectKey) -> BoxFuture<'static, Outcome> {
-        let (client, path) = (self.connection.writes.clone(), self.path_of(&key));
+        let (wire, path) = (self.connection.wire.clone(), self.path_of(&key));
         Box::pin(async move {
             let outcome = match path.and_then(|(_, path)| get(path, METADATA)) {
-                Ok(request) => managers(&client, request).await,
+                Ok(request) => managers(&wire, request).await,
                 Err(fault) => Outcome::Failed(fault),
             };
             if let Outcome::Failed(fault) = &outcome {
@@ -506,8 +498,8 @@ fn get(path: String, accept: &str) -> Result<Request<Vec<u8>>, Fault> {
 }
 
 /// Who writes an object's fields. Nothing else of the object is looked at.
-async fn managers(client: &kube::Client, request: Request<Vec<u8>>) -> Outcome {
-    let answer = match tokio::time::timeout(WRITE_TIMEOUT, requests::send(client, request)).await {
+async fn managers(wire: &Wire, request: Request<Vec<u8>>) -> Outcome {
+    let answer = match tokio::time::timeout(WRITE_TIMEOUT, requests::send(wire, request)).await {
         Err(_) => return Outcome::Failed(Fault::Timeout),
         Ok(Err(error)) => return Outcome::Failed(fault::of_transport(&error)),
         Ok(Ok(answer)) => answer,
@@ -629,7 +621,7 @@ fn request(path: &str, write: &Write, accept: &str) -> Result<Request<Vec<u8>>, 
 
 /// Sends and reads the answer, `within` a time. Of a write, which is made for `rules`, the outcome is unknown without an answer.
 async fn ask(
-    client: &kube::Client,
+    wire: &Wire,
     request: Request<Vec<u8>>,
     gvk: &Gvk,
     key: &ObjectKey,
@@ -638,7 +630,7 @@ async fn ask(
 ) -> Outcome {
     let writes = request.method() != http::Method::GET;
     let deletes = request.method() == http::Method::DELETE;
-    let answer = match tokio::time::timeout(within, requests::send(client, request)).await {
+    let answer = match tokio::time::timeout(within, requests::send(wire, request)).await {
         Err(_) => return Outcome::Failed(Fault::Timeout),
         Ok(Err(error)) => {
             let fault = fault::of_transport(&error);

@@ -3,8 +3,10 @@
 use super::configuration::{Misconfigured, configuration, is_in_cluster};
 use super::proxy::Proxy;
 use super::traffic::{Counting, Traffic};
+use super::wire::Wire;
 use http::{HeaderValue, header};
-use kube::client::ClientBuilder;
+use hyper_util::client::legacy::connect::HttpConnector;
+use kube::client::ConfigExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,14 +32,11 @@ pub struct ConnectOptions {
     pub watch_seconds: Option<u64>,
 }
 
-/// Clients of their own for watches, because a server may end a streaming list of a client that writes meanwhile, for writes, and for the Lease.
+/// A way to the server.
 #[derive(Clone)]
 pub struct Connection {
-    pub(super) watches: kube::Client,
-    pub(super) writes: kube::Client,
+    pub(super) wire: Wire,
     pub(super) traffic: Arc<Traffic>,
-    /// Renewals of the Lease do not wait behind anything else.
-    pub(super) lease: kube::Client,
     /// We are a Pod of the cluster itself, by its own environment and ServiceAccount.
     pub(super) in_cluster: bool,
 }
@@ -54,30 +53,26 @@ impl Connection {
         config
             .headers
             .push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
-        config.connect_timeout = Some(CONNECT_TIMEOUT);
-        // Retries are decided by the queue, which knows what else there is to do; the time-outs of each request are ours too.
-        config.default_retry = false;
-        config.read_timeout = None;
-        config.write_timeout = None;
-        config.disable_compression = true;
         let traffic = Arc::new(Traffic::default());
         // kube's own way through a proxy is not built in: it asks NO_PROXY about the proxy, not about the server.
         let proxy = config.proxy_url.take().as_ref().map(Proxy::of);
         let proxy = proxy.transpose().map_err(Misconfigured::proxy)?;
-        let client = |config: kube::Config| {
-            let counting = Counting(Arc::clone(&traffic));
-            if let Some(proxy) = &proxy {
-                let client = proxy.client(&config, CONNECT_TIMEOUT, &counting);
-                return client.map_err(Misconfigured::unusable);
+        let counting = Counting(Arc::clone(&traffic));
+        let wire = match proxy {
+            Some(proxy) => config
+                .rustls_https_connector_with_connector(proxy.tunnel(CONNECT_TIMEOUT))
+                .and_then(|connector| Wire::new(&config, connector, CONNECT_TIMEOUT, &counting)),
+            None => {
+                let mut connector = HttpConnector::new();
+                connector.enforce_http(false);
+                connector.set_nodelay(true);
+                config
+                    .rustls_https_connector_with_connector(connector)
+                    .and_then(|connector| Wire::new(&config, connector, CONNECT_TIMEOUT, &counting))
             }
-            ClientBuilder::try_from(config)
-                .map(|builder| builder.with_layer(&counting).build())
-                .map_err(Misconfigured::unusable)
         };
         Ok(Self {
-            watches: client(config.clone())?,
-            writes: client(config.clone())?,
-            lease: client(config)?,
+            wire: wire.map_err(Misconfigured::unusable)?,
             traffic,
             in_cluster,
         })

@@ -1,6 +1,7 @@
 //! Which kinds the server has: plural, scope, verbs, subresources; and the schemas of those that are not bundled.
 
 use super::requests::get;
+use super::wire::Wire;
 use crate::object::{GroupKind, Gvk};
 use crate::schema::Schema;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -58,17 +59,17 @@ impl Discovery {
     ///
     /// # Errors
     /// The server cannot be reached or refuses discovery as a whole.
-    pub async fn run(client: &kube::Client) -> anyhow::Result<Self> {
-        Self::default().again(client).await
+    pub async fn run(wire: &Wire) -> anyhow::Result<Self> {
+        Self::default().again(wire).await
     }
 
     /// As [`Discovery::run`]; but of a group that cannot be asked what is known here stays: nobody said that its kinds are gone.
     ///
     /// # Errors
     /// The same.
-    pub async fn again(&self, client: &kube::Client) -> anyhow::Result<Self> {
+    pub async fn again(&self, wire: &Wire) -> anyhow::Result<Self> {
         let mut paths = vec![("/api/v1".to_owned(), String::new(), "v1".to_owned())];
-        let groups: APIGroupList = serde_json::from_slice(&get(client, "/apis").await?)?;
+        let groups: APIGroupList = serde_json::from_slice(&get(wire, "/apis").await?)?;
         for group in groups.groups {
             for version in group.versions {
                 paths.push((
@@ -80,7 +81,7 @@ impl Discovery {
         }
         let mut found = Self::default();
         let answers = stream::iter(paths).map(|(path, group, version)| async move {
-            let answer = get(client, &path)
+            let answer = get(wire, &path)
                 .await
                 .and_then(|body| Ok(serde_json::from_slice::<APIResourceList>(&body)?));
             (path, group, version, answer)
@@ -144,7 +145,7 @@ impl Discovery {
     ///
     /// # Errors
     /// The server cannot be reached. Documents that cannot be read are left out, with a warning.
-    pub async fn schema(&self, client: &kube::Client) -> anyhow::Result<Schema> {
+    pub async fn schema(&self, wire: &Wire) -> anyhow::Result<Schema> {
         let bundled = Schema::bundled();
         let mut wanted: Vec<String> = self
             .resources
@@ -162,7 +163,7 @@ impl Discovery {
         wanted.sort();
         wanted.dedup();
         let documents = stream::iter(wanted).map(|path| async move {
-            match get(client, &path).await {
+            match get(wire, &path).await {
                 Ok(body) => Ok(serde_json::from_slice::<Value>(&body).ok()),
                 // Kinds without a document are kinds without a schema: their paths are warnings, not errors.
                 Err(error) => {
@@ -184,7 +185,7 @@ impl Discovery {
             .collect();
         let definitions = stream::iter(scaled).map(|path| async move {
             // Without the right to read it, or of an aggregated API: the replicas are where they are of nearly all kinds.
-            let body = get(client, &path).await.ok()?;
+            let body = get(wire, &path).await.ok()?;
             serde_json::from_slice::<Value>(&body).ok()
         });
         let definitions: Vec<Value> = definitions

@@ -15,6 +15,7 @@ pub mod state;
 pub mod traffic;
 mod warnings;
 mod watch;
+mod wire;
 
 use crate::decide::Write;
 use crate::engine::{Fault, Keep, Kept, Observation, Outcome, WatchedKind};

@@ -3,9 +3,7 @@
 use base64::Engine as _;
 use futures::future::BoxFuture;
 use http::Uri;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use kube::client::{Body, ClientBuilder, ConfigExt};
-use kube::{Client, Config};
+use hyper_util::rt::TokioIo;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -13,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tower::{BoxError, Layer, Service, ServiceBuilder};
+use tower::Service;
 
 /// Longest answer of a proxy to `CONNECT`, in bytes.
 const LONGEST_ANSWER: usize = 16 << 10;
@@ -62,50 +60,14 @@ impl Proxy {
         })
     }
 
-    /// A client that reaches its server through this proxy.
-    ///
-    /// # Errors
-    /// As for a client without one: certificates that cannot be read, a helper program that fails.
-    pub fn client<L>(
-        &self,
-        config: &Config,
-        connect_timeout: Duration,
-        layer: &L,
-    ) -> Result<Client, kube::Error>
-    where
-        L: Layer<Tunnelled>,
-        L::Service: Service<
-                http::Request<Body>,
-                Response = http::Response<hyper::body::Incoming>,
-                Error = BoxError,
-            > + Send
-            + 'static,
-        <L::Service as Service<http::Request<Body>>>::Future: Send + 'static,
-    {
-        let tunnel = Tunnel {
+    /// Makes connections to a server through this proxy, each within a time.
+    pub fn tunnel(&self, timeout: Duration) -> Tunnel {
+        Tunnel {
             proxy: self.clone(),
-            timeout: connect_timeout,
-        };
-        let connector = config.rustls_https_connector_with_connector(tunnel)?;
-        let http = hyper_util::client::legacy::Builder::new(TokioExecutor::new()).build(connector);
-        let service = ServiceBuilder::new()
-            .layer(config.base_uri_layer())
-            .option_layer(config.auth_layer()?)
-            .layer(config.extra_headers_layer()?)
-            .map_err(BoxError::from)
-            .service(http);
-        let service: Tunnelled = tower::util::BoxService::new(service);
-        Ok(
-            ClientBuilder::new(service, config.default_namespace.clone())
-                .with_layer(layer)
-                .build(),
-        )
+            timeout,
+        }
     }
 }
-
-/// What [`Proxy::client`] sends requests with.
-pub type Tunnelled =
-    tower::util::BoxService<http::Request<Body>, http::Response<hyper::body::Incoming>, BoxError>;
 
 /// Text with `%40` and the like, as bytes; what is no such escape stays as it is.
 fn decoded(text: &str) -> Vec<u8> {
@@ -130,7 +92,7 @@ fn decoded(text: &str) -> Vec<u8> {
 
 /// Makes connections to servers through a proxy.
 #[derive(Clone)]
-struct Tunnel {
+pub struct Tunnel {
     proxy: Proxy,
     /// Until the tunnel must be there.
     timeout: Duration,

@@ -2,19 +2,15 @@
 
 use super::fault;
 use super::pause::{paused, spread};
+use super::wire::{NoAnswer, Wire};
 use crate::engine::Fault;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
-use http_body_util::BodyExt;
-use kube::client::Body;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// A read that is not answered whole within this time has failed.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Largest answer that is read, in bytes: an object has at most 1.5 MiB in etcd, a page 500 of them, a document of OpenAPI a few MiB.
-const LARGEST: usize = 1 << 30;
 
 /// Status, headers and the whole body.
 pub struct Answer {
@@ -30,14 +26,8 @@ pub struct Answer {
 ///
 /// # Errors
 /// No answer.
-pub async fn send(client: &kube::Client, request: Request<Vec<u8>>) -> Result<Answer, kube::Error> {
-    let response = client.send(request.map(Body::from)).await?;
-    let (parts, body) = response.into_parts();
-    let body = http_body_util::Limited::new(body, LARGEST)
-        .collect()
-        .await
-        .map_err(kube::Error::Service)?
-        .to_bytes();
+pub async fn send(wire: &Wire, request: Request<Vec<u8>>) -> Result<Answer, NoAnswer> {
+    let (parts, body) = wire.send(request).await?.into_parts();
     Ok(Answer {
         status: parts.status,
         headers: parts.headers,
@@ -49,14 +39,14 @@ pub async fn send(client: &kube::Client, request: Request<Vec<u8>>) -> Result<An
 ///
 /// # Errors
 /// Anything else, told shortly.
-pub async fn get(client: &kube::Client, path: &str) -> anyhow::Result<Bytes> {
+pub async fn get(wire: &Wire, path: &str) -> anyhow::Result<Bytes> {
     let ends = Instant::now() + READ_TIMEOUT;
     let mut failures = 0;
     loop {
         let request = Request::get(path)
             .header(header::ACCEPT, "application/json")
             .body(vec![])?;
-        let answer = whole(client, request).await?;
+        let answer = whole(wire, request).await?;
         let status = answer.status;
         if status.is_success() {
             return Ok(answer.body);
@@ -81,9 +71,9 @@ pub async fn get(client: &kube::Client, path: &str) -> anyhow::Result<Bytes> {
 ///
 /// # Errors
 /// No answer in time, told shortly.
-pub async fn whole(client: &kube::Client, request: Request<Vec<u8>>) -> anyhow::Result<Answer> {
+pub async fn whole(wire: &Wire, request: Request<Vec<u8>>) -> anyhow::Result<Answer> {
     let what = format!("{} {}", request.method(), request.uri().path());
-    tokio::time::timeout(READ_TIMEOUT, send(client, request))
+    tokio::time::timeout(READ_TIMEOUT, send(wire, request))
         .await
         .map_err(|_| anyhow::anyhow!("{what}: no answer within {} s", READ_TIMEOUT.as_secs()))?
         .map_err(|e| anyhow::anyhow!("{what}: {}", fault::transport_message(&e)))

@@ -45,8 +45,8 @@ impl Access {
     /// # Errors
     /// A server that cannot be reached or refuses discovery.
     pub async fn schema(&self) -> anyhow::Result<Schema> {
-        let client = &self.connection.watches;
-        Discovery::run(client).await?.schema(client).await
+        let wire = &self.connection.wire;
+        Discovery::run(wire).await?.schema(wire).await
     }
 
     /// Asks about each right, in order.
@@ -87,7 +87,7 @@ impl Access {
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json")
             .body(serde_json::to_vec(&review)?)?;
-        let answer = requests::whole(&self.connection.watches, request).await?;
+        let answer = requests::whole(&self.connection.wire, request).await?;
         anyhow::ensure!(
             answer.status.is_success(),
             "the server answered {} to a question about rights",

@@ -5,6 +5,7 @@
 
 use super::lease::Fence;
 use super::requests::{self, Answer};
+use super::wire::Wire;
 use super::{api, fault};
 use crate::engine::{Fault, Keep, Kept, Outcome};
 use crate::state::stamp_of;
@@ -28,7 +29,7 @@ const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s
 
 /// The ConfigMaps.
 pub struct StateMaps {
-    client: kube::Client,
+    wire: Wire,
     home: String,
     /// What the daemon is called: two in one namespace keep their own.
     daemon: String,
@@ -49,13 +50,13 @@ struct Known {
 
 impl StateMaps {
     pub(super) fn new(
-        client: kube::Client,
+        wire: Wire,
         (home, daemon): (String, String),
         writer: String,
         fence: Option<Arc<Fence>>,
     ) -> Self {
         StateMaps {
-            client,
+            wire,
             home,
             daemon,
             writer,
@@ -315,7 +316,7 @@ impl StateMaps {
         within: Duration,
     ) -> Result<Answer, Fault> {
         let request = request.map_err(|error| Fault::Refused(error.to_string()))?;
-        match tokio::time::timeout(within, requests::send(&self.client, request)).await {
+        match tokio::time::timeout(within, requests::send(&self.wire, request)).await {
             Err(_) => Err(Fault::Timeout),
             Ok(Err(error)) => Err(fault::of_transport(&error)),
             Ok(Ok(answer)) => Ok(answer),

@@ -5,7 +5,6 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, header};
 use jiff::{SignedDuration, Timestamp};
-use kube::client::Body;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -238,9 +237,9 @@ pub struct Counted<S> {
     traffic: Arc<Traffic>,
 }
 
-impl<S, B> Service<Request<Body>> for Counted<S>
+impl<S, A, B> Service<Request<A>> for Counted<S>
 where
-    S: Service<Request<Body>, Response = Response<B>>,
+    S: Service<Request<A>, Response = Response<B>>,
     S::Future: Send + 'static,
 {
     type Response = S::Response;
@@ -251,7 +250,7 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<A>) -> Self::Future {
         let asked = Asked {
             traffic: Arc::clone(&self.traffic),
             verb: verb(&request),
@@ -287,6 +286,7 @@ impl Drop for Asked {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use kube::client::Body;
 
     fn of(method: &str, uri: &str) -> &'static str {
         verb(&Request::builder().method(method).uri(uri).body(()).unwrap())

@@ -4,6 +4,7 @@ use super::discovery::{Discovery, Resource};
 use super::frames::{Line, Lines, line, page};
 use super::pause::{BACKOFF, paused, random};
 use super::traffic::{Pulse, Restart};
+use super::wire::{Flow, Wire};
 use super::{Message, Sender, Stream, fault, requests};
 use crate::engine::{Fault, Lost, Observation, WatchedKind};
 use crate::object::Gvk;
@@ -13,7 +14,6 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
-use kube::client::Body;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -40,7 +40,7 @@ const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;
 /// What a follower needs.
 pub struct Follower {
     pub stream: Stream,
-    pub client: kube::Client,
+    pub wire: Wire,
     pub discovery: Arc<ArcSwap<Discovery>>,
     /// Wakes followers of kinds that were not there.
     pub discovered: Arc<Notify>,
@@ -214,13 +214,10 @@ impl Follower {
                 .header(header::ACCEPT, accept)
                 .body(vec![]);
             let request = request.map_err(|e| Stop::Failed(e.to_string()))?;
-            let answer = timeout(
-                requests::READ_TIMEOUT,
-                requests::send(&self.client, request),
-            )
-            .await
-            .map_err(|_| Stop::Failed("a list is not answered".into()))?
-            .map_err(|e| Stop::Failed(fault::transport_message(&e)))?;
+            let answer = timeout(requests::READ_TIMEOUT, requests::send(&self.wire, request))
+                .await
+                .map_err(|_| Stop::Failed("a list is not answered".into()))?
+                .map_err(|e| Stop::Failed(fault::transport_message(&e)))?;
             if answer.status == StatusCode::BAD_REQUEST && !scoped.is_empty() {
                 tracing::info!(kind = %self.kind.kind, selector = %self.kind.scope, "the server does not take the selector: everything is listed");
                 self.whole.store(true, Relaxed);
@@ -355,7 +352,7 @@ impl Follower {
     /// Passes on what a watch says until it ends, however it ends.
     async fn read(
         &self,
-        body: Body,
+        body: Flow,
         gvk: &Gvk,
         version: &mut String,
         encoder: &mut Encoder,
@@ -429,7 +426,7 @@ impl Follower {
         scope: Option<&str>,
         version: &str,
         seconds: u64,
-    ) -> Result<Body, Stop> {
+    ) -> Result<Flow, Stop> {
         let path = format!(
             "{}?watch=1&allowWatchBookmarks=true&resourceVersion={}&timeoutSeconds={seconds}{}",
             resource.path(scope),
@@ -444,9 +441,9 @@ impl Follower {
         let request = Request::get(path)
             .header(header::ACCEPT, accept)
             .header(header::ACCEPT_ENCODING, "identity")
-            .body(Body::empty());
+            .body(vec![]);
         let request = request.map_err(|e| Stop::Failed(e.to_string()))?;
-        let response = timeout(requests::READ_TIMEOUT, self.client.send(request))
+        let response = timeout(requests::READ_TIMEOUT, self.wire.open(request))
             .await
             .map_err(|_| Stop::Failed("a watch is not answered".into()))?
             .map_err(|e| Stop::Failed(fault::transport_message(&e)))?;

@@ -16,6 +16,7 @@ pub use fence::Fence;
 pub use switches::Switch;
 
 use super::connection::Connection;
+use super::wire::Wire;
 use super::{fault, requests};
 use election::{Answer, Ask, Election};
 use http::{Method, Request, header};
@@ -99,7 +100,7 @@ impl Candidate {
         let (acknowledge, acknowledged) = mpsc::unbounded_channel();
         let identity = terms.identity.clone();
         let task = Task {
-            client: connection.lease.clone(),
+            wire: connection.wire.clone(),
             election: Election::new(terms, &place.name),
             place,
             fence: fence.clone(),
@@ -172,7 +173,7 @@ pub fn identity() -> Arc<str> {
 }
 
 struct Task {
-    client: kube::Client,
+    wire: Wire,
     election: Election,
     place: Place,
     fence: Arc<Fence>,
@@ -302,7 +303,7 @@ impl Task {
             Ok(request) => request,
             Err(error) => return Answer::Failed(error.to_string()),
         };
-        let sent = requests::send(&self.client, request);
+        let sent = requests::send(&self.wire, request);
         let answer = match tokio::time::timeout(self.election.patience(), sent).await {
             Err(_) => return Answer::Failed("the server does not answer".into()),
             Ok(Err(error)) => return Answer::Failed(fault::transport_message(&error)),
