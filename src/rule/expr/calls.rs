@@ -1,10 +1,11 @@
 //! Calls of functions: found by name and number of arguments; what is literal is checked, compiled or evaluated.
 
 use super::code::Code;
-use super::compile::{Compiler, nearest};
+use super::compile::Compiler;
 use super::eval::{Fault, Frame};
 use super::functions::{self, Function};
 use super::macros::MACROS;
+use super::names::nearest;
 use super::value::{self, Val};
 use crate::rule::path::{Path, Root};
 use cel::common::ast::{Expr, IdedExpr, LiteralValue};

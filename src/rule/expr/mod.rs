@@ -5,7 +5,7 @@
 //! compiled to [`code`] and run by [`eval`], on records as they are: reading a field allocates nothing.
 //!
 //! * Text to code: [`guard`] bounds the text before any parser sees it, [`syntax`] words what the parser refuses, [`compile`] with
-//!   [`calls`], [`macros`] and [`members`] resolves names, functions and argument counts, evaluates literals and collects all problems.
+//!   [`names`], [`calls`], [`macros`] and [`members`] resolves names, functions and argument counts, evaluates literals and collects all problems.
 //! * Code to value: [`eval`] with [`access`], [`operators`] and [`loops`]; [`value`] is what expressions compute with, [`compare`] orders
 //!   it, [`output`] turns it into text and JSON; [`functions`] are the libraries, one file each.
 //! * [`template`] is YAML with `${ }`.
@@ -30,6 +30,7 @@ mod guard;
 mod loops;
 mod macros;
 mod members;
+mod names;
 mod operators;
 mod output;
 mod syntax;
