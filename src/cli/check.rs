@@ -4,7 +4,7 @@ use super::{exit, output};
 use crate::manifests::Manifests;
 use crate::rule::problem::{Place, Problem, Severity};
 use crate::rule_test::document;
-use crate::rule_test::run::schema_for;
+use crate::rule_test::files::schema_for;
 use crate::rules_dir;
 use crate::schema::Schema;
 use crate::settings::CheckSettings;
