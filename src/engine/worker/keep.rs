@@ -1,14 +1,12 @@
-//! What outlives a restart: recalled before anything is decided, and kept from then on, at most every five seconds.
+//! What outlives a restart is kept, at most every five seconds, once it was recalled: [`super::recall`].
 
 use super::Engine;
 use super::lifetimes::Known;
 use super::rules::RuleState;
-use crate::decide::breaker::{Breaker, Open};
 use crate::decide::{Finding, Reason};
-use crate::engine::memory::Matches;
 use crate::engine::{Effect, Fault, Keep, Kept, Outcome, Report, RequestId, fingerprint};
 use crate::object::{GroupKind, ObjectKey};
-use crate::rule::{Mode, Rule};
+use crate::rule::Rule;
 use crate::state::{self, Broken, Counted, LARGEST, Layout, Shard, Slots, State};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -29,28 +27,30 @@ const COMFORTABLE: usize = 500_000;
 /// What is known of the state outside.
 pub(super) struct Keeper {
     /// Whether it is kept at all.
-    on: bool,
-    writer: String,
-    layout: Layout,
+    pub(super) on: bool,
+    pub(super) writer: String,
+    pub(super) layout: Layout,
     /// Of all rules, beside what their matches know themselves.
-    changed: Slots,
+    pub(super) changed: Slots,
     /// Something was done or counted: the rules' own part is compared with what was kept of it.
-    touched: bool,
+    pub(super) touched: bool,
     /// Hash of what was kept of each rule's own part.
-    counted: BTreeMap<Arc<str>, u64>,
+    pub(super) counted: BTreeMap<Arc<str>, u64>,
     /// The next time it may be kept.
-    next: Timestamp,
+    pub(super) next: Timestamp,
     /// When it was looked last what rules have counted.
-    looked: Timestamp,
-    asked: Option<(RequestId, Slots)>,
+    pub(super) looked: Timestamp,
+    pub(super) asked: Option<(RequestId, Slots)>,
     /// All shards are to be written, and those of other layouts to go.
-    whole: bool,
+    pub(super) whole: bool,
     /// Why it is not kept.
-    trouble: Option<String>,
+    pub(super) trouble: Option<String>,
+    /// Shards that cannot be kept, as they are larger than what holds them, and their bytes.
+    pub(super) too_large: BTreeMap<usize, usize>,
     /// Something was recalled of objects that were not looked at since.
-    unseen: bool,
+    pub(super) unseen: bool,
     /// What was kept of what rules may hold, where that is kept here.
-    held: Known,
+    pub(super) held: Known,
 }
 
 impl Default for Keeper {
@@ -67,6 +67,7 @@ impl Default for Keeper {
             asked: None,
             whole: false,
             trouble: None,
+            too_large: BTreeMap::new(),
             unseen: false,
             held: Known::new(),
         }
@@ -97,126 +98,7 @@ impl Keeper {
     }
 }
 
-/// What was recalled.
-#[derive(Debug, Default)]
-pub struct Recalled {
-    /// Matches, and rules of which something was counted.
-    pub entries: usize,
-    /// What is wrong with some text, and its name.
-    pub troubles: Vec<(String, state::Trouble)>,
-    /// Nothing was taken, and nothing will be kept: a newer version wrote it.
-    pub refused: bool,
-}
-
 impl Engine {
-    /// Takes what was kept, as names and texts, and keeps it from now on under the name of `writer`. `whole`: in one piece, as a file.
-    ///
-    /// Called once the rules are loaded and before anything is decided. What was remembered so far is forgotten.
-    pub fn recall<'t>(
-        &mut self,
-        texts: impl IntoIterator<Item = (&'t str, &'t str)>,
-        (writer, whole): (&str, bool),
-        now: Timestamp,
-    ) -> Recalled {
-        let read = state::read(texts);
-        let refused = read.is_newer();
-        let mut recalled = Recalled {
-            entries: 0,
-            troubles: read.troubles,
-            refused,
-        };
-        if refused {
-            return recalled;
-        }
-        let layout = match whole {
-            true => Layout::WHOLE,
-            false => read.layout.unwrap_or_default().max(Layout::FIRST),
-        };
-        self.keeper = Keeper {
-            on: !self.options.dry,
-            writer: writer.to_owned(),
-            layout,
-            changed: read.damaged,
-            whole: read.damaged == Slots::ALL,
-            ..Keeper::default()
-        };
-        for of in &mut self.states {
-            of.matches = Matches::default();
-        }
-        self.keeper.unseen = true;
-        recalled.entries = self.take(read.state, now);
-        for (rule, of) in self.rules.rules().iter().zip(&self.states) {
-            let hash = own_part(of);
-            if hash != 0 {
-                self.keeper.counted.insert(rule.name.clone(), hash);
-            }
-        }
-        recalled
-    }
-
-    /// Takes a state: what is of rules in force, and of matches that are still decided about in the same way.
-    fn take(&mut self, state: State, now: Timestamp) -> usize {
-        let mut entries = 0;
-        let mut held = Known::new();
-        for (name, of) in state.rules {
-            if !of.holds.is_empty() {
-                held.insert(name.clone(), of.holds);
-            }
-            let index = self.rules.index_of(&name);
-            let rule = index.map(|index| Arc::clone(&self.rules.rules()[index]));
-            let (Some(index), Some(rule)) = (index, rule) else {
-                // Of a rule that is not there any more: what was kept of it goes.
-                self.keeper.changed = Slots::ALL;
-                continue;
-            };
-            let of_rule = &mut self.states[index];
-            if let Some((hash, mut matches)) = of.matches {
-                if of.numbers != Some(rule.hash) && !matches.is_empty() {
-                    self.keeper.changed = Slots::ALL;
-                    matches.values_mut().for_each(state::Match::forget_numbers);
-                }
-                if hash == rule.match_hash && rule.remembers() && rule.mode != Mode::Off {
-                    entries += matches.len();
-                    of_rule.matches.recall(matches, now);
-                    self.in_waits |= of_rule.matches.has_waits();
-                } else {
-                    self.keeper.changed = Slots::ALL;
-                }
-            }
-            if let Some((hash, until)) = of.moments {
-                if hash == rule.match_hash && rule.schedule.is_some() && rule.mode != Mode::Off {
-                    entries += 1;
-                    of_rule.times.recall(until.min(now));
-                } else {
-                    self.keeper.changed.add(state::slot_of_rule(&name));
-                }
-            }
-            if let Some((hash, counted)) = of.counted
-                && hash == rule.hash
-            {
-                entries += 1;
-                let said = (counted.acted, counted.approved, counted.aborted);
-                of_rule.limits.recall(said, &rule.limits, now);
-                for (key, broken) in counted.open {
-                    let open = Open {
-                        trip: broken.trip,
-                        places: broken.places,
-                        others: broken
-                            .others
-                            .or_else(|| Some("somebody else writes there too".into())),
-                    };
-                    of_rule.breakers.insert(key, Breaker::recalled(open));
-                }
-            }
-        }
-        if !held.is_empty() {
-            self.keeper.held.clone_from(&held);
-            self.take_held(held, now);
-        }
-        self.look_at_clocks();
-        entries
-    }
-
     /// Shards that were found changed or gone, by their numbers: they are written again.
     pub fn mend(&mut self, shards: &[usize]) {
         for shard in shards {
@@ -337,22 +219,27 @@ impl Engine {
                 .finer()
                 .filter(|_| largest > COMFORTABLE && layout != Layout::WHOLE);
             let Some(finer) = finer else {
-                return match layout == Layout::WHOLE {
-                    true => texts,
-                    false => texts
-                        .into_iter()
-                        .filter(|(_, text)| text.len() <= LARGEST)
-                        .collect(),
-                };
+                if layout == Layout::WHOLE {
+                    return texts;
+                }
+                // Cut finer it would not be smaller: what one rule has counted stands in one shard.
+                let too_large = &mut self.keeper.too_large;
+                too_large.retain(|number, _| !numbers.contains(number));
+                let (good, bad): (Vec<_>, Vec<_>) = texts
+                    .into_iter()
+                    .partition(|(_, text)| text.len() <= LARGEST);
+                too_large.extend(bad.iter().map(|(number, text)| (*number, text.len())));
+                return good;
             };
             self.keeper.layout = finer;
+            self.keeper.too_large.clear();
             self.keeper.whole = true;
             slots = Slots::ALL;
         }
     }
 
     /// The state of some shards, in their order.
-    fn cut(&self, layout: Layout, numbers: &[usize]) -> Vec<State> {
+    pub(super) fn cut(&self, layout: Layout, numbers: &[usize]) -> Vec<State> {
         let mut slots = Slots::default();
         let mut places = vec![None; layout.shards()];
         for (at, number) in numbers.iter().enumerate() {
@@ -436,27 +323,13 @@ impl Engine {
         if failed.is_some() {
             self.keeper.next = now.checked_add(RETRY).unwrap_or(now);
         }
-        self.set_trouble(failed.map(|fault| fault.message().to_owned()));
+        let too_large = self.keeper.too_large.first_key_value();
+        let too_large = too_large.map(|(number, bytes)| {
+            format!("shard {number} is {bytes} bytes, and a ConfigMap holds {LARGEST} of them")
+        });
+        let failed = failed.map(|fault| fault.message().to_owned());
+        self.set_trouble(failed.or(too_large));
         true
-    }
-
-    /// Another daemon has written a shard: what it knows is taken too.
-    fn meet(&mut self, number: usize, text: &str, now: Timestamp) {
-        let message = format!(
-            "another daemon writes shard {number} of this state: two of them act on one cluster, unless one is just taking over"
-        );
-        self.reports.push(Report::State(message));
-        let mut other = state::read([("", text)]).state;
-        for of in other.rules.values_mut() {
-            of.counted = None;
-        }
-        let own = self.cut(self.keeper.layout, &[number]).pop();
-        let mut all = own.unwrap_or_default();
-        for of in all.rules.values_mut() {
-            of.counted = None;
-        }
-        all.merge(other);
-        self.take(all, now);
     }
 
     /// Why the state is not kept; told with each rule that needs it.
@@ -519,7 +392,7 @@ impl Engine {
 }
 
 /// Hash of what is kept of a rule beside its matches; 0: nothing is.
-fn own_part(of: &RuleState) -> u64 {
+pub(super) fn own_part(of: &RuleState) -> u64 {
     match (counted(of), of.times.done()) {
         (None, None) => 0,
         both => fingerprint::hash_of(&format!("{both:?}")),

@@ -53,6 +53,7 @@ mod paths;
 mod picks;
 mod ready;
 mod reap;
+mod recall;
 mod related;
 mod reload;
 mod remember;
@@ -92,7 +93,8 @@ use rules::RuleState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-pub use keep::{Recalled, STATE_NAME};
+pub use keep::STATE_NAME;
+pub use recall::Recalled;
 
 /// After a write the watch has this long to show it; then the object is read directly.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);

@@ -298,3 +298,41 @@ fn an_abort_and_what_was_approved_outlive_a_restart() {
     let mut fourth = Daemon::start(&[&limited], vec![old("y"), old("z")], third.texts, 110);
     assert!(fourth.work(110).is_empty(), "three in ten minutes");
 }
+
+#[test]
+fn a_shard_that_no_config_map_holds_is_told_until_it_is_smaller() {
+    let limited = format!("  limits: {{abortAbove: {{objects: 100000}}}}\n{DELETE}");
+    let mut daemon = Daemon::start(&[&limited], vec![], BTreeMap::new(), 0);
+    daemon.work(0);
+    // What a rule has acted on lately stands in one shard, however many there are.
+    let rule = Arc::clone(&daemon.bench.engine.rules.rules()[0]);
+    for n in 0..30_000 {
+        let limits = &mut daemon.bench.engine.states[0].limits;
+        limits.acted(
+            &key(&format!("a-name-of-some-length-{n}")),
+            &rule.limits,
+            at(0),
+        );
+    }
+    daemon.bench.engine.keeper.touch();
+    daemon.work(10);
+    daemon.work(10);
+    assert!(
+        daemon
+            .texts
+            .values()
+            .all(|text| text.len() <= crate::state::LARGEST)
+    );
+    let told = messages(&daemon.bench, Reason::NotRemembered);
+    assert!(
+        told[0].contains("and a ConfigMap holds 900000 of them"),
+        "{told:?}"
+    );
+    // Ten minutes later nobody counts them any more.
+    let limits = &mut daemon.bench.engine.states[0].limits;
+    limits.acted_count(at(2_000));
+    daemon.bench.engine.keeper.touch();
+    daemon.work(2_000);
+    daemon.work(2_000);
+    assert_eq!(daemon.bench.found(Reason::NotRemembered), 0);
+}
