@@ -1,6 +1,7 @@
 //! Which rules may hold something in the cluster, kept in a ConfigMap of the daemon's namespace: what a rule holds that was taken away while no
 //! daemon ran is given back at the next start.
 
+use super::Daemon;
 use crate::cluster::Cluster;
 use crate::decide::{Operation, Write};
 use crate::engine::worker::lifetimes::{HeldKind, Known};
@@ -8,6 +9,7 @@ use crate::engine::{Fault, Outcome};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rights::lifetimes_name;
 use crate::rule::ResolvedKind;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -34,6 +36,40 @@ impl Place {
     fn key(&self) -> ObjectKey {
         let kind = GroupKind::new("", "ConfigMap");
         ObjectKey::new(kind, Some(&*self.namespace), &self.name)
+    }
+}
+
+impl Daemon {
+    /// Keeps which rules may hold something, where that has changed. Until it is kept those change nothing.
+    pub(super) fn keep(&mut self) {
+        let known = self.engine.lifetimes();
+        let Some(place) = &self.keeps else {
+            return;
+        };
+        if self.engine.is_standby() || self.kept.as_ref() == Some(known) {
+            return;
+        }
+        let known = known.clone();
+        let request = self.cluster.write(keep(&known, place));
+        self.engine.set_lifetimes_kept(false, Timestamp::now());
+        self.keeping.abort_all();
+        self.keeping.spawn(async move { (known, request.await) });
+    }
+
+    pub(super) fn kept(&mut self, answer: Result<(Known, Outcome), tokio::task::JoinError>) {
+        let Ok((known, outcome)) = answer else {
+            // A newer one is on its way.
+            return;
+        };
+        match outcome {
+            Outcome::Failed(fault) => tracing::warn!(
+                name = self.keeps.as_ref().map(|place| &*place.name),
+                error = fault.message(),
+                "it cannot be kept which rules have something to give back: of one that is removed while no daemon runs nothing is given back"
+            ),
+            _ => self.kept = Some(known),
+        }
+        self.engine.set_lifetimes_kept(true, Timestamp::now());
     }
 }
 
@@ -103,7 +139,7 @@ pub(super) async fn recall(cluster: &Arc<dyn Cluster>, place: &Place) -> Known {
 }
 
 /// The request that keeps it.
-pub(super) fn keep(known: &Known, place: &Place) -> Write {
+fn keep(known: &Known, place: &Place) -> Write {
     let manifest = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",

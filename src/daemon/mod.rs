@@ -2,30 +2,38 @@
 //!
 //! One task owns the engine and turns: it evaluates what is due, sends requests as tasks of their own, and waits for whatever comes first:
 //! an answer, an observation, an edit of a rule, a switch, the next moment, a signal.
+//!
+//! | file | what of it |
+//! | --- | --- |
+//! | `turn` | one turn: requests sent, answers and observations heard; the last turns before it ends |
+//! | `once` | when a single pass is over, and what it could not look at |
+//! | `rules` | rule files, compiled against the schema there is |
+//! | `memory`, `lifetimes` | what is kept in the cluster: read before the engine acts, written while it does |
+//! | `switches` | freeze, unfreeze, acknowledge; the same for all replicas |
+//! | `report`, `events` | what is told: log, metrics, status; Events |
+//! | `clock` | whether the clock was moved |
 
 mod clock;
 mod events;
 mod lifetimes;
 mod memory;
+mod once;
 mod report;
 mod rules;
 mod switches;
+mod turn;
 
+pub use once::undecided;
 pub use report::Teller;
 
 use crate::cluster::lease::{Replica, Standing, Switchboard};
 use crate::cluster::{Cluster, Message};
-use crate::decide::Operation;
 use crate::engine::worker::lifetimes::Known;
-use crate::engine::{
-    Effect, Engine, EngineOptions, Fault, Lost, Observation, Outcome, Report, RequestId,
-};
+use crate::engine::{Engine, EngineOptions, Fault, Outcome, Report, RequestId};
 use crate::observe::Shared;
 use crate::observe::http::Control;
-use crate::observe::status::Following;
 use crate::rules_dir::{self, FileSet, watch};
 use crate::schema::Schema;
-use crate::sinks;
 use clock::Clock;
 use events::Events;
 use jiff::Timestamp;
@@ -38,18 +46,10 @@ use switches::Told;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{Id, JoinSet};
 
-/// Objects evaluated between two looks at what else has come.
-const BUDGET: usize = 256;
 /// Messages, and answers, taken in one turn, so that a flood of events does not keep answers waiting.
 const MESSAGES: usize = 64;
 /// The loop turns at least this often: `/healthz` reads when it did.
 const HEARTBEAT: Duration = Duration::from_secs(2);
-/// Time for requests in flight to be answered after a signal.
-const GRACE: Duration = Duration::from_secs(10);
-/// A schema that could not be read is asked for again after this time.
-const SCHEMA_RETRY: Duration = Duration::from_secs(15);
-/// With `once`: a kind that cannot be reached is given up after this time.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How to run.
 pub struct Options {
@@ -127,6 +127,7 @@ pub async fn run(
         requests: JoinSet::new(),
         ids: HashMap::new(),
         recalls: JoinSet::new(),
+        discovery: JoinSet::new(),
         looks: JoinSet::new(),
         leads: true,
         once: options.once,
@@ -218,7 +219,8 @@ pub async fn run(
                 None => control_open = false,
             },
             () = asked.notified() => daemon.measure(),
-            Some(Ok(texts)) = daemon.recalls.join_next() => daemon.recalled(texts),
+            // One that died has not answered: it is asked again.
+            Some(texts) = daemon.recalls.join_next() => daemon.recalled(texts.unwrap_or(Err(Fault::Timeout))),
             Some(Ok(damaged)) = daemon.looks.join_next() => daemon.engine.mend(&damaged),
             _ = looks.tick() => daemon.look_at_state(),
             Some(files) = edits.recv() => {
@@ -291,6 +293,8 @@ struct Daemon {
     ids: HashMap<Id, RequestId>,
     /// What was kept is being read.
     recalls: JoinSet<Result<Vec<(String, String)>, Fault>>,
+    /// The cluster's kinds are being read.
+    discovery: JoinSet<()>,
     /// What is kept is being looked at.
     looks: JoinSet<Vec<usize>>,
     /// Whether this replica is to act.
@@ -314,137 +318,10 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn turn(&mut self) -> Option<Timestamp> {
-        let now = Timestamp::now();
-        if let Some(by) = self.clock.moved(now, Instant::now()) {
-            tracing::warn!(seconds = by.as_secs(), "the clock was moved");
-            self.engine.clock_moved(by);
-        }
-        let mut effects = vec![];
-        let wake = self.engine.poll(now, BUDGET, &mut effects);
-        for effect in effects {
-            match effect {
-                Effect::Write(id, write) => {
-                    let request = match write.operation {
-                        Operation::Archive { .. } => sinks::write(*write),
-                        _ => self.cluster.write(*write),
-                    };
-                    self.send(id, request);
-                }
-                Effect::Read(id, key) => {
-                    let request = self.cluster.read(key);
-                    self.send(id, request);
-                }
-                Effect::Managers(id, key) => {
-                    let request = self.cluster.managers(key);
-                    self.send(id, request);
-                }
-                Effect::Keep(id, keep) => {
-                    let request = self.cluster.keep(keep);
-                    self.send(id, request);
-                }
-                Effect::Report(report) => self.report(report, now),
-            }
-        }
-        if let Some(events) = &mut self.events {
-            events.send(&self.engine, now);
-        }
-        self.teller.turned(now, self.requests.len());
-        wake
-    }
-
-    fn report(&mut self, report: Report, now: Timestamp) {
-        if let Some(events) = &mut self.events {
-            events.hear(&report, &self.engine, now);
-        }
-        self.teller.tell(report);
-    }
-
     /// What was not told with an Event so far may have to be now.
     fn review_events(&mut self) {
         if let Some(events) = &mut self.events {
             events.review(&self.engine, Timestamp::now());
-        }
-    }
-
-    /// Shows the figures to whoever asked for them.
-    fn measure(&self) {
-        let now = Timestamp::now();
-        let engine = self.engine.status(now);
-        let traffic = self.cluster.figures(now);
-        let mut status = self.teller.status.lock();
-        status.engine = Some(engine);
-        status.traffic = traffic;
-        for looker in status.lookers.drain(..) {
-            // It may have given up.
-            let _ = looker.send(());
-        }
-    }
-
-    fn send(&mut self, id: RequestId, request: futures::future::BoxFuture<'static, Outcome>) {
-        let task = self.requests.spawn(async move { (id, request.await) });
-        self.ids.insert(task.id(), id);
-    }
-
-    fn answered(&mut self, answer: Result<(Id, (RequestId, Outcome)), tokio::task::JoinError>) {
-        let (id, outcome) = match answer {
-            Ok((task, answer)) => {
-                self.ids.remove(&task);
-                answer
-            }
-            Err(error) => {
-                tracing::error!(%error, "a request died: its outcome is unknown");
-                match self.ids.remove(&error.id()) {
-                    Some(id) => (id, Outcome::Failed(Fault::Timeout)),
-                    None => return,
-                }
-            }
-        };
-        self.engine.complete(id, outcome, Timestamp::now());
-    }
-
-    /// What else the cluster has sent meanwhile.
-    fn hear_more(&mut self, messages: &mut mpsc::Receiver<Message>) {
-        for _ in 1..MESSAGES {
-            match messages.try_recv() {
-                Ok(message) => self.hear(message),
-                Err(_) => break,
-            }
-        }
-    }
-
-    fn hear(&mut self, message: Message) {
-        match message {
-            Message::Followed(stream, _) if stream.is_over() => {}
-            Message::Observed(observations) | Message::Followed(_, observations) => {
-                let now = Timestamp::now();
-                self.teller.observed(&observations);
-                for observation in observations {
-                    self.engine.observe(observation, now);
-                }
-            }
-            Message::KindsChanged => {
-                let cluster = self.cluster.clone();
-                let schemas = self.schemas.clone();
-                tokio::spawn(async move {
-                    loop {
-                        match cluster.schema().await {
-                            Ok(schema) => {
-                                // Closed only when the daemon stops.
-                                let _ = schemas.send(schema).await;
-                                return;
-                            }
-                            Err(error) => {
-                                tracing::warn!(%error, "the cluster's kinds cannot be read; asking again");
-                                tokio::time::sleep(SCHEMA_RETRY).await;
-                            }
-                        }
-                        if schemas.is_closed() {
-                            return;
-                        }
-                    }
-                });
-            }
         }
     }
 
@@ -467,38 +344,6 @@ impl Daemon {
         }
     }
 
-    /// Keeps which rules may hold something, where that has changed. Until it is kept those change nothing.
-    fn keep(&mut self) {
-        let known = self.engine.lifetimes();
-        let Some(place) = &self.keeps else {
-            return;
-        };
-        if self.engine.is_standby() || self.kept.as_ref() == Some(known) {
-            return;
-        }
-        let known = known.clone();
-        let request = self.cluster.write(lifetimes::keep(&known, place));
-        self.engine.set_lifetimes_kept(false, Timestamp::now());
-        self.keeping.abort_all();
-        self.keeping.spawn(async move { (known, request.await) });
-    }
-
-    fn kept(&mut self, answer: Result<(Known, Outcome), tokio::task::JoinError>) {
-        let Ok((known, outcome)) = answer else {
-            // A newer one is on its way.
-            return;
-        };
-        match outcome {
-            Outcome::Failed(fault) => tracing::warn!(
-                name = self.keeps.as_ref().map(|place| &*place.name),
-                error = fault.message(),
-                "it cannot be kept which rules have something to give back: of one that is removed while no daemon runs nothing is given back"
-            ),
-            _ => self.kept = Some(known),
-        }
-        self.engine.set_lifetimes_kept(true, Timestamp::now());
-    }
-
     fn follow(&mut self) {
         let wanted = self.engine.wanted();
         self.teller.following(&wanted);
@@ -516,96 +361,5 @@ impl Daemon {
         self.review_events();
         self.heed(&standing);
         self.teller.stands(standing);
-    }
-
-    /// With `once`: everything has been listed, and nothing is left to do now.
-    fn is_done(&self, wake: Option<Timestamp>) -> bool {
-        let listed = {
-            let status = self.teller.status.lock();
-            status.kinds.values().all(|(_, following)| match following {
-                Following::Synced => true,
-                Following::Listing => false,
-                // A connection that fails at once may come back in a moment.
-                Following::Lost(Lost::Unreachable(_)) => self.started.elapsed() > PATIENCE,
-                Following::Lost(_) => true,
-            })
-        };
-        listed
-            && !self.engine.is_standby()
-            && self.requests.is_empty()
-            && self.keeping.is_empty()
-            && self.engine.is_idle()
-            && wake.is_none_or(|at| at > Timestamp::now())
-    }
-
-    /// Waits for what is in flight.
-    async fn finish(&mut self) {
-        let end = tokio::time::Instant::now() + GRACE;
-        self.engine.stop_taking();
-        let mut written = 0;
-        loop {
-            // What was done is answered; what is remembered of it is written, and that answered too.
-            if self.requests.is_empty() && written < 2 && !self.engine.is_kept() {
-                written += 1;
-                self.keep_the_rest();
-            }
-            let next = tokio::time::timeout_at(end, self.requests.join_next_with_id()).await;
-            let Ok(Some(answer)) = next else {
-                break;
-            };
-            self.answered(answer);
-            // Only to hear what became of it: what else the engine wants is not done any more.
-            let mut effects = vec![];
-            self.engine.poll(Timestamp::now(), 0, &mut effects);
-            for effect in effects {
-                match effect {
-                    Effect::Report(report) => self.report(report, Timestamp::now()),
-                    Effect::Keep(id, keep) => {
-                        let request = self.cluster.keep(keep);
-                        self.send(id, request);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        if let Some(events) = &mut self.events {
-            events.send(&self.engine, Timestamp::now());
-            events.finish().await;
-        }
-        if !self.requests.is_empty() {
-            tracing::warn!(
-                requests = self.requests.len(),
-                "requests were not answered in time and are given up"
-            );
-        }
-    }
-}
-
-/// The kinds that some rule needs and that could not be looked at, for the exit code of a single pass.
-pub fn undecided(status: &Shared) -> Vec<String> {
-    let status = status.lock();
-    let needed = status.kinds.iter().filter(|(kind, (_, following))| {
-        // Rules that need a kind that is lost say so. Without rights beyond some namespaces the Namespaces are lost, and few rules care.
-        *following == Following::Listing || status.is_missed(kind)
-    });
-    needed
-        .filter_map(|(kind, (_, following))| match following {
-            Following::Lost(Lost::Forbidden(why)) => Some(format!("{kind}: forbidden: {why}")),
-            Following::Lost(Lost::Unreachable(why)) => Some(format!("{kind}: {why}")),
-            Following::Lost(Lost::OutOfScope) => Some(format!(
-                "{kind}: cluster-scoped, and only some namespaces are looked at"
-            )),
-            Following::Listing => Some(format!("{kind}: not listed")),
-            Following::Synced | Following::Lost(Lost::NoSuchKind) => None,
-        })
-        .collect()
-}
-
-/// What an observation says about how its kind is followed.
-fn following(observation: &Observation) -> Option<(&crate::object::GroupKind, Following)> {
-    match observation {
-        Observation::ListDone { kind } => Some((kind, Following::Synced)),
-        Observation::Lost { kind, why } => Some((kind, Following::Lost(why.clone()))),
-        _ => None,
     }
 }

@@ -1,6 +1,5 @@
 //! What the daemon says: each report is counted, logged, written to the status, and handed on.
 
-use super::following;
 use super::rules::Loaded;
 use crate::cluster::lease::Standing;
 use crate::engine::{Fault, Lost, Observation, Report, WatchedKind};
@@ -322,5 +321,14 @@ impl Teller {
             }
         }
         (self.audience)(report);
+    }
+}
+
+/// What an observation says about how its kind is followed.
+fn following(observation: &Observation) -> Option<(&crate::object::GroupKind, Following)> {
+    match observation {
+        Observation::ListDone { kind } => Some((kind, Following::Synced)),
+        Observation::Lost { kind, why } => Some((kind, Following::Lost(why.clone()))),
+        _ => None,
     }
 }
