@@ -59,6 +59,11 @@ fn map(name: &str, version: u64, more: Value) -> Record {
     Record::from_value(&object)
 }
 
+/// `a` as the rule [`LABEL`] wants it.
+fn labelled(version: u64) -> Record {
+    map("a", version, json!({"labels": {"team": "web"}}))
+}
+
 fn kind() -> GroupKind {
     GroupKind::new("", "ConfigMap")
 }
@@ -104,6 +109,12 @@ impl Bench {
             .observe(Observation::ListDone { kind: namespaces }, at(0));
         bench.list(records, 0);
         bench
+    }
+
+    /// The rule [`LABEL`] and one object, `a`, that lacks the label.
+    fn labelling() -> Bench {
+        let options = EngineOptions::default();
+        Bench::new(options, rules(&[LABEL]), vec![map("a", 1, json!({}))])
     }
 
     fn list(&mut self, records: Vec<Record>, now: i64) {

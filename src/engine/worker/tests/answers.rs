@@ -4,11 +4,7 @@ use super::*;
 
 #[test]
 fn a_stale_decision_is_made_again_from_the_newer_object() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let (id, _) = one(bench.work(0));
     bench.answer(id, Outcome::Failed(Fault::Stale), 0);
     assert!(bench.work(0).is_empty());
@@ -19,11 +15,7 @@ fn a_stale_decision_is_made_again_from_the_newer_object() {
 
 #[test]
 fn a_refusal_is_one_finding_and_no_retry_until_the_object_changes() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let (id, _) = one(bench.work(0));
     bench.answer(id, Outcome::Failed(Fault::Refused("too long".into())), 0);
     assert!(bench.work(0).is_empty());
@@ -36,11 +28,7 @@ fn a_refusal_is_one_finding_and_no_retry_until_the_object_changes() {
 
 #[test]
 fn an_answer_that_changed_nothing_is_not_asked_for_again() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let (id, _) = one(bench.work(0));
     bench.answer(id, Outcome::Written(map("a", 1, json!({}))), 0);
     assert!(bench.work(1000).is_empty());
@@ -53,11 +41,7 @@ fn an_answer_that_changed_nothing_is_not_asked_for_again() {
 
 #[test]
 fn a_lost_answer_is_followed_by_a_read() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let (id, _) = one(bench.work(0));
     bench.answer(id, Outcome::Failed(Fault::Timeout), 0);
     assert!(bench.work(0).is_empty());
@@ -71,11 +55,7 @@ fn a_lost_answer_is_followed_by_a_read() {
 
 #[test]
 fn trouble_of_the_server_is_met_with_growing_pauses() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let mut now = 0;
     for pause in [1, 1, 2, 4] {
         let (id, _) = one(bench.work(now));
@@ -136,11 +116,7 @@ fn a_rule_whose_change_is_refused_delays_only_itself() {
 
 #[test]
 fn an_answer_that_is_not_what_was_asked_for_is_not_asked_for_again() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let (id, _) = one(bench.work(0));
     // A webhook takes the label away and leaves a mark of its own.
     let answer = map("a", 5, json!({"data": {"seen": "1"}}));
@@ -183,11 +159,7 @@ fn what_rbac_forbids_is_found_out_once_for_a_kind_and_namespace() {
 
 #[test]
 fn a_failure_is_waited_out_whatever_happens_to_the_object() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let (id, _) = one(bench.work(0));
     let busy = Fault::Busy {
         retry_after: Some(std::time::Duration::from_secs(30)),
@@ -210,11 +182,7 @@ fn a_refusal_of_what_is_gone_is_not_remembered() {
         Fault::Refused("no".into()),
         Fault::Unreachable("no".into()),
     ] {
-        let mut bench = Bench::new(
-            EngineOptions::default(),
-            rules(&[LABEL]),
-            vec![map("a", 1, json!({}))],
-        );
+        let mut bench = Bench::labelling();
         let (id, _) = one(bench.work(0));
         bench.engine.observe(
             Observation::Deleted {

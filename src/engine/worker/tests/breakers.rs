@@ -27,11 +27,7 @@ fn fight(bench: &mut Bench, pause: i64) -> usize {
 
 #[test]
 fn somebody_who_fights_back_trips_the_breaker_and_is_named() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     bench.managed = json!([{"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:metadata": {"f:labels": {"f:team": {}}}}}]);
     assert_eq!(fight(&mut bench, 1), 5);
     assert_eq!(

@@ -4,36 +4,24 @@ use super::*;
 
 #[test]
 fn one_write_and_none_once_the_watch_shows_it() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let (id, write) = one(bench.work(0));
     assert_eq!(
         (write.object, write.resource_version.as_str()),
         (key("a"), "1")
     );
-    bench.answer(
-        id,
-        Outcome::Written(map("a", 5, json!({"labels": {"team": "web"}}))),
-        0,
-    );
+    bench.answer(id, Outcome::Written(labelled(5)), 0);
     // The watch is late: an older event of somebody else must not lead to a second write.
     bench.see(map("a", 3, json!({"data": {"x": "1"}})), 0);
     assert!(bench.work(0).is_empty());
-    bench.see(map("a", 5, json!({"labels": {"team": "web"}})), 1);
+    bench.see(labelled(5), 1);
     assert!(bench.work(1).is_empty());
     assert!(bench.engine.is_idle());
 }
 
 #[test]
 fn a_deletion_right_after_the_write_ends_the_waiting() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let (id, _) = one(bench.work(0));
     bench.engine.observe(
         Observation::Deleted {
@@ -42,11 +30,7 @@ fn a_deletion_right_after_the_write_ends_the_waiting() {
         },
         at(0),
     );
-    bench.answer(
-        id,
-        Outcome::Written(map("a", 5, json!({"labels": {"team": "web"}}))),
-        0,
-    );
+    bench.answer(id, Outcome::Written(labelled(5)), 0);
     assert!(bench.work(0).is_empty());
     assert!(bench.engine.is_idle());
     // Created anew under the same name: it is an object of its own.
@@ -56,17 +40,9 @@ fn a_deletion_right_after_the_write_ends_the_waiting() {
 
 #[test]
 fn a_list_that_skips_the_version_ends_the_waiting() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let (id, _) = one(bench.work(0));
-    bench.answer(
-        id,
-        Outcome::Written(map("a", 5, json!({"labels": {"team": "web"}}))),
-        0,
-    );
+    bench.answer(id, Outcome::Written(labelled(5)), 0);
     bench.list(
         vec![map(
             "a",
@@ -81,17 +57,9 @@ fn a_list_that_skips_the_version_ends_the_waiting() {
 
 #[test]
 fn a_watch_that_never_shows_the_write_is_asked_directly() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let (id, _) = one(bench.work(0));
-    bench.answer(
-        id,
-        Outcome::Written(map("a", 5, json!({"labels": {"team": "web"}}))),
-        0,
-    );
+    bench.answer(id, Outcome::Written(labelled(5)), 0);
     assert!(bench.work(29).is_empty());
     assert_eq!(bench.wake, Some(at(30)));
     assert!(bench.work(30).is_empty());
@@ -101,22 +69,14 @@ fn a_watch_that_never_shows_the_write_is_asked_directly() {
     });
     let (id, asked) = read.unwrap();
     assert_eq!(asked, key("a"));
-    bench.answer(
-        id,
-        Outcome::Read(map("a", 5, json!({"labels": {"team": "web"}}))),
-        30,
-    );
+    bench.answer(id, Outcome::Read(labelled(5)), 30);
     assert!(bench.work(30).is_empty());
     assert!(bench.engine.is_idle());
 }
 
 #[test]
 fn another_object_of_the_same_name_has_no_past() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let (id, _) = one(bench.work(0));
     bench.answer(id, Outcome::Failed(Fault::Refused("no".into())), 0);
     assert!(bench.work(0).is_empty());
@@ -129,26 +89,18 @@ fn another_object_of_the_same_name_has_no_past() {
 
 #[test]
 fn a_list_that_began_before_the_write_does_not_end_the_waiting() {
-    let mut bench = Bench::new(
-        EngineOptions::default(),
-        rules(&[LABEL]),
-        vec![map("a", 1, json!({}))],
-    );
+    let mut bench = Bench::labelling();
     let (id, _) = one(bench.work(0));
     bench
         .engine
         .observe(Observation::ListStarted { kind: kind() }, at(0));
     bench.see(map("a", 1, json!({})), 0);
-    bench.answer(
-        id,
-        Outcome::Written(map("a", 5, json!({"labels": {"team": "web"}}))),
-        0,
-    );
+    bench.answer(id, Outcome::Written(labelled(5)), 0);
     bench
         .engine
         .observe(Observation::ListDone { kind: kind() }, at(0));
     assert!(bench.work(0).is_empty(), "the list is older than the write");
-    bench.see(map("a", 5, json!({"labels": {"team": "web"}})), 1);
+    bench.see(labelled(5), 1);
     assert!(bench.work(1).is_empty());
     assert!(bench.engine.is_idle());
 }

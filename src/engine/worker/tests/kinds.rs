@@ -66,7 +66,7 @@ fn a_rule_waits_for_all_its_kinds_and_a_lost_one_stops_it() {
         .engine
         .observe(Observation::ListDone { kind: kind.clone() }, at(1));
     let (id, _) = one(bench.work(1));
-    let done = map("a", 5, json!({"labels": {"team": "web"}}));
+    let done = labelled(5);
     bench.answer(id, Outcome::Written(done.clone()), 1);
     bench.see(done, 1);
     let why = crate::engine::Lost::Forbidden("list secrets".into());
