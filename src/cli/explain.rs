@@ -1,9 +1,9 @@
 //! `ordain explain`: what a rule makes of an object, clause by clause.
 
 use super::output::{self, Ink, Paint};
-use super::run::{Pass, once_on_cluster};
+use super::pass::{Pass, once_on_cluster, prepare, recall};
 use super::tally::Tense;
-use super::{ask, exit, plan, usage};
+use super::{ask, exit, usage};
 use crate::decide::explain::{Check, CheckOutcome, Computed, Explanation};
 use crate::engine::{EngineOptions, Unexplained};
 use crate::observe::http::Question;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 pub fn run(settings: &ExplainSettings) -> anyhow::Result<u8> {
-    crate::observe::log::start(&settings.log, "warn")?;
+    crate::observe::log::start(&settings.plan.log, "warn")?;
     let explanation = match &settings.from {
         Some(address) => asked(address, settings)?,
         None => looked_up(settings)?,
@@ -26,8 +26,8 @@ pub fn run(settings: &ExplainSettings) -> anyhow::Result<u8> {
             return Ok(exit::COULD_NOT_TELL);
         }
     };
-    if !output::print_document(settings.output, &explanation)? {
-        output::print(&text(&explanation, Paint::new(settings.output)))?;
+    if !output::print_document(settings.plan.output, &explanation)? {
+        output::print(&text(&explanation, Paint::new(settings.plan.output)))?;
     }
     Ok(if explanation.acts {
         exit::DONE
@@ -82,32 +82,32 @@ fn looked_up(settings: &ExplainSettings) -> anyhow::Result<Result<Explanation, A
         // The object asked for may be one that no rule can match.
         narrow: false,
         workers: 32,
-        state_namespace: settings.memory.state_namespace.clone(),
-        namespaces: settings.cluster.namespaces.clone(),
+        state_namespace: settings.plan.memory.state_namespace.clone(),
+        namespaces: settings.plan.cluster.namespaces.clone(),
     };
-    if !settings.cluster.manifests.is_empty() {
-        let now = settings.time.now();
-        let (mut simulation, _) = plan::prepare(
-            &settings.rules,
-            &settings.cluster,
+    if !settings.plan.cluster.manifests.is_empty() {
+        let now = settings.plan.time.now();
+        let (mut simulation, _) = prepare(
+            &settings.plan.rules,
+            &settings.plan.cluster,
             options,
             now,
             (false, Tense::Future),
         )?;
-        if let Some(file) = &settings.memory.state {
-            super::run::recall(&mut simulation, file)?;
+        if let Some(file) = &settings.plan.memory.state {
+            recall(&mut simulation, file)?;
         }
         simulation.settle(&mut |_| {})?;
         let explanation = simulation.explain(&settings.rule, &settings.object);
         return Ok(explanation.map_err(Answer::from));
     }
-    if settings.time.now.is_some() {
+    if settings.plan.time.now.is_some() {
         let message = "--now needs --manifests: a real cluster has its own time";
         return Ok(Err(Answer::Usage(message.into())));
     }
     let (answer, mut answered) = oneshot::channel();
     let pass = Pass {
-        daemon: settings.memory.lease_name.clone(),
+        daemon: settings.plan.memory.lease_name.clone(),
         engine: options,
         write_rate: 0,
         events: false,
@@ -118,7 +118,7 @@ fn looked_up(settings: &ExplainSettings) -> anyhow::Result<Result<Explanation, A
             answer,
         }),
     };
-    once_on_cluster(&settings.rules, &settings.cluster, pass, |_| {})?;
+    once_on_cluster(&settings.plan.rules, &settings.plan.cluster, pass, |_| {})?;
     Ok(match answered.try_recv() {
         Ok(explanation) => explanation.map_err(Answer::from),
         Err(_) => Err(Answer::None(

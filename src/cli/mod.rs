@@ -1,13 +1,23 @@
 //! The commands, one file each. What they print on standard output is the result; everything else goes to standard error.
+//!
+//! | file | what several commands share |
+//! | --- | --- |
+//! | `pass` | one pass over everything, of manifests or of a cluster: `plan`, `explain`, `run --once` |
+//! | `tally` | what came of a pass: changes, findings, the summary, the exit code |
+//! | `output` | text, JSON and YAML on standard output; colour; progress |
+//! | `runtime` | threads, signals, the way to the cluster |
+//! | `ask` | one request to a running daemon |
 
 mod ask;
 mod check;
 mod explain;
 mod output;
+mod pass;
 mod plan;
 mod rbac;
 mod ready;
 mod run;
+mod runtime;
 mod schema;
 mod tally;
 mod test;

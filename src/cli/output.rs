@@ -12,11 +12,19 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// Any other failure to write.
 pub fn print(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match print_on_the_way(text) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => other,
     }
+}
+
+/// As [`print`], while there is work in hand: a reader that went away does not end that.
+///
+/// # Errors
+/// Any failure to write.
+pub fn print_on_the_way(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
 /// Prints a result as JSON or YAML; false for text, which the caller prints.

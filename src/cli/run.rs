@@ -1,8 +1,10 @@
 //! `ordain run`: the daemon, and with `--once` a single pass.
 
 use super::output::{self, Paint};
+use super::pass::{Pass, once_on_cluster, prepare, recall};
+use super::runtime::{INBOX, connect, on_worker, runtime, stop_signal};
 use super::tally::{self, Tally, Tense};
-use super::{exit, plan, usage};
+use super::{exit, usage};
 use crate::cluster::api::Api;
 use crate::cluster::configuration::Misconfigured;
 use crate::cluster::connection::ConnectOptions;
@@ -10,23 +12,18 @@ use crate::cluster::lease;
 use crate::daemon::{self, Options, Surroundings};
 use crate::engine::{EngineOptions, Report};
 use crate::manifests::folder::Folder;
-use crate::manifests::{Manifests, Simulation, export, state_file};
-use crate::observe::status::Following;
+use crate::manifests::{Manifests, export, state_file};
 use crate::observe::{Status, http, log};
 use crate::schema::Schema;
-use crate::settings::{ClusterOptions, OutputFormat, OutputOptions, RuleOptions, RunSettings};
+use crate::settings::{OutputFormat, OutputOptions, RunSettings};
 use crate::sinks;
 use anyhow::Context;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::json;
 use std::io::IsTerminal;
-use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-
-/// Messages that may wait before a watch waits for the engine.
-const INBOX: usize = 16;
 
 pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
     let offline = !settings.cluster.manifests.is_empty();
@@ -81,15 +78,15 @@ pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
     }
 }
 
-/// Prints each change as it is made.
-fn print_changes(report: &Report, options: OutputOptions, paint: Paint) {
+/// Prints each change as it is made. False: nobody reads it any more.
+fn print_changes(report: &Report, options: OutputOptions, paint: Paint) -> bool {
     let Report::Changed {
         changes,
         outcome: Ok(()),
         ..
     } = report
     else {
-        return;
+        return true;
     };
     let mut text = String::new();
     for group in changes.chunk_by(|a, b| a.object == b.object && a.verb == b.verb) {
@@ -109,19 +106,20 @@ fn print_changes(report: &Report, options: OutputOptions, paint: Paint) {
             }
         }
     }
-    if let Err(error) = output::print(&text) {
-        tracing::error!(%error, "standard output cannot be written");
+    match output::print_on_the_way(&text) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::error!(%error, "standard output cannot be written: changes are not printed any more");
+            false
+        }
     }
 }
 
 /// Prints each change of a single pass as it is made; other formats have one document at the end.
 fn print_in_text(options: OutputOptions) -> impl FnMut(&Report) + Send {
     let paint = Paint::new(options);
-    move |report| {
-        if options.output == OutputFormat::Text {
-            print_changes(report, options, paint);
-        }
-    }
+    let mut prints = options.output == OutputFormat::Text;
+    move |report| prints = prints && print_changes(report, options, paint)
 }
 
 fn finish(tally: &mut Tally, options: OutputOptions) -> anyhow::Result<u8> {
@@ -134,7 +132,7 @@ fn finish(tally: &mut Tally, options: OutputOptions) -> anyhow::Result<u8> {
 
 fn once_on_manifests(settings: &RunSettings, options: EngineOptions) -> anyhow::Result<u8> {
     let now = settings.time.now();
-    let (simulation, mut tally) = plan::prepare(
+    let (simulation, mut tally) = prepare(
         &settings.rules,
         &settings.cluster,
         options,
@@ -161,138 +159,11 @@ fn once_on_manifests(settings: &RunSettings, options: EngineOptions) -> anyhow::
     finish(&mut tally, settings.output)
 }
 
-/// Reads what an earlier run remembered. A file that is not there yet holds nothing.
-///
-/// # Errors
-/// It cannot be read, or a newer version wrote it.
-pub fn recall(simulation: &mut Simulation, file: &Path) -> anyhow::Result<()> {
-    let text = state_file::read(file).with_context(|| format!("--state {}", file.display()))?;
-    let found = simulation.recall(text.as_deref());
-    for (_, trouble) in &found.troubles {
-        anyhow::ensure!(!found.refused, "--state {}: {trouble}", file.display());
-        eprintln!(
-            "warning: --state {}: {trouble}: what is lost begins anew\n",
-            file.display()
-        );
-    }
-    for rule in simulation.engine_mut().withheld_lifetimes() {
-        eprintln!(
-            "warning: --state {}: the rule {rule} is gone since the last run, with most others: what it holds stays\n",
-            file.display()
-        );
-    }
-    Ok(())
-}
-
-/// How one pass over a real cluster is made.
-pub struct Pass {
-    /// What the daemon is called whose memory is used.
-    pub daemon: String,
-    /// With options that write nothing, a plan.
-    pub engine: EngineOptions,
-    /// Writes a second; 0 is without bound.
-    pub write_rate: u32,
-    /// Write Events on objects whose change failed or was blocked.
-    pub events: bool,
-    /// How changes are told.
-    pub tense: Tense,
-    /// Answered when everything was looked at.
-    pub question: Option<http::Question>,
-}
-
-/// One pass over a real cluster: `run --once`, `plan`, `explain`. `told` hears every report at once.
-pub fn once_on_cluster(
-    rules: &RuleOptions,
-    cluster: &ClusterOptions,
-    pass: Pass,
-    mut told: impl FnMut(&Report) + Send + 'static,
-) -> anyhow::Result<Tally> {
-    let tally = Arc::new(Mutex::new(Tally::default()));
-    let hearing = tally.clone();
-    let (sender, messages) = mpsc::channel(INBOX);
-    let (control, asked) = mpsc::channel(1);
-    let status = Arc::new(Mutex::new(Status::new(Timestamp::now())));
-    let tense = pass.tense;
-    runtime()?.block_on(async {
-        if let Some(question) = pass.question {
-            // There is room for one, and nobody else asks.
-            let _ = control.try_send(http::Control::Explain(question));
-        }
-        let mut api = Api::connect(&connect(cluster, pass.write_rate), sender)
-            .await
-            .context("the cluster")?;
-        let writer = lease::identity();
-        api.keep_in((&pass.engine.state_namespace, &pass.daemon), &writer);
-        let surroundings = Surroundings {
-            cluster: Arc::new(api),
-            messages,
-            control: asked,
-            election: None,
-            writer,
-            status: status.clone(),
-            audience: Box::new(move |report| {
-                told(&report);
-                hearing.lock().take(report, tense);
-            }),
-        };
-        let options = Options {
-            engine: pass.engine,
-            rules: rules.rules.clone(),
-            selection: rules.selection(),
-            once: true,
-            events: pass.events,
-            keeps: None,
-        };
-        let telling = tokio::spawn(tell_progress(status.clone()));
-        let ended = on_worker(daemon::run(options, surroundings, stop_signal()?)).await;
-        telling.abort();
-        ended
-    })?;
-    let mut tally = std::mem::take(&mut *tally.lock());
-    tally.undecided = daemon::undecided(&status);
-    tally.note_schedules(&status.lock().rules, Timestamp::now());
-    tally.undecided.extend(status.lock().errors.iter().cloned());
-    Ok(tally)
-}
-
-/// On a terminal: how far a pass over a cluster is.
-async fn tell_progress(status: crate::observe::Shared) {
-    let mut progress = output::Progress::new();
-    let mut tick = tokio::time::interval(std::time::Duration::from_millis(200));
-    loop {
-        tick.tick().await;
-        let line = {
-            let status = status.lock();
-            let listed = status
-                .kinds
-                .values()
-                .filter(|(_, following)| *following != Following::Listing)
-                .count();
-            format!(
-                "{listed} of {} kinds listed, {} changes made",
-                status.kinds.len(),
-                status.made
-            )
-        };
-        progress.say(&line);
-    }
-}
-
-fn connect(cluster: &ClusterOptions, write_rate: u32) -> ConnectOptions {
-    ConnectOptions {
-        kubeconfig: cluster.kubeconfig.clone(),
-        context: cluster.context.clone(),
-        namespaces: cluster.namespaces.clone(),
-        write_rate,
-        ..ConnectOptions::default()
-    }
-}
-
 fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
     let paint = Paint::new(settings.output);
     let output = settings.output;
     // On a real cluster the log has a line for every change; nobody reads a second account of it in a file.
-    let prints = !settings.cluster.manifests.is_empty()
+    let mut prints = !settings.cluster.manifests.is_empty()
         || output.output != OutputFormat::Text
         || std::io::stdout().is_terminal();
     runtime()?.block_on(async {
@@ -354,9 +225,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             writer,
             status,
             audience: Box::new(move |report| {
-                if prints {
-                    print_changes(&report, output, paint);
-                }
+                prints = prints && print_changes(&report, output, paint);
             }),
         };
         let options = Options {
@@ -429,32 +298,4 @@ async fn connected(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(std::time::Duration::from_secs(30));
     }
-}
-
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?)
-}
-
-/// Runs the loop on a worker of the runtime, not on the thread that waits for it: what it starts and what wakes it then mostly
-/// stays on one thread, and costs no system call.
-async fn on_worker(
-    running: impl Future<Output = anyhow::Result<()>> + Send + 'static,
-) -> anyhow::Result<()> {
-    let ended = tokio::spawn(running).await;
-    ended.context("the daemon's loop died")?
-}
-
-/// Ready at SIGTERM or SIGINT.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

@@ -3,6 +3,7 @@
 use super::options::{
     ClusterOptions, LogOptions, MemoryOptions, OutputOptions, RuleOptions, TimeOptions,
 };
+use super::value::host_and_port;
 use clap::Args;
 
 /// `ordain plan`
@@ -39,24 +40,9 @@ pub struct ExplainSettings {
     pub object: String,
     /// Ask a running daemon, at the address it listens on, with its rules and its cluster; it answers on its loopback address only
     /// (kubectl port-forward)
-    #[arg(long, value_name = "ADDRESS", env = "ORDAIN_FROM")]
+    #[arg(long, value_name = "ADDRESS", env = "ORDAIN_FROM", value_parser = host_and_port)]
     pub from: Option<String>,
-    /// Which rules.
+    /// The world that is looked at, and how that is told: as `ordain plan` has them.
     #[command(flatten)]
-    pub rules: RuleOptions,
-    /// Which cluster.
-    #[command(flatten)]
-    pub cluster: ClusterOptions,
-    /// When.
-    #[command(flatten)]
-    pub time: TimeOptions,
-    /// What rules remember.
-    #[command(flatten)]
-    pub memory: MemoryOptions,
-    /// How the result is printed.
-    #[command(flatten)]
-    pub output: OutputOptions,
-    /// The log.
-    #[command(flatten)]
-    pub log: LogOptions,
+    pub plan: PlanSettings,
 }

@@ -170,3 +170,29 @@ fn writes_the_resulting_objects_when_it_stops() {
     let text = std::fs::read_to_string(dir.path().join("result/shop.yaml")).unwrap();
     assert_eq!(text.matches("team: one").count(), 2, "{text}");
 }
+
+#[test]
+fn a_reader_that_went_away_does_not_end_the_daemon() {
+    let dir = world();
+    let follow = ["--rules", "rules", "--manifests", "cluster"];
+    let listen = ["run", "--listen", "127.0.0.1:0", "--log-format", "json"];
+    let mut child = command(dir.path(), &[&listen[..], &follow].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let log = Heard::listen(child.stderr.take().unwrap());
+    log.wait_for("that nobody reads", |t| {
+        t.matches("changes are not printed any more").count() == 1
+            && t.matches("\"message\":\"changed\"").count() == 2
+    });
+    // It goes on, and ends as it is told to.
+    put(dir.path(), "cluster/n.yaml", &config_map("c"));
+    log.wait_for("the third change", |t| {
+        t.matches("\"message\":\"changed\"").count() == 3
+    });
+    // SAFETY: the process is our own child and has not been waited for.
+    unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

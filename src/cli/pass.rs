@@ -1,0 +1,245 @@
+//! One pass over everything, of manifests in memory or of a real cluster: what `plan`, `explain` and `run --once` have in common.
+
+use super::output;
+use super::runtime::{INBOX, connect, on_worker, runtime, stop_signal};
+use super::tally::{Tally, Tense};
+use crate::cluster::api::Api;
+use crate::cluster::lease;
+use crate::daemon::{self, Options, Surroundings};
+use crate::decide::RuleChange;
+use crate::engine::{EngineOptions, Report};
+use crate::manifests::admission::Admission;
+use crate::manifests::{Manifest, Manifests, Simulation, World, state_file};
+use crate::observe::status::Following;
+use crate::observe::{Status, http};
+use crate::rule::problem::Severity;
+use crate::rule::set::RuleSet;
+use crate::rules_dir;
+use crate::schema::Schema;
+use crate::settings::{ClusterOptions, RuleOptions};
+use anyhow::Context;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The changes of an admission as the engine reports its own.
+fn reports(admission: &Admission, changes: Vec<RuleChange>, dry: bool) -> Vec<Report> {
+    let (made, told): (Vec<_>, Vec<_>) = changes
+        .into_iter()
+        .partition(|change| !dry && admission.acts(change.mode));
+    let mut reports: Vec<Report> = told
+        .into_iter()
+        .map(|change| Report::WouldChange(Box::new(change)))
+        .collect();
+    if !made.is_empty() {
+        reports.push(Report::Changed {
+            changes: made,
+            outcome: Ok(()),
+            took: Duration::ZERO,
+        });
+    }
+    reports
+}
+
+/// Rules and manifests, loaded into a simulation; `admits`: each manifest is presented as a creation first. What is wrong with either is
+/// printed to standard error and counted as undecided.
+pub fn prepare(
+    rules: &RuleOptions,
+    cluster: &ClusterOptions,
+    options: EngineOptions,
+    now: Timestamp,
+    (admits, tense): (bool, Tense),
+) -> anyhow::Result<(Simulation, Tally)> {
+    let mut tally = Tally::default();
+    let mut manifests = Manifests::read(&cluster.manifests);
+    let (schema, left_out) = manifests.schema(&Schema::bundled());
+    let mut world = World::new(schema.clone());
+    manifests.drop_duplicates(&world);
+    for problem in &manifests.problems {
+        eprintln!("{problem}\n");
+        tally.undecided.push(format!(
+            "{}:{}: {}",
+            problem.place.file, problem.place.line, problem.message
+        ));
+    }
+    for message in left_out {
+        eprintln!("warning: {message}");
+    }
+    let rule_set = load(rules, &schema, &mut tally);
+    tally.note_schedules(rule_set.rules(), now);
+    let admission = admits.then(|| {
+        Admission::new(
+            &rule_set,
+            options.assume_enforce,
+            options.frozen,
+            &options.state_namespace,
+        )
+    });
+    // A Namespace is there before what is in it.
+    let is_namespace = |manifest: &&Manifest| manifest.value["kind"] == "Namespace";
+    let first = manifests.objects.iter().filter(is_namespace);
+    let rest = manifests.objects.iter().filter(|m| !is_namespace(m));
+    for manifest in first.chain(rest) {
+        let Some(admission) = &admission else {
+            world.put(&manifest.value, now);
+            continue;
+        };
+        let admitted = admission.put(&mut world, &manifest.value, now);
+        for report in reports(admission, admitted.changes, options.dry) {
+            tally.take(report, tense);
+        }
+        tally.findings.extend(admitted.findings);
+        if let Some(object) = admitted.object {
+            world.put(&object, now);
+        }
+    }
+    Ok((Simulation::new(options, rule_set, world, now), tally))
+}
+
+/// The rules of a single pass: problems are printed, and a broken rule is an answer that nobody has.
+fn load(rules: &RuleOptions, schema: &Schema, tally: &mut Tally) -> Arc<RuleSet> {
+    let set = rules_dir::load(&rules.rules);
+    for u in &set.unreadable {
+        tally
+            .undecided
+            .push(format!("{} cannot be read: {}", u.path, u.reason));
+    }
+    let compiled = rules_dir::compile_selected(&set.files, schema, &rules.selection());
+    for problem in &compiled.problems {
+        eprintln!("{problem}\n");
+        if problem.severity == Severity::Error {
+            tally.undecided.push(format!(
+                "{}:{}: {}",
+                problem.place.file, problem.place.line, problem.message
+            ));
+        }
+    }
+    if compiled.rules.is_empty() && tally.undecided.is_empty() {
+        let only = &rules.select.only;
+        tally.undecided.push(match only.is_empty() {
+            true => "no rule is there".into(),
+            false => format!("no rule has a name that --rule {} asks for", only.join(",")),
+        });
+    }
+    Arc::new(RuleSet::new(compiled.rules, schema.clone()))
+}
+
+/// Reads what an earlier run remembered. A file that is not there yet holds nothing.
+///
+/// # Errors
+/// It cannot be read, or a newer version wrote it.
+pub fn recall(simulation: &mut Simulation, file: &Path) -> anyhow::Result<()> {
+    let text = state_file::read(file).with_context(|| format!("--state {}", file.display()))?;
+    let found = simulation.recall(text.as_deref());
+    for (_, trouble) in &found.troubles {
+        anyhow::ensure!(!found.refused, "--state {}: {trouble}", file.display());
+        eprintln!(
+            "warning: --state {}: {trouble}: what is lost begins anew\n",
+            file.display()
+        );
+    }
+    for rule in simulation.engine_mut().withheld_lifetimes() {
+        eprintln!(
+            "warning: --state {}: the rule {rule} is gone since the last run, with most others: what it holds stays\n",
+            file.display()
+        );
+    }
+    Ok(())
+}
+
+/// How one pass over a real cluster is made.
+pub struct Pass {
+    /// What the daemon is called whose memory is used.
+    pub daemon: String,
+    /// With options that write nothing, a plan.
+    pub engine: EngineOptions,
+    /// Writes a second; 0 is without bound.
+    pub write_rate: u32,
+    /// Write Events on objects whose change failed or was blocked.
+    pub events: bool,
+    /// How changes are told.
+    pub tense: Tense,
+    /// Answered when everything was looked at.
+    pub question: Option<http::Question>,
+}
+
+/// One pass over a real cluster: `run --once`, `plan`, `explain`. `told` hears every report at once.
+pub fn once_on_cluster(
+    rules: &RuleOptions,
+    cluster: &ClusterOptions,
+    pass: Pass,
+    mut told: impl FnMut(&Report) + Send + 'static,
+) -> anyhow::Result<Tally> {
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    let hearing = tally.clone();
+    let (sender, messages) = mpsc::channel(INBOX);
+    let (control, asked) = mpsc::channel(1);
+    let status = Arc::new(Mutex::new(Status::new(Timestamp::now())));
+    let tense = pass.tense;
+    runtime()?.block_on(async {
+        if let Some(question) = pass.question {
+            // There is room for one, and nobody else asks.
+            let _ = control.try_send(http::Control::Explain(question));
+        }
+        let mut api = Api::connect(&connect(cluster, pass.write_rate), sender)
+            .await
+            .context("the cluster")?;
+        let writer = lease::identity();
+        api.keep_in((&pass.engine.state_namespace, &pass.daemon), &writer);
+        let surroundings = Surroundings {
+            cluster: Arc::new(api),
+            messages,
+            control: asked,
+            election: None,
+            writer,
+            status: status.clone(),
+            audience: Box::new(move |report| {
+                told(&report);
+                hearing.lock().take(report, tense);
+            }),
+        };
+        let options = Options {
+            engine: pass.engine,
+            rules: rules.rules.clone(),
+            selection: rules.selection(),
+            once: true,
+            events: pass.events,
+            keeps: None,
+        };
+        let telling = tokio::spawn(tell_progress(status.clone()));
+        let ended = on_worker(daemon::run(options, surroundings, stop_signal()?)).await;
+        telling.abort();
+        ended
+    })?;
+    let mut tally = std::mem::take(&mut *tally.lock());
+    tally.undecided = daemon::undecided(&status);
+    tally.note_schedules(&status.lock().rules, Timestamp::now());
+    tally.undecided.extend(status.lock().errors.iter().cloned());
+    Ok(tally)
+}
+
+/// On a terminal: how far a pass over a cluster is.
+async fn tell_progress(status: crate::observe::Shared) {
+    let mut progress = output::Progress::new();
+    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        tick.tick().await;
+        let line = {
+            let status = status.lock();
+            let listed = status
+                .kinds
+                .values()
+                .filter(|(_, following)| *following != Following::Listing)
+                .count();
+            format!(
+                "{listed} of {} kinds listed, {} changes made",
+                status.kinds.len(),
+                status.made
+            )
+        };
+        progress.say(&line);
+    }
+}

@@ -1,0 +1,57 @@
+//! What a command that waits for others runs on: threads, signals, the way to the cluster.
+
+use crate::cluster::connection::ConnectOptions;
+use crate::settings::ClusterOptions;
+use anyhow::Context;
+
+/// Messages that may wait before a watch waits for the engine.
+pub const INBOX: usize = 16;
+
+/// How the cluster is reached; `write_rate` is writes a second, 0 is without bound.
+pub fn connect(cluster: &ClusterOptions, write_rate: u32) -> ConnectOptions {
+    ConnectOptions {
+        kubeconfig: cluster.kubeconfig.clone(),
+        context: cluster.context.clone(),
+        namespaces: cluster.namespaces.clone(),
+        write_rate,
+        ..ConnectOptions::default()
+    }
+}
+
+/// One of several threads.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
+}
+
+/// Runs the loop on a worker of the runtime, not on the thread that waits for it: what it starts and what wakes it then mostly
+/// stays on one thread, and costs no system call.
+///
+/// # Errors
+/// Those of the loop, or that it panicked.
+pub async fn on_worker(
+    running: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) -> anyhow::Result<()> {
+    let ended = tokio::spawn(running).await;
+    ended.context("the daemon's loop died")?
+}
+
+/// Ready at SIGTERM or SIGINT.
+///
+/// # Errors
+/// The system takes no handler for them.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
