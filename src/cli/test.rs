@@ -9,7 +9,13 @@ use serde_json::{Value, json};
 
 pub fn run(settings: &TestSettings) -> anyhow::Result<u8> {
     let manifests = Manifests::read(&settings.kinds.manifests);
-    let (schema, _) = manifests.schema(&Schema::bundled());
+    let (schema, left_out) = manifests.schema(&Schema::bundled());
+    for problem in &manifests.problems {
+        eprintln!("{problem}\n");
+    }
+    for message in left_out {
+        eprintln!("warning: {message}");
+    }
     let run = Run {
         schema,
         selection: settings.select.selection(),
@@ -25,7 +31,7 @@ pub fn run(settings: &TestSettings) -> anyhow::Result<u8> {
     let passed = verdicts.iter().filter(|v| v.passed()).count();
     let failed = verdicts.len() - passed;
     // A run that found nothing to run is a mistake in its arguments, not a success.
-    let code = if failed > 0 || verdicts.is_empty() {
+    let code = if failed > 0 || verdicts.is_empty() || !manifests.problems.is_empty() {
         exit::FOUND
     } else {
         exit::DONE

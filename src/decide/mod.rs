@@ -213,7 +213,7 @@ impl fmt::Display for Reason {
 }
 
 /// Something a person should know about one rule and one object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finding {
     /// Name of the rule.
     pub rule: Arc<str>,

@@ -120,18 +120,15 @@ impl Manifests {
                 problem.mend = p.mend;
                 self.problems.push(problem);
             }
+            let lines: Vec<&str> = part.lines().collect();
             for tree in trees {
-                self.tree(&tree, &file.name, lines_before, part);
+                self.tree(&tree, &file.name, lines_before, &lines);
             }
         }
     }
 
-    fn tree(&mut self, tree: &Tree, file: &Arc<str>, lines_before: usize, text: &str) {
-        let line_text = text
-            .lines()
-            .nth(tree.line.saturating_sub(1))
-            .unwrap_or("")
-            .to_owned();
+    fn tree(&mut self, tree: &Tree, file: &Arc<str>, lines_before: usize, lines: &[&str]) {
+        let text = |line: usize| lines.get(line.saturating_sub(1)).copied().unwrap_or("");
         // The items of a List keep their own lines.
         let is_list = tree
             .get("kind")
@@ -152,16 +149,16 @@ impl Manifests {
                 if item.get("kind").is_none()
                     && let Some(value) = of_list(item.to_value(), &head)
                 {
-                    let line = text.lines().nth(item.line.saturating_sub(1));
-                    let line = line.unwrap_or("").to_owned();
-                    self.object(value, file, item.line + lines_before, &line);
+                    let line = item.line + lines_before;
+                    self.object(value, file, line, text(item.line));
                     continue;
                 }
-                self.tree(item, file, lines_before, text);
+                self.tree(item, file, lines_before, lines);
             }
             return;
         }
-        self.object(tree.to_value(), file, tree.line + lines_before, &line_text);
+        let line = tree.line + lines_before;
+        self.object(tree.to_value(), file, line, text(tree.line));
     }
 
     fn object(&mut self, value: Value, file: &Arc<str>, line: usize, line_text: &str) {

@@ -13,6 +13,7 @@ use crate::decide::{Finding, Later, Reason, RuleChange};
 use crate::engine::{Fault, Report};
 use crate::object::ObjectKey;
 use crate::rule::{Rule, Verb};
+use ahash::{AHashMap, AHashSet};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,8 +29,14 @@ pub struct Tally {
     pub now: Option<Timestamp>,
     /// Refused by the server.
     pub failed: Vec<(RuleChange, Fault)>,
-    /// Standing at the end.
+    /// Standing at the end, once the tally is finished.
     pub findings: Vec<Finding>,
+    /// Standing so far: there may be one for every object.
+    standing: AHashSet<Finding>,
+    /// What holds back the changes of a rule to an object, once the tally is finished.
+    held: AHashMap<Arc<str>, AHashMap<ObjectKey, &'static str>>,
+    /// Rules that are held back altogether.
+    unchecked: AHashSet<Arc<str>>,
     /// Rules that were stopped, with the limit.
     pub aborted: BTreeMap<Arc<str>, String>,
     /// Rules whose schedule hides what they would change, and when it opens.
@@ -67,47 +74,55 @@ impl Tally {
                 }
             }
             Report::Finding(finding) => {
-                if !self.findings.contains(&finding) {
-                    self.findings.push(finding);
-                }
+                self.standing.insert(finding);
             }
-            Report::Later(later) => {
-                if !self.later.contains(&later) {
-                    self.later.push(later);
-                }
-            }
+            Report::Later(later) => self.later.push(later),
             Report::State(_) => {}
-            Report::FindingEnded(ended) => self.findings.retain(|f| *f != ended),
+            Report::FindingEnded(ended) => {
+                self.standing.remove(&ended);
+            }
             Report::Aborted { rule, limit, .. } => {
                 self.aborted.insert(rule, limit);
             }
         }
     }
 
-    /// Orders by object, then rule.
+    /// Orders by object, then rule, and finds out what holds back what.
     pub fn finish(&mut self) {
         self.changes.retain(|c| !c.verb.only_tells());
         self.changes
             .sort_by(|a, b| (&a.object, a.verb).cmp(&(&b.object, b.verb)));
         self.later
             .retain(|l| !matches!(l.verb, Verb::Warn | Verb::Deny));
-        self.later
-            .sort_by(|a, b| (&a.object, a.at, &a.rule).cmp(&(&b.object, b.at, &b.rule)));
-        self.findings
-            .sort_by(|a, b| (&a.object, &a.rule, a.reason).cmp(&(&b.object, &b.rule, b.reason)));
+        self.later.sort_by(|a, b| {
+            (&a.object, a.at, &a.rule, a.verb).cmp(&(&b.object, b.at, &b.rule, b.verb))
+        });
+        self.later.dedup();
+        self.findings.extend(self.standing.drain());
+        self.findings.sort_by(|a, b| {
+            (&a.object, &a.rule, a.reason, &a.message)
+                .cmp(&(&b.object, &b.rule, b.reason, &b.message))
+        });
+        self.findings.dedup();
+        for finding in &self.findings {
+            if finding.reason == Reason::UncheckedPath {
+                self.unchecked.insert(finding.rule.clone());
+            } else if let Some(why) = block(finding.reason) {
+                let of_rule = self.held.entry(finding.rule.clone()).or_default();
+                of_rule.entry(finding.object.clone()).or_insert(why);
+            }
+        }
     }
 
     fn blocked(&self, change: &RuleChange) -> Option<&'static str> {
         if self.aborted.contains_key(&change.rule) {
             return Some("abort");
         }
-        self.findings
-            .iter()
-            .find(|f| {
-                let concerned = f.object == change.object || f.reason == Reason::UncheckedPath;
-                f.rule == change.rule && concerned && block(f.reason).is_some()
-            })
-            .and_then(|f| block(f.reason))
+        let of_rule = self.held.get(&change.rule);
+        let held = of_rule.and_then(|objects| objects.get(&change.object));
+        let unchecked = || self.unchecked.contains(&change.rule);
+        let whole = || unchecked().then(|| block(Reason::UncheckedPath)).flatten();
+        held.copied().or_else(whole)
     }
 
     /// Takes note of the rules that are outside their schedule.
@@ -213,7 +228,7 @@ impl Tally {
         let unsure = self.findings.iter().any(|f| {
             matches!(
                 f.reason,
-                Reason::ExpressionFailed | Reason::Waiting | Reason::Forbidden
+                Reason::ExpressionFailed | Reason::WrongType | Reason::Waiting | Reason::Forbidden
             )
         });
         if unsure || !self.undecided.is_empty() {
@@ -237,6 +252,7 @@ impl Tally {
                     | Reason::Refused
                     | Reason::Forbidden
                     | Reason::ExpressionFailed
+                    | Reason::WrongType
                     | Reason::NoFixpoint
                     | Reason::OwnershipConflict
             )

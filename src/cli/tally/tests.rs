@@ -83,17 +83,59 @@ fn the_summary_counts_objects_and_what_is_held_back() {
 
 #[test]
 fn what_could_not_be_decided_is_its_own_exit_code() {
-    let failed = planned(
-        vec![change("r", Verb::Patch, "a")],
-        vec![finding(Reason::ExpressionFailed, "r", "b")],
-    );
-    assert_eq!(failed.plan_code(), exit::COULD_NOT_TELL);
-    assert_eq!(failed.once_code(), exit::COULD_NOT_TELL);
+    for error in [Reason::ExpressionFailed, Reason::WrongType] {
+        let failed = planned(
+            vec![change("r", Verb::Patch, "a")],
+            vec![finding(error, "r", "b")],
+        );
+        assert_eq!(failed.plan_code(), exit::COULD_NOT_TELL);
+        assert_eq!(failed.once_code(), exit::COULD_NOT_TELL);
+    }
     let waiting = planned(vec![], vec![finding(Reason::Waiting, "r", "b")]);
     assert_eq!(waiting.plan_code(), exit::COULD_NOT_TELL);
     assert_eq!(waiting.once_code(), exit::DONE);
     let throttled = planned(vec![], vec![finding(Reason::Throttled, "r", "b")]);
     assert_eq!(throttled.once_code(), exit::COULD_NOT_TELL);
+}
+
+#[test]
+fn a_hundred_thousand_findings_and_changes_are_told_in_a_moment() {
+    let name = |n: usize| format!("d{n}");
+    let changes = (0..100_000).map(|n| change("r", Verb::Patch, &name(n)));
+    let throttled = (0..100_000).map(|n| finding(Reason::Throttled, "r", &name(n)));
+    let started = std::time::Instant::now();
+    let mut tally = planned(changes.collect(), throttled.collect());
+    assert_eq!(
+        tally.summary(Tense::Future),
+        "nothing to change, 100000 blocked (throttle)"
+    );
+    tally.take(
+        Report::FindingEnded(finding(Reason::Throttled, "r", &name(7))),
+        Tense::Future,
+    );
+    // A minute or more, if each were compared with all others.
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_finding_that_has_ended_is_not_told_and_one_that_comes_twice_is_told_once() {
+    let mut tally = Tally::default();
+    let (ended, stands) = (
+        finding(Reason::Warning, "w", "a"),
+        finding(Reason::Warning, "w", "b"),
+    );
+    for report in [
+        Report::Finding(ended.clone()),
+        Report::Finding(stands.clone()),
+        Report::Finding(stands.clone()),
+        Report::FindingEnded(ended),
+    ] {
+        tally.take(report, Tense::Past);
+    }
+    // An admission tells its own beside the engine's.
+    tally.findings.push(stands.clone());
+    tally.finish();
+    assert_eq!(tally.findings, [stands]);
 }
 
 #[test]
