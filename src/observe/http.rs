@@ -3,7 +3,7 @@
 //!
 //! The switches and `/explain`, which shows values of objects, are accepted from loopback addresses only, whatever the daemon listens on: in a cluster one reaches them through
 //! `kubectl port-forward`, which arrives as loopback, so that the cluster's own rights decide who may. A browser is refused (any request with an
-//! `Origin`), so that no web page can press them.
+//! `Origin`, or to another host's name), so that no web page can press them or read what they say.
 
 use super::Shared;
 use super::process::Process;
@@ -158,11 +158,26 @@ fn refuse(peer: SocketAddr, headers: &HeaderMap) -> Option<Response> {
             ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
         }
     };
-    if loopback && !headers.contains_key(header::ORIGIN) {
+    if loopback && !headers.contains_key(header::ORIGIN) && !is_foreign(headers) {
         return None;
     }
     let text = "only from the loopback address (kubectl port-forward), and not from a browser\n";
     Some((StatusCode::FORBIDDEN, text).into_response())
+}
+
+/// Whether a request is meant for the name of another host. The page of a host whose name has come to mean this address (DNS rebinding)
+/// sends no `Origin` when it reads, but that name.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let host = host.unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    name.contains('.') && address.is_err()
 }
 
 async fn freeze(

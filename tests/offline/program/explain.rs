@@ -204,6 +204,17 @@ fn a_running_daemon_explains_what_stands_in_the_way_there() {
     let page = "/explain?rule=team&object=ConfigMap/shop/a";
     let (code, _) = daemon.request("GET", page, "Origin: http://evil.example\r\n");
     assert_eq!(code, 403, "a web page reads nothing");
+    // A page of a host whose name has come to mean this address.
+    for (host, expected) in [
+        ("evil.example", 403),
+        ("evil.example:9464", 403),
+        ("localhost:9464", 200),
+        ("127.0.0.1:9464", 200),
+        ("[::1]:9464", 200),
+    ] {
+        let (code, _) = daemon.request("GET", page, &format!("Host: {host}\r\n"));
+        assert_eq!(code, expected, "{host}");
+    }
     let ran = ordain(
         dir.path(),
         &[
