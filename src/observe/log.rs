@@ -55,16 +55,12 @@ pub fn set_level(filter: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Starts the log. `level` is the one of this command where the options say the default, so that a command whose result is the point stays quiet.
+/// Starts the log. `level` is the one of this command where the options name none: a command whose result is the point stays quiet.
 ///
 /// # Errors
 /// A filter that cannot be read.
 pub fn start(options: &LogOptions, level: &str) -> anyhow::Result<()> {
-    let wanted = if options.log_level == "info" {
-        level
-    } else {
-        options.log_level.as_str()
-    };
+    let wanted = options.log_level.as_deref().unwrap_or(level);
     let filter = read(wanted).map_err(|e| anyhow::anyhow!("--log-level {e}"))?;
     let terminal = std::io::stderr().is_terminal();
     let text = match options.log_format {

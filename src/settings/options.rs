@@ -1,6 +1,6 @@
 //! Groups of options that several commands share.
 
-use super::value::object_name;
+use super::value::{namespace, object_name};
 use crate::rule::compile::Override;
 use crate::rules_dir::Selection;
 use clap::{Args, ValueEnum};
@@ -81,7 +81,8 @@ pub struct ClusterOptions {
         short = 'n',
         value_name = "NS",
         env = "ORDAIN_NAMESPACE",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = namespace
     )]
     pub namespaces: Vec<String>,
 }
@@ -152,14 +153,9 @@ pub enum ColorChoice {
 /// The log, on standard error.
 #[derive(Args, Clone, Debug)]
 pub struct LogOptions {
-    /// `error`, `warn`, `info`, `debug`, `trace`, or filters such as `info,ordain::engine=debug`
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        env = "ORDAIN_LOG_LEVEL",
-        default_value = "info"
-    )]
-    pub log_level: String,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or filters such as `info,ordain::engine=debug` [default: info of the daemon, else warn]
+    #[arg(long, value_name = "LEVEL", env = "ORDAIN_LOG_LEVEL")]
+    pub log_level: Option<String>,
     /// [default: text on a terminal, else json]
     #[arg(long, value_enum, value_name = "FORMAT", env = "ORDAIN_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -183,7 +179,7 @@ pub struct MemoryOptions {
         value_name = "NS",
         env = "ORDAIN_STATE_NAMESPACE",
         default_value = "ordain-system",
-        value_parser = object_name
+        value_parser = namespace
     )]
     pub state_namespace: String,
     /// The daemon whose memory is read, by the name of its Lease

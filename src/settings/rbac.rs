@@ -1,7 +1,7 @@
 //! `ordain rbac`
 
 use super::options::{ClusterOptions, RuleOptions};
-use super::value::object_name;
+use super::value::{namespace, object_name};
 use clap::Args;
 
 /// `ordain rbac`
@@ -35,7 +35,7 @@ pub struct RbacSettings {
         value_name = "NS",
         env = "ORDAIN_STATE_NAMESPACE",
         default_value = "ordain-system",
-        value_parser = object_name
+        value_parser = namespace
     )]
     pub state_namespace: String,
     /// The Lease by which one of several replicas is the one that acts

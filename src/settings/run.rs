@@ -1,7 +1,7 @@
 //! `ordain run`
 
 use super::options::{ClusterOptions, LogOptions, OutputOptions, RuleOptions, TimeOptions};
-use super::value::{object_name, span};
+use super::value::{namespace, object_name, span};
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -56,7 +56,8 @@ pub struct RunSettings {
         long,
         value_name = "NS",
         env = "ORDAIN_STATE_NAMESPACE",
-        default_value = "ordain-system"
+        default_value = "ordain-system",
+        value_parser = namespace
     )]
     pub state_namespace: String,
     /// Act only while holding a Lease in --state-namespace, so that several replicas may run: one acts, the others stand by

@@ -68,7 +68,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(run.rules.rules, [PathBuf::from("rules")]);
     assert_eq!(run.workers, 32);
     assert_eq!(run.write_rate, 200);
-    assert_eq!(run.log.log_level, "info");
+    assert_eq!(run.log.log_level, None);
 }
 
 #[test]

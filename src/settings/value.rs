@@ -7,17 +7,26 @@ use std::time::Duration;
 /// # Errors
 /// Anything else, with what a name may be.
 pub fn object_name(text: &str) -> Result<String, String> {
-    let good = |label: &str| {
-        let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        !label.is_empty()
-            && label.chars().all(inside)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if text.len() <= 253 && text.split('.').all(good) {
+    if text.len() <= 253 && text.split('.').all(is_label) {
         return Ok(text.to_owned());
     }
     Err("a name is made of a-z, 0-9, `-` and `.`, begins and ends with a letter or digit, and has at most 253 characters".into())
+}
+
+/// The name of a namespace: a DNS label. An empty one, as of a variable of a shell that is not set, would be no namespace at all.
+pub(super) fn namespace(text: &str) -> Result<String, String> {
+    if text.len() <= 63 && is_label(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a namespace is made of a-z, 0-9 and `-`, begins and ends with a letter or digit, and has at most 63 characters".into())
+}
+
+fn is_label(label: &str) -> bool {
+    let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !label.is_empty()
+        && label.chars().all(inside)
+        && !label.starts_with('-')
+        && !label.ends_with('-')
 }
 
 /// `HOST:PORT`, as a client takes it.

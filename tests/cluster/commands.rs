@@ -80,6 +80,11 @@ async fn plan_tells_what_one_pass_then_does() {
         (nothing.code, nothing.out.as_str()),
         (0, "nothing to change\n")
     );
+    // The log of a plan is quiet, unless somebody asks for it.
+    let in_force = "rules are in force";
+    let asked = run(&["plan", "--log-level", "info"]);
+    assert!(asked.err.contains(in_force), "{}", asked.err);
+    assert!(!nothing.err.contains(in_force), "{}", nothing.err);
     assert_eq!(written(plane, &namespace).len(), 3);
 }
 
