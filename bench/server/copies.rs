@@ -1,8 +1,9 @@
 //! A Secret copied to 300 namespaces: how soon a change of it is in all of them.
 
 use crate::control_plane::{self, Plane};
-use crate::participants::{self, Who};
-use crate::scenarios::{Options, ratios};
+use crate::figures::{median, ratios};
+use crate::options::Options;
+use crate::participants::{Participant, Who, launch, ordain};
 use futures::StreamExt;
 use http_body_util::BodyExt;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -12,6 +13,7 @@ use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -26,11 +28,11 @@ const CHANGES: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(120);
 const PREFIX: &str = "copies-";
 /// Where the Secret is.
-pub const HOME: &str = "copies-home";
+const HOME: &str = "copies-home";
 /// What it and all its copies are called.
-pub const NAME: &str = "shared";
+const NAME: &str = "shared";
 /// Of the Secret: where it is to be, apart by commas.
-pub const TARGETS: &str = "bench.example/namespaces";
+const TARGETS: &str = "bench.example/namespaces";
 
 fn namespaces() -> impl Iterator<Item = String> {
     (0..COPIES).map(|n| format!("{PREFIX}{n:03}"))
@@ -199,9 +201,27 @@ async fn fill(client: &Client) {
         .unwrap();
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// Starts one that copies a Secret to the namespaces that one of its annotations names.
+fn start_copier(plane: &Plane, who: Who) -> Participant {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules");
+    std::fs::create_dir(&rules).unwrap();
+    let command = match who {
+        Who::Ordain => {
+            let text = format!(
+                "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: copies}}\nspec:\n  mode: Enforce\n  match:\n    resources: [{{apiVersion: v1, kind: Secret}}]\n    names: [{NAME}]\n    namespaces: [{HOME}]\n  actions:\n  - forEach: ${{object.metadata.annotations['{TARGETS}'].split(',')}}\n    apply: {{apiVersion: v1, kind: Secret, metadata: {{namespace: '${{item}}', annotations: {{'{TARGETS}': null}}}}}}\n    copyOf: ${{object}}\n  # The Secret changes more often than the breaker takes for no fight.\n  limits: {{perObject: {{changes: 1000, per: 10m}}}}\n"
+            );
+            std::fs::write(rules.join("rule.yaml"), text).unwrap();
+            ordain(&rules)
+        }
+        Who::KubeRs => {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.arg("copier");
+            command
+        }
+        _ => panic!("{who:?} does not take part"),
+    };
+    launch(plane, command, folder)
 }
 
 /// A Secret in 300 namespaces: from a change of it to the last copy, as an independent watch sees it.
@@ -224,7 +244,7 @@ pub async fn copies(options: &Options) {
             let mut seen = observe(&client).await;
             let participant = match who {
                 Who::Ceiling => None,
-                _ => Some(participants::start_copier(&plane, who)),
+                _ => Some(start_copier(&plane, who)),
             };
             if who == Who::Ceiling {
                 write_all(&client, 1, "bare").await;

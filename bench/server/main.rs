@@ -24,6 +24,8 @@ mod clients;
 #[path = "../../tests/cluster/control_plane/mod.rs"]
 mod control_plane;
 mod copies;
+mod figures;
+mod options;
 mod participants;
 #[path = "../process.rs"]
 mod process;
@@ -41,10 +43,10 @@ fn main() {
         "ceiling" => runtime.block_on(clients::ceiling(word(2), word(3).parse().unwrap())),
         "controller" => runtime.block_on(clients::controller(word(2))),
         "copier" => runtime.block_on(copies::controller()),
-        "copies" => runtime.block_on(copies::copies(&scenarios::Options::read(&args))),
-        "label" => runtime.block_on(scenarios::label(&scenarios::Options::read(&args))),
-        "reaction" => runtime.block_on(scenarios::reaction(&scenarios::Options::read(&args))),
-        "irrelevant" => runtime.block_on(scenarios::irrelevant(&scenarios::Options::read(&args))),
+        "copies" => runtime.block_on(copies::copies(&options::Options::read(&args))),
+        "label" => runtime.block_on(scenarios::label(&options::Options::read(&args))),
+        "reaction" => runtime.block_on(scenarios::reaction(&options::Options::read(&args))),
+        "irrelevant" => runtime.block_on(scenarios::irrelevant(&options::Options::read(&args))),
         _ => eprintln!("say which scenario: label, reaction, irrelevant or copies"),
     }
 }

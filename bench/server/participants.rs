@@ -1,7 +1,6 @@
 //! The participants as processes.
 
 use crate::control_plane::Plane;
-use crate::copies::{HOME, NAME, TARGETS};
 use crate::process::{Running, cpu_seconds, free_port, memory};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -102,30 +101,8 @@ pub fn start(plane: &Plane, who: Who, label: &str, maps: usize, python: &str) ->
     launch(plane, command, folder)
 }
 
-/// Starts one that copies a Secret to the namespaces that one of its annotations names.
-pub fn start_copier(plane: &Plane, who: Who) -> Participant {
-    let folder = tempfile::tempdir().unwrap();
-    let rules = folder.path().join("rules");
-    std::fs::create_dir(&rules).unwrap();
-    let command = match who {
-        Who::Ordain => {
-            let text = format!(
-                "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: copies}}\nspec:\n  mode: Enforce\n  match:\n    resources: [{{apiVersion: v1, kind: Secret}}]\n    names: [{NAME}]\n    namespaces: [{HOME}]\n  actions:\n  - forEach: ${{object.metadata.annotations['{TARGETS}'].split(',')}}\n    apply: {{apiVersion: v1, kind: Secret, metadata: {{namespace: '${{item}}', annotations: {{'{TARGETS}': null}}}}}}\n    copyOf: ${{object}}\n  # The Secret changes more often than the breaker takes for no fight.\n  limits: {{perObject: {{changes: 1000, per: 10m}}}}\n"
-            );
-            std::fs::write(rules.join("rule.yaml"), text).unwrap();
-            ordain(&rules)
-        }
-        Who::KubeRs => {
-            let mut command = Command::new(std::env::current_exe().unwrap());
-            command.arg("copier");
-            command
-        }
-        _ => panic!("{who:?} does not take part"),
-    };
-    launch(plane, command, folder)
-}
-
-fn ordain(rules: &Path) -> Command {
+/// The daemon, with the rules of a folder.
+pub fn ordain(rules: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ordain"));
     let listen = format!("127.0.0.1:{}", free_port());
     command
@@ -134,7 +111,8 @@ fn ordain(rules: &Path) -> Command {
     command
 }
 
-fn launch(plane: &Plane, mut command: Command, folder: tempfile::TempDir) -> Participant {
+/// Starts a participant against a server; its log goes into its folder.
+pub fn launch(plane: &Plane, mut command: Command, folder: tempfile::TempDir) -> Participant {
     let log = std::fs::File::create(folder.path().join("log")).unwrap();
     command
         .env("KUBECONFIG", plane.kubeconfig())

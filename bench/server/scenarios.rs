@@ -1,14 +1,14 @@
 //! The three scenarios and their tables.
 
 use crate::control_plane::{self, Plane};
+use crate::figures::{median, ratios, share};
+use crate::options::Options;
 use crate::participants::{Participant, Who, start};
-use crate::process::number;
 use crate::world;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use std::collections::HashMap;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
@@ -17,97 +17,11 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// What a participant still does after its work is done counts too.
 const AFTERWARDS: Duration = Duration::from_secs(3);
 
-pub struct Options {
-    pub rounds: usize,
-    peers: bool,
-    only: Option<String>,
-    maps: Option<usize>,
-}
-
-impl Options {
-    pub fn read(args: &[String]) -> Options {
-        let text = |name: &str| args.iter().skip_while(|a| *a != name).nth(1).cloned();
-        Options {
-            rounds: number(args, "--rounds", 2),
-            peers: args.iter().any(|a| a == "--peers"),
-            only: text("--only"),
-            maps: text("--maps").map(|n| n.parse().unwrap()),
-        }
-    }
-
-    /// The interpreter of the Python peers; empty if they do not take part.
-    fn python(&self) -> String {
-        if !self.peers {
-            return String::new();
-        }
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/peers/install.sh");
-        let output = Command::new("sh")
-            .arg(script)
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "the peers could not be installed");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-
-    pub fn participants(&self, all: &[Who]) -> Vec<Who> {
-        let wanted = |who: &Who| {
-            let names = self
-                .only
-                .as_ref()
-                .map(|only| only.split(',').map(str::to_owned));
-            names.is_none_or(|mut names| names.any(|name| name == who.name()))
-        };
-        let all = all.iter().copied();
-        all.filter(|who| self.peers || !who.needs_python())
-            .filter(wanted)
-            .collect()
-    }
-}
-
 fn plane() -> Plane {
     Plane::start(control_plane::Options {
         audited: control_plane::Audited::EndsOfWrites,
         ..control_plane::Options::default()
     })
-}
-
-/// The value below which this share of the sorted values lies.
-fn share(sorted: &[f64], share: f64) -> f64 {
-    sorted[((sorted.len() as f64 * share) as usize).min(sorted.len() - 1)]
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        n => values[n / 2],
-    }
-}
-
-/// Prints the medians of each participant, and their ratio to those of `to`.
-pub fn ratios(measured: &[(Who, Vec<f64>)], columns: &[&str], to: Who) {
-    println!();
-    let of = |who: Who, column: usize| {
-        let values = measured.iter().filter(|(w, _)| *w == who);
-        median(values.map(|(_, values)| values[column]).collect())
-    };
-    let mut told = vec![];
-    for (who, _) in measured {
-        if told.contains(who) {
-            continue;
-        }
-        told.push(*who);
-        let texts: Vec<String> = columns
-            .iter()
-            .enumerate()
-            .map(|(column, name)| {
-                let (mine, other) = (of(*who, column), of(to, column));
-                format!("{name} {mine:.2} ({:.2} of {})", mine / other, to.name())
-            })
-            .collect();
-        println!("{}: {}", who.name(), texts.join(", "));
-    }
 }
 
 /// 10,000 ConfigMaps of 1 KB in 100 namespaces get a label, from process start to done.
