@@ -6,18 +6,13 @@ use crate::control_plane::programs::program;
 use crate::control_plane::tools::{Ran, helm, render, run};
 use crate::control_plane::{Plane, shared};
 use crate::prometheus;
-use crate::scene::{map, namespace};
+use crate::scene::{found, map, namespace};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
-
-/// What a test waits for comes within this time, or never.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -56,26 +51,11 @@ pub fn quiet(ran: Ran) -> String {
     ran.ok()
 }
 
-/// Waits until something is there.
-async fn until<T, F: Future<Output = Option<T>>>(
-    what: impl Fn() -> String,
-    mut look: impl FnMut() -> F,
-) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(started.elapsed() < PATIENCE, "never saw {}", what());
-        sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// The Pod that the Deployment's controller made.
 async fn pod(client: &kube::Client, namespace: &str, component: &str) -> Pod {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let of = ListParams::default().labels(&format!("app.kubernetes.io/component={component}"));
-    until(
+    found(
         || "the Pod".into(),
         || async {
             let mut found = pods.list(&of).await.unwrap().items;
@@ -118,7 +98,7 @@ async fn owned_by(
 ) {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let what = || format!("owner={owner} at {namespace}/{name}\n{}", container.log());
-    until(what, || async {
+    found(what, || async {
         let map = maps.get(name).await.unwrap();
         let label = map.metadata.labels.and_then(|l| l.get("owner").cloned());
         (label.as_deref() == Some(owner)).then_some(())

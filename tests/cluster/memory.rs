@@ -1,7 +1,7 @@
 //! What rules remember where it is hardest: moments that nobody saw, two daemons on one state, a state full of rubbish.
 
 use crate::daemon::{Daemon, until};
-use crate::scene::{Place, namespace};
+use crate::scene::{Place, create_old, left_over, namespace};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
@@ -10,32 +10,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::sleep;
-
-fn rule(place: &Place, rest: &str) -> String {
-    format!(
-        "apiVersion: ordain.dev/v1alpha1
-kind: Rule
-metadata: {{name: left-over}}
-spec:
-  mode: Enforce
-  match:
-    resources: [{{apiVersion: v1, kind: ConfigMap}}]
-    namespaces: [{}]
-    selector: {{matchLabels: {{old: \"yes\"}}}}
-{rest}",
-        place.namespace
-    )
-}
-
-async fn put(place: &Place, name: &str) {
-    let map = json!({"metadata": {"name": name, "labels": {"old": "yes"}}});
-    let map: ConfigMap = serde_json::from_value(map).unwrap();
-    place
-        .maps
-        .create(&PostParams::default(), &map)
-        .await
-        .unwrap();
-}
 
 /// The objects of which something is remembered, by all shards of the state.
 async fn remembered(home: &Api<ConfigMap>) -> usize {
@@ -64,8 +38,8 @@ async fn a_moment_that_came_while_no_daemon_ran_is_made_up_for_once() {
     let place = Place::new("moments").await;
     let home = namespace(&place.client, "moments-home").await;
     let option = format!("--state-namespace={home}");
-    let rules = rule(
-        &place,
+    let rules = left_over(
+        &place.namespace,
         "  schedule: [{cron: '* * * * *'}]
   actions:
   - once: {}
@@ -74,7 +48,7 @@ async fn a_moment_that_came_while_no_daemon_ran_is_made_up_for_once() {
       set: ${string(int(object.?data.?count.orValue('0')) + 1)}
 ",
     );
-    put(&place, "a").await;
+    create_old(&place.maps, "a").await;
     let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rules, &[&option]);
     until("the first moment", &daemon, || async {
         count(&place, "a").await == "1"
@@ -126,8 +100,8 @@ async fn two_daemons_on_one_state_lose_nothing_and_say_so() {
         "--lease-name=both",
         "--leader-election=false",
     ];
-    let rules = rule(
-        &place,
+    let rules = left_over(
+        &place.namespace,
         &format!(
             "  limits: {{abortAbove: {{objects: 1000}}}}
   actions:
@@ -153,7 +127,7 @@ async fn two_daemons_on_one_state_lose_nothing_and_say_so() {
     // Both write as long as there is something new.
     while !tells(&first) && !tells(&second) {
         assert!(made < 60, "{first}\n{second}");
-        put(&place, &format!("m{made}")).await;
+        create_old(&place.maps, &format!("m{made}")).await;
         made += 1;
         sleep(Duration::from_millis(500)).await;
         first = one.status().await.unwrap_or_default();
@@ -225,9 +199,9 @@ async fn a_state_full_of_rubbish_is_told_and_written_anew() {
         let map: ConfigMap = serde_json::from_value(map).unwrap();
         maps.create(&PostParams::default(), &map).await.unwrap();
     }
-    put(&place, "a").await;
+    create_old(&place.maps, "a").await;
     let option = format!("--state-namespace={home}");
-    let rules = rule(&place, "  actions: [{after: 1h, delete: {}}]\n");
+    let rules = left_over(&place.namespace, "  actions: [{after: 1h, delete: {}}]\n");
     let mut daemon = Daemon::start(
         &place.plane.kubeconfig(),
         &rules,

@@ -1,41 +1,23 @@
 //! What rules remember, in the ConfigMaps of the daemon's namespace.
 
 use crate::daemon::{Daemon, until};
-use crate::scene::{Place, namespace};
+use crate::scene::{Place, create_old, left_over, namespace};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
+/// Deletes what is left over so long after it has told of it.
 fn rule(place: &Place, after: &str) -> String {
-    format!(
-        "apiVersion: ordain.dev/v1alpha1
-kind: Rule
-metadata: {{name: left-over}}
-spec:
-  mode: Enforce
-  match:
-    resources: [{{apiVersion: v1, kind: ConfigMap}}]
-    namespaces: [{}]
-    selector: {{matchLabels: {{old: \"yes\"}}}}
-  actions:
+    let steps = format!(
+        "  actions:
   - event: {{reason: LeftOver, message: it goes}}
   - after: {after}
     delete: {{}}
-",
-        place.namespace
-    )
-}
-
-async fn put(place: &Place, name: &str) {
-    let map = json!({"metadata": {"name": name, "labels": {"old": "yes"}}});
-    let map: ConfigMap = serde_json::from_value(map).unwrap();
-    place
-        .maps
-        .create(&PostParams::default(), &map)
-        .await
-        .unwrap();
+"
+    );
+    left_over(&place.namespace, &steps)
 }
 
 /// The state: name and text of each ConfigMap.
@@ -76,7 +58,7 @@ async fn a_match_is_known_again_after_a_kill() {
     let place = Place::new("state").await;
     let home = namespace(&place.client, "state-home").await;
     let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), &home);
-    put(&place, "a").await;
+    create_old(&place.maps, "a").await;
     let option = format!("--state-namespace={home}");
     let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rule(&place, "25s"), &[&option]);
     let begun = Instant::now();
@@ -112,7 +94,7 @@ async fn a_damaged_state_is_mended_and_that_is_told() {
     let place = Place::new("state-damaged").await;
     let home = namespace(&place.client, "state-home").await;
     let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), &home);
-    put(&place, "a").await;
+    create_old(&place.maps, "a").await;
     let option = format!("--state-namespace={home}");
     let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rule(&place, "1h"), &[&option]);
     daemon.ready().await;
@@ -164,7 +146,7 @@ async fn a_clean_stop_keeps_what_is_not_kept_yet() {
     let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rule(&place, "1h"), &[&option]);
     daemon.ready().await;
     for n in 0..20 {
-        put(&place, &format!("m{n}")).await;
+        create_old(&place.maps, &format!("m{n}")).await;
         sleep(Duration::from_millis(20)).await;
     }
     daemon
@@ -185,7 +167,7 @@ async fn a_state_of_a_newer_version_is_left_alone_and_nothing_is_done() {
     let map = json!({"metadata": {"name": "ordain-state-4-0", "labels": {"ordain.dev/state": "ordain"}}, "data": {"state": text}});
     let map: ConfigMap = serde_json::from_value(map).unwrap();
     maps.create(&PostParams::default(), &map).await.unwrap();
-    put(&place, "a").await;
+    create_old(&place.maps, "a").await;
     let option = format!("--state-namespace={home}");
     let mut daemon = Daemon::start(
         &place.plane.kubeconfig(),
@@ -222,7 +204,7 @@ async fn a_state_of_a_newer_version_is_left_alone_and_nothing_is_done() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_namespace_it_acts_and_says_that_nothing_is_kept() {
     let place = Place::new("state-none").await;
-    put(&place, "a").await;
+    create_old(&place.maps, "a").await;
     let mut daemon = Daemon::start(
         &place.plane.kubeconfig(),
         &rule(&place, "1s"),

@@ -4,7 +4,7 @@ use crate::chart::{chart, quiet, restricted};
 use crate::container::Container;
 use crate::control_plane::processes::free_port;
 use crate::control_plane::shared;
-use crate::scene::namespace;
+use crate::scene::{found, left_over, namespace};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::api::events::v1::Event;
@@ -12,24 +12,14 @@ use kube::api::{Api, ListParams, PostParams};
 use serde_json::{Value, json};
 use std::process::Command;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-const PATIENCE: Duration = Duration::from_secs(120);
 /// `after` of the rule: long enough for both.
 const AFTER: i64 = 75;
 
 fn rules(namespace: &str) -> String {
-    format!(
-        "apiVersion: ordain.dev/v1alpha1
-kind: Rule
-metadata: {{name: left-over}}
-spec:
-  mode: Enforce
-  match:
-    resources: [{{apiVersion: v1, kind: ConfigMap}}]
-    namespaces: [{namespace}]
-    selector: {{matchLabels: {{old: \"yes\"}}}}
-  actions:
+    let steps = format!(
+        "  actions:
   - event: {{reason: LeftOver, message: it goes}}
   - once: {{}}
     patch:
@@ -38,21 +28,8 @@ spec:
   - after: {AFTER}s
     delete: {{}}
 "
-    )
-}
-
-async fn until<T, F: Future<Output = Option<T>>>(
-    what: impl Fn() -> String,
-    mut look: impl FnMut() -> F,
-) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(started.elapsed() < PATIENCE, "never saw {}", what());
-        sleep(Duration::from_millis(50)).await;
-    }
+    );
+    left_over(namespace, &steps)
 }
 
 /// The Pod that was made with this argument.
@@ -60,7 +37,7 @@ async fn pod_with(client: &kube::Client, namespace: &str, argument: &str) -> Pod
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let of = ListParams::default().labels("app.kubernetes.io/component=daemon");
     let what = || format!("a Pod with {argument}");
-    until(what, || async {
+    found(what, || async {
         let found = pods.list(&of).await.unwrap().items;
         found.into_iter().find(|pod| {
             let container = &pod.spec.as_ref().unwrap().containers[0];
@@ -133,7 +110,7 @@ async fn what_rules_remember_outlives_an_upgrade_and_a_rollback() {
     first.until_ok("/readyz").await;
     maps.create(&PostParams::default(), &map).await.unwrap();
     let what = || format!("that it is kept\n{}", first.log());
-    let begun = until(what, || since(&kept)).await;
+    let begun = found(what, || since(&kept)).await;
 
     helm("upgrade", &format!("port={second_port},workers=7"));
     let upgraded = pod_with(&client, &home, "--workers=7").await;
@@ -154,7 +131,7 @@ async fn what_rules_remember_outlives_an_upgrade_and_a_rollback() {
     assert_eq!(there.data.unwrap()["count"], "1");
 
     let what = || format!("that it is deleted\n{}", third.log());
-    until(what, || async {
+    found(what, || async {
         maps.get_opt("a").await.unwrap().is_none().then_some(())
     })
     .await;

@@ -17,7 +17,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn set(rest: &str) -> Arc<RuleSet> {
-    let text = format!(
+    compiled(format!(
         "apiVersion: ordain.dev/v1alpha1
 kind: Rule
 metadata: {{name: again}}
@@ -26,7 +26,10 @@ spec:
   match:
     resources: [{{apiVersion: apps/v1, kind: Deployment}}]
 {rest}"
-    );
+    ))
+}
+
+fn compiled(text: String) -> Arc<RuleSet> {
     let file = SourceFile {
         name: "r.yaml".into(),
         bytes: text.into_bytes(),
@@ -60,12 +63,28 @@ fn restarted_at(world: &World) -> Option<String> {
         .map(|at| at.as_str().unwrap().to_owned())
 }
 
-/// A daemon that knows nothing but what the cluster shows: the requests that it makes, and the cluster afterwards.
-fn life(world: World, rules: &Arc<RuleSet>, from: &str, to: &str) -> (u64, World) {
-    let mut simulation =
-        Simulation::new(EngineOptions::default(), Arc::clone(rules), world, at(from));
+/// A daemon that knows nothing but what the cluster shows.
+fn daemon(world: World, rules: &Arc<RuleSet>, from: &str) -> Simulation {
+    let (options, rules) = (EngineOptions::default(), Arc::clone(rules));
+    Simulation::new(options, rules, world, at(from))
+}
+
+/// What the cluster shows at a moment, and all that follows at once from it.
+fn put(simulation: &mut Simulation, object: &Value, when: &str) {
+    simulation.world_mut().put(object, at(when));
     simulation.settle(&mut |_| {}).unwrap();
-    simulation.advance(at(to), &mut |_| {}).unwrap();
+}
+
+/// Lets time pass.
+fn until(simulation: &mut Simulation, when: &str) {
+    simulation.advance(at(when), &mut |_| {}).unwrap();
+}
+
+/// A whole life of such a daemon: the requests that it makes, and the cluster afterwards.
+fn life(world: World, rules: &Arc<RuleSet>, from: &str, to: &str) -> (u64, World) {
+    let mut simulation = daemon(world, rules, from);
+    simulation.settle(&mut |_| {}).unwrap();
+    until(&mut simulation, to);
     (simulation.writes(), simulation.into_world())
 }
 
@@ -101,25 +120,13 @@ fn a_workload_is_not_restarted_again_by_a_daemon_that_was_killed() {
     let mut ended = object(&world);
     let annotations = ended["metadata"]["annotations"].as_object_mut().unwrap();
     annotations.shift_remove("shop.example/restart");
-    let mut simulation = Simulation::new(
-        EngineOptions::default(),
-        Arc::clone(&rules),
-        world,
-        at("2026-01-01T01:00:00Z"),
-    );
+    let mut simulation = daemon(world, &rules, "2026-01-01T01:00:00Z");
     simulation.settle(&mut |_| {}).unwrap();
-    simulation
-        .world_mut()
-        .put(&ended, at("2026-01-01T01:00:00Z"));
-    simulation.settle(&mut |_| {}).unwrap();
+    put(&mut simulation, &ended, "2026-01-01T01:00:00Z");
     let mut begins = object(simulation.world());
     begins["metadata"]["annotations"]["shop.example/restart"] = json!("b");
-    simulation
-        .world_mut()
-        .put(&begins, at("2026-01-01T01:00:00Z"));
-    simulation
-        .advance(at("2026-01-01T01:00:10Z"), &mut |_| {})
-        .unwrap();
+    put(&mut simulation, &begins, "2026-01-01T01:00:00Z");
+    until(&mut simulation, "2026-01-01T01:00:10Z");
     assert_eq!(simulation.writes(), 1);
     let world = simulation.into_world();
     let second = restarted_at(&world);
@@ -177,12 +184,7 @@ fn a_restart_with_a_key_comes_when_that_changes() {
         &web(json!({"shop.example/version": "1"})),
         at("2026-01-01T00:00:00Z"),
     );
-    let mut simulation = Simulation::new(
-        EngineOptions::default(),
-        Arc::clone(&rules),
-        world,
-        at("2026-01-01T00:00:00Z"),
-    );
+    let mut simulation = daemon(world, &rules, "2026-01-01T00:00:00Z");
     simulation.settle(&mut |_| {}).unwrap();
     assert_eq!(
         simulation.writes(),
@@ -229,14 +231,7 @@ spec:
 
 #[test]
 fn a_member_is_not_restarted_again_by_a_daemon_that_was_killed() {
-    let file = SourceFile {
-        name: "r.yaml".into(),
-        bytes: MEMBERS.as_bytes().to_vec(),
-    };
-    let compiled = compile(&[file], &Schema::bundled());
-    let problems: Vec<String> = compiled.problems.iter().map(ToString::to_string).collect();
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
-    let rules = Arc::new(RuleSet::new(compiled.rules, Schema::bundled()));
+    let rules = compiled(MEMBERS.to_owned());
     let settings = |content: &str| {
         json!({
             "apiVersion": "v1", "kind": "ConfigMap",
@@ -249,12 +244,7 @@ fn a_member_is_not_restarted_again_by_a_daemon_that_was_killed() {
     let mut world = World::new(Schema::bundled());
     world.put(&user, at("2026-01-01T00:00:00Z"));
     world.put(&settings("a"), at("2026-01-01T00:00:00Z"));
-    let mut simulation = Simulation::new(
-        EngineOptions::default(),
-        Arc::clone(&rules),
-        world,
-        at("2026-01-01T00:00:00Z"),
-    );
+    let mut simulation = daemon(world, &rules, "2026-01-01T00:00:00Z");
     simulation.settle(&mut |_| {}).unwrap();
     assert_eq!(
         simulation.writes(),
@@ -262,37 +252,22 @@ fn a_member_is_not_restarted_again_by_a_daemon_that_was_killed() {
         "never because the daemon has started"
     );
     let kept = simulation.kept();
-    simulation
-        .world_mut()
-        .put(&settings("b"), at("2026-01-01T00:00:00Z"));
-    simulation
-        .advance(at("2026-01-01T00:10:00Z"), &mut |_| {})
-        .unwrap();
+    put(&mut simulation, &settings("b"), "2026-01-01T00:00:00Z");
+    until(&mut simulation, "2026-01-01T00:10:00Z");
     assert_eq!(simulation.writes(), 1);
     let world = simulation.into_world();
     let first = restarted_at(&world);
     assert!(first.is_some());
     // What was kept is older than the restart.
-    let mut simulation = Simulation::new(
-        EngineOptions::default(),
-        Arc::clone(&rules),
-        world,
-        at("2026-01-01T00:20:00Z"),
-    );
+    let mut simulation = daemon(world, &rules, "2026-01-01T00:20:00Z");
     simulation.recall(kept.as_deref());
     simulation.settle(&mut |_| {}).unwrap();
-    simulation
-        .advance(at("2026-01-01T00:30:00Z"), &mut |_| {})
-        .unwrap();
+    until(&mut simulation, "2026-01-01T00:30:00Z");
     assert_eq!(simulation.writes(), 0);
     assert_eq!(restarted_at(simulation.world()), first);
     // The next change is another one.
-    simulation
-        .world_mut()
-        .put(&settings("c"), at("2026-01-01T00:30:00Z"));
-    simulation
-        .advance(at("2026-01-01T00:40:00Z"), &mut |_| {})
-        .unwrap();
+    put(&mut simulation, &settings("c"), "2026-01-01T00:30:00Z");
+    until(&mut simulation, "2026-01-01T00:40:00Z");
     assert_eq!(simulation.writes(), 1);
     assert_ne!(restarted_at(simulation.world()), first);
 }

@@ -27,6 +27,13 @@ pub async fn create(maps: &Api<ConfigMap>, names: &[&str]) {
     }
 }
 
+/// Creates one that the rule of [`super::left_over`] is about.
+pub async fn create_old(maps: &Api<ConfigMap>, name: &str) {
+    let mut old = map(name);
+    old.metadata.labels = Some([("old".to_owned(), "yes".to_owned())].into());
+    maps.create(&PostParams::default(), &old).await.unwrap();
+}
+
 /// Sets the label `step`, which the rules of `following` follow.
 pub async fn take_step(maps: &Api<ConfigMap>, name: &str, to: &str) {
     let step = Patch::Merge(json!({"metadata": {"labels": {"step": to}}}));

@@ -16,6 +16,26 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ObjectMeta, PostParams};
 use serde_json::json;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// What a test waits for comes within this time, or never.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until something is there, and answers it.
+pub async fn found<T, F: Future<Output = Option<T>>>(
+    what: impl Fn() -> String,
+    mut look: impl FnMut() -> F,
+) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "never saw {}", what());
+        sleep(Duration::from_millis(50)).await;
+    }
+}
 
 /// A namespace for one test alone.
 pub struct Place {

@@ -48,6 +48,13 @@ pub fn following(name: &str, api_version: &str, kind: &str, namespace: &str) -> 
     rule(name, api_version, kind, namespace, rest)
 }
 
+/// A rule called `left-over` about the ConfigMaps of a namespace with the label `old`, see [`super::create_old`]; `steps` are lines of
+/// two blanks.
+pub fn left_over(namespace: &str, steps: &str) -> String {
+    let rest = format!("    selector: {{matchLabels: {{old: 'yes'}}}}\n{steps}");
+    rule("left-over", "v1", "ConfigMap", namespace, &rest)
+}
+
 /// Sets the label `words` of the ConfigMap `refused` to the text of its data `words`.
 pub fn labelling(name: &str, namespace: &str) -> String {
     let rest = "    names: [refused]
