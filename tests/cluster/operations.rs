@@ -1,12 +1,14 @@
 //! `docs/operations.md`, symptom by symptom: the trouble is made, the commands of its section are typed, and it is gone.
 
+use crate::command::ordain;
 use crate::control_plane::programs::program;
 use crate::control_plane::{Options, Plane};
 use crate::daemon::{Daemon, until};
 use crate::page::{self, Step};
-use crate::scene::{create, map};
+use crate::scene::map;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -84,6 +86,8 @@ struct Scene {
     desk: tempfile::TempDir,
     programs: tempfile::TempDir,
     kubeconfig: PathBuf,
+    /// Of the identity that `ordain rbac` gives the rights to.
+    own: PathBuf,
     maps: Api<ConfigMap>,
 }
 
@@ -106,11 +110,19 @@ impl Scene {
                 file => Some(file.clone()),
             })
             .collect();
-        let variables = [
-            ("KUBECONFIG", self.kubeconfig.as_path()),
-            ("HOME", Path::new("/nowhere")),
-        ];
-        let printed = page::follow(&steps, self.desk.path(), self.programs.path(), &variables);
+        let mut printed = vec![];
+        for step in &steps {
+            // "With the daemon's own kubeconfig."
+            let own = matches!(step, Step::Command(line, _) if line.contains("--check"));
+            let kubeconfig = if own { &self.own } else { &self.kubeconfig };
+            let variables = [
+                ("KUBECONFIG", kubeconfig.as_path()),
+                ("HOME", Path::new("/nowhere")),
+            ];
+            let step = std::slice::from_ref(step);
+            let (desk, programs) = (self.desk.path(), self.programs.path());
+            printed.extend(page::follow(step, desk, programs, &variables));
+        }
         let mut all = String::new();
         for (line, shown) in printed {
             // There is something to see, but where all is well.
@@ -135,12 +147,67 @@ impl Scene {
         }
     }
 
+    /// The label that the rule `labels` sets.
+    async fn team(&self) -> Option<String> {
+        let map = self.maps.get("settings").await.ok()?;
+        map.metadata.labels?.get("team").cloned()
+    }
+
+    async fn finds(&self, reason: &str) -> bool {
+        let status = self.daemon.status().await;
+        status.is_some_and(|status| finding(&status, reason))
+    }
+
+    /// Sets the label of the rule `labels` back until the rule leaves it alone.
+    async fn fight(&self) {
+        let other = Patch::Merge(json!({"metadata": {"labels": {"team": "others"}}}));
+        let robot = PatchParams {
+            field_manager: Some("release-robot".into()),
+            ..PatchParams::default()
+        };
+        for _ in 0..10 {
+            until("that somebody has won", &self.daemon, || async {
+                self.team().await.as_deref() == Some("shop") || self.finds("BreakerOpen").await
+            })
+            .await;
+            if self.finds("BreakerOpen").await {
+                return;
+            }
+            self.maps.patch("settings", &robot, &other).await.unwrap();
+        }
+        panic!("no breaker opens");
+    }
+
     async fn old_ones(&self) -> usize {
         let all = self.maps.list(&ListParams::default()).await.unwrap().items;
         all.iter()
             .filter(|m| m.metadata.name.as_ref().unwrap().starts_with("old-"))
             .count()
     }
+}
+
+/// Lets the identity of `ordain rbac` read, and change nothing.
+async fn may_read(client: &kube::Client) {
+    let role: ClusterRole = serde_json::from_value(json!({"metadata": {"name": "reads"},
+        "rules": [{"apiGroups": [""], "resources": ["configmaps", "namespaces"], "verbs": ["get", "list", "watch"]}]}))
+    .unwrap();
+    let roles: Api<ClusterRole> = Api::all(client.clone());
+    roles.create(&PostParams::default(), &role).await.unwrap();
+    let binding: ClusterRoleBinding = serde_json::from_value(json!({"metadata": {"name": "reads"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reads"},
+        "subjects": [{"kind": "ServiceAccount", "name": "ordain", "namespace": "ordain-system"}]}))
+    .unwrap();
+    let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
+    let made = bindings.create(&PostParams::default(), &binding).await;
+    made.unwrap();
+}
+
+/// A rule of another daemon, which sets another label.
+fn crews(more: &str) -> String {
+    let all = rules("");
+    let (first, _) = all.split_once("---\n").unwrap();
+    let rule = first.replace("labels.team", "labels.crew");
+    rule.replace("spec:\n", &format!("spec:\n{more}"))
 }
 
 fn finding(status: &Value, reason: &str) -> bool {
@@ -164,7 +231,11 @@ async fn every_trouble_of_the_page_on_operations_is_mended_as_it_says() {
         .await
         .unwrap();
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "shop");
-    create(&maps, &["settings"]).await;
+    let mut settings = map("settings");
+    // The server does not begin to say who writes the fields of an object that was created without any.
+    settings.data = Some([("a".to_owned(), "b".to_owned())].into());
+    let made = maps.create(&PostParams::default(), &settings).await;
+    made.unwrap();
     let kubeconfig = plane.kubeconfig();
     let mut daemon = Daemon::start(&kubeconfig, &rules(""), &["--leader-election"]);
     daemon.ready().await;
@@ -176,16 +247,19 @@ async fn every_trouble_of_the_page_on_operations_is_mended_as_it_says() {
     ] {
         std::os::unix::fs::symlink(path, programs.path().join(name)).unwrap();
     }
+    let of_own = plane.folder_for("own");
+    let own = plane.kubeconfig_for_account("ordain-system", "ordain", &of_own);
     let mut scene = Scene {
         daemon,
         desk,
         programs,
         kubeconfig,
+        own: own.await,
         maps,
     };
     let sections = page::sections("operations.md");
     assert!(
-        sections.len() >= 12,
+        sections.len() >= 13,
         "only {} sections have commands",
         sections.len()
     );
@@ -235,6 +309,34 @@ async fn every_trouble_of_the_page_on_operations_is_mended_as_it_says() {
                     .daemon
                     .until("that the path is told", |s| finding(s, "UncheckedPath"))
                     .await;
+            }
+            "A breaker is open" => scene.fight().await,
+            "Which rights it needs" => {
+                // A daemon that may not do what its rule says.
+                may_read(&client).await;
+                let mut barred = Daemon::start(&scene.own, &crews(""), &[]);
+                barred
+                    .until("that it may not", |s| finding(s, "Forbidden"))
+                    .await;
+                std::mem::swap(&mut scene.daemon, &mut barred);
+                let (grants, checks) = steps.split_at(steps.len() - 1);
+                scene.type_all(grants, name);
+                until("that the rights are there", &scene.daemon, || async {
+                    let check = ["rbac", "--rules", "rules", "--check"];
+                    ordain(scene.desk.path(), &scene.own, &check).code == 0
+                })
+                .await;
+                scene.type_all(checks, name);
+                // A changed rule is tried at once.
+                scene.daemon.save_rules(&crews("  description: It may.\n"));
+                scene
+                    .daemon
+                    .until("that it may", |s| {
+                        !finding(s, "Forbidden") && s["changes"]["made"].as_u64() > Some(0)
+                    })
+                    .await;
+                std::mem::swap(&mut scene.daemon, &mut barred);
+                continue;
             }
             "A kind cannot be watched" => {
                 scene
@@ -317,6 +419,7 @@ async fn every_trouble_of_the_page_on_operations_is_mended_as_it_says() {
         let told = match heading.as_str() {
             "A rule was aborted" => "20",
             "Objects of a rule are blocked" => "Throttled",
+            "A breaker is open" => "`release-robot` writes the same fields",
             "A kind cannot be watched" => "Ghost.nowhere.example",
             "What rules remember" => "changed or deleted by somebody",
             _ => "",
@@ -350,6 +453,13 @@ async fn every_trouble_of_the_page_on_operations_is_mended_as_it_says() {
                     .until("that the rule goes on", |s| !finding(s, "UncheckedPath"))
                     .await;
                 scene.daemon.save_rules(&rules(""));
+            }
+            "A breaker is open" => {
+                until("that the rule goes on", &scene.daemon, || async {
+                    scene.team().await.as_deref() == Some("shop")
+                        && !scene.finds("BreakerOpen").await
+                })
+                .await;
             }
             "A kind cannot be watched" => scene.daemon.save_rules(&rules("")),
             "Two replicas, and which of them acts" => {
