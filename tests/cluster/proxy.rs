@@ -49,6 +49,8 @@ struct Faults {
     refusals: Mutex<Vec<Refusal>>,
     /// Answers of so many writes are lost: the server acts, the client is cut.
     lose: AtomicU64,
+    /// But not of those whose path holds this.
+    spared: Mutex<Option<String>>,
     /// Writes whose method and path hold the text are caught; whether before the server has seen them.
     trap: Mutex<Option<(String, bool)>>,
     caught: AtomicU64,
@@ -77,6 +79,7 @@ impl Proxy {
             held: watch::Sender::new(false),
             refusals: Mutex::default(),
             lose: AtomicU64::new(0),
+            spared: Mutex::default(),
             trap: Mutex::default(),
             caught: AtomicU64::new(0),
             replaced: Mutex::default(),
@@ -163,6 +166,12 @@ impl Proxy {
     /// The server does what the next writes ask, but its answers are lost.
     pub fn lose_answers(&self, writes: u64) {
         self.faults.lose.store(writes, Ordering::SeqCst);
+    }
+
+    /// As [`Proxy::lose_answers`], of all writes but those whose path holds this text.
+    pub fn lose_all_answers_but(&self, text: &str) {
+        *self.faults.spared.lock().unwrap() = Some(text.to_owned());
+        self.lose_answers(u64::MAX);
     }
 
     /// From now on writes whose method and path hold this text are caught and never answered: `before` the server has seen them, or after it
@@ -270,7 +279,9 @@ async fn pass(
         faults.caught.fetch_add(1, Ordering::SeqCst);
         std::future::pending::<()>().await;
     }
-    if purpose == Purpose::Write && take_one(&faults.lose) {
+    let spared = faults.spared.lock().unwrap().clone();
+    let spared = spared.is_some_and(|text| path.contains(&text));
+    if purpose == Purpose::Write && !spared && take_one(&faults.lose) {
         return Err(lost());
     }
     let replaced = faults.replaced.lock().unwrap().clone();
