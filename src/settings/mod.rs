@@ -44,13 +44,20 @@ use clap::{CommandFactory, Parser};
     long_about = "Keeps Kubernetes objects the way your rules say. A rule is a YAML file: which objects it is about, and what must be \
                   true of them or be done with them.",
     after_help = "Examples:\n  \
-        ordain run --manifests examples/shop/cluster --rules examples/shop/rules   see it work, without a cluster\n  \
-        ordain check rules                                                         is every rule file well-formed?\n  \
-        ordain plan --rules rules                                                  what would be changed now?\n  \
-        ordain test rules                                                          run the rules' tests\n  \
-        ordain explain RULE KIND/NAMESPACE/NAME --rules rules                      why does it act, or not?\n  \
-        ordain rbac --rules rules                                                  which rights do the rules need?\n  \
-        ordain run --rules rules                                                   the daemon\n\n\
+        # see it work, without a cluster\n  \
+        ordain run --manifests examples/shop/cluster --rules examples/shop/rules\n  \
+        # is every rule file well-formed?\n  \
+        ordain check rules\n  \
+        # what would be changed now?\n  \
+        ordain plan --rules rules\n  \
+        # run the rules' tests\n  \
+        ordain test rules\n  \
+        # why does a rule act on an object, or not?\n  \
+        ordain explain RULE KIND/NAMESPACE/NAME --rules rules\n  \
+        # which rights do the rules need?\n  \
+        ordain rbac --rules rules\n  \
+        # the daemon\n  \
+        ordain run --rules rules\n\n\
         Every option has an environment variable of the same name: ORDAIN_RULES, ORDAIN_LOG_LEVEL, …",
     disable_help_subcommand = true,
     subcommand_required = true,

@@ -1,6 +1,7 @@
 //! Everything a user can see without a cluster. One binary, because each links the whole crate.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod commands;
 mod corpus;
 mod deploy;
 mod documentation;
@@ -12,6 +13,8 @@ mod jsonpath;
 mod layering;
 mod lifetime;
 mod messages;
+#[path = "../tools/tutorial.rs"]
+mod page;
 mod pages;
 mod program;
 #[path = "../tools/prometheus.rs"]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const INTRODUCTION: &str = "# Recipes
 
 Ready-made rules, by topic: the problem, the rule, what can be set, and the test that shows it over time. This page is made of the files in
-[`rules/`](../rules/README.md). All of them are in Audit: they say what they would do, and do nothing.
+[`rules/`](../rules/). All of them are in Audit: they say what they would do, and do nothing.
 
 To use one, copy its file among your rules, and look at what it would do in your cluster:
 

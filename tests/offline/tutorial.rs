@@ -1,8 +1,6 @@
 //! The tutorial, up to where it needs a cluster.
 
-#[path = "../tools/tutorial.rs"]
-mod page;
-
+use crate::page;
 use std::path::Path;
 
 #[test]

@@ -1,6 +1,7 @@
 //! A page of the documentation as a person follows it: files are written, commands are typed, and what they print is what the page says.
 #![allow(dead_code, reason = "each test uses its part")]
 
+use clap::CommandFactory;
 use std::path::Path;
 use std::process::Command;
 
@@ -43,13 +44,23 @@ pub fn sections(page: &str) -> Vec<(String, Vec<Step>)> {
 fn steps_of(text: &str) -> Vec<Step> {
     let mut steps = vec![];
     let mut lines = text.lines();
+    // What stands before a block: the block's first line itself is not shown.
+    let mut told = String::new();
     while let Some(line) = lines.next() {
         let Some(fence) = line.strip_prefix("```") else {
+            if line.starts_with('#') {
+                told.clear();
+            }
+            told.push_str(line);
             continue;
         };
         let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
         match fence.split_once(' ') {
-            Some(("yaml", file)) => steps.push(Step::File(file.into(), block.join("\n") + "\n")),
+            Some(("yaml", file)) => {
+                let named = told.contains(&format!("`{file}`"));
+                assert!(named, "nothing tells the reader to call it {file}");
+                steps.push(Step::File(file.into(), block.join("\n") + "\n"));
+            }
             None if fence == "console" => {
                 for line in block {
                     match (line.strip_prefix("$ "), steps.last_mut()) {
@@ -130,4 +141,46 @@ fn fits(expected: &[String], lines: &[&str]) -> bool {
         None => first == line,
     };
     same && fits(rest, later)
+}
+
+/// An example of a command's help.
+pub struct Example {
+    /// The command whose help it is of; empty for that of the program.
+    pub command: String,
+    /// What is typed.
+    pub line: String,
+}
+
+impl Example {
+    /// Whether it goes on until it is stopped.
+    pub fn stays(&self) -> bool {
+        self.line.starts_with("ordain run") && !self.line.contains("--once")
+    }
+
+    /// Whether it asks a cluster, or a daemon.
+    pub fn needs_a_cluster(&self) -> bool {
+        let words: Vec<&str> = self.line.split_whitespace().collect();
+        let asks =
+            ["run", "plan", "explain"].contains(&words[1]) && !words.contains(&"--manifests");
+        asks || words[1] == "ready" || words.contains(&"--check") || words.contains(&"kubectl")
+    }
+}
+
+/// The examples of each command's help. Those of the program itself speak of rules and objects by words, and are of the same forms.
+pub fn examples() -> Vec<Example> {
+    let program = ordain::settings::Arguments::command();
+    let mut all = vec![];
+    for command in program.get_subcommands() {
+        let help = command.get_after_help().map(ToString::to_string);
+        let help = help.unwrap_or_default();
+        let lines = help
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.starts_with('#') && line.contains("ordain "));
+        all.extend(lines.map(|line| Example {
+            command: command.get_name().to_owned(),
+            line: line.to_owned(),
+        }));
+    }
+    all
 }

@@ -15,6 +15,16 @@ fn wrong_usage_exits_with_2_and_says_what_is_wrong() {
         (&["test"], "<PATH>..."),
         (&["plan", "--now", "tomorrow"], "tomorrow"),
         (&["plan", "--output", "xml"], "xml"),
+        (&["plan", "--namespace", ""], "a namespace is made of"),
+        (
+            &["plan", "--namespace", "shop,Web"],
+            "a namespace is made of",
+        ),
+        (&["run", "--state-namespace", ""], "a namespace is made of"),
+        (
+            &["explain", "r", "ConfigMap/shop/a", "--from", "127.0.0.1"],
+            "write HOST:PORT",
+        ),
         (
             &["plan", "--rules", "r.yaml", "--now", "2026-01-01T00:00:00Z"],
             "--now needs --manifests",
@@ -87,17 +97,18 @@ fn help_teaches_each_command_with_an_example() {
         "run",
         "check",
         "plan",
+        "explain",
         "test",
         "rbac",
+        "schema",
         "ready",
         "completions",
     ] {
         let ran = ordain(dir.path(), &[command, "--help"]);
         assert_eq!(ran.code, 0);
-        assert!(ran.out.contains("Examples:\n  ordain "), "{}", ran.out);
-        if command != "completions" {
-            assert!(ran.out.contains("Exit code: 0"), "{}", ran.out);
-        }
+        let (_, examples) = ran.out.split_once("\nExamples:\n").unwrap();
+        assert!(examples.contains("ordain "), "{}", ran.out);
+        assert!(ran.out.contains("Exit code: 0"), "{}", ran.out);
     }
 }
 
@@ -110,6 +121,35 @@ fn completions_are_made_for_shells() {
         for word in ["write-manifests", "service-account"] {
             assert!(ran.out.contains(word), "{shell}: {word}");
         }
+    }
+}
+
+#[test]
+fn bash_completes_commands_options_and_values() {
+    let dir = folder(&[]);
+    let script = ordain(dir.path(), &["completions", "bash"]).out;
+    put(dir.path(), "ordain.bash", &script);
+    for (typed, offered) in [
+        ("ordain pl", "plan"),
+        ("ordain run --write-m", "--write-manifests"),
+        ("ordain plan --output j", "json"),
+        ("ordain completions f", "fish"),
+    ] {
+        let words: Vec<&str> = typed.split(' ').collect();
+        let (last, before) = words.split_last().unwrap();
+        // As bash asks a function: the words, which of them is completed, the one before it.
+        let ask = format!(
+            "source ./ordain.bash; COMP_WORDS=({typed}); COMP_CWORD={}; _ordain ordain {last} {}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            before.len(),
+            before.last().unwrap()
+        );
+        let ran = std::process::Command::new("bash")
+            .args(["--norc", "-c", &ask])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let shown = String::from_utf8_lossy(&ran.stdout);
+        assert_eq!(shown.trim(), offered, "{typed}: {ran:?}");
     }
 }
 
