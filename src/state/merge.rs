@@ -1,11 +1,11 @@
 //! Two daemons wrote one state: what both know, on the safe side.
 
-use super::{Counted, Match, OfRule, State};
+use super::{Match, OfRule, State};
 use std::collections::BTreeMap;
 
 impl State {
     /// Takes what another daemon knows: the later beginning of each match, so that none seems older than somebody saw it, and all that has
-    /// acted, so that nothing acts twice.
+    /// acted, so that nothing acts twice. What limits and breakers have counted is each one's own.
     pub fn merge(&mut self, other: State) {
         for (name, of) in other.rules {
             self.rules.entry(name).or_default().merge(of);
@@ -27,11 +27,6 @@ impl OfRule {
                 self.numbers = other.numbers;
             }
             // The rules differ: each remembers what its own has matched.
-            _ => {}
-        }
-        match (&mut self.counted, other.counted) {
-            (Some((hash, own)), Some((same, others))) if *hash == same => own.merge(others),
-            (own @ None, others) => *own = others,
             _ => {}
         }
         if self.holds.is_empty() {
@@ -85,23 +80,6 @@ impl Match {
             match self.pending.iter_mut().find(|(known, ..)| *known == act) {
                 Some((_, _, known)) => *known = (*known).max(since),
                 None => self.pending.push((act, key, since)),
-            }
-        }
-    }
-}
-
-impl Counted {
-    fn merge(&mut self, other: Counted) {
-        for (key, at) in other.acted {
-            match self.acted.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, known)) => *known = (*known).max(at),
-                None => self.acted.push((key, at)),
-            }
-        }
-        self.aborted = self.aborted.take().or(other.aborted);
-        for (key, broken) in other.open {
-            if self.open.iter().all(|(known, _)| *known != key) {
-                self.open.push((key, broken));
             }
         }
     }

@@ -137,16 +137,13 @@ impl Engine {
             "another daemon writes shard {number} of this state: two of them act on one cluster, unless one is just taking over"
         );
         self.reports.push(Report::State(message));
-        let mut other = state::read([("", text)]).state;
-        for of in other.rules.values_mut() {
-            of.counted = None;
-        }
         let own = self.cut(self.keeper.layout, &[number]).pop();
         let mut all = own.unwrap_or_default();
         for of in all.rules.values_mut() {
+            // It goes on counting.
             of.counted = None;
         }
-        all.merge(other);
+        all.merge(state::read([("", text)]).state);
         self.take(all, now);
     }
 }
