@@ -10,6 +10,7 @@ use super::{Operation, Reason, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::apply::ownership::{self, Ownership};
 use crate::rule::apply::{Apply, Rendered, fields, owner_reference};
+use crate::rule::edit::Claim;
 use crate::rule::expr::ExprFault;
 use crate::rule::pick::Rank;
 use crate::rule::related::{Member, Probe};
@@ -19,7 +20,8 @@ use crate::rule::{Rule, Verb};
 use crate::schema::KindSchema;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock};
 
 /// What a pass may know of objects other than its subject.
 ///
@@ -42,6 +44,11 @@ pub trait Neighbours {
         Prospect::New
     }
 
+    /// Whether a request on an object is under way, or its result not seen yet.
+    fn is_coming(&self, _object: &ObjectKey) -> bool {
+        false
+    }
+
     /// Another subject for which the same rule wants other contents of an object.
     fn disagreeing(
         &self,
@@ -53,13 +60,8 @@ pub trait Neighbours {
         None
     }
 
-    /// The other rules that want another value at a place of an object, each with a subject for which it does. `place`: see [`BETWEEN`].
-    fn opposing(
-        &self,
-        _object: &ObjectKey,
-        _place: &str,
-        _contents: u64,
-    ) -> Vec<(Arc<str>, ObjectKey)> {
+    /// The other rules that want something of an object that cannot be beside what is wanted at a place of it.
+    fn opposing(&self, _want: &Want) -> Vec<Opponent> {
         vec![]
     }
 
@@ -156,15 +158,44 @@ impl Neighbours for Alone {
 /// Stands between the name of a rule and a place of an object (RFC 6901), where a rule wants something of that place alone.
 pub const BETWEEN: char = '\n';
 
-/// What a subject wants of another object, whether it is so already or not.
+/// Hashes are compared within one process only.
+static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// What a subject wants of another object, or of itself where other rules may have it as a target, whether it is so already or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
     /// Name of the rule.
     pub rule: Arc<str>,
     /// The object.
     pub object: ObjectKey,
-    /// Hash of the manifest.
+    /// Hash of the manifest, or of the value.
     pub contents: u64,
+    /// What it wants at one place, of a want that is about one place alone.
+    pub claim: Option<Arc<Claim>>,
+}
+
+impl Want {
+    /// What a rule wants at one place of an object.
+    pub(super) fn at(rule: &str, object: &ObjectKey, claim: &Claim) -> Want {
+        let value = claim.value.as_ref().map(ToString::to_string);
+        Want {
+            rule: format!("{rule}{BETWEEN}{}", claim.pointer).into(),
+            object: object.clone(),
+            contents: STATE.hash_one(value),
+            claim: Some(Arc::new(claim.clone())),
+        }
+    }
+}
+
+/// Another rule that wants something else of an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Opponent {
+    /// Its name.
+    pub rule: Arc<str>,
+    /// For which of its subjects; the object itself, where the rule is about that.
+    pub subject: ObjectKey,
+    /// Where (RFC 6901): at the place in question, above it or below.
+    pub place: Box<str>,
 }
 
 /// A request on another object than the subject.
@@ -202,8 +233,66 @@ pub(super) fn step(
     let object = at.waits.map(|_| rendered.object.clone());
     let of = (at.manner.index, at.rule);
     let progress = self::apply(world, of, apply, rendered, turn)?;
-    let (Some(wait), Some(object), Progress::Done) = (at.waits, object, progress) else {
-        return Ok(progress);
+    match (object, progress) {
+        (Some(object), Progress::Done) => awaited(at, object, called, record, turn),
+        _ => Ok(progress),
+    }
+}
+
+/// As [`step`], of one that acts once and has: its object stays as long as the match lasts; later steps read it, and wait for it.
+pub(super) fn stays(
+    at: &At<'_>,
+    apply: &Apply,
+    (called, item): (usize, Option<&Record>),
+    record: &Record,
+    turn: &mut Turn,
+) -> Result<Progress, ExprFault> {
+    let world = at.world;
+    let names = turn.names();
+    let scope = names.scope(at, record, item);
+    let object = apply.object(&scope, world.subject.key)?;
+    if object == *world.subject.key {
+        return Ok(Progress::Done);
+    }
+    let neighbours = world.context.neighbours;
+    turn.wants.push(Want {
+        rule: kept(&at.rule.name),
+        object: object.clone(),
+        contents: 0,
+        claim: None,
+    });
+    if neighbours.is_coming(&object) {
+        return Ok(Progress::Stopped);
+    }
+    let unknown = |why| ExprFault::Unknown(format!("{object}: {why}"));
+    let Some(live) = neighbours.get(&object).map_err(unknown)? else {
+        // It was there, and somebody has taken it away since.
+        if let Some(name) = &apply.name {
+            turn.bind_nothing(name);
+        }
+        return Ok(Progress::Done);
+    };
+    if let Some(name) = &apply.name {
+        turn.bind(name, &live);
+    }
+    awaited(at, object, called, record, turn)
+}
+
+/// The name under which a rule wants an object that it has applied once and does not apply again.
+pub fn kept(rule: &str) -> Arc<str> {
+    format!("{rule}{BETWEEN}kept").into()
+}
+
+/// Whether the next step may come, behind one that has applied an object.
+fn awaited(
+    at: &At<'_>,
+    object: ObjectKey,
+    called: usize,
+    record: &Record,
+    turn: &mut Turn,
+) -> Result<Progress, ExprFault> {
+    let Some(wait) = at.waits else {
+        return Ok(Progress::Done);
     };
     let awaited = Awaited {
         rule: at.manner.index,
@@ -211,7 +300,7 @@ pub(super) fn step(
         wait,
         target: Some(object),
     };
-    wait::progress(world, awaited, (record, at.variables), turn)
+    wait::progress(at.world, awaited, (record, at.variables), turn)
 }
 
 fn apply(
@@ -251,7 +340,7 @@ fn apply(
         turn.bind(name, live);
     }
     let contents = contents_of(&manifest);
-    let same = |want: &&Want| want.object == object;
+    let same = |want: &&Want| want.object == object && want.rule == rule.name;
     if let Some(before) = turn.wants.iter().find(same) {
         if before.contents == contents {
             return Ok(Progress::Done);
@@ -264,6 +353,7 @@ fn apply(
         rule: rule.name.clone(),
         object: object.clone(),
         contents,
+        claim: None,
     });
     let other = neighbours.disagreeing(&object, &rule.name, subject.key, contents);
     if let Some(other) = other {

@@ -1,13 +1,14 @@
 //! Rules that want different things at one place of one object.
 
+use super::apply::{Opponent, Want};
 use super::look::look;
 use super::turn::{Manner, Turn, act};
 use super::working::Working;
 use super::world::World;
 use super::{Reason, Standing};
-use crate::object::Record;
+use crate::object::{ObjectKey, Record};
 use crate::rule::edit::{Claim, meets};
-use crate::rule::{Rule, set::RuleIndex};
+use crate::rule::{Mode, Rule, set::RuleIndex};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub(super) struct Settled {
     /// Rules that do nothing to this object.
     stopped: Vec<RuleIndex>,
     pub findings: Vec<(RuleIndex, Reason, String)>,
+    /// What the rules want of the object that others may have as a target.
+    pub wants: Vec<Want>,
     places: usize,
 }
 
@@ -60,6 +63,57 @@ impl Settled {
         if !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
+    }
+
+    /// Takes down what a rule wants of the object.
+    pub fn note_wants(&mut self, world: &World<'_>, (index, turn): (RuleIndex, &Turn)) {
+        let rule = &world.context.rules.rules()[index];
+        for claim in turn.claims.iter().filter(|claim| !claim.from_current) {
+            self.note_want(rule, world.subject.key, claim);
+        }
+    }
+
+    fn note_want(&mut self, rule: &Rule, object: &ObjectKey, claim: &Claim) -> Want {
+        let want = Want::at(&rule.name, object, claim);
+        match self.wants.iter_mut().find(|known| known.rule == want.rule) {
+            Some(known) => *known = want.clone(),
+            None => self.wants.push(want.clone()),
+        }
+        want
+    }
+
+    /// Compares a turn with what rules want of the object that have it as a target. True: something was settled, the pass begins again.
+    pub fn meet(&mut self, world: &World<'_>, (index, turn): (RuleIndex, &Turn)) -> bool {
+        let rule = &world.context.rules.rules()[index];
+        let object = world.subject.key;
+        let mut settled = false;
+        for claim in turn.claims.iter().filter(|claim| !claim.from_current) {
+            let want = self.note_want(rule, object, claim);
+            let place = &claim.pointer;
+            for opponent in world.context.neighbours.opposing(&want) {
+                if opponent.subject == *object {
+                    // The rules that are about the object are compared in its own pass.
+                    continue;
+                }
+                match against(world, rule, (&opponent, object), place) {
+                    None => {}
+                    Some(Against::Higher(told)) => {
+                        self.find(index, format!("{told}; this rule leaves it alone"));
+                        self.bar(index, place);
+                        settled = true;
+                    }
+                    Some(Against::Equal(told)) => {
+                        self.find(
+                            index,
+                            format!("{told}; both leave the object alone until one has a higher `priority`"),
+                        );
+                        self.stop(index);
+                        return true;
+                    }
+                }
+            }
+        }
+        settled
     }
 
     /// Compares a turn with those before it in the same round. True: something was settled, the pass begins again.
@@ -116,6 +170,55 @@ impl Settled {
         }
         settled
     }
+}
+
+/// A rule that stands in the way of another one, and how that is told.
+pub(super) enum Against {
+    /// One of higher priority.
+    Higher(String),
+    /// One of the same.
+    Equal(String),
+}
+
+/// What comes of it that another rule wants something else of an object than a rule does at a place; nothing, where this one is the higher one.
+pub(super) fn against(
+    world: &World<'_>,
+    rule: &Rule,
+    (opponent, object): (&Opponent, &ObjectKey),
+    place: &str,
+) -> Option<Against> {
+    let context = world.context;
+    let Opponent {
+        rule: other,
+        subject,
+        place: theirs,
+    } = opponent;
+    let rival = context.rules.get(other)?;
+    let enforces = context.assume_enforce || rival.mode == Mode::Enforce;
+    if !enforces || rival.priority < rule.priority {
+        return None;
+    }
+    let at = match **theirs == *place {
+        true => "there".to_owned(),
+        false => format!("at {theirs}"),
+    };
+    let whose = match subject == object {
+        true => String::new(),
+        false => format!(", for {subject}"),
+    };
+    Some(match rival.priority > rule.priority {
+        true => Against::Higher(format!(
+            "{place}: rule `{other}` of higher priority wants another value {at}{whose}"
+        )),
+        false => Against::Equal(format!(
+            "{place}: rule `{other}` of the same priority wants another value {at}{whose}"
+        )),
+    })
+}
+
+/// Whether two rules cannot both have what they want of an object.
+pub fn opposes(a: &Claim, b: &Claim) -> bool {
+    !gives_way(a, b) && contradict(a, b)
 }
 
 /// What a rule wants of a state, also where that is so already.

@@ -53,7 +53,8 @@ mod working;
 mod world;
 mod writes;
 
-pub use apply::{Alone, BETWEEN, Neighbours, Picked, Prospect, Want};
+pub use apply::{Alone, BETWEEN, Neighbours, Opponent, Picked, Prospect, Want, kept};
+pub use conflict::opposes;
 pub use lifetime::held;
 pub use memory::{Blank, LastAct, Later, Memory, Note};
 pub use once::{Act, Acted, LONGEST_KEY, in_annotation};

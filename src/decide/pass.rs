@@ -64,8 +64,8 @@ pub fn pass(subject: &Subject<'_>, context: &PassContext<'_>) -> Decision {
     }
     let world = World::new(subject, context);
     let (given_back, ends) = lifetime::ends(&world, indexes);
-    let (mut run, settled) = settle_and_run(&world, indexes, &given_back);
-    run.rules_that_only_tell();
+    let (mut run, mut settled) = settle_and_run(&world, indexes, &given_back);
+    run.rules_that_only_tell(&mut settled);
     run.conclude(settled, ends, &mut decision);
     decision
 }
@@ -281,11 +281,12 @@ impl<'w, 'a> Run<'w, 'a> {
                         self.gated.push(position);
                         continue;
                     }
+                    let rivals = self.world.context.rules.has_rivals(index);
                     let manner = Manner {
                         index,
                         ahead: self.world.context.ahead,
                         barred: settled.barred(index),
-                        claim_all: self.thorough,
+                        claim_all: self.thorough || rivals,
                     };
                     act(
                         self.world,
@@ -294,6 +295,9 @@ impl<'w, 'a> Run<'w, 'a> {
                         manner,
                         &mut turn,
                     );
+                    if rivals && settled.meet(self.world, (index, &turn)) {
+                        return false;
+                    }
                 } else if matched && !settled.is_stopped(index) {
                     self.would_delete_too(position, &mut turn);
                 }
@@ -367,7 +371,7 @@ impl<'w, 'a> Run<'w, 'a> {
     }
 
     /// Rules in Audit, and those with a closed gate, on the final state; nobody sees what they do.
-    fn rules_that_only_tell(&mut self) {
+    fn rules_that_only_tell(&mut self, settled: &mut Settled) {
         let mut next = 0;
         while let Some(position) = self.candidates.from(next) {
             next = position + 1;
@@ -383,13 +387,18 @@ impl<'w, 'a> Run<'w, 'a> {
             if matches!(turn.standing, Standing::Matched { .. }) {
                 let state = self.working.record().clone();
                 let mut own = Working::new(&state);
+                let index = self.indexes[position];
+                let rivals = self.enforces(position) && self.world.context.rules.has_rivals(index);
                 let manner = Manner {
-                    index: self.indexes[position],
+                    index,
                     ahead: true,
                     barred: &[],
-                    claim_all: false,
+                    claim_all: rivals,
                 };
                 act(self.world, self.rule(position), &mut own, manner, &mut turn);
+                if rivals {
+                    settled.note_wants(self.world, (index, &turn));
+                }
                 effect = turn.changed.then(|| (state.clone(), own.record().clone()));
             }
             self.note(position, turn, effect, false);

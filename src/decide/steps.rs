@@ -270,6 +270,10 @@ fn element(
         Chance::Always => None,
         Chance::Acts(occasion) => Some(occasion),
         Chance::Done => {
+            if let Action::Apply(apply) = &at.step.action {
+                let element = (event::step(at.position, number), item);
+                return apply::stays(at, apply, element, working.record(), turn);
+            }
             if at.held {
                 lifetime::keep(at, item, working.record(), turn)?;
             }

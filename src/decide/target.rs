@@ -1,6 +1,7 @@
 //! Steps with `target`: what they ask of each member of a list. Protection, annotations, preconditions and conflicts are those of the member.
 
-use super::apply::{BETWEEN, Deed, Progress, Prospect, Want, is_ignored};
+use super::apply::{Deed, Opponent, Progress, Prospect, Want, is_ignored};
+use super::conflict::{self, Against};
 use super::lifetime;
 use super::once::{self, Acted, Chance, Occasion};
 use super::patch::fixed_fields;
@@ -13,19 +14,14 @@ use super::writes::{self, value_at};
 use super::{
     Operation, Reason, RuleChange, Write, archive, event, metric, rollback, rollout, tell,
 };
+use crate::object::Record;
 use crate::object::difference::{is_secret, is_secret_place};
-use crate::object::{ObjectKey, Record};
 use crate::rule::edit::{self, Claim, Edit, EditContext, Endpoint, plan};
 use crate::rule::expr::{ExprFault, Other, Scope, Variables};
 use crate::rule::path::PodPrefix;
 use crate::rule::related::Member;
-use crate::rule::{Action, Mode, Occasion as Look};
+use crate::rule::{Action, Occasion as Look};
 use crate::schema::KindSchema;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, LazyLock};
-
-/// Hashes are compared within one process only.
-static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// A step for each member of the list that is its target. It is as far as the member that is farthest behind.
 pub(super) fn each(
@@ -207,6 +203,7 @@ impl On<'_> {
                 rule: lifetime::held(&self.at.rule.name),
                 object: self.member.key.clone(),
                 contents: 0,
+                claim: None,
             });
         }
         let mut working = Working::new(&self.member.record);
@@ -441,29 +438,23 @@ impl On<'_> {
         let (world, member) = (self.at.world, self.member);
         let subject = world.subject.key;
         for claim in claims.iter().filter(|claim| !claim.from_current) {
-            let place: Arc<str> = format!("{}{BETWEEN}{}", self.at.rule.name, claim.pointer).into();
-            let value = claim.value.as_ref().map(ToString::to_string);
-            let contents = STATE.hash_one(value);
+            let want = Want::at(&self.at.rule.name, &member.key, claim);
             let mut wants = turn.wants.iter();
-            if wants.any(|want| want.object == member.key && want.rule == place) {
+            if wants.any(|known| known.object == member.key && known.rule == want.rule) {
                 // A later step of this turn; the subject agrees with itself.
                 continue;
             }
-            turn.wants.push(Want {
-                rule: place.clone(),
-                object: member.key.clone(),
-                contents,
-            });
+            turn.wants.push(want.clone());
             let neighbours = world.context.neighbours;
-            let other = neighbours.disagreeing(&member.key, &place, subject, contents);
+            let other = neighbours.disagreeing(&member.key, &want.rule, subject, want.contents);
             if let Some(other) = other {
                 return Some(format!(
                     "{}: the rule wants other contents of it for {other}; it is left as it is until they agree",
                     member.key
                 ));
             }
-            for (other, other_subject) in neighbours.opposing(&member.key, &place, contents) {
-                let told = self.against(&other, (&*claim.pointer, &other_subject));
+            for opponent in neighbours.opposing(&want) {
+                let told = self.against(&opponent, &claim.pointer);
                 if told.is_some() {
                     return told;
                 }
@@ -473,22 +464,14 @@ impl On<'_> {
     }
 
     /// What comes of it that another rule wants another value at a place of the member; nothing, where this one is the higher one.
-    fn against(&self, other: &str, (place, subject): (&str, &ObjectKey)) -> Option<String> {
-        let context = self.at.world.context;
-        let theirs = context.rules.get(other)?;
-        let enforces = context.assume_enforce || theirs.mode == Mode::Enforce;
-        let mine = self.at.rule.priority;
-        if !enforces || theirs.priority < mine {
-            return None;
-        }
+    fn against(&self, opponent: &Opponent, place: &str) -> Option<String> {
         let key = &self.member.key;
-        Some(match theirs.priority > mine {
-            true => format!(
-                "{key}: {place}: rule `{other}` of higher priority wants another value there, for {subject}; it is left to that one"
-            ),
-            false => format!(
-                "{key}: {place}: rule `{other}` of the same priority wants another value there, for {subject}; both leave it alone until one has a higher `priority`"
-            ),
+        let what = conflict::against(self.at.world, self.at.rule, (opponent, key), place)?;
+        Some(match what {
+            Against::Higher(told) => format!("{key}: {told}; it is left to that one"),
+            Against::Equal(told) => {
+                format!("{key}: {told}; both leave it alone until one has a higher `priority`")
+            }
         })
     }
 

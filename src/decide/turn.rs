@@ -157,6 +157,15 @@ impl Turn {
         self.applied = Some(Record::from_value(&Value::Object(self.named.clone())));
     }
 
+    /// As [`Turn::bind`], where there is no such object: `applied` is there without it.
+    pub fn bind_nothing(&mut self, name: &str) {
+        if self.repeats {
+            let list = || Value::Array(vec![]);
+            self.named.entry(name).or_insert_with(list);
+        }
+        self.applied = Some(Record::from_value(&Value::Object(self.named.clone())));
+    }
+
     pub fn find(&mut self, reason: Reason, message: String) {
         let finding = (reason, message);
         if !self.findings.contains(&finding) {

@@ -2,7 +2,8 @@
 //!
 //! PURE. `yaml` reads text into a tree with a position on every node; `compile` turns trees into [`Rule`]s and collects every problem;
 //! `path` is the only user of the JSONPath crate, `expr` the only user of the CEL crate. `language` is the language as data: a JSON Schema.
-//! `occasion` says when a rule looks and whether it acts, `step` is a verb with its modifiers, `action` the verb itself.
+//! `occasion` says when a rule looks and whether it acts, `step` is a verb with its modifiers, `action` the verb itself, `rivals` tells which
+//! rules may want different things of one target.
 
 pub mod apply;
 pub mod archive;
@@ -31,6 +32,7 @@ pub mod yaml;
 
 mod action;
 mod occasion;
+mod rivals;
 mod step;
 
 pub use action::{Action, Propagation, Revision, Verb};

@@ -2,7 +2,7 @@
 
 use super::candidates::{Candidates, Positions};
 use super::watch_scope::WatchScope;
-use super::{Mode, Occasion, ResolvedKind, Rule};
+use super::{Mode, Occasion, ResolvedKind, Rule, rivals};
 use crate::object::{GroupKind, Meta};
 use crate::schema::Schema;
 use ahash::AHashMap;
@@ -19,6 +19,8 @@ pub struct RuleSet {
     kinds: Vec<ResolvedKind>,
     schema: Schema,
     doubt: Doubt,
+    /// See [`RuleSet::has_rivals`]; empty: none has.
+    rivals: Vec<bool>,
 }
 
 /// Rules that are not in a set although nobody has taken them away: what they did must not be undone.
@@ -152,6 +154,7 @@ impl RuleSet {
             of_kind.scope = WatchScope::of(of, namespaced);
         }
         RuleSet {
+            rivals: rivals::of(&rules),
             rules,
             by_name,
             by_kind,
@@ -215,6 +218,11 @@ impl RuleSet {
         self.by_kind
             .get(kind)
             .map_or(&[], |of_kind| &of_kind.remembering)
+    }
+
+    /// Whether another rule may write the same place of the same object, where one of the two has that object as a target.
+    pub fn has_rivals(&self, rule: RuleIndex) -> bool {
+        self.rivals.get(rule).is_some_and(|has| *has)
     }
 
     /// Where a rule stands in [`RuleSet::rules`].

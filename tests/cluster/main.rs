@@ -22,6 +22,7 @@ mod leader;
 mod lifetime;
 mod memory;
 mod monitoring;
+mod once;
 mod operations;
 mod overload;
 #[path = "../tools/tutorial.rs"]
@@ -34,6 +35,7 @@ mod proxy;
 mod ready_made;
 mod related;
 mod rights;
+mod rivals;
 mod rollouts;
 mod scene;
 mod scopes;

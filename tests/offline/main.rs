@@ -25,3 +25,4 @@ mod schema;
 mod tutorial;
 mod twice;
 mod verbs;
+mod whole_language;

@@ -238,7 +238,7 @@ pub fn is_ours(document: &Value) -> bool {
 }
 
 /// What `check` says is wrong with documents of one file.
-fn errors(file: &str, documents: &[Value], schema: &Schema) -> Vec<String> {
+pub fn errors(file: &str, documents: &[Value], schema: &Schema) -> Vec<String> {
     let texts: Vec<String> = documents.iter().map(ToString::to_string).collect();
     let text = texts.join("\n---\n");
     let source = SourceFile {
@@ -255,7 +255,7 @@ fn errors(file: &str, documents: &[Value], schema: &Schema) -> Vec<String> {
 }
 
 /// The kinds that the objects of a file's tests define, too.
-fn kinds_of(documents: &[Value]) -> Schema {
+pub fn kinds_of(documents: &[Value]) -> Schema {
     let objects: Vec<String> = documents
         .iter()
         .flat_map(|d| d["spec"]["objects"].as_array().into_iter().flatten())
@@ -275,10 +275,10 @@ fn kinds_of(documents: &[Value]) -> Schema {
 }
 
 /// Where a field is shown, by the pointer of its description: which file, which document of it, and where in that.
-type Shown = BTreeMap<String, (usize, usize, String)>;
+pub type Shown = BTreeMap<String, (usize, usize, String)>;
 
 /// What `check` accepts: the files, what of them the schema refuses, and which fields they show.
-fn accepted(validator: &Validator<'_>) -> (Vec<Document>, Vec<String>, Shown) {
+pub fn accepted(validator: &Validator<'_>) -> (Vec<Document>, Vec<String>, Shown) {
     let (mut good, mut refused) = (vec![], vec![]);
     let mut shown = Shown::new();
     for file in corpus() {

@@ -36,10 +36,14 @@ pub struct Open {
     pub others: Option<String>,
 }
 
+/// Said of a breaker that opened where nobody else has changed what the rule wrote.
+const NOBODY_ELSE: &str = "nobody else has changed what it wrote there: what the rule itself wants there changes more often than `perObject` allows";
+
 /// Changes of one object by one rule.
 #[derive(Default)]
 pub struct Breaker {
-    changes: VecDeque<Timestamp>,
+    /// When each was asked for, and whether somebody else had changed what the rule wrote before.
+    changes: VecDeque<(Timestamp, bool)>,
     /// What was written lately, each place once.
     written: Vec<Written>,
     open: Option<Box<Open>>,
@@ -121,15 +125,18 @@ impl Breaker {
             };
             (Trip::ComesBack, places.iter().filter(back).collect())
         };
+        let disturbed = self.is_disturbed(places);
         if trip == Trip::TooMany || !of.is_empty() {
+            let others = disturbed || self.changes.iter().any(|(_, disturbed)| *disturbed);
+            let alone = trip == Trip::TooMany && !others && !places.is_empty();
             self.open = Some(Box::new(Open {
                 trip,
                 places: of.iter().map(|p| p.trail.to_string()).collect(),
-                others: None,
+                others: alone.then(|| NOBODY_ELSE.to_owned()),
             }));
             return false;
         }
-        self.changes.push_back(now);
+        self.changes.push_back((now, disturbed));
         true
     }
 
@@ -162,6 +169,14 @@ impl Breaker {
         }
     }
 
+    /// Whether some place does not hold any more what was written there last.
+    fn is_disturbed(&self, places: &[Place]) -> bool {
+        places.iter().any(|place| {
+            let known = self.written.iter().find(|w| w.place == place.id);
+            known.is_some_and(|w| w.value != place.before)
+        })
+    }
+
     /// Takes back the last change: it did nothing.
     pub fn withdraw(&mut self) {
         self.changes.pop_back();
@@ -171,7 +186,7 @@ impl Breaker {
         while self
             .changes
             .front()
-            .is_some_and(|at| now.duration_since(*at) > bound.period)
+            .is_some_and(|(at, _)| now.duration_since(*at) > bound.period)
         {
             self.changes.pop_front();
         }
@@ -190,7 +205,7 @@ impl Breaker {
 
     /// The clock was set back: what happened later than now happened now.
     pub fn clock_set_back(&mut self, now: Timestamp) {
-        for at in &mut self.changes {
+        for (at, _) in &mut self.changes {
             *at = (*at).min(now);
         }
         for written in &mut self.written {
@@ -264,6 +279,19 @@ mod tests {
         assert!(!breaker.admit(None, &[], at(300)));
         assert!(!breaker.admit(None, &[], at(100_000)));
         assert_eq!(breaker.opened().unwrap().trip, Trip::TooMany);
+    }
+
+    #[test]
+    fn a_rule_that_wants_something_else_too_often_hears_that_it_was_alone() {
+        let mut breaker = Breaker::default();
+        assert_eq!(write(&mut breaker, (0..9).map(|n| (n, n, n + 1))), 5);
+        let others = breaker.opened().unwrap().others.clone();
+        assert_eq!(others.as_deref(), Some(NOBODY_ELSE));
+        // Once somebody else was there.
+        let mut breaker = Breaker::default();
+        let changes = (0..9).map(|n| (n, if n == 2 { 40 } else { n }, n + 1));
+        assert_eq!(write(&mut breaker, changes), 5);
+        assert_eq!(breaker.opened().unwrap().others, None);
     }
 
     #[test]

@@ -278,10 +278,12 @@ pub(super) fn hold(
     let how = (manner, variables, creates);
     let before = working.record().clone();
     let (applied, found) = (turn.applied.clone(), turn.found.clone());
+    let previous = turn.previous.clone();
     let scope = Scope {
         applied: applied.as_ref().map(Record::root),
         found: found.as_ref().map(Record::root),
         item: item.map(Record::root),
+        previous: previous.as_ref().map(Record::root),
         ..world.scope(&before, variables)
     };
     let schema = world.schema.as_deref();

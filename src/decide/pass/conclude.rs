@@ -24,7 +24,13 @@ const RESTARTED_AT: [&str; 3] = [
 ];
 
 impl Run<'_, '_> {
-    pub(super) fn conclude(mut self, settled: Settled, ends: Vec<End>, decision: &mut Decision) {
+    pub(super) fn conclude(
+        mut self,
+        mut settled: Settled,
+        ends: Vec<End>,
+        decision: &mut Decision,
+    ) {
+        decision.wants.append(&mut settled.wants);
         self.slots.sort_by_key(|slot| slot.position);
         let stays = !self.has_moved(None);
         let fixpoint = self.no_fixpoint.is_empty();

@@ -5,7 +5,9 @@ use super::outcome::{BUDGET_PAUSE, FORBIDDEN_PAUSE};
 use super::targets::counted;
 use super::{Asked, Engine, Forbidden, InFlight, SettledDeed};
 use crate::decide::breaker::places::written;
-use crate::decide::{Neighbours, Operation, Picked, Prospect, Reason, RuleChange, Write};
+use crate::decide::{
+    Neighbours, Operation, Opponent, Picked, Prospect, Reason, RuleChange, Want, Write,
+};
 use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, Fault, Outcome, fingerprint};
 use crate::object::{GroupKind, Gvk, Meta, ObjectKey, Record};
@@ -15,7 +17,6 @@ use crate::rule::related::{Member, Probe};
 use crate::rule::schedule::Schedule;
 use crate::rule::set::RuleIndex;
 use jiff::{SignedDuration, Timestamp};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Most requests on one object that are remembered as leading nowhere.
@@ -84,6 +85,10 @@ impl Neighbours for Around<'_> {
         Prospect::New
     }
 
+    fn is_coming(&self, object: &ObjectKey) -> bool {
+        self.engine.queue.is_held(object)
+    }
+
     fn disagreeing(
         &self,
         object: &ObjectKey,
@@ -96,13 +101,8 @@ impl Neighbours for Around<'_> {
             .disagreeing(object, rule, subject, contents)
     }
 
-    fn opposing(
-        &self,
-        object: &ObjectKey,
-        place: &str,
-        contents: u64,
-    ) -> Vec<(Arc<str>, ObjectKey)> {
-        self.engine.wants.opposing(object, place, contents)
+    fn opposing(&self, want: &Want) -> Vec<Opponent> {
+        self.engine.wants.opposing(want)
     }
 
     fn agreeing(&self, object: &ObjectKey, rule: &str, contents: u64) -> Vec<ObjectKey> {

@@ -216,9 +216,8 @@ impl Engine {
                 return true;
             };
             let state = &self.states[index];
-            let counting =
-                self.counts_first(index) && self.enforces_on(index, key) && !state.scope_known;
-            state.ready && !counting
+            let looking = self.looks_first(index) && self.enforces_on(index, key);
+            state.ready && !looking
         });
     }
 
@@ -269,7 +268,7 @@ impl Engine {
         let gate = |index: usize| {
             let rule = &rules.rules()[index];
             let state = &self.states[index];
-            let held = self.counts_first(index) && !state.scope_known;
+            let held = self.looks_first(index);
             !closed.contains(&rule.name)
                 && self.enforces(rule)
                 && !held

@@ -222,6 +222,11 @@ impl Engine {
         if self.counts_first(index) && !self.states[index].scope_known {
             told.push("its limits wait until all objects in its scope were looked at".into());
         }
+        if self.awaits_rivals(index) {
+            told.push(
+                "it waits until what the rules around one `target` are about was looked at".into(),
+            );
+        }
         if self.standby {
             told.push("this replica stands by: another one acts".into());
         }

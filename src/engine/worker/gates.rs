@@ -177,6 +177,11 @@ impl Engine {
         rule.limits.are_counted() || rule.pick.is_some() || !state.unproven.is_empty()
     }
 
+    /// Whether a rule does nothing now because other objects are to be looked at before.
+    pub(super) fn looks_first(&self, index: usize) -> bool {
+        (self.counts_first(index) && !self.states[index].scope_known) || self.awaits_rivals(index)
+    }
+
     /// Marks rules whose scope is evaluated by now, and lets the objects go on that waited for it.
     pub(super) fn open_limited_rules(&mut self, now: Timestamp) {
         for index in 0..self.states.len() {

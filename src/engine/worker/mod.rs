@@ -18,6 +18,7 @@
 //! * `fan` many of them for one subject
 //! * `related` lists of other objects
 //! * `targets` members of lists that are acted on
+//! * `rivals` rules that have each other's objects as targets
 //! * `archives` what lies in sinks
 //! * `waits` for what steps wrote
 //! * `remember` what is known of matches
@@ -58,6 +59,7 @@ mod related;
 mod reload;
 mod remember;
 mod report;
+mod rivals;
 mod rules;
 mod samples;
 mod schedule;
@@ -89,6 +91,7 @@ use fan::Fans;
 use jiff::{SignedDuration, Timestamp};
 use keep::Keeper;
 use lifetimes::Lifetimes;
+use rivals::Rivals;
 use rules::RuleState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -257,6 +260,8 @@ pub struct Engine {
     settled_deeds: AHashMap<ObjectKey, Vec<SettledDeed>>,
     /// What subjects want of other objects.
     wants: Wants,
+    /// Rules that may want different things.
+    rivals: Rivals,
     /// What is known of the state outside.
     keeper: Keeper,
     /// Who may belong to which list of whom.
@@ -306,6 +311,7 @@ impl Engine {
         Self {
             frozen: options.frozen,
             options,
+            rivals: Rivals::default(),
             rules: Arc::new(RuleSet::new(vec![], Schema::empty())),
             states: vec![],
             followed: AHashMap::new(),

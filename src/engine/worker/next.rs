@@ -42,6 +42,7 @@ impl Engine {
             left -= 1;
         }
         self.open_limited_rules(now);
+        self.meet_rivals(now);
         self.forget_the_unseen(now);
         let keeps = self.keep(now, effects);
         effects.extend(self.reports.drain(..).map(Effect::Report));

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 impl Engine {
     /// The kinds that a rule still waits for.
-    fn missing(&self, rule: &Rule) -> Vec<(GroupKind, Sync)> {
+    pub(super) fn missing(&self, rule: &Rule) -> Vec<(GroupKind, Sync)> {
         let sync = |kind: &GroupKind| {
             let known = self.store.kind(kind).map(|k| k.sync.clone());
             known.unwrap_or_default()

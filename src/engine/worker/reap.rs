@@ -4,7 +4,7 @@ use super::Engine;
 use crate::decide::protect::{Ignored, protected_from, protected_target};
 use crate::decide::state_annotation::{Said, SubjectState};
 use crate::decide::{
-    Finding, Operation, Reason, RuleChange, Standing, Write, held, state_annotation,
+    Finding, Operation, Reason, RuleChange, Standing, Want, Write, held, kept, state_annotation,
 };
 use crate::engine::store::{Sync, name_of};
 use crate::object::{ObjectKey, Record};
@@ -187,7 +187,8 @@ impl Engine {
                 Wanted::Unknown => unknown = true,
             }
         }
-        if !self.wants.subjects(object).is_empty() {
+        let rule = &self.rules.rules()[index].name;
+        if self.wants.is_wanted(object, &[rule, &kept(rule)]) {
             return Wanted::Yes;
         }
         // Not all of them are written down: only when every one was looked at is it known that none is left.
@@ -222,8 +223,10 @@ impl Engine {
             Standing::OutOfScope | Standing::Unmatched | Standing::NotPicked => Wanted::No,
             Standing::Waiting | Standing::Ignored | Standing::Failed => Wanted::Unknown,
             Standing::Matched { .. } => {
-                let of_rule = decision.wants.iter().filter(|want| *want.rule == *under);
-                match of_rule.into_iter().any(|want| want.object == *object) {
+                let kept = kept(under);
+                let of_rule = |want: &&Want| *want.rule == *under || want.rule == kept;
+                let mut wants = decision.wants.iter().filter(of_rule);
+                match wants.any(|want| want.object == *object) {
                     true => Wanted::Yes,
                     false if decision.cut.contains(&index) => Wanted::Unknown,
                     false => Wanted::No,

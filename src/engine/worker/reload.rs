@@ -201,6 +201,7 @@ impl Engine {
         self.drop_kept_back(now);
         self.review_readiness();
         self.look_at_clocks();
+        self.load_rivals(now);
         for quiet in quiet {
             self.glance_at(quiet, now);
         }

@@ -92,6 +92,15 @@ impl Engine {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
+        let index = self.rules.index_of(rule);
+        let breaker = index.and_then(|index| self.states[index].breakers.get(key));
+        if let Some(open) = breaker.and_then(|breaker| breaker.opened())
+            && open.others.is_some()
+        {
+            // Nobody does: there is nothing to ask.
+            self.queue.push(key.clone(), now);
+            return self.wake_subjects(key, now);
+        }
         self.next_id += 1;
         let trails = places.iter().map(|place| place.trail.clone()).collect();
         let asked = Asked::Managers(rule.clone(), trails);

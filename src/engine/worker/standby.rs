@@ -72,6 +72,7 @@ impl Engine {
             state.scope_known = false;
         }
         self.take_over_clocks(now);
+        self.await_rivals();
         let kinds: Vec<_> = self
             .store
             .kinds()

@@ -76,6 +76,9 @@ impl Record {
     /// Encodes JSON text, dropping `metadata.managedFields` while parsing. With a `gvk`, `apiVersion` and `kind` are set to it:
     /// items of a list carry none, and partial metadata carries others.
     ///
+    /// No API server sends a key twice in one map, as it has read what it sends into maps and structs itself; manifests are read as YAML,
+    /// which refuses that. Of such keys the first one counts, in whichever way the record is read.
+    ///
     /// # Errors
     /// Text that is not one JSON object, or is nested deeper than 127 levels.
     pub fn from_json(json: &[u8], gvk: Option<&Gvk>) -> Result<Self, DecodeError> {

@@ -273,11 +273,14 @@ impl<'a> Node<'a> {
                 .map_or(Value::Null, Value::Number),
             NodeKind::String => Value::from(self.as_str().unwrap_or_default()),
             NodeKind::List => Value::Array(self.items().map(Node::to_value).collect()),
-            NodeKind::Map => Value::Object(
-                self.entries()
-                    .map(|(k, v)| (k.to_owned(), v.to_value()))
-                    .collect::<Map<_, _>>(),
-            ),
+            NodeKind::Map => {
+                let mut map = Map::new();
+                for (key, value) in self.entries() {
+                    // Of a key that stands twice the first one counts, as in `get`.
+                    map.entry(key).or_insert_with(|| value.to_value());
+                }
+                Value::Object(map)
+            }
         }
     }
 

@@ -97,6 +97,20 @@ fn text_that_is_no_object_is_an_error() {
 }
 
 #[test]
+fn of_a_key_that_stands_twice_the_first_counts_everywhere() {
+    let text = br#"{"a": 1, "spec": {"replicas": 1, "x": {}, "replicas": 2}, "a": 2}"#;
+    let record = Record::from_json(text, None).unwrap();
+    let once = json!({"a": 1, "spec": {"replicas": 1, "x": {}}});
+    assert_eq!(record.to_value(), once);
+    assert_eq!(record.root().get_str("a").unwrap().as_i64(), Some(1));
+    assert_eq!(record.root().get(&Key::new("a")).unwrap().as_i64(), Some(1));
+    let replicas = record.root().path(&["spec", "replicas"]).unwrap();
+    assert_eq!(replicas.as_i64(), Some(1));
+    // A record made of the tree is what is compared with, and written.
+    assert_eq!(Record::from_value(&record.to_value()).to_value(), once);
+}
+
+#[test]
 fn fields_are_found_by_key_and_by_text() {
     let record = Record::from_value(&pod());
     let root = record.root();

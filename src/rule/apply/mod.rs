@@ -100,6 +100,56 @@ impl Apply {
         Ok(value)
     }
 
+    /// The object that it writes for one subject, whatever else the manifest says.
+    ///
+    /// # Errors
+    /// An expression failed, or what came out names no object.
+    pub fn object(&self, scope: &Scope<'_>, subject: &ObjectKey) -> Result<ObjectKey, ExprFault> {
+        let of = |field| self.manifest.render_at(&["metadata", field], scope);
+        let mut name = of("name")?;
+        if let (None | Some(Value::Null), Some(expr)) = (&name, &self.copy) {
+            name = self
+                .original(expr, scope)?
+                .pointer("/metadata/name")
+                .cloned();
+        }
+        let namespace = of("namespace")?;
+        self.called((name.as_ref(), namespace.as_ref()), subject)
+    }
+
+    /// The object of a name and a namespace as they stand in a manifest.
+    fn called(
+        &self,
+        (name, namespace): (Option<&Value>, Option<&Value>),
+        subject: &ObjectKey,
+    ) -> Result<ObjectKey, ExprFault> {
+        let text = |value: Option<&Value>, field: &str| match value {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(ExprFault::Failed(format!(
+                "metadata.{field} of the manifest is not text"
+            ))),
+        };
+        let Some(name) = text(name, "name")? else {
+            return Err(ExprFault::Failed("the manifest has no name".into()));
+        };
+        let namespace = match text(namespace, "namespace")? {
+            _ if !self.namespaced => None,
+            Some(namespace) => Some(namespace),
+            None => Some(home_of(subject).ok_or_else(|| {
+                ExprFault::Failed(
+                    "the manifest has no namespace, and neither has its subject".into(),
+                )
+            })?),
+        };
+        Ok(ObjectKey::new(
+            self.kind.clone(),
+            namespace.as_deref(),
+            &name,
+        ))
+    }
+
     /// The manifest for one subject.
     ///
     /// # Errors
@@ -127,37 +177,15 @@ impl Apply {
         manifest["apiVersion"] = json!(*self.api_version);
         manifest["kind"] = json!(*self.kind.kind);
         let meta = &mut manifest["metadata"];
-        let text = |meta: &Value, field: &str| -> Result<Option<String>, ExprFault> {
-            match meta.get(field) {
-                None => Ok(None),
-                Some(Value::String(text)) if text.is_empty() => Ok(None),
-                Some(Value::String(text)) => Ok(Some(text.clone())),
-                Some(_) => Err(ExprFault::Failed(format!(
-                    "metadata.{field} of the manifest is not text"
-                ))),
-            }
-        };
-        let Some(name) = text(meta, "name")? else {
-            return Err(ExprFault::Failed("the manifest has no name".into()));
-        };
-        let namespace = match text(meta, "namespace")? {
-            _ if !self.namespaced => None,
-            Some(namespace) => Some(namespace),
-            None => Some(home_of(key).ok_or_else(|| {
-                ExprFault::Failed(
-                    "the manifest has no namespace, and neither has its subject".into(),
-                )
-            })?),
-        };
-        match &namespace {
-            Some(namespace) => meta["namespace"] = json!(namespace),
+        let object = self.called((meta.get("name"), meta.get("namespace")), key)?;
+        match &object.namespace {
+            Some(namespace) => meta["namespace"] = json!(**namespace),
             None => {
                 if let Some(meta) = meta.as_object_mut() {
                     meta.shift_remove("namespace");
                 }
             }
         }
-        let object = ObjectKey::new(self.kind.clone(), namespace.as_deref(), &name);
         if self.owned {
             if key.namespace.is_some() && key.namespace != object.namespace {
                 return Err(ExprFault::Failed(format!(

@@ -16,8 +16,8 @@ const VERBS: [&str; 12] = [
     "patch", "apply", "scale", "delete", "evict", "restart", "rollback", "deny", "warn", "event",
     "metric", "archive",
 ];
-/// Verbs of the language that are not built yet.
-pub(super) const LATER: [&str; 2] = ["notify", "webhook"];
+/// Verbs for sinks that are not built yet.
+const LATER: [&str; 2] = ["notify", "webhook"];
 const EVENT_TYPES: [(&str, bool); 2] = [("Normal", false), ("Warning", true)];
 /// Longest `reason` of an Event, in characters, as the server takes it.
 const LONGEST_REASON: usize = 128;

@@ -149,7 +149,7 @@ pub(super) fn compile(
         tree,
         "a rule",
         &["apiVersion", "kind", "metadata", "spec"],
-        &["status"],
+        &[],
     );
     let Some(top) = top else {
         return Compiled {
@@ -438,9 +438,6 @@ fn allowed(report: &mut Report<'_>, tree: &Tree) -> Vec<Verb> {
             "evict" => verbs.push(Verb::Evict),
             "restart" => verbs.push(Verb::Restart),
             "rollback" => verbs.push(Verb::Rollback),
-            _ if actions::LATER.contains(&text) => {
-                report.error(item, format!("`{text}` is not supported yet"), None);
-            }
             _ => report.error(
                 item,
                 format!("`{}` is no verb that writes", fields::shortened(text)),

@@ -63,7 +63,8 @@ pub(super) fn compile(
 fn of_patch(context: &mut Context<'_, '_>, of: Fields<'_>, patch: &Tree) {
     if let Some(tree) = of.get("subresource") {
         let message = "`lifetime: WhileMatched` is not for `status`: former values are written in the same request, and `status` has one of its own";
-        context.report.error(tree, message, None);
+        let mend = "write the status of objects that match no longer with a rule of its own, or what is to be given back into an annotation";
+        context.report.error(tree, message, Some(mend.into()));
     }
     let Data::List(items) = &patch.data else {
         return;

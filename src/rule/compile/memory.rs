@@ -62,6 +62,16 @@ pub(super) fn in_order(context: &mut Context<'_, '_>, tree: &Tree, before: &[Ste
     let Some(earlier) = before.last() else {
         return;
     };
+    let ends = |step: &Step| {
+        let takes_away = matches!(step.action, Action::Delete { .. } | Action::Evict);
+        takes_away && step.target.is_none() && step.once.is_none()
+    };
+    if let Some(end) = before.iter().find(|step| ends(step)) {
+        let (verb, end) = (step.action.verb().as_str(), end.action.verb().as_str());
+        let message = format!("`{verb}` behind `{end}` never comes: the object is gone by then");
+        let mend = format!("put it above `{end}`");
+        context.report.warning(tree, message, Some(mend));
+    }
     let Some(waits) = earlier.after else {
         return;
     };
@@ -100,18 +110,10 @@ pub(super) fn once(
     item: bool,
 ) -> Option<Once> {
     let at = of.key("once").unwrap_or(tree);
-    let refusal = match verb {
-        "metric" => Some((
-            "`metric` shows a number as long as the match lasts: `once` has no meaning beside it",
-            "take `once` out",
-        )),
-        "apply" if of.get("lifetime").is_some() => Some((
-            "what goes when the match ends is there as long as it lasts: `once` has no meaning beside `lifetime`",
-            "take `once` out",
-        )),
-        _ => None,
-    };
-    if let Some((message, mend)) = refusal {
+    if verb == "metric" {
+        let message =
+            "`metric` shows a number as long as the match lasts: `once` has no meaning beside it";
+        let mend = "take `once` out; to show it for a while only, test an age in `where`";
         context.report.error(at, message, Some(mend.into()));
         return None;
     }

@@ -1,6 +1,7 @@
 //! `restart`, `rollback` and `evict`: what is done to workloads and Pods as a whole.
 
 use super::document::Context;
+use super::expressions;
 use super::fields::{self, found};
 use super::paths::listed;
 use super::report::Spot;
@@ -47,7 +48,11 @@ pub(super) fn rollback(context: &mut Context<'_, '_>, key: &Tree, tree: &Tree) -
         return None;
     }
     let of = fields::fields(context.report, tree, "`rollback`", &["to"], &[])?;
-    let to = match of.get("to") {
+    let declared = context.declared.clone();
+    let filled = of
+        .get("to")
+        .map(|tree| expressions::with_parameters(&declared.names(), tree));
+    let to = match filled.as_deref() {
         None => {
             if !of.refused {
                 let at = of.key("to").unwrap_or(tree);

@@ -14,7 +14,20 @@ pub(super) fn list(
     };
     if verb == "apply" {
         let message = "`apply` says itself which object it is about: `target` has no meaning";
-        context.report.error(key, message, None);
+        let list = tree
+            .text()
+            .filter(|name| {
+                context
+                    .declared
+                    .lists
+                    .iter()
+                    .any(|list| *list.name == **name)
+            })
+            .unwrap_or("LIST");
+        let mend = format!(
+            "for one object for each member write `forEach: ${{{list}}}`: the member is its `item`"
+        );
+        context.report.error(key, message, Some(mend));
         return None;
     }
     let name = fields::text(context.report, tree, "`target`")?;

@@ -1,9 +1,10 @@
 //! `variables` of a rule: an ordered list, each sees those above it.
 
 use super::document::Context;
+use super::expressions;
+use super::fields::{self, Fields};
 use super::parameters::name_of;
-use super::{expressions, fields};
-use crate::rule::expr::{ListName, Names, Params, Variable};
+use crate::rule::expr::{ListName, Names, Params, Template, Variable};
 use crate::rule::yaml::Tree;
 use std::sync::Arc;
 
@@ -106,30 +107,12 @@ pub(super) fn compile(
                 None => Some(name),
             }
         });
-        let Some(expression) = of.get("expression") else {
-            if !of.refused {
-                context.report.error(
-                    of.key("expression").unwrap_or(item),
-                    "a variable needs an `expression`",
-                    Some("write for example `{name: team, expression: \"${object.metadata.labels.team}\"}`".into()),
-                );
-            }
-            continue;
-        };
-        if let Some(text) = expression.text()
-            && !text.contains("${")
-        {
-            let mend = format!("write `${{{}}}`", fields::shortened(text.trim()));
-            let message = "`expression` is CEL in `${ }`";
-            context.report.error(expression, message, Some(mend));
-            continue;
-        }
         let names = Names {
             variables: &variables,
             later: later.get(place..).unwrap_or_default(),
             ..declared.names()
         };
-        let value = expressions::template(context, expression, names);
+        let value = value(context, item, of, names);
         // What failed keeps its name, so that its readers are no further problem.
         if let Some(name) = name {
             let value = value.unwrap_or_else(expressions::nothing);
@@ -137,4 +120,34 @@ pub(super) fn compile(
         }
     }
     variables
+}
+
+/// What is wrong has been reported.
+fn value(
+    context: &mut Context<'_, '_>,
+    item: &Tree,
+    of: Fields<'_>,
+    names: Names<'_>,
+) -> Option<Template> {
+    let Some(expression) = of.get("expression") else {
+        if !of.refused {
+            let mend =
+                "write for example `{name: team, expression: \"${object.metadata.labels.team}\"}`";
+            context.report.error(
+                of.key("expression").unwrap_or(item),
+                "a variable needs an `expression`",
+                Some(mend.into()),
+            );
+        }
+        return None;
+    };
+    if let Some(text) = expression.text()
+        && !text.contains("${")
+    {
+        let mend = format!("write `${{{}}}`", fields::shortened(text.trim()));
+        let message = "`expression` is CEL in `${ }`";
+        context.report.error(expression, message, Some(mend));
+        return None;
+    }
+    expressions::template(context, expression, names)
 }

@@ -139,7 +139,7 @@ pub struct EditContext<'s> {
 }
 
 /// A place that an edit writes, and the value it wants there; also where that value stands already.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// RFC 6901, but elements of a list with keys are named by them: `/spec/containers/name=app/image`; an added scalar is
     /// `/metadata/finalizers/=example.com~1f`.

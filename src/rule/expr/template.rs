@@ -169,6 +169,34 @@ impl Template {
         render(&self.0, scope)
     }
 
+    /// As [`Template::render`], of the value alone that these names lead to.
+    ///
+    /// # Errors
+    /// The first fault of an expression on the way.
+    pub fn render_at(&self, names: &[&str], scope: &Scope<'_>) -> Result<Option<Value>, ExprFault> {
+        let mut tree = &self.0;
+        for (depth, name) in names.iter().enumerate() {
+            let member = match tree {
+                Tree::Map(members) => members.iter().find(|(key, _)| match key {
+                    Tree::Literal(key) => *key == **name,
+                    _ => false,
+                }),
+                // Read as a whole, or with names that are computed.
+                _ => None,
+            };
+            match member {
+                Some((_, member)) => tree = member,
+                None => {
+                    let value = render(tree, scope)?.unwrap_or_default();
+                    let rest = names[depth..].iter();
+                    let found = rest.fold(Some(&value), |value, name| value?.get(*name));
+                    return Ok(found.cloned());
+                }
+            }
+        }
+        render(tree, scope)
+    }
+
     /// The expressions in it.
     pub fn expressions(&self) -> Vec<&Expr> {
         let mut out = Vec::new();
