@@ -23,6 +23,7 @@ pub fn connect(cluster: &ClusterOptions, write_rate: u32) -> ConnectOptions {
 /// # Errors
 /// The system gives no threads.
 pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    crate::daemon::allocator::give_back_freed_memory();
     Ok(tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?)

@@ -13,6 +13,7 @@
 //! | `report`, `events` | what is told: log, metrics, status; Events |
 //! | `clock` | whether the clock was moved |
 
+pub mod allocator;
 mod clock;
 mod events;
 mod lifetimes;
