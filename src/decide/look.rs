@@ -11,23 +11,36 @@ use crate::rule::pick::{Pick, PickFault};
 use crate::rule::selector::InScope;
 use crate::rule::test::{self, Test, TestRun, Verdict};
 
-/// Whether the rule's `match` leaves the copy out: what most rules of a kind do with most objects.
-pub(super) fn is_out_of_scope(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> bool {
+/// Whether the rule's `match` lets the copy in. Most rules of a kind leave most objects out.
+pub(super) fn scope(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> InScope {
     let record = working.record();
+    let namespace = world.namespace_object(record);
     rule.matches
-        .covers(record.meta(), world.namespace_object(record))
-        == InScope::No
+        .covers_one(record.meta(), working.is_deleting(), namespace)
+}
+
+/// Whether it leaves the copy out.
+pub(super) fn is_out_of_scope(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> bool {
+    scope(world, rule, working) == InScope::No
 }
 
 /// Whether the rule matches the copy: the turn so far has the standing `Matched { acts: false }` exactly if it does.
 pub(super) fn look(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> Turn {
     let mut turn = Turn::new();
-    let record = working.record();
-    match rule
-        .matches
-        .covers(record.meta(), world.namespace_object(record))
-    {
-        InScope::No => return turn,
+    look_from(scope(world, rule, working), world, rule, working, &mut turn);
+    turn
+}
+
+/// As [`look`], where the rule's `match` was asked already.
+pub(super) fn look_from(
+    scope: InScope,
+    world: &World<'_>,
+    rule: &Rule,
+    working: &Working<'_>,
+    turn: &mut Turn,
+) {
+    match scope {
+        InScope::No => {}
         InScope::Unknown => {
             turn.standing = Standing::Waiting;
             let why = world.context.namespace.err().unwrap_or_default();
@@ -35,40 +48,43 @@ pub(super) fn look(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> Tur
                 Reason::Waiting,
                 format!("its Namespace is not known: {why}"),
             );
-            return turn;
         }
-        InScope::Yes => {}
+        InScope::Yes => look_inside(world, rule, working.record(), turn),
     }
+}
+
+/// As [`look`], where the rule's `match` is known to let the copy in.
+pub(super) fn look_inside(world: &World<'_>, rule: &Rule, record: &Record, turn: &mut Turn) {
     if world.ignored.entirely || world.ignored.rule(&rule.name) {
         turn.standing = Standing::Ignored;
         if world.ignored.entirely {
             turn.recheck(world.ignored.until);
         }
-        return turn;
+        return;
     }
     if !world.opens(rule) {
         turn.standing = Standing::Unmatched;
-        return turn;
+        return;
     }
     let (before, rest) = rule.tests.split_at(rule.tests_without_variables);
     let (first, of_lists) = before.split_at(rule.tests_without_lists);
-    let mut verdict = tests(world, first, &mut turn, record);
+    let mut verdict = tests(world, first, turn, record);
     if verdict == Verdict::Pass && !rule.related.is_empty() {
-        verdict = related::lists(world, rule, record, &mut turn);
+        verdict = related::lists(world, rule, record, turn);
         if verdict == Verdict::Pass && !of_lists.is_empty() {
-            verdict = tests(world, of_lists, &mut turn, record);
+            verdict = tests(world, of_lists, turn, record);
         }
     }
     if verdict == Verdict::Pass && !rule.variables.is_empty() {
         let lists = turn.lists.clone().unwrap_or_default();
         let scope = world.scope(record, None);
         turn.variables = Some(Variables::compute(&rule.variables, lists, &scope));
-        verdict = tests(world, rest, &mut turn, record);
+        verdict = tests(world, rest, turn, record);
     }
     match verdict {
         Verdict::Pass => match &rule.pick {
             None => turn.standing = Standing::Matched { acts: false },
-            Some(pick) => turn.standing = picked(world, (rule, pick), &mut turn, record),
+            Some(pick) => turn.standing = picked(world, (rule, pick), turn, record),
         },
         Verdict::Fail => turn.standing = Standing::Unmatched,
         Verdict::WrongType(reason) => {
@@ -80,7 +96,6 @@ pub(super) fn look(world: &World<'_>, rule: &Rule, working: &Working<'_>) -> Tur
             turn.find(Reason::Waiting, reason);
         }
     }
-    turn
 }
 
 /// Whether a rule whose tests pass is about the object.

@@ -4,6 +4,7 @@ use super::state_annotation::{SubjectState, TooLarge};
 use crate::object::Record;
 use crate::rule::edit::Planned;
 use serde_json::Value;
+use std::cell::OnceCell;
 
 /// A copy that is a reference until its first change.
 pub(super) struct Working<'p> {
@@ -12,6 +13,8 @@ pub(super) struct Working<'p> {
     current: Option<Record>,
     /// The tree of the current state, kept from one change to the next.
     tree: Option<Value>,
+    /// Whether the current state is being deleted: every rule asks.
+    deleting: OnceCell<bool>,
 }
 
 /// A state to go back to, or to compare with; by default the original.
@@ -24,7 +27,18 @@ impl<'p> Working<'p> {
             original,
             current: None,
             tree: None,
+            deleting: OnceCell::new(),
         }
+    }
+
+    fn becomes(&mut self, current: Option<Record>) {
+        self.current = current;
+        self.deleting = OnceCell::new();
+    }
+
+    pub fn is_deleting(&self) -> bool {
+        let look = || self.record().meta().is_deleting();
+        *self.deleting.get_or_init(look)
     }
 
     pub fn record(&self) -> &Record {
@@ -35,7 +49,7 @@ impl<'p> Working<'p> {
     pub fn write(&mut self, planned: &Planned) {
         let mut tree = self.tree.take().unwrap_or_else(|| self.record().to_value());
         planned.write(&mut tree);
-        self.current = Some(Record::from_value(&tree));
+        self.becomes(Some(Record::from_value(&tree)));
         self.tree = Some(tree);
     }
 
@@ -43,7 +57,7 @@ impl<'p> Working<'p> {
     pub fn change<T>(&mut self, by: impl FnOnce(&mut Value) -> T) -> T {
         let mut tree = self.tree.take().unwrap_or_else(|| self.record().to_value());
         let answer = by(&mut tree);
-        self.current = Some(Record::from_value(&tree));
+        self.becomes(Some(Record::from_value(&tree)));
         self.tree = Some(tree);
         answer
     }
@@ -52,7 +66,7 @@ impl<'p> Working<'p> {
     pub fn remember(&mut self, state: &SubjectState, rule: &str) -> Result<(), TooLarge> {
         let mut tree = self.tree.take().unwrap_or_else(|| self.record().to_value());
         state.write(self.record().meta(), rule, &mut tree)?;
-        self.current = Some(Record::from_value(&tree));
+        self.becomes(Some(Record::from_value(&tree)));
         self.tree = Some(tree);
         Ok(())
     }
@@ -62,7 +76,7 @@ impl<'p> Working<'p> {
     }
 
     pub fn restore(&mut self, snapshot: Snapshot) {
-        self.current = snapshot.0;
+        self.becomes(snapshot.0);
         self.tree = None;
     }
 

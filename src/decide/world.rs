@@ -42,6 +42,26 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Where nothing but tests is asked: without a schema.
+    pub fn of_tests(
+        subject: &'a Subject<'a>,
+        context: &'a PassContext<'a>,
+        ignored: Ignored<'a>,
+        pod: PodPrefix,
+    ) -> Self {
+        let kind = &subject.key.kind;
+        World {
+            subject,
+            context,
+            ignored,
+            pod,
+            schema: None,
+            lists: related::Memo::default(),
+            is_namespace: kind.group.is_empty() && &*kind.kind == "Namespace",
+            opened: Cell::new(None),
+        }
+    }
+
     pub fn scope<'r>(&'r self, record: &'r Record, variables: Option<&'r Variables>) -> Scope<'r> {
         Scope {
             object: record.root(),

@@ -45,6 +45,25 @@ pub fn set(standings: &mut Standings, position: usize, bits: u8) {
     standings[byte] = standings[byte] & !(3 << shift) | bits << shift;
 }
 
+/// Sets them where there is place for them; false if there is none.
+pub fn put(standings: &mut [u8], position: usize, bits: u8) -> bool {
+    let Some(byte) = standings.get_mut(position / 4) else {
+        return false;
+    };
+    let shift = position % 4 * 2;
+    *byte = *byte & !(3 << shift) | bits << shift;
+    true
+}
+
+/// Takes them out: answers what they were.
+pub fn take(standings: &mut [u8], position: usize) -> u8 {
+    let bits = get(standings, position);
+    if bits != OUT {
+        put(standings, position, OUT);
+    }
+    bits
+}
+
 /// Whether all rules are out of scope or have a test that fails: [`MATCHED`] and [`WAITING`] have the upper bit of their two.
 pub fn none_has_to_do(standings: &[u8]) -> bool {
     standings.iter().all(|byte| byte & 0b1010_1010 == 0)
@@ -73,6 +92,9 @@ mod tests {
         set(&mut standings, 4, WAITING);
         let read: Vec<u8> = (0..9).map(|p| get(&standings, p)).collect();
         assert_eq!(read, [0, 1, 2, 3, 3, 1, 2, 3, 0]);
+        let mut taken = standings.clone();
+        assert_eq!((take(&mut taken, 3), take(&mut taken, 100)), (WAITING, OUT));
+        assert_eq!((get(&taken, 2), get(&taken, 3)), (MATCHED, OUT));
         assert_eq!((standings.len(), get(&standings, 100)), (2, OUT));
         assert!(same(&standings, &[0b1110_0100, 0b1110_0111, 0]));
         assert!(!same(&standings, &[0b1110_0100, 0b1110_0111, 1]));

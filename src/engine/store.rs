@@ -2,7 +2,7 @@
 
 use super::Lost;
 use crate::object::{GroupKind, ObjectKey, Record};
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -69,6 +69,8 @@ pub struct Entry {
     mark: u32,
     /// Put in by a list or concerned by a reload, and not evaluated since.
     pub fresh: bool,
+    /// A reload leaves it to a glance of the rules that are new.
+    pub glance: bool,
 }
 
 /// Whether a kind's objects are known.
@@ -87,6 +89,8 @@ pub enum Sync {
 #[derive(Default)]
 pub struct KindStore {
     objects: AHashMap<Name, Entry>,
+    /// The namespaces of its objects, so that each is in memory once.
+    namespaces: AHashSet<Arc<str>>,
     listing: bool,
     /// Whether they are known.
     pub sync: Sync,
@@ -149,6 +153,12 @@ impl KindStore {
         self.objects.get(name)
     }
 
+    /// As [`KindStore::get`], by text.
+    pub fn get_text(&self, namespace: Option<&str>, name: &str) -> Option<&Entry> {
+        let text: &dyn Named = &(namespace, name);
+        self.objects.get(text)
+    }
+
     /// One object.
     pub fn get_mut(&mut self, name: &Name) -> Option<&mut Entry> {
         self.objects.get_mut(name)
@@ -205,6 +215,7 @@ impl KindStore {
             .filter(|(_, e)| e.mark != mark)
             .map(|(n, _)| n.clone())
             .collect();
+        self.namespaces.retain(|name| Arc::strong_count(name) > 1);
         gone.into_iter()
             .filter_map(|name| self.remove(&name).map(|entry| (name, entry)))
             .collect()
@@ -216,10 +227,13 @@ impl KindStore {
         let mark = self.mark;
         let text: &dyn Named = &(meta.namespace(), meta.name());
         let known = self.objects.get_key_value(text).map(|(name, _)| name);
-        let name = known.cloned().unwrap_or_else(|| Name {
-            namespace: meta.namespace().map(Into::into),
-            name: meta.name().into(),
-        });
+        let name = match known {
+            Some(name) => name.clone(),
+            None => Name {
+                namespace: meta.namespace().map(|text| self.namespace(text)),
+                name: meta.name().into(),
+            },
+        };
         if let Some(entry) = self.objects.get_mut(&name) {
             entry.mark = mark;
             let known = entry.record.meta();
@@ -254,9 +268,19 @@ impl KindStore {
                 standings: Box::default(),
                 mark,
                 fresh: false,
+                glance: false,
             },
         );
         (name, Effect::Changed)
+    }
+
+    fn namespace(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.namespaces.get(text) {
+            return known.clone();
+        }
+        let namespace: Arc<str> = text.into();
+        self.namespaces.insert(namespace.clone());
+        namespace
     }
 
     /// Forgets an object.
@@ -356,6 +380,16 @@ impl Store {
     /// All kinds.
     pub fn kinds_mut(&mut self) -> impl Iterator<Item = (&GroupKind, &mut KindStore)> {
         self.kinds.iter_mut()
+    }
+
+    /// Takes the objects of a kind out, for [`Store::put_back`].
+    pub fn take_out(&mut self, kind: &GroupKind) -> Option<KindStore> {
+        self.kinds.get_mut(kind).map(std::mem::take)
+    }
+
+    /// Puts them back in.
+    pub fn put_back(&mut self, kind: &GroupKind, objects: KindStore) {
+        *self.kind_mut(kind) = objects;
     }
 
     /// Forgets kinds that are no longer followed.

@@ -101,7 +101,7 @@ impl Lifetimes {
     }
 
     /// Whether an object carries something of a rule that may hold it.
-    fn concern(&self, meta: Meta<'_>) -> bool {
+    pub(super) fn concern(&self, meta: Meta<'_>) -> bool {
         !self.known.is_empty()
             && state_annotation::rules(meta).any(|name| self.known.contains_key(name))
     }

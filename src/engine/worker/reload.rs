@@ -118,10 +118,10 @@ impl Engine {
                 continue;
             };
             let new = (0..after.len()).filter(|p| stood[*p].is_none());
-            let mut quiet_ones = Quiet {
+            let new = new.map(|p| (p, after[p])).collect();
+            let quiet_ones = Quiet {
                 kind: kind.clone(),
-                new: new.map(|p| (p, after[p])).collect(),
-                objects: vec![],
+                new,
             };
             let may_be_quiet = went
                 .iter()
@@ -132,6 +132,7 @@ impl Engine {
             let mut places = stood.iter().enumerate();
             let in_place = places.all(|(p, from)| from.is_none_or(|from| from == p));
             let mut fresh: Vec<Name> = vec![];
+            let mut any_quiet = false;
             for (name, entry) in objects.iter_mut() {
                 let old = &entry.standings;
                 for (position, index) in &leave {
@@ -140,28 +141,38 @@ impl Engine {
                     state.forget(&key_of(kind, name));
                     state.matches.gone(Uid::of(entry.record.meta().uid()));
                 }
-                let mut concerned = went
-                    .iter()
-                    .any(|p| standings::get(old, *p) > standings::IN_SCOPE);
+                let mut concerned = false;
                 // As each rule that stayed stood, at the place that it has now.
-                let mut now: standings::Standings = if in_place {
-                    old.as_ref().into()
-                } else {
-                    standings::Standings::new()
-                };
                 if in_place {
                     for position in &went {
-                        standings::set(&mut now, *position, standings::OUT);
+                        let stood = standings::take(&mut entry.standings, *position);
+                        concerned |= stood > standings::IN_SCOPE;
                     }
                 } else {
+                    let stood_at = |position: &usize| standings::get(old, *position);
+                    concerned = went.iter().any(|p| stood_at(p) > standings::IN_SCOPE);
+                    let mut now = standings::Standings::new();
                     for (position, from) in stood.iter().enumerate() {
                         if let Some(from) = from {
                             standings::set(&mut now, position, standings::get(old, *from));
                         }
                     }
+                    if now.as_slice() != &**old {
+                        entry.standings = now.as_slice().into();
+                    }
                 }
-                let is_quiet =
-                    may_be_quiet && !concerned && !entry.fresh && standings::none_has_to_do(&now);
+                if quiet_ones.new.is_empty() && !concerned {
+                    continue;
+                }
+                if may_be_quiet
+                    && !concerned
+                    && !entry.fresh
+                    && standings::none_has_to_do(&entry.standings)
+                {
+                    entry.glance = true;
+                    any_quiet = true;
+                    continue;
+                }
                 concerned = concerned
                     || quiet_ones.new.iter().any(|(_, index)| {
                         let rule = &self.rules.rules()[*index];
@@ -173,17 +184,13 @@ impl Engine {
                             });
                         rule.matches.covers(entry.record.meta(), namespace) != InScope::No
                     });
-                if now.as_slice() != &**old {
-                    entry.standings = now.as_slice().into();
-                }
-                if concerned && is_quiet {
-                    let object = (name.clone(), entry.record.clone());
-                    quiet_ones.objects.push(object);
-                } else if concerned {
+                if concerned {
                     fresh.push(name.clone());
                 }
             }
-            quiet.push(quiet_ones);
+            if any_quiet {
+                quiet.push(quiet_ones);
+            }
             for name in fresh {
                 objects.set_fresh(&name, true);
                 keys.push(key_of(kind, &name));
@@ -203,7 +210,7 @@ impl Engine {
         self.look_at_clocks();
         self.load_rivals(now);
         for quiet in quiet {
-            self.glance_at(quiet, now);
+            self.glance_at(&quiet, now);
         }
         for index in 0..self.states.len() {
             let state = &self.states[index];

@@ -76,7 +76,17 @@ impl Match {
     /// Kind is not looked at (the rule set's index did that). The Namespace is asked last: only an object that all else lets in can be
     /// [`InScope::Unknown`].
     pub fn covers(&self, meta: Meta<'_>, namespace: NamespaceObject<'_>) -> InScope {
-        if meta.is_deleting() != (self.deleting == Deleting::Only) {
+        self.covers_one(meta, meta.is_deleting(), namespace)
+    }
+
+    /// As [`Match::covers`], where it is known whether the object is being deleted.
+    pub fn covers_one(
+        &self,
+        meta: Meta<'_>,
+        is_deleting: bool,
+        namespace: NamespaceObject<'_>,
+    ) -> InScope {
+        if is_deleting != (self.deleting == Deleting::Only) {
             return InScope::No;
         }
         if !self.names.is_empty() {
