@@ -99,6 +99,11 @@ impl LimitState {
         self.aborted.as_deref()
     }
 
+    /// Whether it knows of no object.
+    pub fn is_idle(&self) -> bool {
+        self.objects.is_empty()
+    }
+
     /// Objects that match now and are due, in no order.
     pub fn due(&self) -> impl Iterator<Item = &ObjectKey> {
         self.objects

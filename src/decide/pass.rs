@@ -5,7 +5,7 @@ mod conclude;
 use super::apply::{Deed, Neighbours, Want};
 use super::conflict::Settled;
 use super::lifetime;
-use super::look::{is_out_of_scope, look};
+use super::look::{look, look_from, scope};
 use super::memory::{Later, Memory, Note};
 use super::once::Acted;
 use super::turn::{Deletion, Manner, Turn, act, earlier};
@@ -18,6 +18,7 @@ use crate::rule::edit::Claim;
 use crate::rule::metric::Sample;
 use crate::rule::pick::Rank;
 use crate::rule::related::Lists;
+use crate::rule::selector::InScope;
 use crate::rule::set::{RuleIndex, RuleSet};
 use crate::rule::{Action, Mode, Occasion, Rule, Step};
 use jiff::Timestamp;
@@ -268,13 +269,20 @@ impl<'w, 'a> Run<'w, 'a> {
                 if !self.enforces(position) {
                     continue;
                 }
-                if is_out_of_scope(self.world, self.rule(position), &self.working) {
+                let rule = self.rule(position);
+                let scope = scope(self.world, rule, &self.working);
+                if scope == InScope::No {
                     self.passed_by(position);
+                    continue;
+                }
+                let mut turn = Turn::new();
+                look_from(scope, self.world, rule, &self.working, &mut turn);
+                if self.is_quiet(&turn) {
+                    self.note_quiet(position, &turn);
                     continue;
                 }
                 let index = self.indexes[position];
                 let before = self.working.snapshot();
-                let mut turn = look(self.world, self.rule(position), &self.working);
                 let matched = matches!(turn.standing, Standing::Matched { .. });
                 if matched && !settled.is_stopped(index) && self.deletion.is_none() {
                     if !(self.world.context.gate)(index) {
@@ -378,11 +386,18 @@ impl<'w, 'a> Run<'w, 'a> {
             if self.enforces(position) && !self.gated.contains(&position) {
                 continue;
             }
-            if is_out_of_scope(self.world, self.rule(position), &self.working) {
+            let rule = self.rule(position);
+            let scope = scope(self.world, rule, &self.working);
+            if scope == InScope::No {
                 self.passed_by(position);
                 continue;
             }
-            let mut turn = look(self.world, self.rule(position), &self.working);
+            let mut turn = Turn::new();
+            look_from(scope, self.world, rule, &self.working, &mut turn);
+            if self.is_quiet(&turn) {
+                self.note_quiet(position, &turn);
+                continue;
+            }
             let mut effect = None;
             if matches!(turn.standing, Standing::Matched { .. }) {
                 let state = self.working.record().clone();
@@ -418,6 +433,20 @@ impl<'w, 'a> Run<'w, 'a> {
             slot.latest.clear();
             slot.told.clear();
             slot.wrong_types.clear();
+        }
+    }
+
+    /// Whether a turn leaves nothing to note but how the rule stands, as long as no rule has said anything.
+    fn is_quiet(&self, turn: &Turn) -> bool {
+        turn.is_quiet() && self.slots.is_empty() && self.cut.is_empty()
+    }
+
+    /// As [`Run::note`], of such a turn.
+    fn note_quiet(&mut self, position: usize, turn: &Turn) {
+        self.recheck_at = earlier(self.recheck_at, turn.recheck_at);
+        let standing = &mut self.standings[position];
+        if *standing != (Standing::Matched { acts: true }) {
+            *standing = turn.standing;
         }
     }
 

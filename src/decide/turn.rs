@@ -137,6 +137,14 @@ impl Turn {
         }
     }
 
+    /// Whether the rule has nothing to do with the object and nothing to say of it, as most rules in question after a look.
+    pub fn is_quiet(&self) -> bool {
+        matches!(self.standing, Standing::Unmatched | Standing::Ignored)
+            && self.findings.is_empty()
+            && self.wrong_types.is_empty()
+            && self.rank.is_none()
+    }
+
     pub fn recheck(&mut self, at: Option<Timestamp>) {
         self.recheck_at = earlier(self.recheck_at, at);
     }

@@ -10,7 +10,9 @@ use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, Report, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::Occasion;
+use crate::rule::set::RuleIndex;
 use jiff::Timestamp;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 impl Engine {
@@ -33,6 +35,7 @@ impl Engine {
         self.evaluations += 1;
         self.fans.decided_anew(&key);
         let mut decision = self.decide(&key, &record, now);
+        let kept_of = self.counted_for(&key, &decision);
         self.note_standings(&key, &decision);
         // Limited rules that would act: count them, and close those that may not.
         let rules = Arc::clone(&self.rules);
@@ -42,7 +45,7 @@ impl Engine {
                 self.prove(*index, &key, &record, standing, now);
             }
         }
-        for index in rules.limited(&key.kind) {
+        for index in &kept_of {
             self.note_rank(*index, &key, &decision, now);
             self.note_samples(*index, &key, &decision, now);
             let acts = self.enforces_on(*index, &key)
@@ -200,8 +203,36 @@ impl Engine {
             None if asks_others => {}
             None => self.queue.succeeded(&key),
         }
-        self.note_turns(&key, &decision.standings, now);
+        self.note_turns(&key, &kept_of, &decision.standings, now);
         self.set_findings(&key, findings);
+    }
+
+    /// The rules of which something is kept for every object, without those that the object is out of the scope of and was before: of it they
+    /// keep nothing.
+    fn counted_for(&self, key: &ObjectKey, decision: &Decision) -> SmallVec<[RuleIndex; 8]> {
+        let limited = self.rules.limited(&key.kind);
+        if limited.is_empty() {
+            return SmallVec::new();
+        }
+        let indexes = self.rules.for_kind(&key.kind);
+        let before = self.store.get(key).map(|entry| &*entry.standings);
+        let was_in_scope = |index: &RuleIndex| {
+            let position = indexes.binary_search(index).unwrap_or_default();
+            before.is_none_or(|before| standings::get(before, position) != standings::OUT)
+        };
+        let is_in_scope = |index: &RuleIndex| {
+            let found = decision
+                .standings
+                .binary_search_by_key(index, |(of, _)| *of);
+            found.is_ok()
+        };
+        let limited = limited.iter().filter(|index| {
+            !self.states[**index].limits.is_idle()
+                || decision.ending.contains(*index)
+                || is_in_scope(*index)
+                || was_in_scope(*index)
+        });
+        limited.copied().collect()
     }
 
     /// Leaves out what rules say that do not know enough yet, and what those would do whose scope is still being counted.

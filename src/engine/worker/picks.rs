@@ -32,11 +32,12 @@ impl Engine {
     pub(super) fn note_turns(
         &mut self,
         key: &ObjectKey,
+        counted: &[usize],
         standings: &[(usize, Standing)],
         now: Timestamp,
     ) {
         let rules = self.rules.clone();
-        for index in rules.limited(&key.kind) {
+        for index in counted {
             let state = &self.states[*index];
             let Some(picks) = &state.picks else {
                 continue;
