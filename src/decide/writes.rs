@@ -124,6 +124,10 @@ fn patches_of(world: &World<'_>, before: &Value, after: Value, authors: Authors)
         writes.extend(patch(world, before, after, false, rules));
         return writes;
     }
+    if before.get("status") == after.get("status") {
+        writes.extend(patch(world, before, after, false, authors.main));
+        return writes;
+    }
     let main = with_status_of(&after, before);
     let status = with_status_of(before, &after);
     writes.extend(patch(world, before, main, false, authors.main));
