@@ -11,6 +11,9 @@ pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
+/// Room for more keys than this, which a list took, is given back when none waits any more.
+const ROOM: usize = 1_024;
+
 /// Keys of one kind, oldest first.
 struct Lane {
     kind: GroupKind,
@@ -61,6 +64,9 @@ impl Queue {
             self.turn = at + 1;
             let (key, mut since) = lane.keys.pop_front()?;
             self.queued.remove(&key);
+            if self.queued.is_empty() && self.queued.capacity() > ROOM {
+                self.give_back_room();
+            }
             if !self.failures.is_empty()
                 && let Some((_, first)) = self.failures.get(&key)
             {
@@ -69,6 +75,13 @@ impl Queue {
             return Some((key, since));
         }
         None
+    }
+
+    fn give_back_room(&mut self) {
+        self.queued.shrink_to(ROOM / 2);
+        for lane in &mut self.lanes {
+            lane.keys.shrink_to(ROOM / 2);
+        }
     }
 
     /// Whether something stands in it that could be popped.
@@ -234,6 +247,22 @@ mod tests {
         queue.succeeded(&k);
         queue.push(k.clone(), at(10));
         assert_eq!(queue.pop(|_| true), Some((k, at(10))));
+    }
+
+    #[test]
+    fn the_room_that_a_list_took_is_given_back() {
+        let mut queue = Queue::default();
+        for n in 0..10_000 {
+            let kind = GroupKind::new("", if n % 2 == 0 { "A" } else { "B" });
+            let key = ObjectKey::new(kind, None, &n.to_string());
+            queue.push(key, Timestamp::UNIX_EPOCH);
+        }
+        assert!(queue.queued.capacity() >= 10_000);
+        while queue.pop(|_| true).is_some() {}
+        let lanes: usize = queue.lanes.iter().map(|lane| lane.keys.capacity()).sum();
+        assert!(queue.queued.capacity() <= ROOM && lanes <= 2 * ROOM);
+        queue.push(key("A", 1), Timestamp::UNIX_EPOCH);
+        assert_eq!(queue.pop(|_| true).map(|(k, _)| k), Some(key("A", 1)));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What has acted for one object and rule.
 
+use super::{moment, nanos};
 use crate::decide::{Act, LastAct};
-use jiff::SignedDuration;
-use smallvec::SmallVec;
+use crate::rule::StepId;
 use std::sync::Arc;
 
 /// Most elements of one step that are remembered; a `forEach` has fewer.
@@ -13,14 +13,44 @@ const MOST: usize = 4_096;
 pub(super) struct Acts {
     /// How many matches have ended in which something acted.
     pub nth: u32,
-    pub done: SmallVec<[(Act, LastAct); 1]>,
+    first: Option<Done>,
     /// What few objects have.
     pub more: Option<Box<More>>,
+}
+
+/// A step that has acted, when and why: an [`Act`] and a [`LastAct`], laid out for their size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Done {
+    element: u64,
+    /// In nanoseconds since 1970.
+    at: i64,
+    key: Option<Arc<str>>,
+    nth: u32,
+    step: StepId,
+}
+
+impl Done {
+    fn act(&self) -> Act {
+        Act {
+            step: self.step,
+            element: self.element,
+        }
+    }
+
+    fn last(&self) -> LastAct {
+        LastAct {
+            key: self.key.clone(),
+            nth: self.nth,
+            at: moment(self.at),
+        }
+    }
 }
 
 /// What is seldom known of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct More {
+    /// Other steps that have acted, those that did longest ago first.
+    rest: Vec<Done>,
     /// Keys that have not been the same for long enough, and since when they are, in nanoseconds since 1970.
     pub pending: Vec<(Act, Arc<str>, i64)>,
     /// Steps behind which it is waited, by their numbers, and since when, in nanoseconds since 1970.
@@ -32,9 +62,37 @@ pub(super) struct More {
 }
 
 impl Acts {
-    pub fn last(&self, act: Act) -> Option<&LastAct> {
-        let mut done = self.done.iter();
-        done.find(|(known, _)| *known == act).map(|(_, last)| last)
+    /// Nothing has acted since so many matches have ended.
+    pub fn after(nth: u32) -> Self {
+        Self {
+            nth,
+            ..Self::default()
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Done> {
+        let rest = self.more.iter().flat_map(|more| &more.rest);
+        self.first.iter().chain(rest)
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Done> {
+        let rest = self.more.iter_mut().flat_map(|more| &mut more.rest);
+        self.first.iter_mut().chain(rest)
+    }
+
+    /// What has acted, and when it did last.
+    pub fn done(&self) -> impl Iterator<Item = (Act, LastAct)> {
+        self.all().map(|done| (done.act(), done.last()))
+    }
+
+    /// Whether nothing has.
+    pub fn is_idle(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub fn last(&self, act: Act) -> Option<LastAct> {
+        let mut done = self.all();
+        done.find(|done| done.act() == act).map(Done::last)
     }
 
     pub fn pending(&self, act: Act) -> Option<(&Arc<str>, i64)> {
@@ -47,12 +105,38 @@ impl Acts {
         self.settled(act);
         // Without a key only the present match counts.
         let nth = self.nth;
-        self.done
-            .retain(|(known, last)| *known != act && (last.key.is_some() || last.nth == nth));
-        if self.done.len() >= MOST {
-            self.done.remove(0);
+        let keeps = |done: &Done| done.act() != act && (done.key.is_some() || done.nth == nth);
+        self.first.take_if(|done| !keeps(done));
+        self.change_more(|more| more.rest.retain(keeps));
+        if self.all().count() >= MOST {
+            self.first = None;
         }
-        self.done.push((act, last));
+        self.move_up();
+        self.put(act, last);
+    }
+
+    fn move_up(&mut self) {
+        if let (None, Some(more)) = (&self.first, &mut self.more)
+            && !more.rest.is_empty()
+        {
+            self.first = Some(more.rest.remove(0));
+            self.change_more(|_| {});
+        }
+    }
+
+    /// Adds one behind the others, without a look at them.
+    pub fn put(&mut self, act: Act, last: LastAct) {
+        let done = Done {
+            element: act.element,
+            at: nanos(last.at),
+            key: last.key,
+            nth: last.nth,
+            step: act.step,
+        };
+        match self.first {
+            None => self.first = Some(done),
+            Some(_) => self.more().rest.push(done),
+        }
     }
 
     pub fn waits(&mut self, act: Act, key: Arc<str>, now: i64) {
@@ -74,16 +158,15 @@ impl Acts {
             more.waits.clear();
         });
         let nth = self.nth;
-        if held || self.done.iter().any(|(_, last)| last.nth == nth) {
+        if held || self.all().any(|done| done.nth == nth) {
             self.nth = nth.saturating_add(1);
         }
     }
 
     /// If something has acted since a moment, the match in which it did goes on. False: nothing has.
     pub fn goes_on_since(&mut self, at: i64) -> bool {
-        let since = |last: &LastAct| i64::try_from(last.at.as_nanosecond()).is_ok_and(|n| n >= at);
-        let done = self.done.iter().filter(|(_, last)| since(last));
-        let nth = done.map(|(_, last)| last.nth).max();
+        let done = self.all().filter(|done| done.at >= at);
+        let nth = done.map(|done| done.nth).max();
         if let Some(nth) = nth {
             self.nth = nth;
         }
@@ -91,9 +174,8 @@ impl Acts {
     }
 
     pub fn clock_moved(&mut self, by: i64) {
-        for (_, last) in &mut self.done {
-            let moved = last.at.checked_add(SignedDuration::from_nanos(by));
-            last.at = moved.unwrap_or(last.at);
+        for done in self.all_mut() {
+            done.at = done.at.saturating_add(by);
         }
         if let Some(more) = &mut self.more {
             for (.., since) in &mut more.pending {
@@ -146,18 +228,85 @@ impl Acts {
     }
 
     pub fn bytes(&self) -> usize {
-        let keys = self.done.iter().filter_map(|(_, last)| last.key.as_ref());
+        let keys = self.all().filter_map(|done| done.key.as_ref());
         let keys: usize = keys.map(|key| key.len() + 16).sum();
-        let done = match self.done.spilled() {
-            true => self.done.capacity() * size_of::<(Act, LastAct)>(),
-            false => 0,
-        };
         let more = self.more.as_ref().map_or(0, |more| {
             size_of::<More>()
+                + more.rest.capacity() * size_of::<Done>()
                 + more.pending.capacity() * size_of::<(Act, Arc<str>, i64)>()
                 + more.waits.capacity() * size_of::<(usize, i64)>()
                 + more.archived.capacity() * size_of::<(usize, u64)>()
         });
-        size_of::<Acts>() + done + more + keys
+        size_of::<Acts>() + more + keys
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::Verb;
+
+    fn act(nth: u16) -> Act {
+        let verb = Verb::Event;
+        let step = StepId { verb, nth };
+        Act { step, element: 7 }
+    }
+
+    fn last(key: bool, at: i64) -> LastAct {
+        LastAct {
+            key: key.then(|| "k".into()),
+            nth: 0,
+            at: moment(at),
+        }
+    }
+
+    #[test]
+    fn steps_stay_in_the_order_in_which_they_acted() {
+        let mut acts = Acts::default();
+        for n in 0..4 {
+            acts.acted(act(n), last(true, i64::from(n)));
+        }
+        acts.acted(act(0), last(true, 9));
+        let done: Vec<(u16, i64)> = acts.all().map(|d| (d.step.nth, d.at)).collect();
+        assert_eq!(done, [(1, 1), (2, 2), (3, 3), (0, 9)]);
+        assert_eq!(acts.last(act(3)), Some(last(true, 3)));
+        assert_eq!(acts.last(act(4)), None);
+        // What acted without a key in an earlier match is of no use.
+        acts.acted(act(5), last(false, 10));
+        acts.match_ended(true);
+        acts.acted(act(0), last(true, 11));
+        let done: Vec<u16> = acts.all().map(|d| d.step.nth).collect();
+        assert_eq!(done, [1, 2, 3, 0]);
+        assert_eq!(acts.done().count(), 4);
+    }
+
+    #[test]
+    fn one_step_has_no_place_beside_the_rest() {
+        let mut acts = Acts::default();
+        assert!(acts.is_idle() && acts.is_blank());
+        acts.acted(act(0), last(true, 1));
+        acts.acted(act(0), last(true, 2));
+        assert!(acts.more.is_none() && !acts.is_idle());
+        acts.acted(act(1), last(true, 3));
+        acts.first = None;
+        acts.move_up();
+        assert!(acts.more.is_none(), "nothing is kept of nothing");
+        assert_eq!(acts.last(act(1)), Some(last(true, 3)));
+    }
+
+    #[test]
+    fn of_too_many_the_first_is_forgotten() {
+        let mut acts = Acts::default();
+        for n in 0..=MOST {
+            let element = n as u64;
+            acts.acted(Act { element, ..act(0) }, last(true, 0));
+        }
+        let elements: Vec<u64> = acts.all().map(|d| d.element).collect();
+        assert_eq!((elements.len(), elements[0]), (MOST, 1));
+    }
+
+    #[test]
+    fn a_match_takes_as_much_as_it_was_thought_to() {
+        assert_eq!((size_of::<Done>(), size_of::<Acts>()), (40, 56));
     }
 }

@@ -1,6 +1,5 @@
 //! Matches as they are kept, and recalled.
 
-use super::acts::More;
 use super::{Acts, Held, Matches, Uid, moment, nanos};
 use crate::state::{Match, Slots, slot_of_match};
 use jiff::Timestamp;
@@ -77,7 +76,7 @@ impl Held {
         };
         if let Some(acts) = &self.acts {
             kept.nth = acts.nth;
-            kept.done = acts.done.to_vec();
+            kept.done = acts.done().collect();
             if let Some(more) = &acts.more {
                 let pending = more.pending.iter();
                 kept.pending = pending
@@ -93,22 +92,19 @@ impl Held {
 
     fn recalled(kept: Match, now: Timestamp) -> Held {
         let at = |at: Timestamp| NonZeroI64::new(nanos(at.min(now)));
-        let mut acts = Acts {
-            nth: kept.nth,
-            done: kept.done.into_iter().collect(),
-            more: None,
-        };
+        let mut acts = Acts::after(kept.nth);
+        for (act, last) in kept.done {
+            acts.put(act, last);
+        }
         if !kept.pending.is_empty() || !kept.waits.is_empty() || !kept.archived.is_empty() {
             let early = |at: Timestamp| nanos(at.min(now));
             let (pending, waits) = (kept.pending.into_iter(), kept.waits.into_iter());
-            *acts.more() = More {
-                pending: pending
-                    .map(|(act, key, since)| (act, key, early(since)))
-                    .collect(),
-                waits: waits.map(|(step, since)| (step, early(since))).collect(),
-                archived: kept.archived,
-                away: None,
-            };
+            let more = acts.more();
+            more.pending = pending
+                .map(|(act, key, since)| (act, key, early(since)))
+                .collect();
+            more.waits = waits.map(|(step, since)| (step, early(since))).collect();
+            more.archived = kept.archived;
         }
         Held {
             since: kept.since.and_then(at),

@@ -1,7 +1,7 @@
 //! What the engine remembers of matches: since when each holds (`after`), what has acted in it (`once`), what it waits for and what it archived.
 //!
-//! Kept by rule and uid, never by name: an object that is made anew begins anew. A remembered match takes about fifty bytes, more where
-//! something has acted.
+//! Kept by rule and uid, never by name: an object that is made anew begins anew. A remembered match takes about fifty bytes, and where
+//! something has acted for it 64 more and the key.
 //!
 //! While it is not known whether an object matches (a kind cannot be followed, a value cannot be read), its match neither ends nor grows older.
 
@@ -68,7 +68,8 @@ impl Held {
 }
 
 fn nanos(moment: Timestamp) -> i64 {
-    i64::try_from(moment.as_nanosecond()).unwrap_or(i64::MAX)
+    let (least, most) = (i128::from(i64::MIN), i128::from(i64::MAX));
+    moment.as_nanosecond().clamp(least, most) as i64
 }
 
 fn moment(nanos: i64) -> Timestamp {
@@ -89,7 +90,7 @@ impl Matches {
 
     /// When a step acted last.
     pub fn last(&self, uid: Uid, act: Act) -> Option<LastAct> {
-        self.acts(uid)?.last(act).cloned()
+        self.acts(uid)?.last(act)
     }
 
     /// The key that a step has since a moment and waits to act for.
@@ -108,7 +109,7 @@ impl Matches {
     /// Whether nothing is known of what has acted for an object.
     pub fn is_blank(&self, uid: Uid) -> bool {
         let acts = self.acts(uid);
-        acts.is_none_or(|acts| acts.nth == 0 && acts.done.is_empty())
+        acts.is_none_or(|acts| acts.nth == 0 && acts.is_idle())
     }
 
     /// Takes a note of a pass.
