@@ -41,7 +41,7 @@ fn main() {
         })),
         Some("reflector") => single_thread(reflect(number("--port", 0) as u16, events)),
         _ => {
-            let peers = args.iter().any(|a| a == "--peers").then(python);
+            let peers = args.iter().any(|a| a == "--peers").then(process::python);
             compare(events, number("--rounds", 3), peers);
         }
     }
@@ -96,21 +96,6 @@ struct Measured {
 fn server(events: usize) -> (Running, u16) {
     let (server, port, _) = process::server(&["--events".to_owned(), events.to_string()]);
     (server, port)
-}
-
-/// The interpreter that the Python peers run in.
-fn python() -> String {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/peers/install.sh");
-    let output = Command::new("sh")
-        .arg(script)
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "the peers could not be installed; leave out --peers"
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 fn measure_reflector(events: usize) -> Measured {

@@ -7,7 +7,7 @@ use ordain::object::{GroupKind, Record};
 use ordain::rule::compile::{SourceFile, compile};
 use ordain::rule::set::RuleSet;
 use ordain::schema::Schema;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -88,6 +88,12 @@ fn rule(n: usize, value: &str) -> String {
     text(&format!("r{n}"), resource, &rest)
 }
 
+/// Those that look at labels, paths, expressions and lists, by file name: kopf can have them as handlers and an index.
+pub fn texts_for_handlers() -> impl Iterator<Item = (String, String)> {
+    let all = (0..RULES).filter(|n| matches!(n % 10, 0..=4 | 6 | 8));
+    all.map(|n| (format!("r{n}.yaml"), rule(n, "never")))
+}
+
 /// All rules; the one that changes asks for this value.
 fn rule_set(value: &str) -> Arc<RuleSet> {
     let files: Vec<SourceFile> = (0..RULES)
@@ -106,8 +112,8 @@ fn now() -> Timestamp {
     "2026-08-01T00:00:00Z".parse().unwrap()
 }
 
-fn pod(n: usize, version: u64) -> Record {
-    Record::from_value(&json!({
+pub fn pod_value(n: usize, version: u64) -> Value {
+    json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"namespace": "shop", "name": format!("p{n}"), "uid": format!("p{n}"), "resourceVersion": version.to_string(),
             "creationTimestamp": "2026-07-01T00:00:00Z", "labels": {"squad": format!("t{}", n % TEAMS), "app": format!("a{}", n % 997)}},
@@ -115,16 +121,24 @@ fn pod(n: usize, version: u64) -> Record {
             "containers": [{"name": "main", "image": format!("registry.example/app:{}", n % 31)}],
             "volumes": [{"name": "v", "configMap": {"name": format!("m{n}")}}]},
         "status": {"phase": "Running", "podIP": format!("10.0.0.{version}")}
-    }))
+    })
 }
 
-fn map(n: usize) -> Record {
-    Record::from_value(&json!({
+fn pod(n: usize, version: u64) -> Record {
+    Record::from_value(&pod_value(n, version))
+}
+
+pub fn map_value(n: usize) -> Value {
+    json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"namespace": "shop", "name": format!("m{n}"), "uid": format!("m{n}"), "resourceVersion": "1",
             "creationTimestamp": "2026-07-01T00:00:00Z", "labels": {"squad": format!("t{}", n % TEAMS)}},
         "data": {"mode": "plain", "text": format!("{n:0200}")}
-    }))
+    })
+}
+
+fn map(n: usize) -> Record {
+    Record::from_value(&map_value(n))
 }
 
 fn deployment(n: usize) -> Record {

@@ -118,6 +118,21 @@ pub fn kubeconfig(folder: &Path, port: u16) -> PathBuf {
     path
 }
 
+/// The interpreter that the Python peers run in.
+pub fn python() -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/peers/install.sh");
+    let output = Command::new("sh")
+        .arg(script)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "the peers could not be installed; leave out --peers"
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
 /// A port that is free now.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0")

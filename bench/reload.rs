@@ -4,13 +4,16 @@
 //! Through everything: the daemon follows 10,000 Pods of a loopback server; a rule file is saved, and the time is taken until the server
 //! receives the patch that the saved rule asks for.
 //!
-//! With `mixed`: 500 rules of all sorts over 50,000 objects.
+//! With `mixed`: 500 rules of all sorts over 50,000 objects. With `--peers` besides, in the same run, those of them that kopf can have as
+//! handlers and an index: the daemon and kopf over the same loopback server.
 //!
-//! `cargo bench --bench reload [-- --records 100000 --rounds 5]`, `cargo bench --bench reload -- mixed`. Needs Linux (`/proc`, affinity).
+//! `cargo bench --bench reload [-- --records 100000 --rounds 5]`, `cargo bench --bench reload -- mixed [--peers --rounds 2]`. Needs Linux (`/proc`, affinity).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "mixed.rs"]
 mod mixed;
+#[path = "mixed_peers.rs"]
+mod mixed_peers;
 #[path = "pods.rs"]
 mod pods;
 #[path = "process.rs"]
@@ -36,21 +39,27 @@ const PODS: usize = 10_000;
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let number = |name, or| process::number(&args, name, or);
+    let has = |word: &str| args.iter().any(|arg| arg == word);
     if args.get(1).map(String::as_str) == Some("server") {
-        let serve = replay::serve(replay::Replay {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        if has("--mixed") {
+            return runtime.block_on(mixed_peers::serve());
+        }
+        return runtime.block_on(replay::serve(replay::Replay {
             pods: PODS,
             listed: PODS,
             events: 0,
-        });
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-            .block_on(serve);
-        return;
+        }));
     }
-    if args.iter().any(|arg| arg == "mixed") {
-        return mixed::run();
+    if has("mixed") {
+        mixed::run();
+        if has("--peers") {
+            mixed_peers::run(number("--rounds", 2));
+        }
+        return;
     }
     let rounds = number("--rounds", 5);
     in_memory(number("--records", 100_000), rounds);

@@ -11,7 +11,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use jiff::Timestamp;
 use ordain::decide::Subject;
 use ordain::decide::pass::{PassContext, pass};
-use ordain::engine::{Engine, EngineOptions, Observation};
+use ordain::engine::{Effect, Engine, EngineOptions, Observation, Outcome};
 use ordain::object::{GroupKind, ObjectKey, Record};
 use ordain::rule::Occasion;
 use ordain::rule::compile::{SourceFile, compile};
@@ -228,5 +228,156 @@ fn related(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode, tests, converged, related);
+/// 100 rules that use nothing but labels and tests; 8 of them select the Pod.
+fn plain_rules() -> Vec<String> {
+    let body = |n: usize| {
+        let team = if n < 8 { "web" } else { "none" };
+        format!(
+            "    selector: {{matchLabels: {{team: {team}}}}}\n  where: [{{path: $.spec.nodeName, value: never-{n}}}]\n  actions: [{{warn: {{message: m}}}}]\n"
+        )
+    };
+    (0..100).map(|n| rule(&format!("p{n}"), &body(n))).collect()
+}
+
+/// Rules that see other objects, know time, remember and pick, about objects of this kind that carry a label which the Pod does not.
+fn rules_with_features(kind: &str) -> Vec<String> {
+    let bodies = [
+        "  related:\n  - name: own\n    resources: [{apiVersion: v1, kind: Secret}]\n    where:\n    - {path: $.metadata.name, value: \"${object.metadata.name}\"}\n    count: {value: 0}\n  actions: [{warn: {message: m}}]\n",
+        "  schedule: [{cron: '0 20 * * *', duration: 2h, timeZone: Europe/Berlin}]\n  actions: [{warn: {message: m}}]\n",
+        "  where: [{path: $.metadata.creationTimestamp, as: age, operator: AtLeast, value: 9000d}]\n  actions: [{warn: {message: m}}]\n",
+        "  actions:\n  - after: 5m\n    patch: [{path: $.metadata.labels.old, set: 'yes'}]\n",
+        "  pick:\n    orderBy: {path: $.metadata.creationTimestamp, direction: Descending}\n    skip: 3\n  actions: [{warn: {message: m}}]\n",
+    ];
+    let text = |n: usize, body: &str| {
+        format!(
+            "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: f{n}}}\nspec:\n  match:\n    resources: [{{apiVersion: v1, kind: {kind}}}]\n    selector: {{matchLabels: {{feature: f{n}}}}}\n{body}"
+        )
+    };
+    (0..50).map(|n| text(n, bodies[n % bodies.len()])).collect()
+}
+
+/// One event of a Pod under rules that use none of it must not take longer because others do.
+fn plain(c: &mut Criterion) {
+    let mut group = c.benchmark_group("an event of a Pod under 100 plain rules");
+    let beside = |kind| [plain_rules(), rules_with_features(kind)].concat();
+    for (name, texts) in [
+        ("alone", plain_rules()),
+        (
+            "beside 50 with features, of other kinds",
+            beside("ConfigMap"),
+        ),
+        (
+            "beside 50 with features, of Pods with other labels",
+            beside("Pod"),
+        ),
+    ] {
+        let mut engine = Engine::new(EngineOptions::default());
+        engine.load(rule_set(&texts), now());
+        for kind in ["Namespace", "Pod", "ConfigMap", "Secret"] {
+            let kind = GroupKind::new("", kind);
+            engine.observe(Observation::ListStarted { kind: kind.clone() }, now());
+            engine.observe(Observation::ListDone { kind }, now());
+        }
+        let pod = |version: u64| {
+            Record::from_value(
+                &json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "shop", "uid": "p",
+                "labels": {"team": "web", "app": "a"}, "resourceVersion": version.to_string()}, "spec": {"nodeName": "n"}, "status": {"n": version}}),
+            )
+        };
+        let mut version = 0;
+        group.bench_function(name, |b| {
+            b.iter_batched(
+                || {
+                    version += 1;
+                    pod(version)
+                },
+                |record| {
+                    let kind = GroupKind::new("", "Pod");
+                    engine.observe(Observation::Applied { kind, record }, now());
+                    rest(&mut engine);
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+/// A ConfigMap of 1 KB that comes and gets a label: seen, decided on, written, answered, seen again, gone. Without HTTP, JSON text and the log.
+fn label_pass(c: &mut Criterion) {
+    let text = "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {name: r}\nspec:\n  mode: Enforce\n  match:\n    resources: [{apiVersion: v1, kind: ConfigMap}]\n  actions:\n  - patch: [{path: $.metadata.labels.done, set: 'yes'}]\n";
+    let kind = GroupKind::new("", "ConfigMap");
+    let key = ObjectKey::new(kind.clone(), Some("shop"), "m");
+    let data: serde_json::Map<String, serde_json::Value> = (0..10)
+        .map(|n| (format!("key-{n}"), json!("x".repeat(90))))
+        .collect();
+    let map = |version: u64, done: bool| {
+        let mut map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "m", "uid": "m",
+            "resourceVersion": version.to_string(), "labels": {"app": "a"}}, "data": data});
+        if done {
+            map["metadata"]["labels"]["done"] = json!("yes");
+        }
+        Record::from_value(&map)
+    };
+    let mut engine = Engine::new(EngineOptions::default());
+    engine.load(rule_set(&[text.to_owned()]), now());
+    for kind in [GroupKind::new("", "Namespace"), kind.clone()] {
+        engine.observe(Observation::ListStarted { kind: kind.clone() }, now());
+        engine.observe(Observation::ListDone { kind }, now());
+    }
+    let mut version = 0;
+    c.bench_function("a label pass without HTTP", |b| {
+        b.iter_batched(
+            || {
+                version += 10;
+                (map(version, false), map(version + 1, true))
+            },
+            |(before, after)| {
+                let kind = || kind.clone();
+                let (mut effects, mut written) = (vec![], false);
+                let record = before;
+                engine.observe(
+                    Observation::Applied {
+                        kind: kind(),
+                        record,
+                    },
+                    now(),
+                );
+                engine.poll(now(), 100, &mut effects);
+                for effect in effects.drain(..) {
+                    if let Effect::Write(id, write) = effect {
+                        black_box(write);
+                        engine.complete(id, Outcome::Written(after.clone()), now());
+                        written = true;
+                    }
+                }
+                assert!(written);
+                let record = after;
+                engine.observe(
+                    Observation::Applied {
+                        kind: kind(),
+                        record,
+                    },
+                    now(),
+                );
+                engine.poll(now(), 100, &mut effects);
+                let key = key.clone();
+                let resource_version = None;
+                engine.observe(
+                    Observation::Deleted {
+                        key,
+                        resource_version,
+                    },
+                    now(),
+                );
+                black_box(effects);
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+criterion_group!(
+    benches, decode, tests, converged, related, plain, label_pass
+);
 criterion_main!(benches);
