@@ -229,6 +229,7 @@ fn on_subject(at: &At<'_>, working: &mut Working<'_>, turn: &mut Turn) -> Result
     for (number, item) in items.iter().enumerate() {
         progress = progress.max(element(at, (number, item.as_ref()), working, turn)?);
     }
+    turn.bind_elements();
     if turn.deletion.is_some() || stops(progress, at.manner) {
         // One object that cannot be applied does not keep those that nobody wants any more.
         let all = matches!(step.action, Action::Apply(_)) && turn.wants.len() - told == items.len();

@@ -85,6 +85,8 @@ pub(super) struct Turn {
     pub claims: Vec<Claim>,
     /// What steps with a name applied, by name, and the same as a record.
     named: Map<String, Value>,
+    /// There is more of them than the record says.
+    unread: bool,
     pub applied: Option<Record>,
     /// The step at hand has a `forEach`.
     pub repeats: bool,
@@ -124,6 +126,7 @@ impl Turn {
             previous: None,
             claims: vec![],
             named: Map::new(),
+            unread: false,
             applied: None,
             repeats: false,
             findings: vec![],
@@ -149,11 +152,13 @@ impl Turn {
         self.recheck_at = earlier(self.recheck_at, at);
     }
 
-    /// Later steps read this object as `applied.NAME`; of a step with `forEach`, a list of them.
+    /// Later steps read this object as `applied.NAME`; of a step with `forEach`, a list of them, once it has ended ([`Turn::bind_elements`])
+    /// and not with each of its elements anew.
     pub fn bind(&mut self, name: &str, object: &Record) {
         let object = object.to_value();
         if !self.repeats {
             self.named.insert(name.to_owned(), object);
+            self.show_named();
         } else if let Some(list) = self
             .named
             .entry(name)
@@ -161,7 +166,18 @@ impl Turn {
             .as_array_mut()
         {
             list.push(object);
+            self.unread = true;
         }
+    }
+
+    /// What a step with `forEach` has bound may be read by those behind it.
+    pub fn bind_elements(&mut self) {
+        if std::mem::take(&mut self.unread) {
+            self.show_named();
+        }
+    }
+
+    fn show_named(&mut self) {
         self.applied = Some(Record::from_value(&Value::Object(self.named.clone())));
     }
 
