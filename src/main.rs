@@ -3,6 +3,7 @@
 use clap::Parser;
 use ordain::cli;
 use ordain::settings::Arguments;
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -10,7 +11,8 @@ fn main() -> ExitCode {
     match cli::run(arguments) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("ordain: {error:#}");
+            // That nobody reads it is no reason to panic.
+            let _ = writeln!(std::io::stderr(), "ordain: {error:#}");
             ExitCode::from(cli::exit::COULD_NOT_TELL)
         }
     }

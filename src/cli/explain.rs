@@ -22,7 +22,7 @@ pub fn run(settings: &ExplainSettings) -> anyhow::Result<u8> {
         Ok(explanation) => explanation,
         Err(Answer::Usage(message)) => return Ok(usage(&message)),
         Err(Answer::None(message)) => {
-            eprintln!("ordain: {message}");
+            output::say!("ordain: {message}");
             return Ok(exit::COULD_NOT_TELL);
         }
     };

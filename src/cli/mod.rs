@@ -66,6 +66,6 @@ pub fn run(arguments: Arguments) -> anyhow::Result<u8> {
 
 /// Wrong usage that the command line's own parser cannot see: says it as the parser would.
 fn usage(message: &str) -> u8 {
-    eprintln!("error: {message}\n\nFor more information, try '--help'.");
+    output::say!("error: {message}\n\nFor more information, try '--help'.");
     exit::USAGE
 }

@@ -7,6 +7,15 @@ use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+/// Writes a line to standard error. That nobody reads it is no reason to stop, nor to panic.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+pub(super) use say;
+
 /// Writes to standard output. A reader that went away (`| head`) ends the program quietly, as with any other tool.
 ///
 /// # Errors
@@ -183,7 +192,7 @@ impl Progress {
     /// Draws the line anew.
     pub fn say(&mut self, line: &str) {
         if self.shown && self.last.is_none_or(|l| l.elapsed() >= REDRAW) {
-            eprint!("\r\x1b[K{line}");
+            draw(&format!("\r\x1b[K{line}"));
             self.last = Some(Instant::now());
         }
     }
@@ -191,9 +200,13 @@ impl Progress {
     /// Takes the line away.
     pub fn clear(&mut self) {
         if self.last.take().is_some() {
-            eprint!("\r\x1b[K");
+            draw("\r\x1b[K");
         }
     }
+}
+
+fn draw(line: &str) {
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 impl Drop for Progress {

@@ -59,14 +59,14 @@ pub fn prepare(
     let mut world = World::new(schema.clone());
     manifests.drop_duplicates(&world);
     for problem in &manifests.problems {
-        eprintln!("{problem}\n");
+        output::say!("{problem}\n");
         tally.undecided.push(format!(
             "{}:{}: {}",
             problem.place.file, problem.place.line, problem.message
         ));
     }
     for message in left_out {
-        eprintln!("warning: {message}");
+        output::say!("warning: {message}");
     }
     let rule_set = load(rules, &schema, &mut tally);
     tally.note_schedules(rule_set.rules(), now);
@@ -109,7 +109,7 @@ fn load(rules: &RuleOptions, schema: &Schema, tally: &mut Tally) -> Arc<RuleSet>
     }
     let compiled = rules_dir::compile_selected(&set.files, schema, &rules.selection());
     for problem in &compiled.problems {
-        eprintln!("{problem}\n");
+        output::say!("{problem}\n");
         if problem.severity == Severity::Error {
             tally.undecided.push(format!(
                 "{}:{}: {}",
@@ -136,13 +136,13 @@ pub fn recall(simulation: &mut Simulation, file: &Path) -> anyhow::Result<()> {
     let found = simulation.recall(text.as_deref());
     for (_, trouble) in &found.troubles {
         anyhow::ensure!(!found.refused, "--state {}: {trouble}", file.display());
-        eprintln!(
+        output::say!(
             "warning: --state {}: {trouble}: what is lost begins anew\n",
             file.display()
         );
     }
     for rule in simulation.engine_mut().withheld_lifetimes() {
-        eprintln!(
+        output::say!(
             "warning: --state {}: the rule {rule} is gone since the last run, with most others: what it holds stays\n",
             file.display()
         );

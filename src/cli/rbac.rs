@@ -56,11 +56,11 @@ pub fn run(settings: &RbacSettings) -> anyhow::Result<u8> {
 fn of_manifests(settings: &RbacSettings, files: &FileSet) -> Schema {
     let manifests = Manifests::read(&settings.cluster.manifests);
     for problem in &manifests.problems {
-        eprintln!("{problem}\n");
+        output::say!("{problem}\n");
     }
     let (schema, left_out) = manifests.schema(&Schema::bundled());
     for message in left_out {
-        eprintln!("warning: {message}");
+        output::say!("warning: {message}");
     }
     Manifests::from_files(files).schema(&schema).0
 }
@@ -71,26 +71,27 @@ fn rules(settings: &RbacSettings, files: &FileSet, schema: Schema) -> Option<Rul
     let mut errors = 0;
     for unreadable in &files.unreadable {
         errors += 1;
-        eprintln!(
+        output::say!(
             "error: {} cannot be read: {}\n",
-            unreadable.path, unreadable.reason
+            unreadable.path,
+            unreadable.reason
         );
     }
     // Warnings are for `ordain check`.
     let found = compiled.problems.iter();
     for problem in found.filter(|p| p.severity == Severity::Error) {
         errors += 1;
-        eprintln!("{problem}\n");
+        output::say!("{problem}\n");
     }
     if errors > 0 {
-        eprintln!(
+        output::say!(
             "ordain: {} in the rules: nothing is printed, because the rights would not be those of all rules",
             output::count(errors, "error")
         );
         return None;
     }
     if compiled.rules.is_empty() {
-        eprintln!("ordain: there is no rule: give a folder with some by --rules");
+        output::say!("ordain: there is no rule: give a folder with some by --rules");
         return None;
     }
     Some(RuleSet::new(compiled.rules, schema))
@@ -114,7 +115,7 @@ fn rights(settings: &RbacSettings, set: &RuleSet) -> Option<Rights> {
     match derive(set, &scope) {
         Ok(rights) => {
             for (rule, kind) in &rights.out_of_reach {
-                eprintln!(
+                output::say!(
                     "warning: rule `{rule}`: {kind} is cluster-scoped, so that a daemon with --namespace does not look at it"
                 );
             }
@@ -122,8 +123,8 @@ fn rights(settings: &RbacSettings, set: &RuleSet) -> Option<Rights> {
         }
         Err(unknown) => {
             for unknown in unknown {
-                eprintln!("error: {unknown}");
-                eprintln!(
+                output::say!("error: {unknown}");
+                output::say!(
                     "  = help: put its CustomResourceDefinition among --manifests, or give --kubeconfig of a cluster that has it\n"
                 );
             }

@@ -21,7 +21,7 @@ pub fn run(settings: &ReadySettings) -> anyhow::Result<u8> {
         }
         return match answer {
             Ok((code, text)) => {
-                eprintln!(
+                output::say!(
                     "ordain: {} is not ready: {code} {}",
                     settings.address,
                     text.trim()

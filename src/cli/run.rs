@@ -211,7 +211,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             let (mut read, known, problems) = Folder::read(manifests, &Schema::bundled(), sender);
             read.keep_in(settings.state.clone());
             for problem in problems {
-                eprintln!("{problem}\n");
+                output::say!("{problem}\n");
             }
             tokio::spawn(read.clone().follow_files(manifests.clone(), known));
             folder = Some(read.clone());

@@ -11,10 +11,10 @@ pub fn run(settings: &TestSettings) -> anyhow::Result<u8> {
     let manifests = Manifests::read(&settings.kinds.manifests);
     let (schema, left_out) = manifests.schema(&Schema::bundled());
     for problem in &manifests.problems {
-        eprintln!("{problem}\n");
+        output::say!("{problem}\n");
     }
     for message in left_out {
-        eprintln!("warning: {message}");
+        output::say!("warning: {message}");
     }
     let run = Run {
         schema,

@@ -184,3 +184,24 @@ fn a_variable_stands_for_an_option_and_the_option_wins() {
         ["two"]
     );
 }
+
+#[test]
+fn a_reader_of_problems_that_went_away_is_no_reason_to_panic() {
+    let dir = folder(&[
+        (
+            "r.yaml",
+            &label_rule("r", "a", "b").replace("$.metadata", "$.metaData"),
+        ),
+        ("m.yaml", &config_map("a")),
+    ]);
+    let plan = ["plan", "--rules", "r.yaml", "--manifests", "m.yaml"];
+    let mut child = command(dir.path(), &plan)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "it could not tell");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("could not be looked at"));
+}
