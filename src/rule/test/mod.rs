@@ -143,79 +143,74 @@ fn conjunction(tests: &[Test], run: &mut TestRun<'_, '_>) -> Outcome {
     })
 }
 
-/// OR. The first test that passes decides; without one, what is unknown might, and a value of the wrong type is worth counting.
-fn disjunction(tests: &[Test], run: &mut TestRun<'_, '_>) -> Outcome {
-    let mut decided: Option<Outcome> = None;
-    let (mut unknown, mut wrong) = (None, None);
-    let mut flips_at = None;
+/// What tests came to of which none passes.
+struct NonePasses {
+    /// Why one might, the first reason.
+    unknown: Option<String>,
+    /// A value of the wrong type, the first one.
+    wrong: Option<String>,
+    flips_at: Option<Timestamp>,
+}
+
+/// The first test that passes. With a trace the others are looked at too.
+fn first_that_passes(tests: &[Test], run: &mut TestRun<'_, '_>) -> Result<Outcome, NonePasses> {
+    let mut passed: Option<Outcome> = None;
+    let mut none = NonePasses {
+        unknown: None,
+        wrong: None,
+        flips_at: None,
+    };
     for test in tests {
-        if decided.is_some() && run.trace.is_none() {
+        if passed.is_some() && run.trace.is_none() {
             break;
         }
         let outcome = test.outcome(run);
-        if decided.is_some() {
+        if passed.is_some() {
             continue;
         }
-        flips_at = earlier(flips_at, outcome.flips_at);
+        none.flips_at = earlier(none.flips_at, outcome.flips_at);
         match outcome.verdict {
-            Verdict::Pass => decided = Some(outcome),
+            Verdict::Pass => passed = Some(outcome),
             Verdict::Fail => {}
             Verdict::WrongType(reason) => {
-                wrong.get_or_insert(reason);
+                none.wrong.get_or_insert(reason);
             }
             Verdict::Unknown(reason) => {
-                unknown.get_or_insert(reason);
+                none.unknown.get_or_insert(reason);
             }
         }
     }
-    decided.unwrap_or(Outcome {
-        verdict: match (unknown, wrong) {
+    passed.ok_or(none)
+}
+
+/// OR. The first test that passes decides; without one, what is unknown might, and a value of the wrong type is worth counting.
+fn disjunction(tests: &[Test], run: &mut TestRun<'_, '_>) -> Outcome {
+    first_that_passes(tests, run).unwrap_or_else(|none| Outcome {
+        verdict: match (none.unknown, none.wrong) {
             (Some(reason), _) => Verdict::Unknown(reason),
             (None, Some(reason)) => Verdict::WrongType(reason),
             (None, None) => Verdict::Fail,
         },
-        flips_at,
+        flips_at: none.flips_at,
     })
 }
 
 /// NOT: none passes. One that passes decides; so does a value of the wrong type, for with it nothing can be said to hold for none.
 fn negation(tests: &[Test], run: &mut TestRun<'_, '_>) -> Outcome {
-    let mut decided: Option<Outcome> = None;
-    let (mut unknown, mut wrong) = (None, None);
-    let mut flips_at = None;
-    for test in tests {
-        if decided.is_some() && run.trace.is_none() {
-            break;
-        }
-        let outcome = test.outcome(run);
-        if decided.is_some() {
-            continue;
-        }
-        flips_at = earlier(flips_at, outcome.flips_at);
-        match outcome.verdict {
-            Verdict::Pass => {
-                decided = Some(Outcome {
-                    verdict: Verdict::Fail,
-                    flips_at: outcome.flips_at,
-                });
-            }
-            Verdict::Fail => {}
-            Verdict::WrongType(reason) => {
-                wrong.get_or_insert(reason);
-            }
-            Verdict::Unknown(reason) => {
-                unknown.get_or_insert(reason);
-            }
-        }
-    }
-    decided.unwrap_or(Outcome {
-        verdict: match (wrong, unknown) {
-            (Some(reason), _) => Verdict::WrongType(reason),
-            (None, Some(reason)) => Verdict::Unknown(reason),
-            (None, None) => Verdict::Pass,
+    match first_that_passes(tests, run) {
+        Ok(passed) => Outcome {
+            verdict: Verdict::Fail,
+            flips_at: passed.flips_at,
         },
-        flips_at,
-    })
+        Err(none) => Outcome {
+            verdict: match (none.wrong, none.unknown) {
+                (Some(reason), _) => Verdict::WrongType(reason),
+                (None, Some(reason)) => Verdict::Unknown(reason),
+                (None, None) => Verdict::Pass,
+            },
+            flips_at: none.flips_at,
+        },
+    }
 }
 
 impl Test {
