@@ -5,7 +5,7 @@ use super::pass::{Pass, once_on_cluster, prepare, recall};
 use super::tally::Tense;
 use super::{ask, exit, usage};
 use crate::decide::explain::{Check, CheckOutcome, Computed, Explanation};
-use crate::engine::{EngineOptions, Unexplained};
+use crate::engine::{EngineOptions, Schedules, Unexplained};
 use crate::observe::http::Question;
 use crate::settings::ExplainSettings;
 use anyhow::Context;
@@ -81,6 +81,7 @@ fn looked_up(settings: &ExplainSettings) -> anyhow::Result<Result<Explanation, A
         dry: true,
         // The object asked for may be one that no rule can match.
         narrow: false,
+        schedules: Schedules::AtTheMoment,
         workers: 32,
         state_namespace: settings.plan.memory.state_namespace.clone(),
         namespaces: settings.plan.cluster.namespaces.clone(),

@@ -69,7 +69,9 @@ pub fn prepare(
         output::say!("warning: {message}");
     }
     let rule_set = load(rules, &schema, &mut tally);
-    tally.note_schedules(rule_set.rules(), now);
+    if tense == Tense::Future {
+        tally.note_schedules(rule_set.rules(), now);
+    }
     let admission = admits.then(|| {
         Admission::new(
             &rule_set,
@@ -216,7 +218,9 @@ pub fn once_on_cluster(
     })?;
     let mut tally = std::mem::take(&mut *tally.lock());
     tally.undecided = daemon::undecided(&status);
-    tally.note_schedules(&status.lock().rules, Timestamp::now());
+    if tense == Tense::Future {
+        tally.note_schedules(&status.lock().rules, Timestamp::now());
+    }
     tally.undecided.extend(status.lock().errors.iter().cloned());
     Ok(tally)
 }

@@ -3,7 +3,7 @@
 use super::pass::{Pass, once_on_cluster, prepare, recall};
 use super::tally::Tense;
 use super::{output, usage};
-use crate::engine::EngineOptions;
+use crate::engine::{EngineOptions, Schedules};
 use crate::settings::PlanSettings;
 
 pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
@@ -18,6 +18,7 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
         namespaces: settings.cluster.namespaces.clone(),
         // Everything that is in scope is counted.
         narrow: false,
+        schedules: Schedules::AtTheMoment,
     };
     let now = settings.time.now();
     let mut tally = if settings.cluster.manifests.is_empty() {

@@ -10,7 +10,7 @@ use crate::cluster::configuration::Misconfigured;
 use crate::cluster::connection::ConnectOptions;
 use crate::cluster::lease;
 use crate::daemon::{self, Options, Surroundings};
-use crate::engine::{EngineOptions, Report};
+use crate::engine::{EngineOptions, Report, Schedules};
 use crate::manifests::folder::Folder;
 use crate::manifests::{Manifests, export, state_file};
 use crate::observe::{Status, http, log};
@@ -46,6 +46,9 @@ pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
     if settings.admit && !(settings.once && offline) {
         return Ok(usage("--admit needs --once and --manifests"));
     }
+    if settings.ignore_schedule && !settings.once {
+        return Ok(usage("--ignore-schedule needs --once"));
+    }
     if let Err(message) = settings.lease_times() {
         return Ok(usage(&message));
     }
@@ -58,6 +61,11 @@ pub fn run(settings: &RunSettings) -> anyhow::Result<u8> {
         state_namespace: settings.state_namespace.clone(),
         namespaces: settings.cluster.namespaces.clone(),
         narrow: !offline,
+        schedules: match (settings.once, settings.ignore_schedule) {
+            (true, true) => Schedules::Ignored,
+            (true, false) => Schedules::InTheMinute,
+            (false, _) => Schedules::AtTheMoment,
+        },
     };
     match (settings.once, offline) {
         (true, true) => once_on_manifests(settings, options),

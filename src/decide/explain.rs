@@ -297,11 +297,11 @@ fn check(of: &Test, scope: &crate::rule::expr::Scope<'_>, secret: bool) -> Check
             let value = trace.pop().and_then(|t| t.value).filter(|_| !secret);
             (clause.text().to_owned(), value, vec![])
         }
-        Test::Any(tests) | Test::None(tests) => {
-            let word = if matches!(of, Test::Any(_)) {
-                "any of"
-            } else {
-                "none of"
+        Test::All(tests) | Test::Any(tests) | Test::None(tests) => {
+            let word = match of {
+                Test::Any(_) => "any of",
+                Test::None(_) => "none of",
+                _ => "all of",
             };
             let inner = tests.iter().map(|t| check(t, scope, secret)).collect();
             (word.to_owned(), None, inner)

@@ -16,7 +16,7 @@ pub mod store;
 mod wants;
 pub mod worker;
 
-pub use worker::{Engine, EngineOptions, Recalled, STATE_NAME, Unexplained};
+pub use worker::{Engine, EngineOptions, Recalled, STATE_NAME, Schedules, Unexplained};
 
 use crate::decide::breaker::managers::ManagedFields;
 use crate::decide::{Finding, Later, RuleChange, Write};

@@ -115,9 +115,10 @@ impl Folder {
                 .collect()
         };
         let before = definitions(&state);
+        let seen_changed = state.world.schema().seen() != schema.seen();
         state.world.set_schema(schema);
         let (changed, gone) = state.replace(&mut manifests, now);
-        let kinds_changed = definitions(&state) != before;
+        let kinds_changed = seen_changed || definitions(&state) != before;
         let events = state.events();
         tracing::info!(changed, gone, "manifests were read again");
         if kinds_changed {

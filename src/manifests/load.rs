@@ -1,7 +1,8 @@
 //! Reading manifests: YAML of several documents and JSON, `List`s taken apart. What is broken is said with file and line and does not sink the rest.
 
 use super::World;
-use crate::object::ObjectKey;
+use crate::object::{Gvk, ObjectKey};
+use crate::rule::apply::fold_string_data;
 use crate::rule::compile::SourceFile;
 use crate::rule::problem::{Place, Problem, Severity};
 use crate::rule::yaml::{self, Data, Tree};
@@ -53,7 +54,7 @@ impl Manifests {
         manifests
     }
 
-    /// A schema that knows the kinds of the CustomResourceDefinitions among the objects too.
+    /// A schema that knows the kinds of the CustomResourceDefinitions among the objects too, and the names of kinds that have none.
     pub fn schema(&self, base: &Schema) -> (Schema, Vec<String>) {
         let definitions: Vec<&Value> = self
             .objects
@@ -66,11 +67,17 @@ impl Manifests {
                         .is_some_and(|a| a.starts_with("apiextensions.k8s.io/"))
             })
             .collect();
-        if definitions.is_empty() {
+        let (schema, problems) = if definitions.is_empty() {
             (base.clone(), vec![])
         } else {
             base.with_crds(definitions)
-        }
+        };
+        let seen = self.objects.iter().filter_map(|m| {
+            let (api_version, kind) = (m.value["apiVersion"].as_str()?, m.value["kind"].as_str()?);
+            (!api_version.starts_with("ordain.dev/"))
+                .then(|| Gvk::from_api_version(api_version, kind))
+        });
+        (schema.with_seen(seen), problems)
     }
 
     /// Keeps the first of several documents that describe one object, and says so of the others. The world knows which kinds have namespaces.
@@ -101,10 +108,14 @@ impl Manifests {
             return self.problem(&file.name, (1, 1, 1), "", message);
         }
         // JSON is YAML, but for tabs between its tokens, and its own parser is many times faster.
-        if text.trim_start().starts_with('{')
-            && let Ok(value) = serde_json::from_str::<Value>(text)
+        if text.trim_start().starts_with(['{', '['])
+            && let Some(values) = json(text)
         {
-            return self.object(value, &file.name, 1, text);
+            for (line, value) in values {
+                let line_text = text.lines().nth(line - 1).unwrap_or("");
+                self.object(value, &file.name, line, line_text);
+            }
+            return;
         }
         for (lines_before, part) in parts(text) {
             let (trees, problems) = yaml::read(part);
@@ -161,10 +172,24 @@ impl Manifests {
         self.object(tree.to_value(), file, line, text(tree.line));
     }
 
+    /// One that is read already, or a list of them.
+    pub fn add_object(&mut self, value: Value, file: &Arc<str>, line: usize) {
+        self.object(value, file, line, "");
+    }
+
     fn object(&mut self, value: Value, file: &Arc<str>, line: usize, line_text: &str) {
         if value.is_null() {
             return;
         }
+        let value = match value {
+            Value::Array(items) if items.iter().all(Value::is_object) => {
+                for item in items {
+                    self.object(item, file, line, line_text);
+                }
+                return;
+            }
+            value => value,
+        };
         let is_list = value["kind"].as_str().is_some_and(|k| k.ends_with("List"));
         if is_list && let Some(items) = value["items"].as_array() {
             for item in items {
@@ -177,6 +202,10 @@ impl Manifests {
         let mut value = value;
         let text = |value: &Value| value.as_str().is_some_and(|s| !s.is_empty());
         complete_name(&mut value, file, line);
+        if value["kind"] == "Secret" && value["apiVersion"] == "v1" {
+            // As a server has it, and as an admission sees it.
+            fold_string_data(&mut value);
+        }
         let missing = if !value.is_object() {
             "not an object".to_owned()
         } else if !text(&value["apiVersion"]) || !text(&value["kind"]) {
@@ -215,6 +244,26 @@ impl Manifests {
     }
 }
 
+/// The values of a text that is JSON, one or several, each with the line that it begins in. `None`: it is something else.
+fn json(text: &str) -> Option<Vec<(usize, Value)>> {
+    let mut values = vec![];
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let (mut line, mut seen) = (1, 0);
+    loop {
+        let blanks = text[seen..].len() - text[seen..].trim_start().len();
+        let start = seen + blanks;
+        line += text.get(seen..start)?.matches('\n').count();
+        seen = start;
+        match stream.next() {
+            None => return Some(values),
+            Some(value) => values.push((line, value.ok()?)),
+        }
+        let end = stream.byte_offset();
+        line += text.get(seen..end)?.matches('\n').count();
+        seen = end;
+    }
+}
+
 /// An item of a typed list (`PodList`) with the apiVersion and kind that the list says; `None`: it says them itself, or the list does not.
 fn of_list(mut item: Value, list: &Value) -> Option<Value> {
     let kind = list["kind"].as_str()?.strip_suffix("List")?;
@@ -223,9 +272,11 @@ fn of_list(mut item: Value, list: &Value) -> Option<Value> {
     if kind.is_empty() || map.contains_key("kind") {
         return None;
     }
-    map.entry("apiVersion")
-        .or_insert_with(|| api_version.into());
+    // In front, where people look for them.
+    let rest = std::mem::take(map);
+    map.insert("apiVersion".into(), api_version.into());
     map.insert("kind".into(), kind.into());
+    map.extend(rest);
     Some(item)
 }
 
@@ -322,6 +373,27 @@ mod tests {
                 .collect();
             assert_eq!(kinds, ["ConfigMap", "Secret"]);
         }
+    }
+
+    #[test]
+    fn a_secret_is_as_a_server_has_it() {
+        let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {a: YQ==, b: YQ==}\nstringData: {b: b, c: c}\n";
+        let secret = &read("f.yaml", text).objects[0].value;
+        assert_eq!(
+            secret["data"],
+            json!({"a": "YQ==", "b": "Yg==", "c": "Yw=="})
+        );
+        assert!(secret.get("stringData").is_none());
+    }
+
+    #[test]
+    fn json_may_be_a_stream_or_an_array() {
+        let stream = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\n\"metadata\":{\"name\":\"a\"}}\n\n{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"b\"}}\n";
+        assert_eq!(names(&read("f.json", stream)), [("a", 1), ("b", 4)]);
+        let array = "\n[{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\"}}]\n";
+        assert_eq!(names(&read("f.json", array)), [("a", 2)]);
+        let broken = read("f.json", "[{\"apiVersion\":\"v1\"");
+        assert!(broken.objects.is_empty() && broken.problems.len() == 1);
     }
 
     #[test]

@@ -428,6 +428,11 @@ fn of_test(test: &Test, negated: bool, constraints: &mut Constraints) {
             };
             constrain(constraints, About::Label(key), allowed);
         }
+        Test::All(tests) if !negated => {
+            for test in tests {
+                of_test(test, false, constraints);
+            }
+        }
         Test::None(tests) if !negated => {
             for test in tests {
                 of_test(test, true, constraints);
@@ -452,7 +457,7 @@ fn of_test(test: &Test, negated: bool, constraints: &mut Constraints) {
                 constrain(constraints, about, allowed);
             }
         }
-        Test::None(_) => {}
+        Test::All(_) | Test::None(_) => {}
     }
 }
 

@@ -484,9 +484,12 @@ impl Reader<'_> {
                 Data::Map(_) => {
                     let value = item.to_value();
                     let text = |v: &Value| v.as_str().is_some_and(|s| !s.is_empty());
+                    let is_list = value["items"].is_array()
+                        && value["kind"].as_str().is_some_and(|k| k.ends_with("List"));
                     if text(&value["apiVersion"])
                         && text(&value["kind"])
-                        && (text(&value["metadata"]["name"])
+                        && (is_list
+                            || text(&value["metadata"]["name"])
                             || text(&value["metadata"]["generateName"]))
                     {
                         sources.push(Source::Inline(value));

@@ -2,7 +2,7 @@
 
 use super::document::Source;
 use crate::manifests::load::complete_name;
-use crate::manifests::{Manifest, Manifests};
+use crate::manifests::Manifests;
 use crate::object::{GroupKind, Gvk};
 use crate::rule::problem::{Place, Problem, Severity};
 use crate::rule::yaml;
@@ -82,11 +82,7 @@ pub(super) fn resolve(
             Source::Inline(value) => {
                 let mut value = value.clone();
                 complete_name(&mut value, &format!("{file}:{number}"), line);
-                all.objects.push(Manifest {
-                    value,
-                    file: file.clone(),
-                    line,
-                });
+                all.add_object(value, file, line);
             }
             Source::File(name) => {
                 let mut read = Manifests::read(&[beside(file, name)]);
@@ -95,5 +91,6 @@ pub(super) fn resolve(
             }
         }
     }
+    problems.append(&mut all.problems);
     all
 }

@@ -3,7 +3,7 @@
 use super::document::{self, RuleTest};
 use super::files::{beside, problem_at, resolve, schema_for};
 use super::step::{Seen, check, put, run_step};
-use crate::engine::EngineOptions;
+use crate::engine::{EngineOptions, Schedules};
 use crate::manifests::admission::Admission;
 use crate::manifests::{Manifest, Simulation, World};
 use crate::rule::compile::{Compiled, SourceFile};
@@ -211,6 +211,7 @@ fn run_test(test: &RuleTest, run: &Run) -> (Vec<Failure>, Vec<Problem>) {
         state_namespace: "ordain-system".into(),
         namespaces: vec![],
         narrow: true,
+        schedules: Schedules::AtTheMoment,
     };
     let rules = Arc::new(RuleSet::new(compiled.rules, schema));
     let admission = Admission::new(&rules, true, false, &options.state_namespace);

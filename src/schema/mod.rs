@@ -32,7 +32,7 @@ pub use version::preferred_first;
 
 use crate::object::{GroupKind, Gvk};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use types::Table;
@@ -52,6 +52,8 @@ pub const WORKLOAD: &[(&str, &str)] = &[
 pub struct Schema {
     /// Versions of a kind, the preferred one first; never empty.
     kinds: Arc<BTreeMap<GroupKind, Vec<Arc<KindSchema>>>>,
+    /// Kinds of which there are objects, and nothing else is known.
+    seen: Arc<BTreeSet<Gvk>>,
 }
 
 impl Schema {
@@ -69,6 +71,7 @@ impl Schema {
     pub fn empty() -> Schema {
         Schema {
             kinds: Arc::default(),
+            seen: Arc::default(),
         }
     }
 
@@ -92,6 +95,7 @@ impl Schema {
         }
         let base = Schema {
             kinds: Arc::new(kinds),
+            seen: self.seen.clone(),
         };
         (base.with_versions(added), problems)
     }
@@ -123,6 +127,7 @@ impl Schema {
         }
         Schema {
             kinds: Arc::new(kinds),
+            seen: self.seen.clone(),
         }
     }
 
@@ -136,7 +141,27 @@ impl Schema {
         }
         Schema {
             kinds: Arc::new(kinds),
+            seen: self.seen.clone(),
         }
+    }
+
+    /// With kinds of which there are objects: those that are not known otherwise can be matched by a glob then, and their fields stay unknown.
+    pub fn with_seen(&self, kinds: impl IntoIterator<Item = Gvk>) -> Schema {
+        let unknown = |gvk: &Gvk| !self.kinds.contains_key(&gvk.group_kind());
+        let found: Vec<Gvk> = kinds.into_iter().filter(unknown).collect();
+        if found.is_empty() {
+            return self.clone();
+        }
+        let seen = self.seen.iter().cloned().chain(found).collect();
+        Schema {
+            kinds: self.kinds.clone(),
+            seen: Arc::new(seen),
+        }
+    }
+
+    /// Kinds of which there are objects, and nothing else is known.
+    pub fn seen(&self) -> &BTreeSet<Gvk> {
+        &self.seen
     }
 
     /// A kind at its preferred version.

@@ -35,6 +35,10 @@ pub struct RunSettings {
     /// denied is not there
     #[arg(long, env = "ORDAIN_ADMIT", value_parser = clap::builder::BoolishValueParser::new())]
     pub admit: bool,
+    /// With --once: rules with a `schedule` act as if it were open. Without this, a moment (a schedule without `duration`) is due in the
+    /// minute that it begins
+    #[arg(long, env = "ORDAIN_IGNORE_SCHEDULE", value_parser = clap::builder::BoolishValueParser::new())]
+    pub ignore_schedule: bool,
     /// With --manifests: the resulting objects go here, one file per namespace
     #[arg(
         long,

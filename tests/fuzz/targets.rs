@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use ordain::cluster::frames::{self, Lines};
 use ordain::decide::state_annotation::{Said, SubjectState};
-use ordain::engine::EngineOptions;
+use ordain::engine::{EngineOptions, Schedules};
 use ordain::manifests::{Simulation, World};
 use ordain::object::record::{Encoder, skim};
 use ordain::object::{GroupKind, Gvk, Record, duration, image, quantity};
@@ -124,6 +124,7 @@ fn act(compiled: Compiled, objects: &[Value]) {
         state_namespace: "ordain-system".into(),
         namespaces: vec![],
         narrow: true,
+        schedules: Schedules::AtTheMoment,
     };
     let rules = Arc::new(RuleSet::new(compiled.rules, SCHEMA.clone()));
     let mut simulation = Simulation::new(options, rules, world, now);

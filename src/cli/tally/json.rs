@@ -20,6 +20,9 @@ impl Tally {
             if let Some(opens) = self.closed.get(&c.rule) {
                 change["outsideSchedule"] = json!({"opens": opens.map(|at| at.to_string())});
             }
+            if let (Tense::Future, Some(why)) = (tense, self.blocked(c)) {
+                change["blocked"] = json!(why);
+            }
             change
         };
         let mut document = json!({

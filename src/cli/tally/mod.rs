@@ -174,6 +174,13 @@ impl Tally {
             }
         }
         let mut parts = vec![];
+        // In the order of the manual: 3 to patch, 1 to delete, 2 to apply.
+        let mut objects: Vec<_> = objects.into_iter().collect();
+        objects.sort_by_key(|(verb, _)| match verb {
+            Verb::Patch => 0,
+            Verb::Delete => 1,
+            _ => 2,
+        });
         for (verb, objects) in &objects {
             let n = objects.len();
             parts.push(match (tense, verb) {

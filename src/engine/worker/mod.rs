@@ -119,6 +119,20 @@ pub struct EngineOptions {
     pub namespaces: Vec<String>,
     /// Ask only for objects that rules can match, where one selector can say which those are.
     pub narrow: bool,
+    /// How a `schedule` is looked at.
+    pub schedules: Schedules,
+}
+
+/// How an engine looks at schedules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schedules {
+    /// A daemon is there when a moment comes.
+    #[default]
+    AtTheMoment,
+    /// A single pass: a moment is due in the whole minute that it begins.
+    InTheMinute,
+    /// A single pass that takes every schedule for open.
+    Ignored,
 }
 
 impl Default for EngineOptions {
@@ -131,6 +145,7 @@ impl Default for EngineOptions {
             state_namespace: "ordain".into(),
             namespaces: vec![],
             narrow: false,
+            schedules: Schedules::default(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The clock of rules with a `schedule`: windows open and close for all objects of a rule at once, and a single moment is one pass over
 //! those that are in scope when it comes.
 
-use super::Engine;
+use super::{Engine, Schedules};
 use crate::decide::{Decision, Standing};
 use crate::engine::store::{key_of, name_of};
 use crate::object::ObjectKey;
@@ -15,6 +15,9 @@ use std::sync::Arc;
 
 /// The shortest time that is kept.
 const TICK: SignedDuration = SignedDuration::from_millis(1);
+
+/// How long a moment is due for a single pass: cron knows no seconds.
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Where a rule stands in its schedule.
 #[derive(Default)]
@@ -136,13 +139,21 @@ impl Engine {
     /// A rule's clock has come to where something changes.
     fn turn(&mut self, index: usize, rule: &Rule, schedule: &Schedule, now: Timestamp) {
         let times = &mut self.states[index].times;
+        let lasts = match self.options.schedules {
+            Schedules::InTheMinute => MINUTE,
+            _ => TICK,
+        };
         // However many were missed: the last one stands for all.
         let moment = schedule.last_moment(now).filter(|moment| match times.seen {
             Some(seen) => *moment > seen.min(now),
-            None => *moment == now,
+            None => now.duration_since(*moment) < lasts,
         });
         let first = times.seen.is_none();
-        let opened = schedule.open_since(now);
+        let opened = match self.options.schedules {
+            // Since the pass began.
+            Schedules::Ignored => times.open.or(Some(now)),
+            _ => schedule.open_since(now),
+        };
         // One that was open already when the clock was last looked at, before a restart, goes on.
         let begins = opened.is_some_and(|start| times.seen.is_some_and(|seen| start > seen));
         let before = std::mem::replace(&mut times.open, opened);

@@ -294,7 +294,7 @@ fn without_nulls(value: &mut Value) {
 }
 
 /// `stringData` only goes in: the server turns it into `data`, and shows that.
-fn fold_string_data(manifest: &mut Value) {
+pub fn fold_string_data(manifest: &mut Value) {
     let Some(object) = manifest.as_object_mut() else {
         return;
     };

@@ -1,4 +1,4 @@
-//! Tests: `{path | expression, as, operator, value | values}`, `any`, `none`.
+//! Tests: `{path | expression, as, operator, value | values}`, `any`, `none`, and lists of them.
 
 use super::document::Context;
 use super::expressions::{self, Single};
@@ -21,6 +21,24 @@ pub(super) fn list(
     item: Option<&Path>,
     names: Names<'_>,
 ) -> Vec<Test> {
+    let mut tests = vec![];
+    for test in within(context, tree, what, item, names) {
+        match test {
+            // AND within AND.
+            Test::All(inner) => tests.extend(inner),
+            test => tests.push(test),
+        }
+    }
+    tests
+}
+
+fn within(
+    context: &mut Context<'_, '_>,
+    tree: &Tree,
+    what: &str,
+    item: Option<&Path>,
+    names: Names<'_>,
+) -> Vec<Test> {
     let items = fields::list(context.report, tree, what).unwrap_or_default();
     items
         .iter()
@@ -34,6 +52,13 @@ fn test(
     item: Option<&Path>,
     names: Names<'_>,
 ) -> Option<Test> {
+    if let Data::List(items) = &tree.data {
+        if items.is_empty() {
+            let message = "an empty list always passes";
+            context.report.error(tree, message, None);
+        }
+        return Some(Test::All(list(context, tree, "a list", item, names)));
+    }
     for word in ["any", "none"] {
         let Some((key, inner)) = tree.entry(word) else {
             continue;
@@ -46,7 +71,7 @@ fn test(
             &[word],
             &[],
         )?;
-        let tests = list(context, inner, &what, item, names);
+        let tests = within(context, inner, &what, item, names);
         if matches!(&inner.data, Data::List(items) if items.is_empty()) {
             let effect = if word == "any" {
                 "never passes"
@@ -61,6 +86,18 @@ fn test(
             "any" => Test::Any(tests),
             _ => Test::None(tests),
         });
+    }
+    if let Some(text) = tree.text() {
+        let mend = format!(
+            "write `{{expression: \"${{{}}}\", value: true}}`",
+            fields::shortened(text.trim_start_matches("${").trim_end_matches('}').trim())
+        );
+        let message = format!(
+            "a test is a map, and here is the text {:?}",
+            fields::shortened(text)
+        );
+        context.report.error(tree, message, Some(mend));
+        return None;
     }
     let of = fields::fields(context.report, tree, "a test", &FIELDS, &[])?;
     clause(context, tree, of, item, names).map(Test::Clause)
@@ -96,10 +133,14 @@ fn clause(
     };
     if matches!(right, Right::Nothing) && of.get("operator").is_none() && read_as.is_none() {
         if !of.refused {
+            let mend = match subject {
+                Subject::Path(_) => "write `operator: Exists` if you ask whether it is there",
+                Subject::Expr(_) => "add `value: true` if it is true or false",
+            };
             context.report.error(
                 subject_tree,
                 "this test has neither an operator nor a value",
-                Some("write `operator: Exists` if you ask whether it is there".into()),
+                Some(mend.into()),
             );
         }
         return None;
@@ -175,6 +216,8 @@ fn subject<'t>(
             );
             None
         }
+        // A field that is unknown was perhaps meant so.
+        (None, None) if of.refused => None,
         (None, None) => {
             let message = "a test needs a `path` or an `expression`";
             let mend = "write for example `{path: $.metadata.labels.team, operator: Exists}`";

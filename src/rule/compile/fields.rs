@@ -1,5 +1,6 @@
 //! Maps whose keys are known, and the scalars in them.
 
+use super::habits;
 use super::report::Report;
 use crate::rule::yaml::{Data, Tree};
 use crate::schema::nearest;
@@ -91,7 +92,8 @@ pub(super) fn fields<'t>(
             continue;
         }
         let all = known.iter().chain(later).copied();
-        let mend = did_you_mean(name, all).or_else(|| {
+        let mend = habits::mend(what, name).map(str::to_owned);
+        let mend = mend.or_else(|| did_you_mean(name, all)).or_else(|| {
             let few = (known.len() <= 14)
                 .then(|| format!("the fields of {what} are {}", known.join(", ")));
             match known {
@@ -114,7 +116,13 @@ pub(super) fn list<'t>(report: &mut Report<'_>, tree: &'t Tree, what: &str) -> O
             None
         }
         Data::Scalar { value, .. } => {
-            let mend = (!value.is_null()).then(|| format!("write `[{}]`", scalar_text(value)));
+            let mend = (!value.is_null()).then(|| match value {
+                // What YAML would read as something else.
+                Value::String(text) if text.starts_with(|c: char| !c.is_alphanumeric()) => {
+                    format!("write `[{:?}]`", shortened(text))
+                }
+                _ => format!("write `[{}]`", scalar_text(value)),
+            });
             report.error(
                 tree,
                 format!("{what} is a list, and here is {}", found(tree)),
@@ -236,7 +244,9 @@ pub(super) fn word<T: Copy>(
     report.error(
         tree,
         format!("{what} cannot be `{}`", shortened(written)),
-        one_of_these(written, &names),
+        habits::mend(what, written)
+            .map(str::to_owned)
+            .or_else(|| one_of_these(written, &names)),
     );
     None
 }

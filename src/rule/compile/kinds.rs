@@ -197,9 +197,16 @@ fn include(entry: &Entry<'_>, report: &mut Report<'_>, schema: &Schema, kinds: &
             kinds.add(&found.gvk, Some(found.clone()), entry.tree.into(), false);
         }
     }
+    for gvk in schema.seen() {
+        if names.matches(&gvk.kind) && versions.matches(&gvk.api_version()) {
+            some = true;
+            kinds.add(gvk, None, entry.tree.into(), false);
+        }
+    }
     if !some {
         let mend = known
             .iter()
+            .filter(|_| kind != "*")
             .find(|k| names.matches(&k.gvk.kind))
             .map(|k| format!("{} is in `{}`", k.gvk.kind, k.gvk.api_version()));
         report.warning(
@@ -285,7 +292,14 @@ fn named(
             near.or_else(elsewhere).or_else(misspelt),
         )
     };
-    if builtin {
+    // An old version may be what the rule is about: objects that must move on.
+    let outdated = schema.kind(&gvk.group_kind()).is_some()
+        && (gvk.version.contains("beta") || gvk.version.contains("alpha"));
+    if outdated {
+        let message = format!("{message}: a server that does not have it has no such objects");
+        report.warning(at, message, mend);
+        kinds.add(&gvk, None, kind_tree.into(), true);
+    } else if builtin {
         report.error(at, message, mend);
     } else {
         let mend = mend.or(Some(

@@ -1,6 +1,6 @@
 //! Trees to rules. Collects every problem of every file; one bad rule does not sink the rest.
 //!
-//! `report` problems and their places · `fields` maps with known keys · `file` the documents of a file · `document` one rule ·
+//! `report` problems and their places · `fields` maps with known keys · `habits` words of other tools · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
 //! `related` lists of other objects · `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `schedule` · `actions` steps · `target` on whom · `apply`, `scale`, `archive`, `metric`, `rollout` some of them ·
 //! `lifetime` what they take back · `sink` where things are sent · `memory` how long a match has held · `wait` · `hash` what makes two rules the same ·
@@ -18,6 +18,7 @@ mod expressions;
 mod feedback;
 mod fields;
 mod file;
+mod habits;
 mod hash;
 mod kinds;
 mod lifetime;

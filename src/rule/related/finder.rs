@@ -80,7 +80,7 @@ fn joins(test: &Test, with_subject: bool) -> bool {
     let all = match test {
         Test::Any(tests) => tests.as_slice(),
         Test::Clause(_) => std::slice::from_ref(test),
-        Test::None(_) => return false,
+        Test::All(_) | Test::None(_) => return false,
     };
     all.iter().all(clause) && all.iter().any(computed) >= with_subject
 }
@@ -225,6 +225,7 @@ fn tell(
 ) {
     let (word, tests) = match test {
         Test::Clause(clause) => return told(clause, true, parts),
+        Test::All(tests) => ("all", tests),
         Test::Any(tests) => ("any", tests),
         Test::None(tests) => ("none", tests),
     };

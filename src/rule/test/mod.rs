@@ -30,6 +30,8 @@ use serde_json::Value;
 pub enum Test {
     /// A path or expression, an operator, a value.
     Clause(Clause),
+    /// AND, within the others
+    All(Vec<Test>),
     /// OR
     Any(Vec<Test>),
     /// NOT: none passes
@@ -41,7 +43,9 @@ impl Test {
     pub fn reads_variables(&self) -> bool {
         match self {
             Test::Clause(clause) => clause.reads_variables(),
-            Test::Any(tests) | Test::None(tests) => tests.iter().any(Test::reads_variables),
+            Test::All(tests) | Test::Any(tests) | Test::None(tests) => {
+                tests.iter().any(Test::reads_variables)
+            }
         }
     }
 
@@ -217,6 +221,7 @@ impl Test {
     fn outcome(&self, run: &mut TestRun<'_, '_>) -> Outcome {
         match self {
             Test::Clause(clause) => clause.outcome(run),
+            Test::All(tests) => conjunction(tests, run),
             Test::Any(tests) => disjunction(tests, run),
             Test::None(tests) => negation(tests, run),
         }
@@ -226,7 +231,7 @@ impl Test {
     pub fn clauses<'t>(&'t self, found: &mut dyn FnMut(&'t Clause)) {
         match self {
             Test::Clause(clause) => found(clause),
-            Test::Any(tests) | Test::None(tests) => {
+            Test::All(tests) | Test::Any(tests) | Test::None(tests) => {
                 for test in tests {
                     test.clauses(found);
                 }

@@ -18,6 +18,8 @@ enum Open {
         /// The line of each key.
         seen: AHashMap<Box<str>, usize>,
         key: Option<Tree>,
+        /// Of `<<`: what is taken over where the map itself does not say it.
+        merged: Vec<(Tree, Tree)>,
     },
 }
 
@@ -123,6 +125,7 @@ impl<'t> Builder<'t> {
                         entries: vec![],
                         seen: AHashMap::new(),
                         key: None,
+                        merged: vec![],
                     });
                     None
                 }
@@ -133,8 +136,19 @@ impl<'t> Builder<'t> {
                             tree
                         }
                         Some(Open::Map {
-                            mut tree, entries, ..
+                            mut tree,
+                            mut entries,
+                            mut seen,
+                            merged,
+                            ..
                         }) => {
+                            for (key, value) in merged {
+                                let name = key.text().unwrap_or_default();
+                                if !seen.contains_key(name) {
+                                    seen.insert(name.into(), key.line);
+                                    entries.push((key, value));
+                                }
+                            }
                             tree.data = Data::Map(entries);
                             tree
                         }
@@ -180,15 +194,17 @@ impl<'t> Builder<'t> {
             None => return Ok(Some(tree)),
             Some(Open::List { items, .. }) => items.push(tree),
             Some(Open::Map {
-                entries, key, seen, ..
+                entries,
+                key,
+                seen,
+                merged,
+                ..
             }) => match key.take() {
                 None => *key = Some(key_of(tree)?),
                 Some(name) => {
                     let text = name.text().unwrap_or_default();
                     if text == "<<" && matches!(name.data, Data::Scalar { plain: true, .. }) {
-                        let message = "merge keys (`<<`) are not read";
-                        return Err(YamlProblem::at(name.line, name.column, 2, message)
-                            .mend("write the fields out"));
+                        return merge(&name, tree, merged).map(|()| None);
                     }
                     match seen.get(text) {
                         None => {
@@ -266,6 +282,23 @@ fn key_of(mut tree: Tree) -> Result<Tree, YamlProblem> {
                 .mend("quote this value if it is a `${ }` or a literal with braces"),
         ),
     }
+}
+
+/// `<<`: the entries of a map, or of several, of which the first wins.
+fn merge(key: &Tree, tree: Tree, merged: &mut Vec<(Tree, Tree)>) -> Result<(), YamlProblem> {
+    let maps = match tree.data {
+        Data::List(maps) => maps,
+        _ => vec![tree],
+    };
+    for map in maps {
+        let Data::Map(entries) = map.data else {
+            let message = "`<<` takes over the fields of a map, or of a list of maps";
+            return Err(YamlProblem::at(key.line, key.column, 2, message)
+                .mend("write an alias of a map behind it, for example `<<: *base`"));
+        };
+        merged.extend(entries);
+    }
+    Ok(())
 }
 
 /// How many nodes a value has, and how many levels of lists and maps.

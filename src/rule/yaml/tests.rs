@@ -151,3 +151,21 @@ proptest! {
     #[test]
     fn never_panics(text in "[\\[\\]{}:,\\-?&*!|>'\"%@`# \\na-c0-9\\t]{0,120}") { let _ = read(&text); }
 }
+
+#[test]
+fn merge_keys_take_over_what_the_map_itself_does_not_say() {
+    let text = "base: &base {image: a, tty: true}\nmore: &more {tty: false, stdin: true}\none:\n  <<: *base\n  name: x\n  image: b\ntwo: {<<: [*more, *base], name: y}\n'<<': text\n";
+    let value = value(text);
+    assert_eq!(
+        value["one"],
+        json!({"name": "x", "image": "b", "tty": true})
+    );
+    assert_eq!(
+        value["two"],
+        json!({"name": "y", "tty": false, "stdin": true, "image": "a"})
+    );
+    assert_eq!(value["<<"], "text");
+    let wrong = problem("a: &a text\nb:\n  <<: *a\n");
+    assert_eq!((wrong.line, wrong.column), (3, 3));
+    assert!(wrong.message.contains("of a map"), "{}", wrong.message);
+}

@@ -233,3 +233,56 @@ spec:
     );
     assert_eq!(result("Enforce"), "");
 }
+
+#[test]
+fn a_moment_is_due_in_its_minute_and_a_schedule_can_be_left_out_of_account() {
+    let moment =
+        label_rule("r", "a", "b").replace("spec:\n", "spec:\n  schedule: [{cron: '0 3 * * *'}]\n");
+    let window = moment.replace("* * *'}", "* * *', duration: 1h}");
+    assert!(moment.contains("schedule") && window.contains("duration"));
+    let dir = folder(&[
+        ("moment.yaml", &moment),
+        ("window.yaml", &window),
+        ("m.yaml", &config_map("a")),
+    ]);
+    let summary = |rules: &str, now: &str, more: &[&str]| {
+        let mut arguments = vec![
+            "run",
+            "--once",
+            "--rules",
+            rules,
+            "--manifests",
+            "m.yaml",
+            "--now",
+            now,
+            "-o",
+            "json",
+        ];
+        arguments.extend(more);
+        let ran = ordain(dir.path(), &arguments);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.json()["summary"].as_str().unwrap().to_owned()
+    };
+    for (rules, now, due) in [
+        ("moment.yaml", "2026-01-01T02:59:59Z", false),
+        ("moment.yaml", "2026-01-01T03:00:00Z", true),
+        ("moment.yaml", "2026-01-01T03:00:59Z", true),
+        ("moment.yaml", "2026-01-01T03:01:00Z", false),
+        ("window.yaml", "2026-01-01T03:59:59Z", true),
+        ("window.yaml", "2026-01-01T04:00:00Z", false),
+    ] {
+        let expected = if due { "1 patched" } else { "nothing changed" };
+        assert_eq!(summary(rules, now, &[]), expected, "{rules} at {now}");
+        assert_eq!(
+            summary(rules, now, &["--ignore-schedule"]),
+            "1 patched",
+            "{rules} at {now}"
+        );
+    }
+    let alone = ordain(
+        dir.path(),
+        &["run", "--ignore-schedule", "--manifests", "m.yaml"],
+    );
+    assert_eq!(alone.code, 2);
+    assert!(alone.err.contains("--once"), "{}", alone.err);
+}

@@ -4,28 +4,38 @@ use super::{Function, global, member, mismatch, unreadable};
 use crate::object::quantity::{Format, Quantity};
 use crate::rule::expr::eval::Fault;
 use crate::rule::expr::operators::overflow;
-use crate::rule::expr::value::{INT, QUANTITY, QuantityVal, STRING, Val};
+use crate::rule::expr::value::{DOUBLE, INT, QUANTITY, QuantityVal, STRING, Val};
 use std::sync::Arc;
 
 pub(super) static TABLE: &[Function] = &[
-    global("quantity", &[STRING], |frame, args| {
-        let [Val::Text(text)] = args else {
-            return mismatch();
+    // A number is what manifests say before a server has made text of it: `cpu: 2`.
+    global("quantity", &[STRING | INT | DOUBLE], |frame, args| {
+        let text: Box<str> = match args {
+            [Val::Text(text)] => (&**text).into(),
+            [Val::Int(number)] => number.to_string().into(),
+            [Val::Double(number)] => number.to_string().into(),
+            _ => return mismatch(),
         };
-        match Quantity::parse_with_format(text) {
+        match Quantity::parse_with_format(&text) {
             Ok((amount, format)) => Ok(Val::Quantity(Arc::new(QuantityVal {
                 amount,
                 format,
-                text: Some((&**text).into()),
+                text: Some(text),
             }))),
             Err(reason) => Err(unreadable(frame, "quantity", "quantity", reason)),
         }
     })
     .at_load(),
-    global("isQuantity", &[STRING], |_, args| match args {
-        [Val::Text(text)] => Ok(Val::Bool(Quantity::parse(text).is_ok())),
-        _ => mismatch(),
-    }),
+    global(
+        "isQuantity",
+        &[STRING | INT | DOUBLE],
+        |_, args| match args {
+            [Val::Int(_)] => Ok(Val::Bool(true)),
+            [Val::Double(number)] => Ok(Val::Bool(Quantity::parse(&number.to_string()).is_ok())),
+            [Val::Text(text)] => Ok(Val::Bool(Quantity::parse(text).is_ok())),
+            _ => mismatch(),
+        },
+    ),
     member("isInteger", &[QUANTITY], |_, args| {
         let amount = amount(&args[0])?;
         Ok(Val::Bool(amount.as_i64().is_some()))

@@ -21,6 +21,9 @@ fn quantity() {
         "quantity('50M').isLessThan(quantity('100M')) && !quantity('100M').isLessThan(quantity('50M'))",
         "quantity('-1k').sign() == -1 && quantity('0').sign() == 0 && quantity('1n').sign() == 1",
         "quantity('1000m') == quantity('1') && quantity('1') != quantity('2')",
+        // As manifests say it before a server has read them.
+        "quantity(2) == quantity('2') && quantity(0.5) == quantity('500m') && isQuantity(2) && isQuantity(0.5)",
+        "string(quantity(2)) == '2'",
         "quantity(object.spec.containers[0].resources.limits.memory).isLessThan(quantity('1Gi'))",
         "string(quantity('1Gi').add(quantity('512Mi'))) == '1536Mi'",
         "string(quantity('0').add(quantity('1Gi'))) == '1Gi'",
