@@ -145,9 +145,10 @@ impl Schema {
         }
     }
 
-    /// With kinds of which there are objects: those that are not known otherwise can be matched by a glob then, and their fields stay unknown.
+    /// With kinds of which there are objects, at their versions: those that are not known otherwise can be matched by a glob then, and their
+    /// fields stay unknown.
     pub fn with_seen(&self, kinds: impl IntoIterator<Item = Gvk>) -> Schema {
-        let unknown = |gvk: &Gvk| !self.kinds.contains_key(&gvk.group_kind());
+        let unknown = |gvk: &Gvk| self.kind_at(gvk).is_none();
         let found: Vec<Gvk> = kinds.into_iter().filter(unknown).collect();
         if found.is_empty() {
             return self.clone();

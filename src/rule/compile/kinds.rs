@@ -198,7 +198,9 @@ fn include(entry: &Entry<'_>, report: &mut Report<'_>, schema: &Schema, kinds: &
         }
     }
     for gvk in schema.seen() {
-        if names.matches(&gvk.kind) && versions.matches(&gvk.api_version()) {
+        let kind = gvk.group_kind();
+        let there = kinds.matched.iter().any(|m| m.resolved.kind == kind);
+        if !there && names.matches(&gvk.kind) && versions.matches(&gvk.api_version()) {
             some = true;
             kinds.add(gvk, None, entry.tree.into(), false);
         }

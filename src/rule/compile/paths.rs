@@ -115,7 +115,7 @@ fn without_pod(context: &mut Context<'_, '_>, tree: &Tree, path: &Path) -> bool 
         .iter()
         .filter(|kind| {
             let schema = kind.schema.as_deref();
-            schema.is_some_and(|s| s.pod_prefix().is_none())
+            schema.is_none_or(|s| s.pod_prefix().is_none())
         })
         .map(|kind| kind.name().to_owned())
         .collect();
@@ -123,6 +123,13 @@ fn without_pod(context: &mut Context<'_, '_>, tree: &Tree, path: &Path) -> bool 
         return false;
     }
     let all = none.len() == context.path_kinds().len();
+    let unknown = context.path_kinds().iter().any(|k| k.schema.is_none());
+    let mend = if unknown {
+        // Where it is, nobody has said.
+        Some("write the path out, for example `$.spec.template.spec.containers[*]`".into())
+    } else {
+        (!all).then(|| "match these kinds in a rule of their own".into())
+    };
     let at = context.report.within(tree, 0, length);
     context.report.error(
         at,
@@ -131,7 +138,7 @@ fn without_pod(context: &mut Context<'_, '_>, tree: &Tree, path: &Path) -> bool 
             listed(&none),
             if none.len() == 1 { "has" } else { "have" }
         ),
-        (!all).then(|| "match these kinds in a rule of their own".into()),
+        mend,
     );
     true
 }
