@@ -294,14 +294,8 @@ fn named(
             near.or_else(elsewhere).or_else(misspelt),
         )
     };
-    // An old version may be what the rule is about: objects that must move on.
-    let outdated = schema.kind(&gvk.group_kind()).is_some()
-        && (gvk.version.contains("beta") || gvk.version.contains("alpha"));
-    if outdated {
-        let message = format!("{message}: a server that does not have it has no such objects");
-        report.warning(at, message, mend);
-        kinds.add(&gvk, None, kind_tree.into(), true);
-    } else if builtin {
+    // Of an old version there may be objects among the manifests.
+    if builtin && !schema.seen().contains(&gvk) {
         report.error(at, message, mend);
     } else {
         let mend = mend.or(Some(
