@@ -1,7 +1,7 @@
 //! Objects as people write them: `KIND/NAMESPACE/NAME`.
 
 use super::{Schema, nearest};
-use crate::object::{GroupKind, ObjectKey};
+use crate::object::{GroupKind, Gvk, ObjectKey};
 use std::sync::Arc;
 
 /// Parses `KIND/NAMESPACE/NAME` or `KIND/NAME`, with `GROUP/VERSION/` or `VERSION/` before it where needed. Without a group the kind is looked up in the schema;
@@ -35,6 +35,7 @@ pub fn parse_object(text: &str, schema: &Schema) -> Result<ObjectKey, String> {
             .kinds()
             .iter()
             .map(|k| k.gvk.group_kind())
+            .chain(schema.seen().iter().map(Gvk::group_kind))
             .find(|k| &*k.kind == parts[at])
             .ok_or_else(|| {
                 let kinds = schema.kinds();
@@ -84,6 +85,9 @@ mod tests {
             shown("example.com/v1/Boat/shop/a").unwrap(),
             "Boat.example.com Boat/shop/a"
         );
+        let seen = schema.with_seen([Gvk::from_api_version("example.com/v1", "Boat")]);
+        let key = parse_object("Boat/shop/a", &seen).unwrap();
+        assert_eq!(key.kind.to_string(), "Boat.example.com");
         assert_eq!(
             shown("Deploymnet/shop/a").unwrap_err(),
             "no kind `Deploymnet`: did you mean `Deployment`?"
