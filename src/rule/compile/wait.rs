@@ -81,10 +81,17 @@ fn tests_of(
     };
     // What is not there yet is what is waited for: no sign of a typing error.
     let unchecked = context.reads.unchecked.len();
-    let kinds = applied.map(|kind| std::mem::replace(&mut context.kinds, vec![kind]));
+    let former = applied.map(|kind| {
+        let kinds = std::mem::replace(&mut context.kinds, vec![kind]);
+        // `object` stays the subject.
+        let subject = context.subject_kinds.clone();
+        context.subject_kinds.get_or_insert_with(|| kinds.clone());
+        (kinds, subject)
+    });
     let tests = clauses::list(context, tree, "`for`", None, names);
-    if let Some(kinds) = kinds {
+    if let Some((kinds, subject)) = former {
         context.kinds = kinds;
+        context.subject_kinds = subject;
     }
     context.reads.unchecked.truncate(unchecked);
     tests
