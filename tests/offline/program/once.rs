@@ -281,7 +281,14 @@ fn a_moment_is_due_in_its_minute_and_a_schedule_can_be_left_out_of_account() {
     }
     let alone = ordain(
         dir.path(),
-        &["run", "--ignore-schedule", "--manifests", "m.yaml"],
+        &[
+            "run",
+            "--ignore-schedule",
+            "--rules",
+            "moment.yaml",
+            "--manifests",
+            "m.yaml",
+        ],
     );
     assert_eq!(alone.code, 2);
     assert!(alone.err.contains("--once"), "{}", alone.err);
