@@ -279,7 +279,14 @@ impl Clause {
             // The reason says what kind of value it is and never quotes it: it may come from a Secret.
             Operand::read(value, self.read_as, self.operator).map_err(|_| {
                 let read_as = self.read_as.map_or("a number", ReadAs::as_str);
-                wrong(format!("is {kind} that cannot be compared as {read_as}"))
+                // Durations and quantities are text here.
+                let mend = match (self.read_as, kind) {
+                    (None, "text") => ": `as` says what both sides are, as in `as: duration`",
+                    _ => "",
+                };
+                wrong(format!(
+                    "is {kind} that cannot be compared as {read_as}{mend}"
+                ))
             })
         };
         let operands = match (self.operator.takes_values(), value) {
