@@ -3,7 +3,7 @@
 use super::document::Context;
 use super::members;
 use super::report::Spot;
-use crate::rule::expr::{Expr, ExprProblem, Names, Template};
+use crate::rule::expr::{Expr, ExprProblem, Names, Template, is_whole};
 use crate::rule::path::{Hop, Location};
 use crate::rule::yaml::{Data, Tree};
 use serde_json::Value;
@@ -11,6 +11,24 @@ use std::borrow::Cow;
 
 /// Most `${ }` in one value.
 const MOST: usize = 1_000;
+
+/// Takes the line break off where one `${ }` is the whole of a block (`|`, `>`): it is YAML's, and no part of a value.
+pub(super) fn unbroken(tree: &mut Tree) {
+    match &mut tree.data {
+        Data::Scalar {
+            value: Value::String(text),
+            plain: false,
+        } if text.starts_with("${") && text.ends_with('\n') => {
+            let whole = text.trim_end_matches('\n').len();
+            if is_whole(&text[..whole]) {
+                text.truncate(whole);
+            }
+        }
+        Data::Scalar { .. } => {}
+        Data::List(items) => items.iter_mut().for_each(unbroken),
+        Data::Map(entries) => entries.iter_mut().for_each(|(_, value)| unbroken(value)),
+    }
+}
 
 /// A value that is a literal or one `${ }`.
 pub(super) enum Single {

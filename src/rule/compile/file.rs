@@ -1,6 +1,7 @@
 //! One file: its text, its documents, and what each of them is.
 
 use super::document;
+use super::expressions;
 use super::fields::did_you_mean;
 use super::parameters::Given;
 use super::report::{Report, Spot};
@@ -58,7 +59,7 @@ impl<'f> File<'f> {
             }]
         };
         let bytes = source.bytes.as_slice();
-        let (text, documents) = if bytes.len() > yaml::LONGEST {
+        let (text, mut documents) = if bytes.len() > yaml::LONGEST {
             (Cow::Borrowed(""), refused(yaml::too_long(bytes.len())))
         } else {
             match std::str::from_utf8(bytes) {
@@ -72,6 +73,11 @@ impl<'f> File<'f> {
                 }
             }
         };
+        let trees = documents.iter_mut().flat_map(|d| &mut d.trees);
+        // Not of a test: it has manifests in it.
+        for tree in trees.filter(|tree| !matches!(kind_of(tree), Kind::Test)) {
+            expressions::unbroken(tree);
+        }
         let text = match text {
             Cow::Borrowed(text) => Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)),
             owned => owned,

@@ -42,7 +42,7 @@ mod variables;
 
 pub use functions::{Signature, signatures};
 pub use members::{Member, MemberOf, Members};
-pub use template::{Template, TemplateProblem};
+pub use template::{Template, TemplateProblem, is_whole};
 pub use variables::{Params, Variable, Variables};
 
 use super::path::PodPrefix;

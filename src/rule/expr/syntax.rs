@@ -43,7 +43,8 @@ pub(super) fn problem(text: &str, errors: &ParseErrors) -> ExprProblem {
     let mend = MENDS
         .iter()
         .find(|(word, _)| *word == token)
-        .map(|(_, mend)| (*mend).to_owned());
+        .map(|(_, mend)| (*mend).to_owned())
+        .or_else(|| broken(&text[at..]));
     ExprProblem {
         at,
         length: if text[at..].starts_with(token) && !token.is_empty() {
@@ -54,6 +55,17 @@ pub(super) fn problem(text: &str, errors: &ParseErrors) -> ExprProblem {
         message: format!("syntax error: {message}"),
         mend,
     }
+}
+
+/// The mend where a line ends inside a text, mostly a `\n` that YAML has read already.
+fn broken(rest: &str) -> Option<String> {
+    let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let line = rest.find('\n')?;
+    let open = !rest.get(1..line)?.contains(quote);
+    open.then(|| {
+        "a line ends inside it: write `\\n` for that, and `\\\\n` inside YAML's double quotes"
+            .to_owned()
+    })
 }
 
 /// The byte offset of an error; the parser counts lines and characters from 1.

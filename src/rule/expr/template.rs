@@ -93,6 +93,11 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, ExprProblem> {
     Ok(out)
 }
 
+/// Whether a text is one `${ }` and nothing else.
+pub fn is_whole(text: &str) -> bool {
+    matches!(pieces(text).as_deref(), Ok([Piece::Expr(..)]))
+}
+
 /// Where the `}` stands that ends the expression.
 fn end_of(text: &[u8], mut at: usize) -> Option<usize> {
     let mut open = 0usize;
