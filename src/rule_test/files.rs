@@ -1,8 +1,8 @@
 //! What tests name, and what stands in their files: manifests, rules, kinds.
 
 use super::document::Source;
-use crate::manifests::load::complete_name;
 use crate::manifests::Manifests;
+use crate::manifests::load::complete_name;
 use crate::object::{GroupKind, Gvk};
 use crate::rule::problem::{Place, Problem, Severity};
 use crate::rule::yaml;
