@@ -1,7 +1,7 @@
 //! Applied once for each key, and gone with the match: on the real server, judged by its audit log.
 
 use crate::daemon::{Daemon, until};
-use crate::scene::Place;
+use crate::scene::{Place, namespace};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -40,7 +40,10 @@ async fn what_is_applied_once_stays_away_when_deleted_and_goes_with_the_match() 
     }))
     .unwrap();
     maps.create(&PostParams::default(), &subject).await.unwrap();
-    let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rule(&place.namespace), &[]);
+    let home = namespace(&place.client, "home").await;
+    let option = format!("--state-namespace={home}");
+    let config = place.plane.kubeconfig();
+    let mut daemon = Daemon::start(&config, &rule(&place.namespace), &[&option]);
     let annotated = |with: &'static str| async move {
         let annotations = maps.get("web").await.unwrap().metadata.annotations;
         annotations
