@@ -176,3 +176,22 @@ fn a_refused_request_is_told_and_a_stale_one_is_not() {
     assert_eq!(tally.once_code(), exit::COULD_NOT_TELL);
     assert_eq!(tally.json(Tense::Past)["failed"][0]["message"], "no");
 }
+
+#[test]
+fn the_diff_of_several_rules_spans_all_of_them_in_whatever_order_they_acted() {
+    let step = |rule: &str, from: u8, to: u8| RuleChange {
+        before: json!({"spec": {"replicas": from}}),
+        after: Some(json!({"spec": {"replicas": to}})),
+        ..change(rule, Verb::Patch, "a")
+    };
+    // The first in order went on from what the second left.
+    for group in [
+        [step("high", 2, 3), step("low", 1, 2)],
+        [step("high", 1, 2), step("low", 2, 3)],
+    ] {
+        let text = change_text(&group, |_| vec![], Paint::none());
+        assert!(text.contains("by high, low\n"), "{text}");
+        assert!(text.contains("-  replicas: 1\n"), "{text}");
+        assert!(text.contains("+  replicas: 3\n"), "{text}");
+    }
+}

@@ -106,12 +106,26 @@ pub fn change_text(
         first.object,
         rules.join(", ")
     );
-    let diff = match &last.after {
-        Some(after) => difference::text(&first.object.kind, before(first), Some(after)),
+    let (start, end) = span(group).unwrap_or((first, last));
+    let diff = match &end.after {
+        Some(after) => difference::text(&first.object.kind, before(start), Some(after)),
         // A deletion's diff is the whole object: its name says enough.
         None => String::new(),
     };
     format!("{}\n{}", paint.ink(Ink::Bold, &head), paint.diff(&diff))
+}
+
+/// The changes that begin and end what a group does: rules stand in their order, and one may have gone on from what a later one left.
+fn span(group: &[RuleChange]) -> Option<(&RuleChange, &RuleChange)> {
+    let begins = |c: &&RuleChange| {
+        let mut others = group.iter();
+        !others.any(|o| o.after.as_ref() == Some(&c.before))
+    };
+    let ends = |c: &&RuleChange| {
+        let mut others = group.iter();
+        !others.any(|o| Some(&o.before) == c.after.as_ref())
+    };
+    Some((group.iter().find(begins)?, group.iter().rfind(ends)?))
 }
 
 /// How long it is until a moment, in its two largest units.
