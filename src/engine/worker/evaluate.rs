@@ -229,8 +229,8 @@ impl Engine {
         let limited = limited.iter().filter(|index| {
             !self.states[**index].limits.is_idle()
                 || decision.ending.contains(*index)
-                || is_in_scope(*index)
-                || was_in_scope(*index)
+                || is_in_scope(index)
+                || was_in_scope(index)
         });
         limited.copied().collect()
     }

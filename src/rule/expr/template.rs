@@ -193,8 +193,8 @@ impl Template {
                 Some((_, member)) => tree = member,
                 None => {
                     let value = render(tree, scope)?.unwrap_or_default();
-                    let rest = names[depth..].iter();
-                    let found = rest.fold(Some(&value), |value, name| value?.get(*name));
+                    let mut rest = names[depth..].iter();
+                    let found = rest.try_fold(&value, |value, name| value.get(*name));
                     return Ok(found.cloned());
                 }
             }
