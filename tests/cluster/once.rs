@@ -36,6 +36,7 @@ async fn what_is_applied_once_stays_away_when_deleted_and_goes_with_the_match() 
     let place = Place::new("reported").await;
     let maps = &place.maps;
     let subject: ConfigMap = serde_json::from_value(json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "web", "labels": {"reported": "yes"}}, "data": {"release": "one", "size": "5"}
     }))
     .unwrap();

@@ -41,7 +41,7 @@ async fn a_rule_about_an_object_and_one_that_has_it_as_a_target_do_not_undo_each
     let names = (0..PARTS).map(|n| format!("part-{n}"));
     for name in names.chain(["whole".to_owned()]) {
         let map: ConfigMap =
-            serde_json::from_value(json!({"metadata": {"name": name}, "data": {"color": "green"}}))
+            serde_json::from_value(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"color": "green"}}))
                 .unwrap();
         place
             .maps
