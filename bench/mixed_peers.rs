@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Pods, as many ConfigMaps, and as many changes of Pods.
-const PODS: usize = 3_000;
+const PODS: usize = 1_000;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
