@@ -68,20 +68,20 @@ impl AuditLog {
         queries.map(|(_, query)| query.to_owned()).collect()
     }
 
-    /// All write requests in namespaces that start with `prefix`, and watches.
+    /// All write requests in namespaces that start with `prefix` that have begun when this is called, and watches.
     pub fn all(&self, prefix: &str) -> Vec<Request> {
-        let begun = Instant::now();
-        loop {
-            let (requests, open) = self.read(prefix);
-            if open == 0 || begun.elapsed() > END {
-                return requests;
-            }
+        let called = Instant::now();
+        let (mut requests, mut open) = self.read(prefix);
+        let begun = open.clone();
+        while !begun.is_disjoint(&open) && called.elapsed() < END {
             std::thread::sleep(Duration::from_millis(20));
+            (requests, open) = self.read(prefix);
         }
+        requests
     }
 
-    /// What has ended so far, and how many requests have not.
-    fn read(&self, prefix: &str) -> (Vec<Request>, usize) {
+    /// What has ended so far, and what has not, as the server numbers it.
+    fn read(&self, prefix: &str) -> (Vec<Request>, HashSet<String>) {
         let text = fs::read_to_string(&self.path).unwrap_or_default();
         let events = text
             .lines()
@@ -121,6 +121,6 @@ impl AuditLog {
                 received: text("/requestReceivedTimestamp"),
             });
         }
-        (requests, open.len())
+        (requests, open)
     }
 }
