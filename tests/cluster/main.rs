@@ -9,6 +9,7 @@ mod command;
 mod commands;
 mod container;
 mod control_plane;
+mod convergence;
 mod daemon;
 mod daemon_faults;
 mod events;
