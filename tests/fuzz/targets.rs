@@ -260,14 +260,16 @@ fn record(bytes: &[u8]) {
         assert!(extent <= bytes.len());
     }
     if let (Ok(record), Ok(tree)) = (&decoded, &tree) {
-        let same = Record::from_value(tree);
-        assert!(
-            same.to_value() == record.to_value(),
-            "another object than serde's"
-        );
-        // A name that stands twice in one map, which no server sends, is kept twice.
         let again = Record::from_value(&record.to_value());
-        assert!(*record == again || again.size() < record.size());
+        // A name that stands twice in one map, which no server sends, is kept twice: the first counts, and serde takes the last.
+        if again.size() >= record.size() {
+            assert!(*record == again, "not the same when it is read again");
+            let same = Record::from_value(tree);
+            assert!(
+                same.to_value() == record.to_value(),
+                "another object than serde's"
+            );
+        }
         let meta = record.meta();
         let _ = (
             meta.name(),
