@@ -135,7 +135,8 @@ fn act(compiled: Compiled, objects: &[Value]) {
 /// Text of a rule file: compiled, told about, and let loose on a small world.
 fn rule(bytes: &[u8]) {
     let compiled = compiled(bytes);
-    let lines = bytes.iter().filter(|b| **b == b'\n').count() + 1;
+    // In YAML a carriage return alone ends a line, too.
+    let lines = bytes.iter().filter(|b| matches!(b, b'\n' | b'\r')).count() + 1;
     for problem in &compiled.problems {
         let place = &problem.place;
         assert!(
