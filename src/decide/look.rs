@@ -1,13 +1,14 @@
 //! Whether a rule matches the copy as its turn finds it.
 
+use super::pass::PassContext;
 use super::turn::Turn;
 use super::working::Working;
 use super::world::World;
-use super::{Picked, Reason, Standing, related};
+use super::{Picked, Reason, Standing, Subject, related};
 use crate::object::Record;
 use crate::rule::Rule;
 use crate::rule::expr::{ExprFault, Variables};
-use crate::rule::pick::{Pick, PickFault};
+use crate::rule::pick::{Pick, PickFault, Rank};
 use crate::rule::selector::InScope;
 use crate::rule::test::{self, Test, TestRun, Verdict};
 
@@ -129,6 +130,24 @@ fn picked(
         Picked::No => Standing::NotPicked,
         Picked::Later => Standing::Waiting,
     }
+}
+
+/// The place among the others that an object being deleted would have if it were not: `None` if the rule would not match it, or nobody knows.
+pub fn place_of_the_leaving(
+    subject: &Subject<'_>,
+    rule: &Rule,
+    context: &PassContext<'_>,
+) -> Option<Rank> {
+    let world = World::new(subject, context);
+    let record = subject.record;
+    let namespace = world.namespace_object(record);
+    let scope = rule.matches.covers_one(record.meta(), false, namespace);
+    if scope != InScope::Yes {
+        return None;
+    }
+    let mut turn = Turn::new();
+    look_inside(&world, rule, record, &mut turn);
+    turn.rank
 }
 
 fn tests(world: &World<'_>, tests: &[Test], turn: &mut Turn, record: &Record) -> Verdict {

@@ -32,7 +32,7 @@ pub mod explain;
 pub mod glance;
 mod lifetime;
 pub mod limits;
-mod look;
+pub mod look;
 mod memory;
 mod metric;
 mod once;

@@ -2,6 +2,9 @@
 //!
 //! A change of one object asks for a few look-ups, however many there are, and names those whose standing it changes: at most one steps over each
 //! end of what is picked.
+//!
+//! An object that is being deleted is no longer among those that match. Where so many at once are deleted (`take`) it holds a place among those
+//! until it is gone: the next one is picked then. Among those that are passed over it holds none: `skip` so many stay.
 
 use crate::decide::Picked;
 use crate::object::ObjectKey;
@@ -45,6 +48,8 @@ struct Group {
     rest: BTreeSet<Arc<Seat>>,
     /// Of the picked ones those that are to be acted on, one after the other.
     due: BTreeSet<Arc<Seat>>,
+    /// How many that are on their way out hold a place among the picked ones.
+    leaving: usize,
 }
 
 /// The part of its group that an object is in.
@@ -69,7 +74,10 @@ impl Group {
     }
 
     fn is_empty(&self) -> bool {
-        self.skipped.is_empty() && self.picked.is_empty() && self.rest.is_empty()
+        self.skipped.is_empty()
+            && self.picked.is_empty()
+            && self.rest.is_empty()
+            && self.leaving == 0
     }
 }
 
@@ -79,10 +87,14 @@ pub struct Picks {
     take: usize,
     /// Whether objects are acted on one after the other.
     one_by_one: bool,
+    /// Whether one that is on its way out holds a place until it is gone.
+    holds_places: bool,
     /// Whether all that match are known.
     ranked: bool,
     groups: AHashMap<Arc<str>, Group>,
     members: AHashMap<ObjectKey, (Arc<str>, Arc<Seat>)>,
+    /// Objects on their way out that hold a place, and in which group.
+    leaving: AHashMap<ObjectKey, Arc<str>>,
     /// Objects to act on, once everything else that is to be looked at has been: another one may come before them.
     candidates: AHashSet<ObjectKey>,
     /// Objects that this has been done for.
@@ -92,15 +104,18 @@ pub struct Picks {
 }
 
 impl Picks {
-    /// Of a rule that nothing is known of yet.
-    pub fn new(pick: &Pick, one_by_one: bool) -> Self {
+    /// Of a rule that nothing is known of yet. `one_by_one`, `holds_places`: see [`crate::rule::Rule::acts_in_order`] and
+    /// [`crate::rule::Rule::holds_places`].
+    pub fn new(pick: &Pick, one_by_one: bool, holds_places: bool) -> Self {
         Self {
             skip: pick.skip,
             take: pick.take.unwrap_or(usize::MAX),
             one_by_one,
+            holds_places,
             ranked: false,
             groups: AHashMap::new(),
             members: AHashMap::new(),
+            leaving: AHashMap::new(),
             candidates: AHashSet::new(),
             cleared: AHashSet::new(),
             wake: vec![],
@@ -112,6 +127,7 @@ impl Picks {
         self.ranked = false;
         self.groups.clear();
         self.members.clear();
+        self.leaving.clear();
         self.candidates.clear();
         self.cleared.clear();
         self.wake.clear();
@@ -164,9 +180,16 @@ impl Picks {
             .members
             .get(object)
             .and_then(|(_, own)| group.part(own));
+        // Should it match after all, the place that it holds is its own.
+        let holds = self.leaving.get(object);
+        let own_place = usize::from(holds.is_some_and(|name| **name == *rank.group));
+        let take = self.take.saturating_sub(group.leaving - own_place);
+        if take == 0 {
+            return Picked::No;
+        }
         // The last of the others that are passed over, and the last that is picked, as if it were not there itself.
         let last_skipped = match own {
-            Some(Part::Skipped) => group.picked.first(),
+            Some(Part::Skipped) => group.picked.first().or(group.rest.first()),
             _ if group.skipped.len() < self.skip => None,
             _ => group.skipped.last(),
         };
@@ -175,13 +198,16 @@ impl Picks {
         }
         let last_picked = match own {
             Some(Part::Skipped | Part::Picked) => group.rest.first(),
-            _ if group.picked.len() < self.take => None,
+            _ if group.picked.len() < take => {
+                let behind = take - group.picked.len() - 1;
+                group.rest.iter().nth(behind)
+            }
             _ => group.picked.last(),
         };
         picked(last_picked.is_none_or(|last| **last > seat))
     }
 
-    /// An object matches and has this rank, or does not match (any more).
+    /// An object matches and has this rank, or does not match (any more). One that is on its way out and does not match holds its place.
     pub fn set(&mut self, object: &ObjectKey, rank: Option<&Rank>) {
         let known = self.members.get(object);
         match (known, rank) {
@@ -193,32 +219,112 @@ impl Picks {
             }
             _ => {}
         }
-        if rank.is_none() {
-            self.candidates.remove(object);
-            self.cleared.remove(object);
+        let mut flips = vec![];
+        self.take_out(object, &mut flips);
+        match rank {
+            Some(rank) => {
+                self.give_up_place(object, &mut flips);
+                let name = match self.groups.get_key_value(&*rank.group) {
+                    Some((name, _)) => name.clone(),
+                    None => Arc::from(&*rank.group),
+                };
+                let own = Arc::new(seat(object, rank));
+                let group = self.groups.entry(name.clone()).or_default();
+                let ends = (self.skip, room(group, self.take));
+                insert(group, own.clone(), ends, &mut flips);
+                self.members.insert(object.clone(), (name, own));
+            }
+            None => {
+                self.candidates.remove(object);
+                self.cleared.remove(object);
+            }
+        }
+        self.wake_others(object, flips);
+    }
+
+    /// An object is on its way out: it is no longer among those that match. Answers whether it was one of them, or was known to be on its way.
+    pub fn leave(&mut self, object: &ObjectKey) -> bool {
+        if self.leaving.contains_key(object) {
+            return true;
         }
         let mut flips = vec![];
-        if let Some((name, own)) = self.members.remove(object)
-            && let Some(group) = self.groups.get_mut(&name)
-        {
+        let Some(name) = self.take_out(object, &mut flips) else {
+            return false;
+        };
+        self.candidates.remove(object);
+        self.cleared.remove(object);
+        self.hold_place(object, name, &mut flips);
+        self.wake_others(object, flips);
+        true
+    }
+
+    /// An object of this rank is on its way out, and was not seen before.
+    pub fn leave_from(&mut self, object: &ObjectKey, rank: &Rank) {
+        if !self.leave(object) {
+            let mut flips = vec![];
+            self.hold_place(object, Arc::from(&*rank.group), &mut flips);
+            self.wake_others(object, flips);
+        }
+    }
+
+    /// An object is gone.
+    pub fn forget(&mut self, object: &ObjectKey) {
+        self.set(object, None);
+        if !self.leaving.is_empty() {
+            let mut flips = vec![];
+            self.give_up_place(object, &mut flips);
+            self.wake_others(object, flips);
+        }
+    }
+
+    /// Those of a group that are on their way out and hold a place, in order of namespace and name.
+    pub fn leaving(&self, group: &str) -> Vec<&ObjectKey> {
+        let leaving = self.leaving.iter().filter(|(_, name)| ***name == *group);
+        let mut leaving: Vec<&ObjectKey> = leaving.map(|(object, _)| object).collect();
+        leaving.sort();
+        leaving
+    }
+
+    /// Takes an object out of those that match. Answers in which group it was.
+    fn take_out(&mut self, object: &ObjectKey, flips: &mut Vec<ObjectKey>) -> Option<Arc<str>> {
+        let (name, own) = self.members.remove(object)?;
+        if let Some(group) = self.groups.get_mut(&name) {
             let first = group.due.first().cloned();
-            remove(group, &own, (self.skip, self.take), &mut flips);
+            let ends = (self.skip, room(group, self.take));
+            remove(group, &own, ends, flips);
             group.due.remove(&own);
             next_in_turn(group, first.as_ref(), &mut self.wake);
             if group.is_empty() {
                 self.groups.remove(&name);
             }
         }
-        if let Some(rank) = rank {
-            let name = match self.groups.get_key_value(&*rank.group) {
-                Some((name, _)) => name.clone(),
-                None => Arc::from(&*rank.group),
-            };
-            let own = Arc::new(seat(object, rank));
-            let group = self.groups.entry(name.clone()).or_default();
-            insert(group, own.clone(), (self.skip, self.take), &mut flips);
-            self.members.insert(object.clone(), (name, own));
+        Some(name)
+    }
+
+    fn hold_place(&mut self, object: &ObjectKey, name: Arc<str>, flips: &mut Vec<ObjectKey>) {
+        if !self.holds_places {
+            return;
         }
+        let group = self.groups.entry(name.clone()).or_default();
+        group.leaving += 1;
+        fit(group, (self.skip, room(group, self.take)), flips);
+        self.leaving.insert(object.clone(), name);
+    }
+
+    fn give_up_place(&mut self, object: &ObjectKey, flips: &mut Vec<ObjectKey>) {
+        if let Some(name) = self.leaving.remove(object)
+            && let Some(group) = self.groups.get_mut(&name)
+        {
+            group.leaving -= 1;
+            fit(group, (self.skip, room(group, self.take)), flips);
+            if group.is_empty() {
+                self.groups.remove(&name);
+            }
+        }
+    }
+
+    /// Those that stepped over an end because of an object are to be looked at, once it is known who is picked.
+    fn wake_others(&mut self, object: &ObjectKey, mut flips: Vec<ObjectKey>) {
         if self.ranked {
             flips.retain(|flipped| flipped != object);
             self.wake.append(&mut flips);
@@ -321,6 +427,29 @@ fn flip(flips: &mut Vec<ObjectKey>, seat: &Seat) {
     }
 }
 
+/// How many are picked of a group.
+fn room(group: &Group, take: usize) -> usize {
+    take.saturating_sub(group.leaving)
+}
+
+/// There is more or less room than before.
+fn fit(group: &mut Group, (skip, take): (usize, usize), flips: &mut Vec<ObjectKey>) {
+    while group.picked.len() > take
+        && let Some(moved) = group.picked.pop_last()
+    {
+        flip(flips, &moved);
+        group.due.remove(&moved);
+        group.rest.insert(moved);
+    }
+    while group.picked.len() < take
+        && group.skipped.len() == skip
+        && let Some(moved) = group.rest.pop_first()
+    {
+        flip(flips, &moved);
+        group.picked.insert(moved);
+    }
+}
+
 fn insert(
     group: &mut Group,
     seat: Arc<Seat>,
@@ -366,12 +495,15 @@ fn remove(
     }
     if group.picked.remove(seat) {
         flip(flips, seat);
-    } else if group.skipped.remove(seat)
-        && let Some(moved) = group.picked.pop_first()
-    {
-        flip(flips, &moved);
-        group.due.remove(&moved);
-        group.skipped.insert(moved);
+    } else if group.skipped.remove(seat) {
+        if let Some(moved) = group.picked.pop_first() {
+            flip(flips, &moved);
+            group.due.remove(&moved);
+            group.skipped.insert(moved);
+        } else if let Some(moved) = group.rest.pop_first() {
+            // None is picked now.
+            group.skipped.insert(moved);
+        }
     }
     if group.picked.len() < take
         && group.skipped.len() == skip

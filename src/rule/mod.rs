@@ -39,9 +39,10 @@ pub use action::{Action, Propagation, Revision, Verb};
 pub use occasion::{AdmissionOptions, Mode, Occasion, Occasions};
 pub use step::{FirstSeen, Lifetime, Once, Step, StepId, Wait};
 
-use crate::object::GroupKind;
+use crate::object::{GroupKind, Meta};
+use expr::NamespaceObject;
 use related::Related;
-use selector::Match;
+use selector::{Deleting, InScope, Match};
 use std::sync::Arc;
 use std::time::Duration;
 use test::Test;
@@ -131,6 +132,24 @@ impl Rule {
         let pick = self.pick.as_ref();
         let goes = |step: &Step| ["delete", "evict"].contains(&step.action.verb().as_str());
         pick.is_some_and(|p| p.order_by.is_some()) && self.steps.iter().any(goes)
+    }
+
+    /// Whether it deletes or evicts so many of its objects at once: one that is being deleted, by whomever, holds its place among those that
+    /// `pick` takes until it is gone.
+    pub fn holds_places(&self) -> bool {
+        let goes = |step: &Step| {
+            step.target.is_none() && matches!(step.action.verb(), Verb::Delete | Verb::Evict)
+        };
+        self.pick.as_ref().is_some_and(|pick| pick.take.is_some())
+            && self.matches.deleting == Deleting::Exclude
+            && self.steps.iter().any(goes)
+    }
+
+    /// Whether it may have to do with an object by its `match`: it is in scope, or was until it was marked for deletion and holds a place.
+    pub fn concerns(&self, meta: Meta<'_>, namespace: NamespaceObject<'_>) -> bool {
+        let covers = |deleting| self.matches.covers_one(meta, deleting, namespace) != InScope::No;
+        let deleting = meta.is_deleting();
+        covers(deleting) || (deleting && self.holds_places() && covers(false))
     }
 
     /// The kinds that its `apply` steps write.

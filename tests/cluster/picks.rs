@@ -4,7 +4,7 @@ use crate::daemon::{Daemon, until};
 use crate::prometheus::program;
 use crate::scene::Place;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -114,6 +114,144 @@ spec:
         of("blue"),
         ["blue-4", "blue-3", "blue-2", "blue-1", "blue-5"]
     );
+}
+
+/// As [`numbered`]; deleting it takes until somebody lets it go.
+async fn hold(place: &Place, n: usize) {
+    let mut held = numbered(n, "red");
+    held.metadata.finalizers = Some(vec!["shop.example/held".into()]);
+    let made = PostParams::default();
+    place.maps.create(&made, &held).await.unwrap();
+}
+
+async fn let_go(place: &Place, name: &str) {
+    let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    let params = PatchParams::default();
+    place.maps.patch(name, &params, &free).await.unwrap();
+}
+
+async fn is_marked(place: &Place, name: &str) -> bool {
+    let map = place.maps.get(name).await.unwrap();
+    map.metadata.deletion_timestamp.is_some()
+}
+
+/// A rule with this `pick` that deletes, and one that labels every marker.
+fn held_rules(place: &Place, pick: &str) -> String {
+    let of = |name: &str, topic: &str, rest: &str| {
+        format!(
+            "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: {name}}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: v1, kind: ConfigMap}}]
+    namespaces: ['{}']
+    selector: {{matchLabels: {{topic: {topic}}}}}
+{rest}",
+            place.namespace
+        )
+    };
+    let deletes = of(
+        "deletes",
+        "red",
+        &format!("  pick: {pick}\n  actions: [delete: {{}}]\n"),
+    );
+    let marks = "  actions:\n  - patch: [{path: $.metadata.labels.seen, set: 'yes'}]\n";
+    format!("{deletes}---\n{}", of("marks", "marker", marks))
+}
+
+/// Waits until an object that is made now was seen and changed: whatever happened before it was seen too, and decided on.
+async fn seen_so_far(place: &Place, daemon: &mut Daemon, n: usize) {
+    let made = PostParams::default();
+    let marker = numbered(n, "marker");
+    place.maps.create(&made, &marker).await.unwrap();
+    let name = marker.metadata.name.unwrap();
+    until("that the marker is labelled", daemon, || async {
+        let labels = place.maps.get(&name).await.unwrap().metadata.labels;
+        labels.is_some_and(|labels| labels.contains_key("seen"))
+    })
+    .await;
+    daemon
+        .until("that nothing is in flight", |s| {
+            s["requestsInFlight"] == 0 && s["queueDepth"] == 0
+        })
+        .await;
+}
+
+/// What Ordain has deleted, in order.
+fn deleted(place: &Place) -> Vec<String> {
+    let mut requests = place.plane.audit().of_ordain(&place.namespace);
+    requests.retain(|r| r.verb == "delete");
+    assert!(requests.iter().all(|r| r.code == 200), "{requests:?}");
+    requests.into_iter().map(|r| r.name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_take_1_the_next_one_goes_when_the_one_before_it_is_gone() {
+    let place = Place::new("one-at-a-time").await;
+    for n in 1..=4 {
+        hold(&place, n).await;
+    }
+    let descending = "{orderBy: {path: $.data.n, as: number, direction: Descending}, take: 1}";
+    let rules = held_rules(&place, descending);
+    let kubeconfig = place.plane.kubeconfig();
+    let mut daemon = Daemon::start(&kubeconfig, &rules, &[]);
+    until("that red-4 is marked", &daemon, || async {
+        is_marked(&place, "red-4").await
+    })
+    .await;
+    seen_so_far(&place, &mut daemon, 1).await;
+    assert_eq!(deleted(&place), ["red-4"], "it is still there");
+    // Nor does a daemon begin another that did not see it go.
+    assert_eq!(daemon.stop().await, Some(0));
+    let mut daemon = Daemon::start(&kubeconfig, &rules, &[]);
+    seen_so_far(&place, &mut daemon, 2).await;
+    assert_eq!(deleted(&place), ["red-4"], "it is still there");
+    // A person deletes another one, which is on its way when the first is gone.
+    let params = DeleteParams::default();
+    place.maps.delete("red-2", &params).await.unwrap();
+    let_go(&place, "red-4").await;
+    seen_so_far(&place, &mut daemon, 3).await;
+    assert_eq!(deleted(&place), ["red-4"], "red-2 is still there");
+    let_go(&place, "red-2").await;
+    until("that red-3 is marked", &daemon, || async {
+        is_marked(&place, "red-3").await
+    })
+    .await;
+    seen_so_far(&place, &mut daemon, 4).await;
+    assert_eq!(deleted(&place), ["red-4", "red-3"]);
+    let_go(&place, "red-3").await;
+    until("that red-1 is marked", &daemon, || async {
+        is_marked(&place, "red-1").await
+    })
+    .await;
+    let_go(&place, "red-1").await;
+    seen_so_far(&place, &mut daemon, 5).await;
+    assert_eq!(deleted(&place), ["red-4", "red-3", "red-1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_stay_are_counted_without_one_that_is_going() {
+    let place = Place::new("three-stay").await;
+    for n in 1..=5 {
+        hold(&place, n).await;
+    }
+    // A person deletes the newest, and it takes its time.
+    let params = DeleteParams::default();
+    place.maps.delete("red-5", &params).await.unwrap();
+    let newest = "{orderBy: {path: $.data.n, as: number, direction: Descending}, skip: 3}";
+    let rules = held_rules(&place, newest);
+    let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rules, &[]);
+    until("that red-1 is marked", &daemon, || async {
+        is_marked(&place, "red-1").await
+    })
+    .await;
+    for gone in ["red-1", "red-5"] {
+        let_go(&place, gone).await;
+    }
+    seen_so_far(&place, &mut daemon, 1).await;
+    assert_eq!(deleted(&place), ["red-1"], "three are left, and stay");
 }
 
 /// What Prometheus' own tool has to say of a page.

@@ -24,12 +24,13 @@ fn picks(skip: usize, take: Option<usize>) -> Picks {
         skip,
         take,
     };
-    Picks::new(&pick, true)
+    Picks::new(&pick, true, take.is_some())
 }
 
-/// What is picked, worked out anew.
+/// What is picked, worked out anew: of those that are there so many are passed over, and so many taken less those on their way out.
 fn plainly(
     objects: &BTreeMap<u8, (u8, i64)>,
+    leaving: &BTreeMap<u8, u8>,
     descending: bool,
     (skip, take): (usize, Option<usize>),
 ) -> BTreeSet<u8> {
@@ -39,12 +40,37 @@ fn plainly(
         groups.entry(*group).or_default().push((order, key(*n), *n));
     }
     let mut all = BTreeSet::new();
-    for group in groups.values_mut() {
+    for (number, group) in &mut groups {
         group.sort();
-        let take = take.unwrap_or(group.len());
+        let left = leaving.values().filter(|of| *of == number).count();
+        let take = take.map_or(group.len(), |take| take.saturating_sub(left));
         all.extend(group.iter().skip(skip).take(take).map(|(_, _, n)| *n));
     }
     all
+}
+
+/// What happens to an object.
+#[derive(Clone, Debug)]
+enum Change {
+    /// It matches: group and order.
+    Matches(u8, i64),
+    /// It does not match, or does not any more.
+    Fails,
+    /// It is marked for deletion.
+    Leaves,
+    /// The same, and it was never seen before: its group.
+    LeavesUnseen(u8),
+    Gone,
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        4 => (0u8..3, 0i64..5).prop_map(|(group, order)| Change::Matches(group, order)),
+        1 => Just(Change::Fails),
+        2 => Just(Change::Leaves),
+        1 => (0u8..3).prop_map(Change::LeavesUnseen),
+        2 => Just(Change::Gone),
+    ]
 }
 
 proptest! {
@@ -55,24 +81,48 @@ proptest! {
         skip in 0usize..4,
         take in prop::option::of(1usize..4),
         descending: bool,
-        changes in prop::collection::vec((0u8..12, prop::option::of((0u8..3, 0i64..5))), 1..60),
+        changes in prop::collection::vec((0u8..12, change()), 1..60),
     ) {
         let mut picks = picks(skip, take);
         picks.begin();
         let mut objects = BTreeMap::new();
+        let mut leaving = BTreeMap::new();
         for (n, change) in changes {
-            let before = plainly(&objects, descending, (skip, take));
-            let rank = change.map(|(group, order)| rank(group, order, descending));
+            let before = plainly(&objects, &leaving, descending, (skip, take));
+            let known = leaving.contains_key(&n);
             match change {
-                Some(change) => objects.insert(n, change),
-                None => objects.remove(&n),
-            };
-            let after = plainly(&objects, descending, (skip, take));
-            if let Some(rank) = &rank {
-                let foreseen = picks.would_pick(&key(n), rank) == Picked::Yes;
-                prop_assert_eq!(foreseen, after.contains(&n));
+                Change::Matches(group, order) => {
+                    objects.insert(n, (group, order));
+                    leaving.remove(&n);
+                }
+                Change::Fails => drop(objects.remove(&n)),
+                Change::Leaves => {
+                    if let Some((group, _)) = objects.remove(&n) {
+                        leaving.insert(n, group);
+                    }
+                }
+                Change::LeavesUnseen(group) if !known && !objects.contains_key(&n) => {
+                    leaving.insert(n, group);
+                }
+                Change::LeavesUnseen(_) => continue,
+                Change::Gone => {
+                    objects.remove(&n);
+                    leaving.remove(&n);
+                }
             }
-            picks.set(&key(n), rank.as_ref());
+            let after = plainly(&objects, &leaving, descending, (skip, take));
+            match change {
+                Change::Matches(group, order) => {
+                    let rank = rank(group, order, descending);
+                    let foreseen = picks.would_pick(&key(n), &rank) == Picked::Yes;
+                    prop_assert_eq!(foreseen, after.contains(&n));
+                    picks.set(&key(n), Some(&rank));
+                }
+                Change::Fails => picks.set(&key(n), None),
+                Change::Leaves => drop(picks.leave(&key(n))),
+                Change::LeavesUnseen(group) => picks.leave_from(&key(n), &rank(group, 0, descending)),
+                Change::Gone => picks.forget(&key(n)),
+            }
             let woken: BTreeSet<ObjectKey> = picks.take_woken().into_iter().collect();
             let flipped: BTreeSet<ObjectKey> = before
                 .symmetric_difference(&after)
@@ -88,6 +138,86 @@ proptest! {
             prop_assert_eq!(picks.len(), objects.len());
         }
     }
+
+    /// Whoever deletes what and however long that takes: never more of a group are on their way at once because of the rule than it takes,
+    /// none of the first that stay goes, and once all that leave are gone all behind the first have gone.
+    #[test]
+    fn never_more_are_on_their_way_than_are_taken(
+        skip in 0usize..4,
+        take in 1usize..4,
+        count in 1u8..12,
+        steps in prop::collection::vec((any::<bool>(), 0u8..12), 0..60),
+    ) {
+        let mut picks = picks(skip, Some(take));
+        picks.begin();
+        let mut here: BTreeSet<u8> = (0..count).collect();
+        let mut leaving: BTreeSet<u8> = BTreeSet::new();
+        let at = |n: u8| rank(0, i64::from(n), false);
+        for n in &here {
+            picks.set(&key(*n), Some(&at(*n)));
+        }
+        let mut by_hand = 0;
+        let deletes = |picks: &mut Picks, here: &mut BTreeSet<u8>, leaving: &mut BTreeSet<u8>| {
+            // Whatever is picked is deleted, one answer after the other.
+            while let Some(n) = here.iter().copied().find(|n| picks.would_pick(&key(*n), &at(*n)) == Picked::Yes) {
+                assert!(leaving.len() < take, "{leaving:?} and {n}");
+                assert!(here.iter().filter(|other| **other < n).count() >= skip, "{n} of {here:?}");
+                picks.leave(&key(n));
+                here.remove(&n);
+                leaving.insert(n);
+            }
+        };
+        deletes(&mut picks, &mut here, &mut leaving);
+        for (gone, n) in steps {
+            if gone && leaving.remove(&n) {
+                picks.forget(&key(n));
+            } else if !gone && here.remove(&n) {
+                picks.leave(&key(n));
+                leaving.insert(n);
+                by_hand += 1;
+            }
+            deletes(&mut picks, &mut here, &mut leaving);
+        }
+        while let Some(n) = leaving.pop_first() {
+            picks.forget(&key(n));
+            deletes(&mut picks, &mut here, &mut leaving);
+        }
+        // People may delete those that should stay; the rule never makes them fewer.
+        let stay = skip.min(usize::from(count));
+        prop_assert!(here.len() <= stay && here.len() + by_hand >= stay, "{:?}", here);
+    }
+}
+
+#[test]
+fn one_that_is_on_its_way_holds_its_place_among_those_taken_and_none_among_those_passed_over() {
+    let is = |picks: &Picks, n: u8| {
+        let rank = rank(0, i64::from(n), true);
+        picks.members.contains_key(&key(n)) && picks.would_pick(&key(n), &rank) == Picked::Yes
+    };
+    let of = |picks: &Picks| (0..6).filter(|n| is(picks, *n)).collect::<Vec<u8>>();
+    let mut picks = picks(2, Some(1));
+    picks.begin();
+    for n in 0..6 {
+        picks.set(&key(n), Some(&rank(0, i64::from(n), true)));
+    }
+    assert_eq!(of(&picks), [3]);
+    assert!(picks.leave(&key(3)));
+    assert!(picks.leave(&key(3)), "it is known");
+    assert!(of(&picks).is_empty());
+    assert_eq!(picks.leaving("0"), [&key(3)]);
+    // One of those that stay leaves too: the next one stays in its place.
+    picks.leave(&key(5));
+    picks.forget(&key(3));
+    assert!(of(&picks).is_empty());
+    picks.take_woken();
+    picks.forget(&key(5));
+    assert_eq!(of(&picks), [1], "4 and 2 stay");
+    assert_eq!(picks.take_woken(), [key(1)]);
+    // What was never seen before counts as well.
+    picks.leave_from(&key(9), &rank(0, 9, true));
+    assert!(of(&picks).is_empty());
+    assert_eq!(picks.take_woken(), [key(1)]);
+    assert!(!picks.leave(&key(77)), "not one of them");
 }
 
 #[test]

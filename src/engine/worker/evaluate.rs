@@ -45,6 +45,9 @@ impl Engine {
                 self.prove(*index, &key, &record, standing, now);
             }
         }
+        if !rules.limited(&key.kind).is_empty() && record.meta().is_deleting() {
+            self.note_leaving(&key, &record, now);
+        }
         for index in &kept_of {
             self.note_rank(*index, &key, &decision, now);
             self.note_samples(*index, &key, &decision, now);

@@ -95,6 +95,9 @@ impl Engine {
             at: later.at,
         });
         let mut in_the_way = self.in_the_way(index, &key, (matches, now));
+        if standing == Standing::NotPicked {
+            in_the_way.extend(self.places_held(index, &decision));
+        }
         if matches {
             let state_namespace = &self.options.state_namespace;
             in_the_way.extend(explain::protections(&subject, rule, state_namespace));
@@ -231,6 +234,21 @@ impl Engine {
             told.push("this replica stands by: another one acts".into());
         }
         told
+    }
+
+    /// Who of its group is on the way out and holds a place among those that `pick` takes.
+    fn places_held(&self, index: usize, decision: &Decision) -> Option<String> {
+        let picks = self.states[index].picks.as_ref()?;
+        let (_, rank) = decision.ranks.iter().find(|(of, _)| *of == index)?;
+        let leaving = picks.leaving(&rank.group);
+        let first = leaving.first()?;
+        let others = match leaving.len() - 1 {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        Some(format!(
+            "pick: {first}{others} of its group, being deleted, is among those that `take` counts until it is gone"
+        ))
     }
 
     /// Other rules that do something to the object now.

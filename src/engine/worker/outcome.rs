@@ -64,6 +64,7 @@ impl Engine {
                     matches!(w.operation, Operation::Delete { .. } | Operation::Evict)
                 });
                 if deletes {
+                    self.leaves(&key, now);
                     self.allowed(&request);
                     self.report_made(&request, Ok(()), now);
                 } else {

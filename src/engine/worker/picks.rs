@@ -1,10 +1,12 @@
 //! Rules with `pick`: each object's place among the others, and whose turn it is.
 
 use super::{Engine, InFlight};
-use crate::decide::{Decision, Standing};
+use crate::decide::look::place_of_the_leaving;
+use crate::decide::{Decision, Standing, Subject};
 use crate::engine::Outcome;
 use crate::engine::store::name_of;
-use crate::object::{GroupKind, ObjectKey};
+use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::selector::Deleting;
 use jiff::Timestamp;
 
 impl Engine {
@@ -26,6 +28,41 @@ impl Engine {
             (rank, _) => picks.set(key, rank.map(|(_, rank)| rank)),
         }
         self.wake_picked(index, now);
+    }
+
+    /// An object that is being deleted was evaluated: where its rule takes so many at once it holds its place, also if nobody saw it before.
+    pub(super) fn note_leaving(&mut self, key: &ObjectKey, record: &Record, now: Timestamp) {
+        let rules = self.rules.clone();
+        for index in rules.limited(&key.kind) {
+            let rule = &rules.rules()[*index];
+            let Some(picks) = &mut self.states[*index].picks else {
+                continue;
+            };
+            if !rule.holds_places() || picks.leave(key) {
+                continue;
+            }
+            let subject = Subject { key, record };
+            let rank = self.in_context(key, record, now, &[], |context| {
+                place_of_the_leaving(&subject, rule, context)
+            });
+            if let (Some(rank), Some(picks)) = (rank, &mut self.states[*index].picks) {
+                picks.leave_from(key, &rank);
+            }
+        }
+    }
+
+    /// The server took a request to delete an object, or does not find it: no rule counts on it any more, whatever the watch still shows.
+    pub(super) fn leaves(&mut self, key: &ObjectKey, now: Timestamp) {
+        let rules = self.rules.clone();
+        for index in rules.limited(&key.kind) {
+            if rules.rules()[*index].matches.deleting == Deleting::Only {
+                continue;
+            }
+            if let Some(picks) = &mut self.states[*index].picks {
+                picks.leave(key);
+                self.wake_picked(*index, now);
+            }
+        }
     }
 
     /// Whether those behind an object wait for it: it is to be acted on, and if it could be now, it is asked for.

@@ -9,7 +9,6 @@ use crate::engine::{Report, WatchedKind, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::Mode;
 use crate::rule::expr::NamespaceObject;
-use crate::rule::selector::InScope;
 use crate::rule::set::RuleSet;
 use ahash::{AHashMap, AHashSet};
 use jiff::Timestamp;
@@ -182,7 +181,7 @@ impl Engine {
                                     NamespaceObject::Known(r.root())
                                 })
                             });
-                        rule.matches.covers(entry.record.meta(), namespace) != InScope::No
+                        rule.concerns(entry.record.meta(), namespace)
                     });
                 if concerned {
                     fresh.push(name.clone());

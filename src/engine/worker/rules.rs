@@ -66,7 +66,7 @@ impl RuleState {
             picks: rule
                 .pick
                 .as_ref()
-                .map(|pick| Picks::new(pick, rule.acts_in_order())),
+                .map(|pick| Picks::new(pick, rule.acts_in_order(), rule.holds_places())),
             ..Self::default()
         }
     }
@@ -116,7 +116,7 @@ impl RuleState {
     pub fn forget(&mut self, key: &ObjectKey) {
         self.limits.forget(key);
         if let Some(picks) = &mut self.picks {
-            picks.set(key, None);
+            picks.forget(key);
         }
         self.series.set(key, vec![]);
         self.times.forget(key);

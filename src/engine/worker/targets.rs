@@ -156,7 +156,10 @@ impl Engine {
                 self.deed_done(&request, now);
                 self.wrote(&request, now);
             }
-            _ if deletes => self.deed_done(&request, now),
+            _ if deletes => {
+                self.leaves(&request.key, now);
+                self.deed_done(&request, now);
+            }
             // A change that found nothing has changed nothing, and is no fault either.
             _ => {
                 self.queue.succeeded(&request.subject);

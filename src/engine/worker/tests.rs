@@ -52,7 +52,9 @@ fn map(name: &str, version: u64, more: Value) -> Record {
     let mut object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": name, "uid": format!("u-{name}"), "resourceVersion": version.to_string()}});
     for (key, value) in more.as_object().unwrap() {
         match key.as_str() {
-            "labels" | "creationTimestamp" => object["metadata"][key] = value.clone(),
+            "labels" | "creationTimestamp" | "deletionTimestamp" | "finalizers" => {
+                object["metadata"][key] = value.clone()
+            }
             _ => object[key] = value.clone(),
         }
     }

@@ -140,6 +140,156 @@ fn what_is_picked_counts_all_at_once_for_the_limits() {
     assert_eq!(&*write.object.name, "m2");
 }
 
+/// One at a time, the highest number first; a finalizer lets each deletion take its time.
+const ONE_AT_A_TIME: &str = "  pick: {orderBy: {path: $.data.n, as: number, direction: Descending}, take: 1}\n  actions:\n  - delete: {}\n";
+
+/// As the watch shows it while its finalizer is there.
+fn going(name: &str, version: u64, n: u64) -> Record {
+    let marked = json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["shop.example/held"], "data": {"n": n.to_string()}});
+    map(name, version, marked)
+}
+
+#[test]
+fn with_take_1_nothing_else_is_deleted_until_the_one_is_gone() {
+    let rules = rules(&[ONE_AT_A_TIME]);
+    let mut bench = Bench::new(EngineOptions::default(), rules, numbered(3));
+    for n in (1..3).rev() {
+        let name = format!("m{n}");
+        let (id, write) = one(bench.work(0));
+        assert_eq!(*write.object.name, *name);
+        assert!(bench.work(0).is_empty(), "on its way");
+        bench.answer(id, Outcome::Gone, 0);
+        assert!(bench.work(0).is_empty(), "answered, and not seen yet");
+        bench.see(going(&name, 2, n), 1);
+        assert!(bench.work(1).is_empty(), "marked");
+        // Somebody touches it meanwhile, and the others are looked at.
+        bench.see(going(&name, 3, n), 2);
+        bench.see(
+            map(
+                "m0",
+                2 + 10 / n,
+                json!({"data": {"n": "0"}, "labels": {"touched": "yes"}}),
+            ),
+            2,
+        );
+        assert!(bench.work(3_600).is_empty(), "held for long");
+        gone(&mut bench, &name, 3_601);
+        assert_eq!(bench.engine.status(at(3_601)).rules[0].matched, 0);
+    }
+    let (_, write) = one(bench.work(3_601));
+    assert_eq!(&*write.object.name, "m0");
+}
+
+#[test]
+fn one_that_somebody_else_deletes_counts_also_if_it_was_going_before_the_start() {
+    for order in [0, 2] {
+        // Of three one goes, wherever it stands.
+        let mut records = numbered(3);
+        records[order] = going(&format!("m{order}"), 1, order as u64);
+        let mut bench = Bench::new(EngineOptions::default(), rules(&[ONE_AT_A_TIME]), records);
+        assert!(bench.work(0).is_empty());
+        // Nor after a reload, or when this replica leads again.
+        bench.engine.load(
+            rules(&[ONE_AT_A_TIME, "  actions:\n  - warn: {message: here}\n"]),
+            at(1),
+        );
+        assert!(bench.work(1).is_empty());
+        let changed = format!("  where: [{{path: $.data.n, operator: Exists}}]\n{ONE_AT_A_TIME}");
+        bench.engine.load(rules(&[&changed]), at(2));
+        assert!(bench.work(2).is_empty());
+        bench.engine.set_standby(true, at(3));
+        bench.engine.set_standby(false, at(4));
+        assert!(bench.work(4).is_empty());
+        gone(&mut bench, &format!("m{order}"), 5);
+        let (_, write) = one(bench.work(5));
+        assert_eq!(
+            *write.object.name,
+            *format!("m{}", if order == 2 { 1 } else { 2 })
+        );
+    }
+}
+
+#[test]
+fn one_that_goes_and_would_not_match_holds_up_nobody() {
+    let some =
+        format!("  where: [{{path: $.data.n, operator: NotEquals, value: '0'}}]\n{ONE_AT_A_TIME}");
+    let mut records = numbered(3);
+    records[0] = going("m0", 1, 0);
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[&some]), records);
+    let (_, write) = one(bench.work(0));
+    assert_eq!(&*write.object.name, "m2");
+}
+
+#[test]
+fn the_newest_that_stay_are_those_that_are_not_going() {
+    let keep = NEWEST.replace(
+        "patch:\n    - {path: $.metadata.labels.old, set: 'yes'}",
+        "delete: {}",
+    );
+    let records = |count| (0..count).map(|n| born(&format!("m{n}"), 1, n)).collect();
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[&keep]), records(3));
+    let (id, write) = one(bench.work(0));
+    assert_eq!(&*write.object.name, "m0");
+    bench.answer(id, Outcome::Gone, 0);
+    gone(&mut bench, "m0", 0);
+    // A person deletes the newest, which takes its time: the other two are the newest now, also when it is gone.
+    let marked = json!({"creationTimestamp": "2026-01-01T00:02:00Z", "deletionTimestamp": "2026-01-01T00:09:00Z", "finalizers": ["a/b"]});
+    bench.see(map("m2", 2, marked), 1);
+    bench.see(born("m3", 1, 3), 2);
+    assert!(bench.work(2).is_empty());
+    gone(&mut bench, "m2", 3);
+    assert!(bench.work(3).is_empty());
+    // With one more the oldest of them goes.
+    bench.see(born("m4", 1, 4), 4);
+    let (id, write) = one(bench.work(4));
+    assert_eq!(&*write.object.name, "m1");
+    bench.answer(id, Outcome::Gone, 4);
+    gone(&mut bench, "m1", 4);
+    assert!(bench.work(4).is_empty());
+}
+
+#[test]
+fn what_another_rule_has_deleted_stays_for_nobody_from_the_answer_on() {
+    let keep = NEWEST.replace(
+        "patch:\n    - {path: $.metadata.labels.old, set: 'yes'}",
+        "delete: {}",
+    );
+    let bad =
+        "  where: [{path: $.metadata.labels.bad, operator: Exists}]\n  actions:\n  - delete: {}\n";
+    let records = (1..3).map(|n| born(&format!("m{n}"), 1, n)).collect();
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[&keep, bad]), records);
+    assert!(bench.work(0).is_empty());
+    let labelled = json!({"creationTimestamp": "2026-01-01T00:02:00Z", "labels": {"bad": "yes"}});
+    bench.see(map("m2", 2, labelled), 1);
+    let (id, write) = one(bench.work(1));
+    assert_eq!(&*write.object.name, "m2");
+    bench.answer(id, Outcome::Gone, 1);
+    // The watch still shows it when a new one comes: it and m1 are the newest two.
+    bench.see(born("m3", 1, 3), 1);
+    assert!(bench.work(1).is_empty());
+    gone(&mut bench, "m2", 2);
+    assert!(bench.work(2).is_empty());
+}
+
+#[test]
+fn an_explanation_names_the_one_that_is_waited_for() {
+    let mut records = numbered(3);
+    records[2] = going("m2", 1, 2);
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[ONE_AT_A_TIME]), records);
+    assert!(bench.work(0).is_empty());
+    let explained = bench
+        .engine
+        .explain("r0", "ConfigMap/shop/m1", at(0))
+        .unwrap();
+    assert_eq!(explained.outcome, "it matches, and `pick` leaves it out");
+    assert_eq!(
+        explained.in_the_way,
+        [
+            "pick: ConfigMap/shop/m2 of its group, being deleted, is among those that `take` counts until it is gone"
+        ]
+    );
+}
+
 #[test]
 fn an_object_without_the_value_is_not_picked_and_told_of() {
     let mut records = numbered(2);
