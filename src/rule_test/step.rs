@@ -41,10 +41,11 @@ impl Seen {
             } => {
                 for change in changes {
                     self.failed.push(format!(
-                        "{} {} by {}: {fault:?}",
+                        "{} {} by {}: {}",
                         change.verb.as_str(),
                         change.object,
-                        change.rule
+                        change.rule,
+                        fault.message()
                     ));
                 }
             }

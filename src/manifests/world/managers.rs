@@ -98,11 +98,12 @@ impl Managers {
         }
         let former = self.0.insert(manager.to_owned(), wanted.clone());
         let mut after = object.clone();
-        for place in former.into_iter().flatten() {
-            if self.0.values().all(|owned| !owned.contains(&place)) {
-                take_away(&mut after, &place, ty);
-            }
-        }
+        let left: Vec<String> = former
+            .into_iter()
+            .flatten()
+            .filter(|place| self.0.values().all(|owned| !owned.contains(place)))
+            .collect();
+        take_away(&mut after, &left, ty);
         lay_over(&mut after, manifest, ty);
         self.0.retain(|_, owned| !owned.is_empty());
         Ok(after)

@@ -5,9 +5,27 @@ use crate::object::GroupKind;
 use serde_json::{Map, Value};
 use similar::{Algorithm, TextDiff};
 
-/// A unified diff of the two as YAML, three lines of context, without a header. Values of `data` and `stringData` of a Secret,
+/// What the server writes into `metadata`. No rule changes it, and offline it is made up.
+const SERVER: [&str; 6] = [
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "generation",
+    "managedFields",
+    "selfLink",
+];
+
+/// A unified diff of the two as YAML, three lines of context, without a header and without what only the server writes, as far as it is the
+/// same in both. Values of `data` and `stringData` of a Secret,
 /// and `last-applied-configuration` annotations of one, show as `(sensitive, 24 bytes, changed)`. Empty if nothing differs.
 pub fn text(kind: &GroupKind, before: Option<&Value>, after: Option<&Value>) -> String {
+    let same: Vec<&str> = match (before, after) {
+        (Some(before), Some(after)) => {
+            let of_both = |name: &&str| before["metadata"][*name] == after["metadata"][*name];
+            SERVER.into_iter().filter(of_both).collect()
+        }
+        _ => vec![],
+    };
     let shown = |value: Option<&Value>, former: Option<&Value>| {
         value.map_or_else(String::new, |value| {
             let mut value = value.clone();
@@ -16,6 +34,9 @@ pub fn text(kind: &GroupKind, before: Option<&Value>, after: Option<&Value>) -> 
             }
             if let Some(former) = former {
                 follow_order(&mut value, former);
+            }
+            if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.retain(|name, _| !same.contains(&name.as_str()));
             }
             yaml(&value)
         })
@@ -112,6 +133,18 @@ mod tests {
         assert_eq!(
             text(&deployment(), Some(&before), Some(&after)),
             "@@ -4,5 +4,5 @@\n   labels:\n     a: \"1\"\n spec:\n-  replicas: 1\n+  replicas: 3\n   paused: false\n"
+        );
+    }
+
+    #[test]
+    fn leaves_out_what_the_server_writes() {
+        let before = json!({"metadata": {"name": "web", "uid": "u", "resourceVersion": "7", "generation": 1}, "spec": {"replicas": 1}});
+        let mut after = before.clone();
+        after["spec"]["replicas"] = json!(3);
+        after["metadata"]["generation"] = json!(2);
+        assert_eq!(
+            text(&deployment(), Some(&before), Some(&after)),
+            "@@ -1,5 +1,5 @@\n metadata:\n   name: web\n-  generation: 1\n+  generation: 2\n spec:\n-  replicas: 1\n+  replicas: 3\n"
         );
     }
 

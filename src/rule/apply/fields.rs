@@ -225,21 +225,35 @@ pub fn lay_over(target: &mut Value, manifest: &Value, ty: Option<Type<'_>>) {
     }
 }
 
-/// Takes away what stands at a place, and the elements and maps that are left without anything but their keys.
-pub fn take_away(object: &mut Value, place: &str, ty: Option<Type<'_>>) {
-    let tokens: Vec<String> = place.split('/').skip(1).map(unescaped).collect();
-    take(object, &tokens, ty);
+/// Takes away what stands at some places, and the elements and maps that are left without anything but their keys. What tells elements apart
+/// goes last, and never from an element that has something else: by it the element is found.
+pub fn take_away(object: &mut Value, places: &[String], ty: Option<Type<'_>>) {
+    let mut all: Vec<Vec<String>> = places
+        .iter()
+        .map(|place| place.split('/').skip(1).map(unescaped).collect())
+        .collect();
+    all.sort_by_key(|tokens| std::cmp::Reverse(tokens.len()));
+    for keys in [false, true] {
+        for tokens in &all {
+            take(object, tokens, ty, keys);
+        }
+    }
 }
 
-/// Whether nothing is left of the value.
-fn take(value: &mut Value, tokens: &[String], ty: Option<Type<'_>>) -> bool {
+/// Whether nothing is left of the value. `keys`: only what tells elements apart is taken, or only what does not.
+fn take(value: &mut Value, tokens: &[String], ty: Option<Type<'_>>, keys: bool) -> bool {
     let Some((token, rest)) = tokens.split_first() else {
         return true;
     };
     match value {
         Value::Object(map) => {
             let below = ty.and_then(|t| t.field(token));
-            let gone = map.get_mut(token).is_some_and(|v| take(v, rest, below));
+            let scalar = rest.is_empty();
+            let gone = match map.get_mut(token) {
+                Some(_) if scalar => !keys,
+                Some(inner) => take(inner, rest, below, keys),
+                None => false,
+            };
             if gone {
                 map.shift_remove(token);
             }
@@ -250,7 +264,16 @@ fn take(value: &mut Value, tokens: &[String], ty: Option<Type<'_>>) -> bool {
             let Some(at) = position(list, token, ty) else {
                 return false;
             };
-            let gone = take(&mut list[at], rest, element);
+            let gone = match (rest, elements(ty)) {
+                ([field], Elements::Keys(of)) if of.contains(&field.as_str()) => {
+                    let bare = |map: &Map<String, Value>| {
+                        map.keys().all(|name| of.contains(&name.as_str()))
+                    };
+                    keys && list[at].as_object().is_some_and(bare)
+                }
+                ([], _) => !keys,
+                _ => take(&mut list[at], rest, element, keys),
+            };
             if gone {
                 list.remove(at);
             }

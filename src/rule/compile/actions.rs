@@ -5,7 +5,7 @@ use super::fields::{self, Fields, one_of_these};
 use super::kinds::Matched;
 use super::report::Spot;
 use super::{
-    apply, archive, edits, expressions, lifetime, memory, metric, rollout, scale, target, wait,
+    apply, archive, edits, expressions, habits, lifetime, memory, metric, rollout, scale, target, wait,
 };
 use crate::rule::expr::{Names, Template};
 use crate::rule::yaml::{Data, Tree};
@@ -318,7 +318,9 @@ fn no_verb(
         }
         None => {
             let first = entries.first().map_or(tree, |(key, _)| key);
-            let mend = one_of_these("", &VERBS);
+            let word = first.text().unwrap_or_default();
+            let mend = habits::mend("a step", word).map(str::to_owned);
+            let mend = mend.or_else(|| one_of_these("", &VERBS));
             context.report.error(first, "a step needs a verb", mend);
         }
     }

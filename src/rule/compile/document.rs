@@ -9,7 +9,7 @@ use super::report::{Report, Spot};
 use super::sink::Sinks;
 use super::variables::{self, Declared};
 use super::{
-    Draft, clauses, enforce_for, hash, limits, matching, occasions, pick, safety, schedule,
+    Draft, clauses, enforce_for, habits, hash, limits, matching, occasions, pick, safety, schedule,
 };
 use crate::object::GroupKind;
 use crate::rule::expr::Expr;
@@ -312,15 +312,23 @@ fn spec_of(
         subject_kinds: None,
         joined: None,
     };
+    if let Some(tree) = of.get("actions") {
+        habits::braces(context.report, tree);
+    }
     let base = Declared {
         params,
         request,
         schedule: has_schedule,
+        inlined: variables::before_lists(of.get("variables")),
         ..Declared::default()
     };
     let (lists, base) = match of.get("related") {
         Some(tree) => related::compile(&mut context, tree, base, name),
         None => (vec![], base),
+    };
+    let base = Declared {
+        inlined: vec![],
+        ..base
     };
     let variables = of
         .get("variables")

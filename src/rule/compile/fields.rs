@@ -116,7 +116,9 @@ pub(super) fn list<'t>(report: &mut Report<'_>, tree: &'t Tree, what: &str) -> O
             None
         }
         Data::Scalar { value, .. } => {
+            let whole = tree.text().and_then(|text| habits::single(what, text));
             let mend = (!value.is_null()).then(|| match value {
+                _ if whole.is_some() => whole.unwrap_or_default(),
                 // What YAML would read as something else.
                 Value::String(text) if text.starts_with(|c: char| !c.is_alphanumeric()) => {
                     format!("write `[{:?}]`", shortened(text))

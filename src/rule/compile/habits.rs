@@ -1,5 +1,9 @@
 //! Words that people bring along from other tools, and what they are here. A misspelt word of the language itself is found by its nearest name.
 
+use super::fields;
+use super::report::Report;
+use crate::rule::yaml::{Data, Tree};
+
 /// The mend for a word that `what` does not know: a key of a map, or one of a few words.
 pub(super) fn mend(what: &str, word: &str) -> Option<&'static str> {
     let mend = match (what, word) {
@@ -38,7 +42,92 @@ pub(super) fn mend(what: &str, word: &str) -> Option<&'static str> {
         ("`match`", "exclude" | "excludedNamespaces") => {
             "`!` excludes: `names: [\"!…\"]`, `namespaces: [\"!…\"]`"
         }
+        ("`match`", "any" | "all" | "or") => {
+            "all kinds stand in one list, `resources`; what else may differ stands in `where`, with `any`"
+        }
+        ("a resource", "apiGroup" | "apiGroups" | "group" | "kinds" | "apiVersions" | "version") => {
+            "write one `{apiVersion: apps/v1, kind: Deployment}` for each kind"
+        }
+        (
+            "`spec`",
+            "validationFailureAction" | "failureAction" | "enforcementAction" | "admissionMode",
+        ) => "write `mode: Enforce`, or `mode: Audit`",
+        ("`spec`", "background" | "mutateExistingOnPolicyUpdate" | "generateExisting") => {
+            "leave it out: a rule looks at every object, new or old, unless `when` says otherwise"
+        }
+        ("`spec`", "preconditions" | "conditions" | "matchConditions" | "if" | "filters") => {
+            "write `where`, a list of tests"
+        }
+        ("`spec`", "exclude") => {
+            "`!` excludes in `match`: `names: [\"!…\"]`, `namespaces: [\"!…\"]`; anything else in `where`, with `none`"
+        }
+        ("`spec`", "context") => {
+            "write `variables` for what is computed, `related` for other objects"
+        }
+        ("`spec`", "rules") => "each rule is a document of its own: part them with `---`",
+        ("`spec`", "mutate") => "write `actions: [{patch: [{path: …, set: …}]}]`",
+        ("`spec`", "generate") => {
+            "write `actions: [{apply: {apiVersion: …, kind: …, metadata: {name: …}}}]`"
+        }
+        ("`spec`", "validate" | "validations" | "deny") => {
+            "write `where` for what is wrong, and `actions: [{deny: {message: …}}]`"
+        }
+        ("`spec`", "resourceSelectors" | "resourcePolicySet" | "resources" | "kinds") => {
+            "write `match: {resources: [{apiVersion: …, kind: …}]}`"
+        }
+        (
+            "a step",
+            "mutate" | "set" | "label" | "annotate" | "patchStrategicMerge" | "patchesJson6902",
+        ) => "write `patch: [{path: …, set: …}]`",
+        ("a step", "generate" | "create") => {
+            "write `apply: {apiVersion: …, kind: …, metadata: {name: …}}`"
+        }
+        ("a step", "validate" | "block" | "reject" | "forbid") => "write `deny: {message: …}`",
+        ("a step", "audit" | "report" | "scan") => "write `warn: {message: …}`",
+        ("an edit", "value" | "replace") => "write `set`",
+        ("an edit", "op") => {
+            "an edit is a `path` and one of set, default, merge, upsert, add, remove"
+        }
+        ("an edit", "append" | "prepend") => {
+            "write `add` for plain values, `upsert` for maps; both take `at: Start`"
+        }
+        ("a variable", "value" | "jmesPath" | "cel") => "write `expression: \"${…}\"`",
         _ => return None,
     };
     Some(mend)
+}
+
+/// The mend for a text where a list of maps stands.
+pub(super) fn single(what: &str, text: &str) -> Option<String> {
+    match what {
+        "`schedule`" => Some(format!("write `[{{cron: {text:?}}}]`")),
+        "`resources`" => Some(format!("write `[{{apiVersion: v1, kind: {text}}}]`")),
+        _ => None,
+    }
+}
+
+/// Warns of variables of Kyverno: they are text here, and would be written as they stand.
+pub(super) fn braces(report: &mut Report<'_>, tree: &Tree) {
+    match &tree.data {
+        Data::Scalar { .. } => {
+            let text = tree.text().unwrap_or_default();
+            let Some((at, inner)) = text.find("{{").map(|at| (at, &text[at + 2..])) else {
+                return;
+            };
+            let Some((inner, _)) = inner.split_once("}}") else {
+                return;
+            };
+            let name = inner.trim();
+            let known = ["request.", "element", "images.", "serviceAccountName"];
+            if known.iter().any(|known| name.starts_with(known)) {
+                let spot = report.within(tree, at, inner.len() + 4);
+                let name = name.replacen("request.object.", "object.", 1);
+                let mend = format!("write `${{{}}}`", fields::shortened(&name));
+                let message = "`{{ }}` is plain text here: values are computed in `${ }`";
+                report.warning(spot, message, Some(mend));
+            }
+        }
+        Data::List(items) => items.iter().for_each(|item| braces(report, item)),
+        Data::Map(entries) => entries.iter().for_each(|(_, value)| braces(report, value)),
+    }
 }

@@ -19,7 +19,9 @@ pub(super) fn compile(report: &mut Report<'_>, tree: Option<&Tree>) -> Occasions
     let Some(tree) = tree else {
         return Occasions::default();
     };
-    let items = fields::list(report, tree, "`when`").unwrap_or_default();
+    let Some(items) = fields::list(report, tree, "`when`") else {
+        return Occasions::default();
+    };
     let mut occasions = Occasions::NONE;
     for item in items {
         if let Some(occasion) = fields::word(report, item, "each of `when`", &WORDS) {

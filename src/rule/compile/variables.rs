@@ -4,8 +4,8 @@ use super::document::Context;
 use super::expressions;
 use super::fields::{self, Fields};
 use super::parameters::name_of;
-use crate::rule::expr::{ListName, Names, Params, Template, Variable};
-use crate::rule::yaml::Tree;
+use crate::rule::expr::{Inlined, ListName, Names, Params, Template, Variable, is_whole};
+use crate::rule::yaml::{Data, Tree};
 use std::sync::Arc;
 
 /// Names that `${ }` has anyway, or that a later version will have.
@@ -40,6 +40,8 @@ pub(super) struct Declared {
     /// `None`: it declares no parameters.
     pub params: Option<Params>,
     pub variables: Vec<Variable>,
+    /// While lists are compiled: the variables, which are computed after them.
+    pub inlined: Vec<Inlined>,
     /// Whether there is a `request`: the rule looks at admission only.
     pub request: bool,
     /// The lists of other objects.
@@ -53,6 +55,7 @@ impl Declared {
     pub fn names(&self) -> Names<'_> {
         Names {
             variables: &self.variables,
+            inlined: &self.inlined,
             params: self.params.as_ref(),
             request: self.request,
             schedule: self.schedule,
@@ -60,6 +63,24 @@ impl Declared {
             ..Names::default()
         }
     }
+}
+
+/// The variables as lists of other objects may read them: each for its expression.
+pub(super) fn before_lists(tree: Option<&Tree>) -> Vec<Inlined> {
+    let items = match tree.map(|tree| &tree.data) {
+        Some(Data::List(items)) if items.len() <= MOST => items.as_slice(),
+        _ => &[],
+    };
+    let inlined = items.iter().filter_map(|item| {
+        let text = item.get("expression").and_then(Tree::text);
+        let whole = text.filter(|text| is_whole(text));
+        let inner = whole.and_then(|text| text.strip_prefix("${")?.strip_suffix('}'));
+        Some(Inlined {
+            name: item.get("name")?.text()?.into(),
+            text: inner.map(Arc::from),
+        })
+    });
+    inlined.collect()
 }
 
 /// Most variables of a rule.

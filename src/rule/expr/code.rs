@@ -219,6 +219,23 @@ pub(super) struct Reads {
 }
 
 impl Reads {
+    /// What part of the code reads, all of it reads.
+    pub fn together(&mut self, part: Reads) {
+        self.now |= part.now;
+        self.namespace_object |= part.namespace_object;
+        self.item |= part.item;
+        self.current |= part.current;
+        self.beyond_metadata |= part.beyond_metadata;
+        self.params |= part.params;
+        self.variables |= part.variables;
+        self.subject |= part.subject;
+        self.beside_candidate |= part.beside_candidate;
+        self.candidate |= part.candidate;
+        self.candidate_beyond |= part.candidate_beyond;
+        self.lists |= part.lists;
+        self.lists_beyond |= part.lists_beyond;
+    }
+
     /// What a variable reads, its reader reads.
     pub fn through(&mut self, variable: Reads) {
         self.now |= variable.now;

@@ -36,6 +36,7 @@ pub(super) fn compile(
         members: Vec::new(),
         problems: Vec::new(),
         depth: 0,
+        taken_in: 0,
     };
     let code = compiler.code(tree);
     if compiler.problems.is_empty() {
@@ -58,7 +59,9 @@ pub(super) struct Compiler<'t> {
     pub(super) reads: Reads,
     pub(super) members: Vec<Members>,
     pub(super) problems: Vec<ExprProblem>,
-    depth: usize,
+    pub(super) depth: usize,
+    /// How many variables were compiled in place.
+    pub(super) taken_in: usize,
 }
 
 impl Compiler<'_> {

@@ -8,6 +8,7 @@
 //!   [`names`], [`calls`], [`macros`] and [`members`] resolves names, functions and argument counts, evaluates literals and collects all problems.
 //! * Code to value: [`eval`] with [`access`], [`operators`] and [`loops`]; [`value`] is what expressions compute with, [`compare`] orders
 //!   it, [`output`] turns it into text and JSON; [`functions`] are the libraries, one file each.
+//! * [`inline`] puts variables into the lists of other objects, which are looked up before variables are computed.
 //! * [`template`] is YAML with `${ }`.
 //! * A null of an object counts as absent, as everywhere in the language: `has(x)` is false, `?.` gives no value.
 //! * Functions answer as cel-go 0.29 and Kubernetes 1.37 do, compared on 6,800 calls. Differences: `1.5Gi` is an integer (upstream says no to
@@ -27,6 +28,7 @@ mod compile;
 mod eval;
 mod functions;
 mod guard;
+mod inline;
 mod loops;
 mod macros;
 mod members;
@@ -41,6 +43,7 @@ mod value;
 mod variables;
 
 pub use functions::{Signature, signatures};
+pub use inline::Inlined;
 pub use members::{Member, MemberOf, Members};
 pub use template::{Template, TemplateProblem, is_whole};
 pub use variables::{Params, Variable, Variables};
@@ -164,6 +167,8 @@ pub struct Names<'n> {
     pub current: bool,
     /// The variables of the rule that stand above this place.
     pub variables: &'n [Variable],
+    /// Variables that are not computed yet here: each stands for its expression.
+    pub inlined: &'n [Inlined],
     /// Names of variables that stand further down, for the message.
     pub later: &'n [std::sync::Arc<str>],
     /// The parameters of the rule. `None`: it declares none.

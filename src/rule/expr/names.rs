@@ -108,6 +108,9 @@ impl Compiler<'_> {
             self.reads.through(variable.reads());
             return Code::Variable(slot, name.into());
         }
+        if let Some(code) = self.inlined(id, name) {
+            return code;
+        }
         if let Some(slot) = self.names.lists.iter().position(|l| *l.name == *name) {
             self.reads.subject = true;
             self.reads.beside_candidate = true;
@@ -226,6 +229,7 @@ impl Compiler<'_> {
         }
         known.extend(self.names.lists.iter().map(|list| &*list.name));
         known.extend(self.names.variables.iter().map(|variable| &*variable.name));
+        known.extend(self.names.inlined.iter().map(|variable| &*variable.name));
         let nearest = nearest(
             name,
             known

@@ -34,6 +34,8 @@ pub(super) fn foreign_dialect(text: &str) -> Result<(), PathProblem> {
         .trim_end_matches('}')
         .trim();
     let bare = bare.strip_prefix('$').unwrap_or(bare);
+    // Kyverno's variables.
+    let bare = bare.strip_prefix("request.object.").unwrap_or(bare);
     // A mend that would be refused in its turn helps nobody.
     let mend = standard(bare);
     Err(if Path::parse(&mend).is_ok() {
@@ -111,9 +113,20 @@ pub(super) fn syntax(text: &str, rest_at: usize, error: &str) -> PathProblem {
     if text[..at].ends_with('.') || here == '-' || here == '/' {
         return trouble.mended("names with other characters than letters, digits and `_` are written in brackets and quotes: `['app.kubernetes.io/name']`");
     }
-    if here == '\\' || text[..at].ends_with('\\') {
+    if here == '\\' || text[..at].ends_with('\\') || has_odd_escape(&text[at..]) {
         return trouble
             .mended("inside the quotes of a path a backslash is written twice: `'\\\\.'`");
     }
     trouble
+}
+
+/// Whether a backslash stands before what needs none, as in a regular expression that was written as usual.
+fn has_odd_escape(text: &str) -> bool {
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c == '\\' && !rest.next().is_some_and(|c| "\\/bfnrtu'\"".contains(c)) {
+            return true;
+        }
+    }
+    false
 }

@@ -32,10 +32,14 @@ impl Builder<'_> {
             ErrorKind::MissingAnchorOrAliasName
             | ErrorKind::ExpectedFlowMappingSeparator
             | ErrorKind::ExpectedFlowSequenceSeparator
-                if path_in_braces(shown) =>
+                if let Some(path) = path_in_braces(shown) =>
             {
+                let quoted = match path.contains('"') {
+                    true => format!("'{path}'"),
+                    false => format!("\"{path}\""),
+                };
                 at("inside `{ }` YAML takes the `[` of this path for a list".into())
-                    .mend("quote this path: `\"$containers[*]\"`")
+                    .mend(format!("quote this path: `{quoted}`"))
             }
             _ if shown.contains("${") => at(format!(
                 "YAML takes part of this `${{ }}` for its own syntax: {}",
@@ -56,11 +60,20 @@ impl Builder<'_> {
     }
 }
 
-/// Whether a line has an unquoted path with brackets.
-fn path_in_braces(line: &str) -> bool {
-    line.match_indices(": $").any(|(at, _)| {
-        let end = |c: char| c == ',' || c == '}' || c.is_whitespace();
-        let path = line[at + 2..].split(end).next().unwrap_or("");
-        path.contains('[') && !path.starts_with("${")
+/// The first unquoted path with brackets in a line.
+fn path_in_braces(line: &str) -> Option<&str> {
+    line.match_indices(": $").find_map(|(at, _)| {
+        let rest = &line[at + 2..];
+        let mut open = 0_usize;
+        let end = rest.find(|c: char| {
+            match c {
+                '[' | '(' => open += 1,
+                ']' | ')' => open = open.saturating_sub(1),
+                _ => {}
+            }
+            open == 0 && (c == ',' || c == '}' || c.is_whitespace())
+        });
+        let path = &rest[..end.unwrap_or(rest.len())];
+        (path.contains('[') && !path.starts_with("${")).then_some(path)
     })
 }

@@ -68,9 +68,9 @@ it matches, and there is something to do
 in the way: mode: Audit: it is only told
 
 patch Deployment/shop/web
-@@ -7,4 +7,4 @@
-   creationTimestamp: \"2026-01-01T00:00:00Z\"
-   resourceVersion: \"2\"
+@@ -4,4 +4,4 @@
+   name: web
+   namespace: shop
  spec:
 -  replicas: 1
 +  replicas: 2
