@@ -5,7 +5,8 @@ use super::fields::{self, Fields, one_of_these};
 use super::kinds::Matched;
 use super::report::Spot;
 use super::{
-    apply, archive, edits, expressions, habits, lifetime, memory, metric, rollout, scale, target, wait,
+    apply, archive, edits, expressions, habits, lifetime, memory, metric, rollout, scale, target,
+    wait,
 };
 use crate::rule::expr::{Names, Template};
 use crate::rule::yaml::{Data, Tree};

@@ -45,9 +45,10 @@ pub(super) fn mend(what: &str, word: &str) -> Option<&'static str> {
         ("`match`", "any" | "all" | "or") => {
             "all kinds stand in one list, `resources`; what else may differ stands in `where`, with `any`"
         }
-        ("a resource", "apiGroup" | "apiGroups" | "group" | "kinds" | "apiVersions" | "version") => {
-            "write one `{apiVersion: apps/v1, kind: Deployment}` for each kind"
-        }
+        (
+            "a resource",
+            "apiGroup" | "apiGroups" | "group" | "kinds" | "apiVersions" | "version",
+        ) => "write one `{apiVersion: apps/v1, kind: Deployment}` for each kind",
         (
             "`spec`",
             "validationFailureAction" | "failureAction" | "enforcementAction" | "admissionMode",

@@ -42,7 +42,7 @@ const EDIT: Names<'_> = Names {
     current: true,
     variables: &[],
     inlined: &[],
-            later: &[],
+    later: &[],
     params: None,
     applied: false,
     request: false,
