@@ -164,6 +164,7 @@ fn keep(known: &Known, place: &Place) -> Write {
         uid: String::new(),
         resource_version: String::new(),
         acts: vec![],
+        wanted: None,
     }
 }
 

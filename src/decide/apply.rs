@@ -6,7 +6,7 @@ use super::steps::At;
 use super::turn::Turn;
 use super::wait::{self, Awaited};
 use super::world::World;
-use super::{Operation, Reason, RuleChange, Write};
+use super::{Operation, Reason, RuleChange, Wanted, Write, answered};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::apply::ownership::{self, Ownership};
 use crate::rule::apply::{Apply, Rendered, fields, owner_reference};
@@ -405,7 +405,16 @@ fn apply(
         let live = live.as_ref();
         live.is_some_and(|live| fields::agrees(live.root(), wanted, ty))
     };
-    let agrees = agrees_with(&manifest);
+    let mut agrees = agrees_with(&manifest);
+    let mut differing = vec![];
+    if !agrees {
+        let of = (&object, live.as_ref());
+        differing = answered::differing(&manifest, of.1, kind.as_deref());
+        if let (object, Some(live)) = of {
+            let schema = kind.as_deref();
+            agrees = answered::all_stand(world, index, (object, live), &differing, schema, turn);
+        }
+    }
     let settled = known.as_ref().is_some_and(|k| {
         k.fields == owned && k.names(subject.key, uid) && k.passing == apply.passing
     });
@@ -443,6 +452,13 @@ fn apply(
         uid: meta.map_or("", |m| m.uid()).to_owned(),
         resource_version: meta.map_or("", |m| m.resource_version()).to_owned(),
         acts: vec![],
+        wanted: (!differing.is_empty()).then(|| {
+            let wishes = differing.into_iter().map(|claim| Wanted {
+                rule: rule.name.clone(),
+                claim,
+            });
+            wishes.collect()
+        }),
     };
     match neighbours.prospect(index, &write) {
         Prospect::Made => return Ok(Progress::Done),

@@ -68,6 +68,7 @@ pub(super) fn archive(
         uid: String::new(),
         resource_version: String::new(),
         acts: vec![],
+        wanted: None,
     };
     match neighbours.prospect(index, &write) {
         Prospect::Made => return Progress::Done,

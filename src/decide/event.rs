@@ -93,6 +93,7 @@ pub(super) fn event(
         uid: String::new(),
         resource_version: String::new(),
         acts: vec![],
+        wanted: None,
     };
     match neighbours.prospect(index, &write) {
         Prospect::Made => return Ok(Progress::Done),

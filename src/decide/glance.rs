@@ -127,7 +127,8 @@ impl<'a> Glance<'a> {
         let version = api_version.rsplit('/').next().unwrap_or(api_version);
         let pod = match &self.preferred {
             Some((preferred, pod)) if **preferred == *version || version.is_empty() => *pod,
-            _ => schema_of(subject.key, subject.record, context).and_then(|s| s.pod_prefix()),
+            _ => schema_of(subject.key, subject.record, context.rules.schema())
+                .and_then(|s| s.pod_prefix()),
         };
         let namespace = context.namespace.ok().flatten();
         let ignored = Ignored::of(subject.record, namespace, self.now);

@@ -4,6 +4,7 @@ use super::once::Act;
 use super::turn::Turn;
 use super::world::World;
 use crate::object::ObjectKey;
+use crate::rule::edit::Answers;
 use crate::rule::set::RuleIndex;
 use crate::rule::{Mode, Rule, Verb};
 use jiff::{SignedDuration, Timestamp};
@@ -23,6 +24,11 @@ pub trait Memory {
 
     /// The key that a step has since a moment and waits to act for.
     fn pending(&self, rule: RuleIndex, act: Act) -> Option<(Arc<str>, Timestamp)>;
+
+    /// What the server stored in answer to what a rule asked of an object, the subject or another, where that is not just what was asked for.
+    fn answers(&self, _rule: RuleIndex, _object: &ObjectKey) -> Option<&Answers> {
+        None
+    }
 }
 
 /// When a step acted last, and why.

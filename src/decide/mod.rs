@@ -5,6 +5,7 @@
 //! * `pass` the rounds
 //! * `turn` one rule's turn on the copy, and what came of it: `look` whether it matches, `steps` what it does, `checkpoint` a step undone
 //! * `world` what all turns of a pass share
+//! * `answered` what the server made of what rules asked for
 //! * `patch`, `scale`, `rollout` (with `rollback`), `tell` steps that are about the subject itself
 //! * `working` the copy
 //! * `conflict` rules that want different things
@@ -21,6 +22,7 @@
 //! * `limits`, `breaker` how much is let through
 //! * `explain` clause by clause, for people
 
+mod answered;
 mod apply;
 mod archive;
 pub mod breaker;
@@ -58,10 +60,11 @@ pub use conflict::opposes;
 pub use lifetime::held;
 pub use memory::{Blank, LastAct, Later, Memory, Note};
 pub use once::{Act, Acted, LONGEST_KEY, in_annotation};
+pub use world::schema_of;
 
 use crate::object::difference::json_patch;
 use crate::object::{ObjectKey, Record};
-use crate::rule::edit::{Hindrance, meets};
+use crate::rule::edit::{Claim, Hindrance, meets};
 use crate::rule::metric::Sample;
 use crate::rule::pick::Rank;
 use crate::rule::sink::Sink;
@@ -107,6 +110,8 @@ pub enum Reason {
     Refused,
     /// RBAC forbids it.
     Forbidden,
+    /// The server took a change and stored something else: an admission policy or webhook rewrites it.
+    Overruled,
     /// An `apply` meets an object that something else created.
     NotOurs,
     /// An `apply` meets a field that another field manager owns.
@@ -127,7 +132,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order in which they were thought of.
-    pub const ALL: [Reason; 24] = [
+    pub const ALL: [Reason; 25] = [
         Reason::Warning,
         Reason::Denied,
         Reason::WrongType,
@@ -141,6 +146,7 @@ impl Reason {
         Reason::Throttled,
         Reason::BreakerOpen,
         Reason::Refused,
+        Reason::Overruled,
         Reason::Forbidden,
         Reason::UncheckedPath,
         Reason::OwnedByController,
@@ -173,6 +179,7 @@ impl Reason {
             Reason::Forbidden => "Forbidden",
             Reason::UncheckedPath => "UncheckedPath",
             Reason::OwnedByController => "OwnedByController",
+            Reason::Overruled => "Overruled",
             Reason::NotOurs => "NotOurs",
             Reason::OwnershipConflict => "OwnershipConflict",
             Reason::TooManySeries => "TooManySeries",
@@ -265,6 +272,17 @@ pub struct Write {
     pub resource_version: String,
     /// The steps it is made of that act once.
     pub acts: Vec<Acted>,
+    /// What rules want where it writes: to be compared with the server's answer.
+    pub wanted: Option<Arc<[Wanted]>>,
+}
+
+/// What a rule wants at a place of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// Name of the rule.
+    pub rule: Arc<str>,
+    /// The place and the value.
+    pub claim: Claim,
 }
 
 /// What a [`Write`] asks of the server.

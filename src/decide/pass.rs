@@ -144,6 +144,8 @@ struct Slot {
     notes: Vec<(RuleIndex, Note)>,
     /// The steps that act once and are part of its effects.
     remembered: Vec<Acted>,
+    /// What it wants where it changed something.
+    asked: Vec<Claim>,
     /// Whether it deletes the object.
     deletes: bool,
     /// Whether it does so by eviction.
@@ -515,6 +517,7 @@ impl<'w, 'a> Run<'w, 'a> {
         slot.scales |= turn.scaled;
         slot.scales_along |= turn.scaled_along;
         slot.remembered.extend(turn.remembered);
+        slot.asked.extend(turn.asked);
         for note in turn.notes {
             if !slot.notes.contains(&note) {
                 slot.notes.push(note);

@@ -1,10 +1,10 @@
 //! `patch`: edits of the copy.
 
-use super::lifetime;
 use super::steps::At;
 use super::turn::{Manner, Turn};
 use super::working::Working;
 use super::world::World;
+use super::{answered, lifetime};
 use crate::object::Record;
 use crate::rule::Occasion;
 use crate::rule::edit::{Edit, EditContext, Endpoint, FixedFields, is_noop, plan};
@@ -69,20 +69,25 @@ pub(super) fn patch(
         schema,
         endpoint,
         barred: manner.barred,
+        answers: answered::answers(world, manner.index, world.subject.key),
         fixed: fixed_fields(world, creates),
     };
     let mut planned = plan(edit, &scope, &context)?;
     turn.recheck(planned.recheck_at);
-    turn.claims.append(&mut planned.claims);
     turn.wrong_types.append(&mut planned.wrong_types);
     for (reason, message) in std::mem::take(&mut planned.findings) {
         turn.find(reason.into(), message);
     }
+    if let Some(overruled) = &planned.overruled {
+        answered::tell(world, world.subject.key, overruled, turn);
+    }
     let changes = planned.changes();
     if changes {
+        turn.asked.extend(planned.claims.iter().cloned());
         turn.found.get_or_insert_with(|| working.record().clone());
         working.write(&planned);
         turn.changed = true;
     }
+    turn.claims.append(&mut planned.claims);
     Ok(changes)
 }

@@ -8,7 +8,7 @@ use super::protect::protected;
 use super::steps::At;
 use super::turn::Turn;
 use super::working::Working;
-use super::{Operation, Reason, RuleChange, Write, archive, event, metric, tell, writes};
+use super::{Operation, Reason, RuleChange, Wanted, Write, archive, event, metric, tell, writes};
 use crate::object::Record;
 use crate::rule::Action;
 use crate::rule::expr::{ExprFault, Scope, Variables};
@@ -154,9 +154,9 @@ impl On<'_> {
                     propagation: *propagation,
                     grace_period_seconds: *grace_period_seconds,
                 };
-                Ok(self.ask(operation, None, vec![], turn))
+                Ok(self.ask(operation, None, (vec![], vec![]), turn))
             }
-            Action::Evict => Ok(self.ask(Operation::Evict, None, vec![], turn)),
+            Action::Evict => Ok(self.ask(Operation::Evict, None, (vec![], vec![]), turn)),
             Action::Event {
                 warning,
                 reason,
@@ -189,7 +189,7 @@ impl On<'_> {
         &self,
         operation: Operation,
         after: Option<serde_json::Value>,
-        acts: Vec<once::Acted>,
+        (acts, wanted): (Vec<once::Acted>, Vec<Wanted>),
         turn: &mut Turn,
     ) -> Progress {
         let (at, member) = (self.at, self.member);
@@ -206,6 +206,7 @@ impl On<'_> {
         let about = (&member.key, &member.record);
         let mut write: Write = writes::write(about, operation, rules, after);
         write.acts = acts;
+        write.wanted = (!wanted.is_empty()).then(|| wanted.into());
         match at
             .world
             .context

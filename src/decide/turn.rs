@@ -83,6 +83,8 @@ pub(super) struct Turn {
     /// `previous` of the step at hand.
     pub previous: Option<Record>,
     pub claims: Vec<Claim>,
+    /// Those of edits that changed something.
+    pub asked: Vec<Claim>,
     /// What steps with a name applied, by name, and the same as a record.
     named: Map<String, Value>,
     /// There is more of them than the record says.
@@ -125,6 +127,7 @@ impl Turn {
             remembered: vec![],
             previous: None,
             claims: vec![],
+            asked: vec![],
             named: Map::new(),
             unread: false,
             applied: None,

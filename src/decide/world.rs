@@ -7,7 +7,7 @@ use crate::object::{ObjectKey, Record};
 use crate::rule::Rule;
 use crate::rule::expr::{NamespaceObject, Scope, Variables};
 use crate::rule::path::PodPrefix;
-use crate::schema::KindSchema;
+use crate::schema::{KindSchema, Schema};
 use jiff::Timestamp;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(super) struct World<'a> {
 impl<'a> World<'a> {
     pub fn new(subject: &'a Subject<'a>, context: &'a PassContext<'a>) -> Self {
         let kind = &subject.key.kind;
-        let schema = schema_of(subject.key, subject.record, context);
+        let schema = schema_of(subject.key, subject.record, context.rules.schema());
         let namespace = context.namespace.ok().flatten();
         World {
             subject,
@@ -117,13 +117,8 @@ impl<'a> World<'a> {
     }
 }
 
-/// The schema at the version of the record.
-pub(super) fn schema_of(
-    key: &ObjectKey,
-    record: &Record,
-    context: &PassContext<'_>,
-) -> Option<Arc<KindSchema>> {
-    let all = context.rules.schema();
+/// The schema of a kind at the version of a record.
+pub fn schema_of(key: &ObjectKey, record: &Record, all: &Schema) -> Option<Arc<KindSchema>> {
     let preferred = all.kind(&key.kind)?;
     let api_version = record.meta().api_version();
     let version = api_version.rsplit('/').next().unwrap_or(api_version);

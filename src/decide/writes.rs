@@ -2,7 +2,7 @@
 
 use super::turn::Deletion;
 use super::world::World;
-use super::{Acted, Operation, Write, state_annotation};
+use super::{Acted, Operation, Wanted, Write, answered, state_annotation};
 use crate::object::difference::json_patch;
 use crate::object::{ObjectKey, Record};
 use json_patch::jsonptr::PointerBuf;
@@ -20,6 +20,8 @@ pub(super) struct Authors {
     pub replicas: Option<Vec<String>>,
     /// The steps that act once.
     pub acts: Vec<Acted>,
+    /// What they want where they changed something.
+    pub wanted: Vec<Wanted>,
 }
 
 pub(super) fn delete(world: &World<'_>, rule: Arc<str>, deletion: Deletion) -> Write {
@@ -36,6 +38,9 @@ pub(super) fn delete(world: &World<'_>, rule: Arc<str>, deletion: Deletion) -> W
 /// What leads from the stored object to `after`; the main endpoint first, scaling last. Empty if nothing does.
 pub(super) fn patches(world: &World<'_>, after: &Record, mut authors: Authors) -> Vec<Write> {
     let acts = std::mem::take(&mut authors.acts);
+    let wanted = std::mem::take(&mut authors.wanted).into_iter();
+    let states = (world.subject.record, after);
+    let wanted = answered::written(wanted, states, world.schema.as_deref());
     let (before, mut after) = (world.subject.record.to_value(), after.to_value());
     let mut scale = None;
     if let Some(path) = authors.replicas.take() {
@@ -55,6 +60,7 @@ pub(super) fn patches(world: &World<'_>, after: &Record, mut authors: Authors) -
     if let Some(first) = writes.first_mut() {
         first.acts = acts;
     }
+    answered::share_out(wanted, &mut writes);
     writes
 }
 
@@ -206,6 +212,7 @@ pub(super) fn write(
         uid: meta.uid().to_owned(),
         resource_version: meta.resource_version().to_owned(),
         acts: vec![],
+        wanted: None,
     }
 }
 

@@ -106,6 +106,7 @@ fn is_told(reason: Reason) -> bool {
             | Reason::Aborted
             | Reason::BreakerOpen
             | Reason::Refused
+            | Reason::Overruled
             | Reason::Forbidden
             | Reason::NotOurs
             | Reason::OwnershipConflict
@@ -327,5 +328,6 @@ fn write(finding: &Finding, nth: u32, engine: &Engine, now: Timestamp) -> Option
         uid: String::new(),
         resource_version: String::new(),
         acts: vec![],
+        wanted: None,
     })
 }

@@ -1,5 +1,9 @@
 //! A world that does not change is not written to again, whoever else has a word in what is stored: the server's defaults and its own
 //! spelling of numbers, an admission policy that rewrites, an autoscaler.
+//!
+//! `completed` lists and maps that the server completes
+
+mod completed;
 
 use crate::daemon::{Daemon, until};
 use crate::scene::{Place, found, map};
@@ -40,7 +44,7 @@ fn finding(status: &Value, reason: &str) -> Option<String> {
 }
 
 async fn make(place: &Place, api_version: &str, object: Value) {
-    let (group, version) = api_version.split_once('/').unwrap();
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let kind = object["kind"].as_str().unwrap();
     let gvk = kube::api::GroupVersionKind::gvk(group, version, kind);
     let (resource, capabilities) = pinned_kind(&place.client, &gvk).await.unwrap();
@@ -127,7 +131,7 @@ async fn what_the_server_spells_in_its_own_way_is_written_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_admission_rewrites_is_not_written_again_and_again() {
+async fn what_admission_rewrites_is_written_once_and_told() {
     let place = Place::new("rewritten").await;
     let name = format!("lower-{}", place.namespace);
     make(
@@ -211,9 +215,27 @@ async fn what_admission_rewrites_is_not_written_again_and_again() {
             s["changes"]["made"].as_u64() >= Some(2)
         })
         .await;
-    let requests = place.plane.audit().of_ordain(&place.namespace);
-    let of_it = requests.iter().filter(|r| r.name == "kept-low");
-    assert_eq!(of_it.count(), 1, "{}", daemon.log());
+    let asked = |name: &str| {
+        let requests = place.plane.audit().of_ordain(&place.namespace);
+        requests.iter().filter(|r| r.name == name).count()
+    };
+    assert_eq!(asked("kept-low"), 1, "{}", daemon.log());
+    let both = |s: &Value| s["findings"]["listed"].as_array().map_or(0, Vec::len) == 2;
+    let status = daemon.until("what the server keeps", both).await;
+    let message = finding(&status, "Overruled").unwrap();
+    assert!(
+        message.starts_with("/metadata/labels/team is \"lower\" and not \"UPPER\": "),
+        "{message}"
+    );
+    let (_, page) = daemon.http("GET", "/metrics").await.unwrap();
+    let counted = "ordain_findings{rule=\"converging\",reason=\"Overruled\"} 2";
+    assert!(page.contains(counted), "{page}");
+    // What the server may have is in force, and nothing is left to tell.
+    daemon.save_rules(&rules.replace("UPPER", "lower"));
+    daemon
+        .until("nothing to tell", |s| s["findings"]["total"] == 0)
+        .await;
+    assert_eq!((asked("kept-low"), asked("later")), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

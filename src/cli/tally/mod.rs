@@ -257,6 +257,7 @@ impl Tally {
                     | Reason::BreakerOpen
                     | Reason::UncheckedPath
                     | Reason::Refused
+                    | Reason::Overruled
                     | Reason::Forbidden
                     | Reason::ExpressionFailed
                     | Reason::WrongType

@@ -291,6 +291,7 @@ pub(super) fn hold(
         schema,
         endpoint: Endpoint::Main,
         barred: &[],
+        answers: None,
         fixed: patch::fixed_fields(world, creates),
     };
     let Some(places) = edit::about(edit, &scope, &context)? else {
@@ -408,6 +409,7 @@ pub(super) fn keep(
         schema: at.world.schema.as_deref(),
         endpoint: Endpoint::Main,
         barred: &[],
+        answers: None,
         fixed: patch::fixed_fields(at.world, false),
     };
     let kind = &at.world.subject.key.kind;

@@ -5,7 +5,7 @@ use crate::decide::conflict::Settled;
 use crate::decide::lifetime::{self, End};
 use crate::decide::world::World;
 use crate::decide::writes::{self, Authors};
-use crate::decide::{Decision, Finding, Reason, RuleChange, Standing};
+use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Wanted};
 use crate::object::Record;
 use crate::object::difference::{is_secret, json_patch, short};
 use crate::rule::expr::Variables;
@@ -207,14 +207,17 @@ impl Run<'_, '_> {
     }
 
     /// The rules whose effects are in the working copy, by endpoint.
-    fn authors(&self) -> Authors {
+    fn authors(&mut self) -> Authors {
         let mut authors = Authors::default();
-        for slot in self
-            .slots
-            .iter()
-            .filter(|s| s.enforces && !s.effects.is_empty())
-        {
-            let rule = self.rule(slot.position);
+        let rules = self.world.context.rules.rules();
+        let acting = self.slots.iter_mut();
+        for slot in acting.filter(|s| s.enforces && !s.effects.is_empty()) {
+            let rule = &rules[self.indexes[slot.position]];
+            let asked = std::mem::take(&mut slot.asked);
+            authors.wanted.extend(asked.into_iter().map(|claim| Wanted {
+                rule: rule.name.clone(),
+                claim,
+            }));
             let patches = |wanted: bool| {
                 rule.steps.iter().any(|step| {
                     matches!(step.action, Action::Patch { status, .. } if status == wanted)

@@ -10,7 +10,7 @@ use crate::decide::turn::Turn;
 use crate::decide::working::Working;
 use crate::decide::world::schema_of;
 use crate::decide::writes::{self, value_at};
-use crate::decide::{Note, Operation, Reason, lifetime, rollback, rollout};
+use crate::decide::{Note, Operation, Reason, Wanted, answered, lifetime, rollback, rollout};
 use crate::object::Record;
 use crate::object::difference::{is_secret, is_secret_place};
 use crate::rule::edit::{self, Claim, Edit, EditContext, Endpoint, plan};
@@ -37,6 +37,7 @@ impl On<'_> {
         let mut endpoint = Endpoint::Main;
         let (mut acts, mut notes) = (vec![], vec![]);
         let (mut changes, mut waits) = (false, false);
+        let asked_before = turn.asked.len();
         for item in self.items {
             let item = item.as_ref();
             let occasion = match self.chance(item, turn)? {
@@ -71,8 +72,9 @@ impl On<'_> {
             let note = Note::Acted(acted.act, acted.last);
             turn.notes.push((self.at.manner.index, note));
         }
+        let claims = turn.asked.split_off(asked_before);
         let asked = match changes {
-            true => self.write(&working, endpoint, acts, turn),
+            true => self.write(&working, endpoint, (acts, claims), turn),
             false => Progress::Done,
         };
         Ok(match waits {
@@ -153,12 +155,13 @@ impl On<'_> {
         turn: &mut Turn,
     ) -> Result<Option<bool>, ExprFault> {
         let (world, member) = (self.at.world, self.member);
-        let schema = schema_of(&member.key, &member.record, world.context);
+        let schema = schema_of(&member.key, &member.record, world.context.rules.schema());
         let pod = schema.as_ref().and_then(|s| s.pod_prefix());
         let context = EditContext {
             schema: schema.as_deref(),
             endpoint,
             barred: &[],
+            answers: answered::answers(world, self.at.manner.index, &member.key),
             fixed: fixed_fields(world, self.at.rule.when.has(Look::Create)),
         };
         let mut changes = false;
@@ -177,6 +180,9 @@ impl On<'_> {
             turn.wrong_types.append(&mut planned.wrong_types);
             for (reason, message) in std::mem::take(&mut planned.findings) {
                 turn.find(reason.into(), format!("{}: {message}", member.key));
+            }
+            if let Some(overruled) = &planned.overruled {
+                answered::tell(world, &member.key, overruled, turn);
             }
             if let Some(message) = self.disagrees(&planned.claims, turn) {
                 turn.find(Reason::Conflict, message);
@@ -200,6 +206,7 @@ impl On<'_> {
                 continue;
             }
             changes = true;
+            turn.asked.append(&mut planned.claims);
         }
         Ok(Some(changes))
     }
@@ -229,7 +236,7 @@ impl On<'_> {
         &self,
         working: &Working<'_>,
         endpoint: Endpoint,
-        acts: Vec<Acted>,
+        (acts, claims): (Vec<Acted>, Vec<Claim>),
         turn: &mut Turn,
     ) -> Progress {
         let member = self.member;
@@ -258,7 +265,18 @@ impl On<'_> {
                 None => return Progress::Done,
             },
         };
-        self.ask(operation, Some(after), acts, turn)
+        let schema = schema_of(
+            &member.key,
+            &member.record,
+            self.at.world.context.rules.schema(),
+        );
+        let wanted = claims.into_iter().map(|claim| Wanted {
+            rule: self.at.rule.name.clone(),
+            claim,
+        });
+        let states = (&member.record, working.record());
+        let wanted = answered::written(wanted, states, schema.as_deref());
+        self.ask(operation, Some(after), (acts, wanted), turn)
     }
 
     /// Why the member is left as it is: the rule for another subject, or another rule, wants another value at one of these places.

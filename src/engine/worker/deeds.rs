@@ -320,6 +320,7 @@ impl Engine {
 
     fn applied(&mut self, request: InFlight, record: &Record, now: Timestamp) {
         self.deed_done(&request, now);
+        self.learn(&request, record);
         let version = record.meta().resource_version().to_owned();
         let write = request.write();
         let unchanged = write.is_some_and(|w| w.resource_version == version);

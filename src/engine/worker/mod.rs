@@ -14,6 +14,7 @@
 //! * `choose` which request is worth making
 //! * `send` requests on their way
 //! * `outcome` what became of them
+//! * `answers` what the server made of them
 //! * `deeds` those on other objects
 //! * `fan` many of them for one subject
 //! * `related` lists of other objects
@@ -34,6 +35,7 @@
 //! * `status` what can be seen from outside
 //! * `explain` why a rule does something, or does not
 
+mod answers;
 mod archives;
 mod away;
 mod choose;
@@ -86,6 +88,7 @@ use crate::rule::set::RuleSet;
 use crate::rule::watch_scope::WatchScope;
 use crate::schema::Schema;
 use ahash::AHashMap;
+use answers::AllAnswers;
 use away::Away;
 use fan::Fans;
 use jiff::{SignedDuration, Timestamp};
@@ -273,6 +276,8 @@ pub struct Engine {
     /// Writes that lead nowhere until the object changes.
     settled: AHashMap<ObjectKey, Vec<Settled>>,
     settled_deeds: AHashMap<ObjectKey, Vec<SettledDeed>>,
+    /// What the server stored that is not just what was asked for.
+    answers: AllAnswers,
     /// What subjects want of other objects.
     wants: Wants,
     /// Rules that may want different things.
@@ -341,6 +346,7 @@ impl Engine {
             paused: AHashMap::new(),
             settled: AHashMap::new(),
             settled_deeds: AHashMap::new(),
+            answers: AllAnswers::default(),
             wants: Wants::default(),
             keeper: Keeper::default(),
             related: Index::default(),

@@ -50,6 +50,7 @@ impl Engine {
             Outcome::Managers(_) | Outcome::Kept(_) => self.failed(request, Fault::Timeout, now),
             Outcome::Written(record) | Outcome::Read(record) => {
                 let version = record.meta().resource_version().to_owned();
+                self.learn(&request, &record);
                 self.taken(
                     request,
                     version,
@@ -57,7 +58,15 @@ impl Engine {
                     now,
                 );
             }
-            Outcome::Accepted(version) => self.taken(request, version, None, now),
+            Outcome::Accepted(version) => {
+                if request
+                    .write()
+                    .is_some_and(|w| w.resource_version == version)
+                {
+                    self.learn_unchanged(&request);
+                }
+                self.taken(request, version, None, now);
+            }
             Outcome::Gone => {
                 self.queue.succeeded(&key);
                 let deletes = request.write().is_some_and(|w| {

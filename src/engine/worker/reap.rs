@@ -133,6 +133,7 @@ impl Engine {
             uid: meta.uid().to_owned(),
             resource_version: meta.resource_version().to_owned(),
             acts: vec![],
+            wanted: None,
         };
         let why = match rule {
             Some(_) => "nothing that the rule matches wants it any more",

@@ -64,6 +64,7 @@ impl Engine {
             settled.retain(|s| same(&s.rule));
             !settled.is_empty()
         });
+        self.answers.retain(same);
         self.away.retain(same);
         let mut keys = vec![];
         let mut quiet: Vec<Quiet> = vec![];

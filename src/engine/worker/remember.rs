@@ -4,6 +4,7 @@ use super::{Engine, InFlight};
 use crate::decide::{Act, Decision, LastAct, Memory, Note, Operation, Standing, in_annotation};
 use crate::engine::memory::Uid;
 use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::edit::Answers;
 use crate::rule::set::RuleIndex;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -33,6 +34,10 @@ impl Memory for Recalled<'_> {
     fn pending(&self, rule: RuleIndex, act: Act) -> Option<(Arc<str>, Timestamp)> {
         let matches = &self.engine.states[rule].matches;
         matches.pending(Uid::of(self.uid), act)
+    }
+
+    fn answers(&self, rule: RuleIndex, object: &ObjectKey) -> Option<&Answers> {
+        self.engine.answers(rule, object)
     }
 }
 

@@ -148,6 +148,7 @@ impl Engine {
         };
         match outcome {
             Outcome::Accepted(version) if *version == was => {
+                self.learn_unchanged(&request);
                 self.deed_done(&request, now);
                 self.settle_deed(&request, request.fingerprint.0, None);
                 self.deed_undone(&request);

@@ -47,6 +47,7 @@ fn write(world: &World, key: &ObjectKey, operation: Operation) -> Write {
         uid: record.meta().uid().into(),
         resource_version: record.meta().resource_version().into(),
         acts: vec![],
+        wanted: None,
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! `noop` answers the converged case from the record alone · `plan` what an edit would change, place by place · `value` the six edits on
 //! one value · `same` when two values are one to the server · `site` where a place is, in the record and in the schema · `write` the
-//! planned changes into a tree · `about` the places it is about, changed or not.
+//! planned changes into a tree · `about` the places it is about, changed or not · `answer` what the server made of what was asked for.
 
 mod about;
+mod answer;
 mod noop;
 mod plan;
 mod same;
@@ -13,6 +14,7 @@ mod value;
 mod write;
 
 pub use about::about;
+pub use answer::{Answers, holds};
 pub use noop::is_noop;
 pub use plan::plan;
 pub(crate) use same::{misfit, same};
@@ -136,6 +138,8 @@ pub struct EditContext<'s> {
     pub fixed: FixedFields,
     /// Pointers, as in [`Claim`], at which the rule has lost a conflict: it writes nothing there.
     pub barred: &'s [Box<str>],
+    /// What the server stored in answer to this rule: where that stands, nothing is written.
+    pub answers: Option<&'s Answers>,
 }
 
 /// A place that an edit writes, and the value it wants there; also where that value stands already.
@@ -163,6 +167,17 @@ pub enum Hindrance {
     ImmutableField,
 }
 
+/// A place at which the server does not keep all that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overruled {
+    /// As in [`Claim`].
+    pub pointer: Box<str>,
+    /// What the edit wants there; `None`: nothing.
+    pub wanted: Option<Value>,
+    /// What stands there; `None`: nothing.
+    pub kept: Option<Value>,
+}
+
 /// What came of one edit.
 #[derive(Debug, Default)]
 pub struct Planned {
@@ -172,6 +187,8 @@ pub struct Planned {
     pub claims: Vec<Claim>,
     /// Findings: `WrongType` and `ImmutableField`, with a message that names the place and never its value.
     pub findings: Vec<(Hindrance, String)>,
+    /// The first place at which the server keeps something else.
+    pub overruled: Option<Overruled>,
     /// Values that the edit's `where` could not read, to be counted.
     pub wrong_types: Vec<String>,
     /// The earliest later moment at which the edit's `where` may come out differently.

@@ -115,7 +115,7 @@ fn is_filled(node: Node<'_>, wanted: &Map<String, Value>) -> bool {
         })
 }
 
-fn is_merged(node: Node<'_>, patch: &Map<String, Value>, ty: Option<Type<'_>>) -> bool {
+pub(super) fn is_merged(node: Node<'_>, patch: &Map<String, Value>, ty: Option<Type<'_>>) -> bool {
     node.kind() == NodeKind::Map
         && patch.iter().all(|(name, value)| {
             let there = node.get_str(name).filter(|n| !n.is_null());

@@ -1,6 +1,7 @@
 //! What an edit would change, place by place.
 
 use super::Hindrance;
+use super::answer::Answered;
 use super::same::{keep_spelling, misfit, same};
 use super::site::{NoSite, Site};
 use super::value::{self, Claims, Desired, Wrong};
@@ -168,9 +169,18 @@ fn at_site(
         barred: context.barred,
         from_current: edit.value_reads_current(),
         yields: matches!(edit.change, EditChange::Default(_)),
+        answered: context.answers.map(|answers| Answered {
+            answers,
+            object: scope.edited().0,
+            schema: context.schema,
+        }),
+        overruled: None,
         made: Vec::new(),
     };
     let desired = desired(edit, value, site, &mut claims);
+    if planned.overruled.is_none() {
+        planned.overruled = claims.overruled.take();
+    }
     let desired = match desired {
         Ok(desired) => desired,
         Err(Wrong(pointer, needed)) => {

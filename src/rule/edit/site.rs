@@ -121,6 +121,59 @@ pub(crate) fn push_token(pointer: &mut String, token: &str) {
     }
 }
 
+/// What stands at the pointer of a [`Claim`](super::Claim), and its type; null counts as absent.
+pub(super) fn at<'a, 's>(
+    root: Node<'a>,
+    pointer: &str,
+    schema: Option<&'s KindSchema>,
+) -> (Option<Node<'a>>, Option<Type<'s>>) {
+    let mut ty = schema.and_then(KindSchema::root);
+    let mut node = root;
+    for token in pointer.split('/').skip(1) {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        let below = match node.kind() {
+            NodeKind::List => element(node, &token, ty),
+            _ => node.get_str(&token),
+        };
+        ty = match node.kind() {
+            NodeKind::List => ty.and_then(Type::element),
+            _ => ty.and_then(|ty| ty.field(&token)),
+        };
+        match below.filter(|node| !node.is_null()) {
+            Some(below) => node = below,
+            None => return (None, None),
+        }
+    }
+    (Some(node), ty)
+}
+
+/// The element that a token of a pointer names.
+fn element<'a>(list: Node<'a>, token: &str, ty: Option<Type<'_>>) -> Option<Node<'a>> {
+    if let Some(scalar) = token.strip_prefix('=') {
+        return list
+            .items()
+            .find(|item| scalar_text(&item.to_value()) == scalar);
+    }
+    let named = |item: &Node<'a>| name_element(*item, ty).as_deref() == Some(token);
+    // By a key of the edit's own.
+    let keyed = |item: &Node<'a>| {
+        token.split(',').all(|pair| {
+            let Some((key, wanted)) = pair.split_once('=') else {
+                return false;
+            };
+            let value = key_of(*item, key, ty.and_then(Type::element));
+            value.is_some_and(|value| scalar_text(&value) == wanted)
+        })
+    };
+    match token.parse() {
+        Ok(index) => list.at(index),
+        Err(_) => list
+            .items()
+            .find(named)
+            .or_else(|| list.items().find(keyed)),
+    }
+}
+
 /// How a claim names an element: by the keys of its list, without a schema by its name.
 fn name_element(element: Node<'_>, list: Option<Type<'_>>) -> Option<String> {
     let keys: Vec<&str> = match list {

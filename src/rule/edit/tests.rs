@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
 
+mod answers;
 mod each;
 mod reach;
 
@@ -63,6 +64,15 @@ struct Made {
 }
 
 fn try_make(rule: &Rule, before: &Value, barred: &[Box<str>]) -> Result<Made, ExprFault> {
+    try_answered(rule, before, barred, None)
+}
+
+fn try_answered(
+    rule: &Rule,
+    before: &Value,
+    barred: &[Box<str>],
+    answers: Option<&Answers>,
+) -> Result<Made, ExprFault> {
     let (edit, endpoint) = parts(rule);
     let record = Record::from_value(before);
     let api_version = record.meta().api_version();
@@ -88,6 +98,7 @@ fn try_make(rule: &Rule, before: &Value, barred: &[Box<str>]) -> Result<Made, Ex
         schema: schema.as_deref(),
         endpoint,
         barred,
+        answers,
     };
     let noop = is_noop(edit, &scope, schema.as_deref(), &mut None);
     let mut after = before.clone();

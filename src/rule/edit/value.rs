@@ -1,7 +1,8 @@
 //! The six edits on one value: what stands at the place, and what the rule says, give what should stand there.
 
+use super::answer::Answered;
 use super::site::{element_token, key_of, push_token, scalar_text};
-use super::{Claim, End};
+use super::{Claim, End, Overruled};
 use crate::object::{Node, NodeKind};
 use crate::schema::Type;
 use serde_json::{Map, Value};
@@ -23,15 +24,20 @@ pub(super) struct Claims<'b> {
     pub barred: &'b [Box<str>],
     pub from_current: bool,
     pub yields: bool,
+    pub answered: Option<Answered<'b>>,
+    /// The first place at which the server keeps something else.
+    pub overruled: Option<Overruled>,
     pub made: Vec<Claim>,
 }
 
 impl Claims<'_> {
-    /// False: nothing may be written here.
+    /// False: nothing is to be written here.
     fn claim(&mut self, pointer: &str, value: Option<Value>, partial: bool) -> bool {
         if self.barred.iter().any(|b| meets(b, pointer)) {
             return false;
         }
+        let answered = self.answered.as_ref();
+        let stands = answered.and_then(|a| a.stands(pointer, value.as_ref(), partial));
         self.made.push(Claim {
             pointer: pointer.into(),
             value,
@@ -39,7 +45,13 @@ impl Claims<'_> {
             from_current: self.from_current,
             yields: self.yields,
         });
-        true
+        let Some(overruled) = stands else {
+            return true;
+        };
+        if self.overruled.is_none() {
+            self.overruled = overruled;
+        }
+        false
     }
 }
 
@@ -213,6 +225,8 @@ fn merged(target: &mut Value, patch: &Map<String, Value>) {
         barred: &[],
         from_current: false,
         yields: false,
+        answered: None,
+        overruled: None,
         made: Vec::new(),
     };
     merge_into(target, patch, &mut String::new(), &mut claims);

@@ -125,7 +125,101 @@ fn an_answer_that_is_not_what_was_asked_for_is_not_asked_for_again() {
     assert!(bench.work(0).is_empty());
     assert!(bench.engine.is_idle());
     bench.see(map("a", 6, json!({"data": {"seen": "2"}})), 1);
-    assert_eq!(bench.work(1).len(), 1, "the object changed");
+    assert!(bench.work(1).is_empty(), "the label is as it was answered");
+    let told = "/metadata/labels/team is nothing and not \"web\": the server took the change and stored that instead, as an admission policy or webhook may do";
+    assert_eq!(messages(&bench, Reason::Overruled), [told]);
+    // Somebody else has another value there: that is no answer.
+    bench.see(map("a", 7, json!({"labels": {"team": "db"}})), 2);
+    let (id, _) = one(bench.work(2));
+    assert_eq!(bench.found(Reason::Overruled), 0);
+    let answer = labelled(8);
+    bench.answer(id, Outcome::Written(answer.clone()), 2);
+    bench.see(answer, 2);
+    assert!(bench.work(2).is_empty());
+    // Now the server keeps it. What it did before is forgotten.
+    bench.see(map("a", 9, json!({})), 3);
+    assert_eq!(bench.work(3).len(), 1);
+}
+
+/// A rule that sets all of `data`.
+const SET: &str = "  actions:\n  - patch:\n    - {path: $.data, set: {a: '1'}}\n";
+
+/// What the server makes of it, with a label.
+fn completed(version: u64, label: &str) -> Record {
+    let more = json!({"labels": {"by": label}, "data": {"a": "1", "default": "x"}});
+    map("a", version, more)
+}
+
+/// The rule [`SET`], answered with `completed(2, "x")`.
+fn setting() -> Bench {
+    let options = EngineOptions::default();
+    let mut bench = Bench::new(options, rules(&[SET]), vec![map("a", 1, json!({}))]);
+    let (id, _) = one(bench.work(0));
+    bench.answer(id, Outcome::Written(completed(2, "x")), 0);
+    bench.see(completed(2, "x"), 0);
+    assert!(bench.work(0).is_empty());
+    bench
+}
+
+#[test]
+fn what_the_server_completes_is_not_written_again_whatever_else_changes() {
+    let mut bench = setting();
+    for version in 3..20 {
+        bench.see(completed(version, &version.to_string()), version as i64);
+        assert!(bench.work(version as i64).is_empty(), "{version}");
+    }
+    assert_eq!(bench.engine.findings().count(), 0, "nothing is amiss");
+    // Somebody adds to it.
+    let more = json!({"data": {"a": "1", "default": "x", "b": "2"}});
+    bench.see(map("a", 20, more), 20);
+    let (id, write) = one(bench.work(20));
+    assert_eq!(write.resource_version, "20");
+    bench.answer(id, Outcome::Written(completed(21, "x")), 20);
+    bench.see(completed(21, "x"), 20);
+    // Or takes away what it completed.
+    bench.see(map("a", 22, json!({"data": {"a": "1"}})), 21);
+    assert!(bench.work(21).is_empty(), "just what the rule wants");
+    bench.see(completed(23, "x"), 22);
+    assert!(bench.work(22).is_empty());
+}
+
+#[test]
+fn another_object_or_another_rule_is_asked_for_anew() {
+    let mut bench = setting();
+    bench.engine.observe(
+        Observation::Deleted {
+            key: key("a"),
+            resource_version: None,
+        },
+        at(1),
+    );
+    bench.see(completed(5, "x"), 1);
+    let (id, _) = one(bench.work(1));
+    // The answer to what changed nothing teaches as well.
+    bench.answer(id, Outcome::Written(completed(5, "x")), 1);
+    assert!(bench.work(1).is_empty());
+    bench.see(completed(6, "y"), 2);
+    assert!(bench.work(2).is_empty());
+    let other = SET.replace("a: '1'", "a: '1', default: x");
+    bench.engine.load(rules(&[&other]), at(3));
+    assert!(bench.work(3).is_empty(), "it is so already");
+    bench.engine.load(rules(&[SET]), at(4));
+    assert_eq!(bench.work(4).len(), 1);
+}
+
+#[test]
+fn answers_that_change_nothing_open_no_breaker() {
+    let mut bench = setting();
+    for version in 3..30 {
+        // Somebody writes there, and the server answers that this is what it makes of the rule's value.
+        let more = json!({"data": {"a": "1", "default": version.to_string()}});
+        let record = map("a", version, more);
+        bench.see(record.clone(), version as i64);
+        let (id, _) = one(bench.work(version as i64));
+        bench.answer(id, Outcome::Written(record), version as i64);
+        assert!(bench.work(version as i64).is_empty());
+    }
+    assert_eq!(bench.found(Reason::BreakerOpen), 0);
 }
 
 #[test]

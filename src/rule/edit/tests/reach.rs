@@ -207,6 +207,7 @@ fn each_endpoint_writes_only_its_own_part() {
         schema: None,
         endpoint: Endpoint::Status,
         barred: &[],
+        answers: None,
     };
     assert!(!plan(edit, &scope, &context).unwrap().changes());
 }
