@@ -6,17 +6,13 @@ use super::*;
 fn fight(bench: &mut Bench, pause: i64) -> usize {
     let (mut made, mut version) = (0, 1);
     for now in (0..20).map(|n| n * pause) {
-        for (id, _) in bench.work(now) {
+        for (id, write) in bench.work(now) {
             made += 1;
-            bench.answer(
-                id,
-                Outcome::Written(map("a", version + 1, json!({"labels": {"team": "web"}}))),
-                now,
-            );
-            bench.see(
-                map("a", version + 1, json!({"labels": {"team": "web"}})),
-                now,
-            );
+            let mut stored = write.expected.unwrap();
+            stored["metadata"]["resourceVersion"] = json!((version + 1).to_string());
+            let stored = Record::from_value(&stored);
+            bench.answer(id, Outcome::Written(stored.clone()), now);
+            bench.see(stored, now);
         }
         version += 2;
         bench.see(map("a", version, json!({"labels": {"team": "other"}})), now);
