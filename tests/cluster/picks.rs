@@ -365,3 +365,46 @@ spec:
     checked(&page().await);
     assert_eq!(place.plane.audit().of_ordain(&place.namespace).len(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttle_goes_by_name() {
+    let place = Place::new("queue").await;
+    for n in [5, 2, 6, 1, 4, 3] {
+        let made = place
+            .maps
+            .create(&PostParams::default(), &numbered(n, "waits"));
+        made.await.unwrap();
+    }
+    let rule = format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: one-by-one}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: v1, kind: ConfigMap}}]
+    namespaces: ['{}']
+    selector: {{matchExpressions: [{{key: topic, operator: Exists}}]}}
+  actions:
+  - patch:
+    - {{path: $.data.seen, set: 'yes'}}
+  limits:
+    throttle: {{objects: 2, per: 2s}}
+",
+        place.namespace
+    );
+    let daemon = Daemon::start(&place.plane.kubeconfig(), &rule, &[]);
+    let written = || {
+        let requests = place.plane.audit().of_ordain(&place.namespace);
+        let names = requests.into_iter().map(|r| r.name);
+        names.collect::<Vec<String>>()
+    };
+    until("the last", &daemon, || async { written().len() == 6 }).await;
+    let all = written();
+    // Those that go together are asked for at once.
+    for (pair, names) in all.chunks(2).zip([["1", "2"], ["3", "4"], ["5", "6"]]) {
+        let mut pair = pair.to_vec();
+        pair.sort();
+        assert_eq!(pair, names.map(|n| format!("waits-{n}")), "{all:?}");
+    }
+}

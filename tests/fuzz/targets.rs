@@ -354,6 +354,7 @@ fn edits(bytes: &[u8]) {
             other: None,
         };
         let context = EditContext {
+            answers: None,
             schema: schema.as_deref(),
             endpoint: Endpoint::Main,
             fixed: FixedFields::Told,

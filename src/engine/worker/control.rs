@@ -38,7 +38,9 @@ impl Engine {
         let keys = self.states[index].acknowledge();
         self.away.close(rule);
         let any = keys.is_some();
-        for key in keys.unwrap_or_default() {
+        let mut keys = keys.unwrap_or_default();
+        self.put_in_order(&mut keys);
+        for key in keys {
             // Who wants something of it, and it itself.
             self.wake_subjects(&key, now);
             self.queue.push(key, now);

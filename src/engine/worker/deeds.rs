@@ -279,7 +279,9 @@ impl Engine {
 
     /// An object has changed, or is gone: those who want something of it are looked at.
     pub(super) fn wake_subjects(&mut self, object: &ObjectKey, now: Timestamp) {
-        for subject in self.wants.subjects(object) {
+        let mut subjects = self.wants.subjects(object);
+        self.put_in_order(&mut subjects);
+        for subject in subjects {
             self.nudge(subject, now);
         }
         self.wake_related(object, now);

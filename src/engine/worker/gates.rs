@@ -211,10 +211,27 @@ impl Engine {
             let mut due: Vec<ObjectKey> = self.states[index].limits.due().cloned().collect();
             // What is due may be a member of a list: who has it there is looked at.
             due.extend(self.states[index].targets.subjects().cloned());
+            if self.states[index].limits.aborted().is_none() {
+                self.put_in_order(&mut due);
+            }
             for key in due {
                 self.queue.push(key, now);
             }
             self.review_paths(index);
+        }
+    }
+
+    /// Objects that are to be looked at all at once, in the order in which `throttle` lets them go: by kind, namespace and name. Where no rule
+    /// counts objects their order is nobody's concern.
+    pub(super) fn put_in_order(&self, keys: &mut [ObjectKey]) {
+        let mut last = None;
+        let is_counted = |key: &ObjectKey| !self.rules.limited(&key.kind).is_empty();
+        let counted = keys.len() > 1
+            && keys
+                .iter()
+                .any(|key| last.replace(&key.kind) != Some(&key.kind) && is_counted(key));
+        if counted {
+            keys.sort_unstable();
         }
     }
 

@@ -114,12 +114,13 @@ impl Engine {
     }
 
     pub(super) fn look_at_everything(&mut self, now: Timestamp) {
-        let keys: Vec<ObjectKey> = self
+        let mut keys: Vec<ObjectKey> = self
             .store
             .kinds()
             .filter(|(kind, _)| !self.rules.for_kind(kind).is_empty() || self.may_be_held(kind))
             .flat_map(|(kind, objects)| objects.iter().map(|(name, _)| key_of(kind, name)))
             .collect();
+        self.put_in_order(&mut keys);
         for key in keys {
             self.queue.push(key, now);
         }

@@ -77,7 +77,9 @@ impl Engine {
         if self.related.is_empty() {
             return;
         }
-        for subject in self.related.refresh(&self.store, object) {
+        let mut subjects = self.related.refresh(&self.store, object);
+        self.put_in_order(&mut subjects);
+        for subject in subjects {
             self.nudge(subject, now);
         }
     }

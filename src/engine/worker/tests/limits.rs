@@ -111,6 +111,31 @@ fn throttle_lets_the_rest_wait() {
 }
 
 #[test]
+fn throttle_takes_them_by_namespace_and_name() {
+    let throttled = format!("{LABEL}  limits:\n    throttle: {{objects: 7, per: 1m}}\n");
+    let mut expected: Vec<String> = (0..40).map(|n| format!("m{n}")).collect();
+    expected.sort();
+    // Tables are in another order each time.
+    for shift in 0..5 {
+        let records = (0..40)
+            .map(|n| map(&format!("m{}", (n * 7 + shift) % 40), n + 1, json!({})))
+            .collect();
+        let mut bench = Bench::new(EngineOptions::default(), rules(&[&throttled]), records);
+        let mut order = vec![];
+        for minute in 0..6 {
+            for (id, write) in bench.work(minute * 60) {
+                let done = json!({"labels": {"team": "web"}});
+                let done = map(&write.object.name, 100 + minute as u64, done);
+                order.push(write.object.name.to_string());
+                bench.answer(id, Outcome::Written(done.clone()), minute * 60);
+                bench.see(done, minute * 60);
+            }
+        }
+        assert_eq!(order, expected);
+    }
+}
+
+#[test]
 fn frozen_rules_only_tell() {
     let mut bench = Bench::new(
         EngineOptions {
