@@ -10,12 +10,12 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How often Ordain has written to one object, whatever came of it.
+/// How often Ordain has written to one object. A request that came too late, as a controller has just written the status, is made anew.
 fn asked(place: &Place, resource: &str, name: &str) -> usize {
     let requests = place.plane.audit().of_ordain(&place.namespace);
     let of_it = requests
         .iter()
-        .filter(|r| r.resource == resource && r.name == name);
+        .filter(|r| r.resource == resource && r.name == name && r.code == 200);
     of_it.count()
 }
 
