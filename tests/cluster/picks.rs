@@ -370,10 +370,11 @@ spec:
 async fn throttle_goes_by_name() {
     let place = Place::new("queue").await;
     for n in [5, 2, 6, 1, 4, 3] {
-        let made = place
+        place
             .maps
-            .create(&PostParams::default(), &numbered(n, "waits"));
-        made.await.unwrap();
+            .create(&PostParams::default(), &numbered(n, "waits"))
+            .await
+            .unwrap();
     }
     let rule = format!(
         "apiVersion: ordain.dev/v1alpha1
