@@ -2,7 +2,7 @@
 
 use crate::decide::state_annotation::{Former, SubjectState};
 use crate::object::{Node, Record};
-use crate::rule::edit::same;
+use crate::rule::edit::{completed, same};
 use crate::schema::{KindSchema, Type};
 use serde_json::{Map, Value};
 
@@ -32,6 +32,14 @@ pub(super) fn is(node: Option<Node<'_>>, value: Option<&Value>, ty: Option<Type<
     }
 }
 
+/// Whether what stands somewhere is what a rule has set there, as it did or as the server has completed it.
+fn is_as_set(node: Option<Node<'_>>, set: Option<&Value>, ty: Option<Type<'_>>) -> bool {
+    match (node, set) {
+        (Some(node), Some(set)) => completed(node, set, ty),
+        (node, set) => is(node, set, ty),
+    }
+}
+
 /// Notes what a rule has written at these places: the states before and after it did.
 pub(super) fn note(
     state: &mut SubjectState,
@@ -53,7 +61,7 @@ pub(super) fn note(
         let known = state.former.iter_mut().find(|f| f.pointer == *pointer);
         match known {
             // Its own value of before takes another one: what it found there at first stays.
-            Some(former) if is(old, former.set.as_ref(), type_at(schema, pointer)) => {
+            Some(former) if is_as_set(old, former.set.as_ref(), type_at(schema, pointer)) => {
                 former.set = set;
             }
             // Somebody else changed it meanwhile: that is what is given back.
@@ -102,7 +110,7 @@ pub(super) fn put_back(
         }
         let record = Record::from_value(tree);
         let there = at(record.root(), &former.pointer);
-        if !is(there, former.set.as_ref(), type_at(schema, &former.pointer)) {
+        if !is_as_set(there, former.set.as_ref(), type_at(schema, &former.pointer)) {
             return true;
         }
         restore(tree, former);
@@ -175,6 +183,8 @@ fn take(tree: &mut Value, names: &[String], made: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::GroupKind;
+    use crate::schema::Schema;
     use serde_json::json;
 
     fn noted(state: &mut SubjectState, place: &str, before: &Value, after: &Value) {
@@ -227,6 +237,50 @@ mod tests {
         noted(&mut state, "/a", &json!({"a": 9}), &json!({"a": 3}));
         assert_eq!(state.former.len(), 1);
         assert_eq!(state.former[0].was, Some(json!(9)));
+    }
+
+    #[test]
+    fn what_the_server_completed_is_as_the_rule_left_it() {
+        let schema = Schema::bundled().kind(&GroupKind::new("apps", "Deployment"));
+        let of = |spec: Value| json!({"spec": spec, "metadata": {"labels": spec["labels"]}});
+        let rolling = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": "25%"}});
+        for (place, set, stored, ours) in [
+            (
+                "/spec/strategy",
+                json!({"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}),
+                json!({"strategy": rolling}),
+                true,
+            ),
+            (
+                "/spec/strategy",
+                json!({"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 2}}}),
+                json!({"strategy": rolling}),
+                false,
+            ),
+            (
+                "/metadata/labels",
+                json!({"labels": {"a": "1"}}),
+                json!({"labels": {"a": "1", "b": "2"}}),
+                false,
+            ),
+        ] {
+            let (before, after) = (of(json!({"x": 1})), of(set));
+            let mut state = SubjectState::default();
+            let records = (Record::from_value(&before), Record::from_value(&after));
+            let schema = schema.as_deref();
+            note(
+                &mut state,
+                &[place.into()],
+                (&records.0, &records.1),
+                schema,
+            );
+            let mut tree = of(stored);
+            assert_eq!(
+                put_back(&mut tree, &mut state, &[], schema),
+                ours,
+                "{place}"
+            );
+        }
     }
 
     #[test]

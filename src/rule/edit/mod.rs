@@ -17,7 +17,7 @@ pub use about::about;
 pub use answer::{Answers, holds};
 pub use noop::is_noop;
 pub use plan::plan;
-pub(crate) use same::{misfit, same};
+pub(crate) use same::{completed, misfit, same};
 pub(crate) use site::{element_token, key_of, push_token, scalar_text};
 pub(crate) use value::meets;
 

@@ -47,6 +47,29 @@ pub(crate) fn same(node: Node<'_>, value: &Value, ty: Option<Type<'_>>) -> bool 
     }
 }
 
+/// Whether what stands there is `value`, or that as the server completes it: a map with fields that are not free may have more of them.
+pub(crate) fn completed(node: Node<'_>, value: &Value, ty: Option<Type<'_>>) -> bool {
+    match (node.kind(), value) {
+        (NodeKind::Map, Value::Object(map)) if ty.is_some_and(|ty| ty.shape() == Shape::Object) => {
+            map.iter().filter(|(_, v)| !v.is_null()).all(|(name, v)| {
+                let field = ty.and_then(|ty| ty.field(name));
+                let there = node.get_str(name).filter(|n| !n.is_null());
+                match there {
+                    Some(there) => completed(there, v, field),
+                    None => is_dropped(ty, name, v),
+                }
+            })
+        }
+        (NodeKind::List, Value::Array(list)) => {
+            let element = ty.and_then(Type::element);
+            let mut items = node.items();
+            let each = |v| items.next().is_some_and(|n| completed(n, v, element));
+            list.iter().all(each) && items.next().is_none()
+        }
+        _ => same(node, value, ty),
+    }
+}
+
 /// Whether the server drops this field of a map of type `ty`: the empty value of a variable of a container, which it stores as no value.
 pub(super) fn is_dropped(ty: Option<Type<'_>>, name: &str, value: &Value) -> bool {
     name == "value"

@@ -233,3 +233,38 @@ async fn a_target_is_set_once_too() {
     disturb(&daemon, &services, "web", 6).await;
     assert_eq!(asked(&place, "services", "web"), 1, "{}", daemon.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_set_for_as_long_as_a_match_lasts_is_given_back_though_the_server_completed_it() {
+    let place = Place::new("lent").await;
+    let typed: Api<Deployment> = deployment(&place, 1).await;
+    let deployments = of(&place, "apps/v1", "Deployment");
+    let actions = "  - patch:
+    - path: $.spec.strategy
+      set: {type: RollingUpdate, rollingUpdate: {maxSurge: 1}}
+    lifetime: WhileMatched
+  where:
+  - {path: $.metadata.labels.over, operator: DoesNotExist}
+";
+    let rules = rule(&place, DEPLOYMENTS, actions, "");
+    let daemon = Daemon::start(&place.plane.kubeconfig(), &rules, &[]);
+    let surge = || async {
+        let web = deployments.get("web").await.unwrap();
+        web.data["spec"]["strategy"]["rollingUpdate"].clone()
+    };
+    until("the strategy", &daemon, || async {
+        surge().await == json!({"maxSurge": 1, "maxUnavailable": "25%"})
+    })
+    .await;
+    disturb(&daemon, &deployments, "web", 3).await;
+    assert_eq!(asked(&place, "deployments", "web"), 1, "{}", daemon.log());
+    let over = Patch::Merge(json!({"metadata": {"labels": {"over": "yes"}}}));
+    typed
+        .patch("web", &PatchParams::default(), &over)
+        .await
+        .unwrap();
+    until("the strategy of before", &daemon, || async {
+        surge().await == json!({"maxSurge": "25%", "maxUnavailable": "25%"})
+    })
+    .await;
+}
