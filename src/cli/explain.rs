@@ -1,12 +1,13 @@
 //! `ordain explain`: what a rule makes of an object, clause by clause.
 
 use super::output::{self, Ink, Paint};
-use super::pass::{Pass, once_on_cluster, prepare, recall};
+use super::pass::{Pass, loaded, once_on_cluster, recall};
 use super::tally::Tense;
 use super::{ask, exit, usage};
 use crate::decide::explain::{Check, CheckOutcome, Computed, Explanation};
-use crate::engine::{EngineOptions, Schedules, Unexplained};
+use crate::engine::{EngineOptions, Report, Schedules, Unexplained};
 use crate::observe::http::Question;
+use crate::rule::Occasion;
 use crate::settings::ExplainSettings;
 use anyhow::Context;
 use serde_json::Value;
@@ -88,13 +89,21 @@ fn looked_up(settings: &ExplainSettings) -> anyhow::Result<Result<Explanation, A
     };
     if !settings.plan.cluster.manifests.is_empty() {
         let now = settings.plan.time.now();
-        let (mut simulation, _) = prepare(
-            &settings.plan.rules,
-            &settings.plan.cluster,
-            options,
-            now,
-            (false, Tense::Future),
-        )?;
+        let plan = &settings.plan;
+        let loaded = loaded(&plan.rules, &plan.cluster, now, Tense::Future);
+        let asked = (&*settings.rule, &*settings.object);
+        let admitted = match loaded.explained(&options, now, asked) {
+            Ok(admitted) => admitted,
+            Err(unexplained) => return Ok(Err(unexplained.into())),
+        };
+        let index = loaded.rules.index_of(&settings.rule);
+        let loops = index.is_some_and(|at| loaded.rules.rules()[at].when.has(Occasion::Reconcile));
+        // What a rule does to a new object, `plan` shows too; what it does to one that is there comes after.
+        if let Some(explanation) = admitted.filter(|said| said.acts || !loops) {
+            return Ok(Ok(explanation));
+        }
+        let quiet = &mut |_: &Report| {};
+        let (mut simulation, _) = loaded.simulation(options, now, (false, Tense::Future), quiet);
         if let Some(file) = &settings.plan.memory.state {
             recall(&mut simulation, file)?;
         }
@@ -131,8 +140,14 @@ fn looked_up(settings: &ExplainSettings) -> anyhow::Result<Result<Explanation, A
 /// For people.
 fn text(explanation: &Explanation, paint: Paint) -> String {
     let mut lines = vec![];
+    let presented = match explanation.occasion.as_deref() {
+        Some("Create") => " as it is created",
+        Some("Update") => " as it is updated",
+        Some("Delete") => " as it is deleted",
+        _ => "",
+    };
     let head = format!(
-        "{} and {}, {}",
+        "{} and {}{presented}, {}",
         explanation.rule, explanation.object, explanation.at
     );
     lines.push(paint.ink(Ink::Bold, &head));

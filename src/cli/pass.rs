@@ -7,11 +7,14 @@ use crate::cluster::api::Api;
 use crate::cluster::lease;
 use crate::daemon::{self, Options, Surroundings};
 use crate::decide::RuleChange;
-use crate::engine::{EngineOptions, Report};
+use crate::decide::explain::Explanation;
+use crate::engine::{EngineOptions, Report, Unexplained, key_of_text};
 use crate::manifests::admission::Admission;
 use crate::manifests::{Manifest, Manifests, Simulation, World, state_file};
+use crate::object::Record;
 use crate::observe::status::Following;
 use crate::observe::{Status, http};
+use crate::rule::Occasion;
 use crate::rule::problem::Severity;
 use crate::rule::set::RuleSet;
 use crate::rules_dir;
@@ -44,20 +47,26 @@ fn reports(admission: &Admission, changes: Vec<RuleChange>, dry: bool) -> Vec<Re
     reports
 }
 
-/// Rules and manifests, loaded into a simulation; `admits`: each manifest is presented as a creation first. What is wrong with either is
-/// printed to standard error and counted as undecided.
-pub fn prepare(
+/// Rules and manifests of a single pass.
+pub struct Loaded {
+    /// The rules.
+    pub rules: Arc<RuleSet>,
+    schema: Schema,
+    manifests: Manifests,
+    tally: Tally,
+}
+
+/// What is wrong with either is printed to standard error and counted as undecided.
+pub fn loaded(
     rules: &RuleOptions,
     cluster: &ClusterOptions,
-    options: EngineOptions,
     now: Timestamp,
-    (admits, tense): (bool, Tense),
-) -> anyhow::Result<(Simulation, Tally)> {
+    tense: Tense,
+) -> Loaded {
     let mut tally = Tally::default();
     let mut manifests = Manifests::read(&cluster.manifests);
     let (schema, left_out) = manifests.schema(&Schema::bundled());
-    let mut world = World::new(schema.clone());
-    manifests.drop_duplicates(&world);
+    manifests.drop_duplicates(&World::new(schema.clone()));
     for problem in &manifests.problems {
         output::say!("{problem}\n");
         tally.undecided.push(format!(
@@ -68,37 +77,110 @@ pub fn prepare(
     for message in left_out {
         output::say!("warning: {message}");
     }
-    let rule_set = load(rules, &schema, &mut tally);
-    if tense == Tense::Future {
-        tally.note_schedules(rule_set.rules(), now);
+    let rules = load(rules, &schema, &mut tally);
+    for message in manifests.of_other_versions(&rules) {
+        output::say!("{message}");
     }
-    let admission = admits.then(|| {
+    if tense == Tense::Future {
+        tally.note_schedules(rules.rules(), now);
+    }
+    Loaded {
+        rules,
+        schema,
+        manifests,
+        tally,
+    }
+}
+
+impl Loaded {
+    /// A Namespace is there before what is in it.
+    fn in_order(&self) -> impl Iterator<Item = &Manifest> {
+        let is_namespace = |manifest: &&Manifest| manifest.value["kind"] == "Namespace";
+        let first = self.manifests.objects.iter().filter(is_namespace);
+        let rest = self.manifests.objects.iter();
+        first.chain(rest.filter(move |m| !is_namespace(m)))
+    }
+
+    fn admission(&self, options: &EngineOptions) -> Admission {
         Admission::new(
-            &rule_set,
+            &self.rules,
             options.assume_enforce,
             options.frozen,
             &options.state_namespace,
         )
-    });
-    // A Namespace is there before what is in it.
-    let is_namespace = |manifest: &&Manifest| manifest.value["kind"] == "Namespace";
-    let first = manifests.objects.iter().filter(is_namespace);
-    let rest = manifests.objects.iter().filter(|m| !is_namespace(m));
-    for manifest in first.chain(rest) {
-        let Some(admission) = &admission else {
-            world.put(&manifest.value, now);
-            continue;
-        };
-        let admitted = admission.put(&mut world, &manifest.value, now);
-        for report in reports(admission, admitted.changes, options.dry) {
-            tally.take(report, tense);
-        }
-        tally.findings.extend(admitted.findings);
-        if let Some(object) = admitted.object {
-            world.put(&object, now);
-        }
     }
-    Ok((Simulation::new(options, rule_set, world, now), tally))
+
+    /// All of it in a simulation; `admits`: each manifest is presented as a creation first, and `print` hears of what comes of that.
+    pub fn simulation(
+        mut self,
+        options: EngineOptions,
+        now: Timestamp,
+        (admits, tense): (bool, Tense),
+        print: &mut dyn FnMut(&Report),
+    ) -> (Simulation, Tally) {
+        let mut world = World::new(self.schema.clone());
+        let mut tally = std::mem::take(&mut self.tally);
+        let admission = admits.then(|| self.admission(&options));
+        for manifest in self.in_order() {
+            let Some(admission) = &admission else {
+                world.put(&manifest.value, now);
+                continue;
+            };
+            let admitted = admission.put(&mut world, &manifest.value, now);
+            for report in reports(admission, admitted.changes, options.dry) {
+                print(&report);
+                tally.take(report, tense);
+            }
+            tally.findings.extend(admitted.findings);
+            if let Some(object) = admitted.object {
+                world.put(&object, now);
+            }
+        }
+        (Simulation::new(options, self.rules, world, now), tally)
+    }
+
+    /// What a rule that looks at admission makes of an object: as a creation where it looks at those, when all that stands before it in
+    /// the manifests has come, else as an update without a change or as a deletion. `None`: the rule looks at no admission.
+    ///
+    /// # Errors
+    /// When the text names no object of the rule, or one that is not there.
+    pub fn explained(
+        &self,
+        options: &EngineOptions,
+        now: Timestamp,
+        (rule, object): (&str, &str),
+    ) -> Result<Option<Explanation>, Unexplained> {
+        let Some(index) = self.rules.index_of(rule) else {
+            return Ok(None);
+        };
+        let rule = &self.rules.rules()[index];
+        let admissions = [Occasion::Create, Occasion::Update, Occasion::Delete];
+        let Some(occasion) = admissions.into_iter().find(|o| rule.when.has(*o)) else {
+            return Ok(None);
+        };
+        let key = key_of_text(object, rule, &self.schema)?;
+        let admission = self.admission(options);
+        let mut world = World::new(self.schema.clone());
+        for manifest in self.in_order() {
+            let found = world.key_of(&manifest.value) == key;
+            if found && occasion == Occasion::Create {
+                let at = (&mut world, &manifest.value);
+                return Ok(admission.explain(&rule.name, at, occasion, now));
+            }
+            let admitted = admission.put(&mut world, &manifest.value, now);
+            if let Some(object) = admitted.object {
+                world.put(&object, now);
+            }
+        }
+        let Some(there) = world.get(&key).map(Record::to_value) else {
+            return match rule.when.has(Occasion::Reconcile) {
+                // The loop knows what is near by.
+                true => Ok(None),
+                false => Err(Unexplained::NoObject(key, String::new())),
+            };
+        };
+        Ok(admission.explain(&rule.name, (&mut world, &there), occasion, now))
+    }
 }
 
 /// The rules of a single pass: problems are printed, and a broken rule is an answer that nobody has.

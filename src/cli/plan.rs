@@ -1,9 +1,9 @@
 //! `ordain plan`: what Enforce would do now.
 
-use super::pass::{Pass, once_on_cluster, prepare, recall};
+use super::pass::{Pass, loaded, once_on_cluster, recall};
 use super::tally::Tense;
 use super::{output, usage};
-use crate::engine::{EngineOptions, Schedules};
+use crate::engine::{EngineOptions, Report, Schedules};
 use crate::settings::PlanSettings;
 
 pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
@@ -37,13 +37,10 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
         };
         once_on_cluster(&settings.rules, &settings.cluster, pass, |_| {})?
     } else {
-        let (mut simulation, mut tally) = prepare(
-            &settings.rules,
-            &settings.cluster,
-            options,
-            now,
-            (true, Tense::Future),
-        )?;
+        let loaded = loaded(&settings.rules, &settings.cluster, now, Tense::Future);
+        let quiet = &mut |_: &Report| {};
+        let (mut simulation, mut tally) =
+            loaded.simulation(options, now, (true, Tense::Future), quiet);
         if let Some(file) = &settings.memory.state {
             recall(&mut simulation, file)?;
         }

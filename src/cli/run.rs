@@ -1,7 +1,7 @@
 //! `ordain run`: the daemon, and with `--once` a single pass.
 
 use super::output::{self, Paint};
-use super::pass::{Pass, once_on_cluster, prepare, recall};
+use super::pass::{Pass, loaded, once_on_cluster, recall};
 use super::runtime::{INBOX, connect, on_worker, runtime, stop_signal};
 use super::tally::{self, Tally, Tense};
 use super::{exit, usage};
@@ -140,18 +140,14 @@ fn finish(tally: &mut Tally, options: OutputOptions) -> anyhow::Result<u8> {
 
 fn once_on_manifests(settings: &RunSettings, options: EngineOptions) -> anyhow::Result<u8> {
     let now = settings.time.now();
-    let (simulation, mut tally) = prepare(
-        &settings.rules,
-        &settings.cluster,
-        options,
-        now,
-        (settings.admit, Tense::Past),
-    )?;
+    let mut print = print_in_text(settings.output);
+    let loaded = loaded(&settings.rules, &settings.cluster, now, Tense::Past);
+    let admits = (settings.admit, Tense::Past);
+    let (simulation, mut tally) = loaded.simulation(options, now, admits, &mut print);
     let mut simulation = simulation.with_sinks(sinks::write_now);
     if let Some(file) = &settings.state {
         recall(&mut simulation, file)?;
     }
-    let mut print = print_in_text(settings.output);
     simulation.settle(&mut |report| {
         print(&report);
         tally.take(report, Tense::Past);

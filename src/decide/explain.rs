@@ -5,13 +5,14 @@ use super::protect::protected;
 use super::related;
 use super::turn::Turn;
 use super::world::World;
-use super::{Reason, Subject};
-use crate::object::difference::is_secret;
-use crate::rule::Rule;
+use super::{Decision, Finding, Reason, Standing, Subject};
+use crate::object::ObjectKey;
+use crate::object::difference::{self, is_secret};
 use crate::rule::expr::Variables;
 use crate::rule::related::Lists;
 use crate::rule::selector::InScope;
 use crate::rule::test::{self, Test, TestRun, Verdict};
+use crate::rule::{Mode, Rule};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -27,6 +28,9 @@ pub struct Explanation {
     pub object: String,
     /// The mode of the rule, as written.
     pub mode: String,
+    /// As what it was presented, where the rule looks at admission: `Create`, `Update` or `Delete`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub occasion: Option<String>,
     /// The moment it was looked at.
     pub at: Timestamp,
     /// What of the rule saw what of the object.
@@ -34,7 +38,7 @@ pub struct Explanation {
     pub clauses: Clauses,
     /// How the rule came out, in a few words: `matches and acts`, `a test failed`.
     pub outcome: String,
-    /// Whether the rule would change something now if nothing stood in its way.
+    /// Whether the rule would change or say something now if nothing stood in its way.
     pub acts: bool,
     /// What it does or would do.
     pub changes: Vec<Change>,
@@ -141,6 +145,89 @@ pub struct Said {
     pub reason: String,
     /// A sentence.
     pub message: String,
+}
+
+/// What came of a rule's turn in a decision. What stands in its way and beside it, and since when it holds, is for others to say.
+pub fn concluded(
+    (rule, index): (&Rule, usize),
+    key: &ObjectKey,
+    now: Timestamp,
+    clauses: Clauses,
+    decision: &Decision,
+) -> Explanation {
+    let standing = decision.standing(index);
+    let matches = matches!(standing, Standing::Matched { .. });
+    let changes: Vec<Change> = decision
+        .changes
+        .iter()
+        .filter(|change| change.rule == rule.name)
+        .map(|change| Change {
+            verb: change.verb.as_str().into(),
+            object: change.object.to_string(),
+            diff: difference::text(
+                &change.object.kind,
+                (!change.before.is_null()).then_some(&change.before),
+                change.after.as_ref(),
+            ),
+        })
+        .collect();
+    let of_rule = decision.findings.iter().filter(|f| f.rule == rule.name);
+    let of_rule: Vec<&Finding> = of_rule.collect();
+    let says = |finding: &&Finding| matches!(finding.reason, Reason::Denied | Reason::Warning);
+    let says = of_rule.iter().any(says);
+    let later = decision.later.iter().filter(|l| l.rule == rule.name);
+    Explanation {
+        rule: rule.name.to_string(),
+        object: key.to_string(),
+        mode: mode(rule.mode).into(),
+        occasion: None,
+        at: now,
+        clauses,
+        outcome: outcome(rule, &standing, (!changes.is_empty(), says)).into(),
+        acts: matches && (!changes.is_empty() || says),
+        changes,
+        held_since: None,
+        later: later
+            .map(|later| LaterStep {
+                verb: later.verb.as_str().into(),
+                at: later.at,
+            })
+            .collect(),
+        findings: of_rule
+            .into_iter()
+            .map(|finding| Said {
+                reason: finding.reason.to_string(),
+                message: finding.message.clone(),
+            })
+            .collect(),
+        in_the_way: vec![],
+        beside: vec![],
+        look_again: decision.recheck_at,
+    }
+}
+
+/// A mode as written.
+pub fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Audit => "Audit",
+        Mode::Enforce => "Enforce",
+        Mode::Off => "Off",
+    }
+}
+
+fn outcome(rule: &Rule, standing: &Standing, (changes, says): (bool, bool)) -> &'static str {
+    match standing {
+        _ if rule.mode == Mode::Off => "the rule is Off",
+        Standing::OutOfScope => "`match` leaves it out",
+        Standing::Unmatched => "a test failed",
+        Standing::NotPicked => "it matches, and `pick` leaves it out",
+        Standing::Matched { .. } if changes => "it matches, and there is something to do",
+        Standing::Matched { .. } if says => "it matches, and there is something to say",
+        Standing::Matched { .. } => "it matches, and there is nothing to do",
+        Standing::Waiting => "something is not known: the object waits",
+        Standing::Ignored => "an annotation tells Ordain to leave it alone",
+        Standing::Failed => "an expression failed",
+    }
 }
 
 /// Looks at each clause of a rule on an object as it is stored. Other rules, limits and gates are not looked at.

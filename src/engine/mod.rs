@@ -16,7 +16,9 @@ pub mod store;
 mod wants;
 pub mod worker;
 
-pub use worker::{Engine, EngineOptions, Recalled, STATE_NAME, Schedules, Unexplained};
+pub use worker::{
+    Engine, EngineOptions, Recalled, STATE_NAME, Schedules, Unexplained, key_of_text,
+};
 
 use crate::decide::breaker::managers::ManagedFields;
 use crate::decide::{Finding, Later, RuleChange, Write};

@@ -5,20 +5,25 @@
 use super::World;
 use super::neighbours::Around;
 use super::world::is_namespace;
+use crate::decide::explain::{self, Explanation};
 use crate::decide::pass::{PassContext, pass};
 use crate::decide::{Blank, Decision, Finding, Operation, Reason, RuleChange, Subject};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::expr::NamespaceObject;
 use crate::rule::set::RuleSet;
 use crate::rule::{Mode, Occasion};
+use ahash::AHashMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The rules that take part in admissions.
 pub struct Admission {
     creates: RuleSet,
     updates: RuleSet,
     deletes: RuleSet,
+    /// At which version the rules read each kind.
+    versions: AHashMap<GroupKind, Arc<str>>,
     /// Take every rule as Enforce.
     assume_enforce: bool,
     /// Every rule behaves as in Audit.
@@ -45,10 +50,15 @@ impl Admission {
         state_namespace: &str,
     ) -> Admission {
         let at = |occasion| RuleSet::at(occasion, rules.rules().to_vec(), rules.schema().clone());
+        let (creates, updates) = (at(Occasion::Create), at(Occasion::Update));
+        let deletes = at(Occasion::Delete);
+        let kinds = [&creates, &updates, &deletes].map(RuleSet::kinds);
+        let versions = kinds.into_iter().flatten().map(|k| (k.kind, k.version));
         Admission {
-            creates: at(Occasion::Create),
-            updates: at(Occasion::Update),
-            deletes: at(Occasion::Delete),
+            versions: versions.collect(),
+            creates,
+            updates,
+            deletes,
             assume_enforce,
             frozen,
             state_namespace: state_namespace.into(),
@@ -66,11 +76,7 @@ impl Admission {
         if let Some(namespace) = &key.namespace {
             world.imply_namespace(namespace, now);
         }
-        let mut object = manifest.clone();
-        if let (Some(namespace), Some(meta)) = (&key.namespace, object["metadata"].as_object_mut())
-        {
-            meta.insert("namespace".into(), json!(**namespace));
-        }
+        let object = with_namespace(&key, manifest);
         let former = (!world.is_implied(&key))
             .then(|| world.get(&key))
             .flatten()
@@ -99,23 +105,71 @@ impl Admission {
         Some(self.ask(request, world, now))
     }
 
-    fn ask(&self, request: Request<'_>, world: &World, now: Timestamp) -> Admitted {
-        let Request { occasion, key, .. } = request;
-        let rules = match occasion {
+    /// What a rule makes of an object that is presented as one that is created, updated without a change, or deleted. `None`: it does not look
+    /// at that.
+    pub fn explain(
+        &self,
+        rule: &str,
+        (world, manifest): (&mut World, &Value),
+        occasion: Occasion,
+        now: Timestamp,
+    ) -> Option<Explanation> {
+        let index = self.rules_at(occasion).index_of(rule)?;
+        let key = world.key_of(manifest);
+        if let Some(namespace) = &key.namespace {
+            world.imply_namespace(namespace, now);
+        }
+        let object = with_namespace(&key, manifest);
+        let request = Request {
+            occasion,
+            key: &key,
+            former: (occasion != Occasion::Create).then(|| object.clone()),
+            object,
+        };
+        let record = Record::from_value(&request.object);
+        self.presented(&request, &record, (world, now), |subject, context| {
+            let rule = &context.rules.rules()[index];
+            let decision = pass(subject, context);
+            let clauses = explain::clauses(subject, rule, context);
+            let mut explanation = explain::concluded((rule, index), &key, now, clauses, &decision);
+            explanation.occasion = Some(format!("{occasion:?}"));
+            if explanation.acts && !self.acts(rule.mode) {
+                let why = format!("mode: {}: it is only told", explain::mode(rule.mode));
+                explanation.in_the_way.push(why);
+            }
+            explanation
+        })
+    }
+
+    fn rules_at(&self, occasion: Occasion) -> &RuleSet {
+        match occasion {
             Occasion::Update => &self.updates,
             Occasion::Delete => &self.deletes,
             Occasion::Create | Occasion::Reconcile => &self.creates,
-        };
-        if rules.for_kind(&key.kind).is_empty() {
-            return Admitted {
-                object: Some(request.object),
-                changes: vec![],
-                findings: vec![],
-            };
         }
-        let record = Record::from_value(&request.object);
+    }
+
+    /// Looks at a request in its surroundings. `None`: no rule does.
+    fn presented<T>(
+        &self,
+        request: &Request<'_>,
+        record: &Record,
+        (world, now): (&World, Timestamp),
+        look: impl FnOnce(&Subject<'_>, &PassContext<'_>) -> T,
+    ) -> Option<T> {
+        let key = request.key;
+        let rules = self.rules_at(request.occasion);
+        if rules.for_kind(&key.kind).is_empty() {
+            return None;
+        }
+        // Nothing converts it to the version that the rules read.
+        let version = record.meta().api_version().rsplit('/').next();
+        let read = self.versions.get(&key.kind);
+        if read.is_some_and(|read| version.is_some_and(|version| version != &**read)) {
+            return None;
+        }
         let namespace = match &key.namespace {
-            _ if is_namespace(key) => Ok(Some(&record)),
+            _ if is_namespace(key) => Ok(Some(record)),
             None => Ok(None),
             Some(name) => {
                 let key = ObjectKey::new(GroupKind::new("", "Namespace"), None, name);
@@ -127,7 +181,7 @@ impl Admission {
             rules,
             namespace,
             now,
-            occasion,
+            occasion: request.occasion,
             request: Some(&told),
             gate: &|_| !self.frozen,
             assume_enforce: self.assume_enforce,
@@ -136,35 +190,43 @@ impl Admission {
             memory: &Blank,
             state_namespace: &self.state_namespace,
         };
-        let subject = Subject {
-            key,
-            record: &record,
-        };
-        let decision = pass(&subject, &context);
-        let space = match namespace {
-            Ok(Some(namespace)) => NamespaceObject::Known(namespace.root()),
-            Ok(None) => NamespaceObject::None,
-            Err(_) => NamespaceObject::Unknown,
-        };
-        let refuses = |finding: &Finding| {
-            rules.get(&finding.rule).is_some_and(|rule| {
-                let chosen = rule.enforce_for.as_ref();
-                let chosen = chosen.is_none_or(|chosen| chosen.covers(record.meta(), space));
-                let fails = rule.admission.fails && undecided(finding.reason);
-                chosen && self.acts(rule.mode) && (finding.reason == Reason::Denied || fails)
-            })
-        };
-        conclude(decision, request.object, occasion, &refuses)
+        Some(look(&Subject { key, record }, &context))
+    }
+
+    fn ask(&self, request: Request<'_>, world: &World, now: Timestamp) -> Admitted {
+        let occasion = request.occasion;
+        let record = Record::from_value(&request.object);
+        let decided = self.presented(&request, &record, (world, now), |subject, context| {
+            let decision = pass(subject, context);
+            let space = match context.namespace {
+                Ok(Some(namespace)) => NamespaceObject::Known(namespace.root()),
+                Ok(None) => NamespaceObject::None,
+                Err(_) => NamespaceObject::Unknown,
+            };
+            let refuses = |finding: &Finding| {
+                context.rules.get(&finding.rule).is_some_and(|rule| {
+                    let chosen = rule.enforce_for.as_ref();
+                    let chosen = chosen.is_none_or(|chosen| chosen.covers(record.meta(), space));
+                    let fails = rule.admission.fails && undecided(finding.reason);
+                    chosen && self.acts(rule.mode) && (finding.reason == Reason::Denied || fails)
+                })
+            };
+            let refused = decision.findings.iter().any(refuses);
+            (decision, refused)
+        });
+        match decided {
+            Some((decision, refused)) => conclude(decision, request.object, occasion, refused),
+            None => Admitted {
+                object: Some(request.object),
+                changes: vec![],
+                findings: vec![],
+            },
+        }
     }
 }
 
-fn conclude(
-    decision: Decision,
-    object: Value,
-    occasion: Occasion,
-    refuses: &dyn Fn(&Finding) -> bool,
-) -> Admitted {
-    if decision.findings.iter().any(refuses) {
+fn conclude(decision: Decision, object: Value, occasion: Occasion, refused: bool) -> Admitted {
+    if refused {
         return Admitted {
             object: None,
             changes: vec![],
@@ -184,6 +246,15 @@ fn conclude(
         changes: if stays { vec![] } else { decision.changes },
         findings: decision.findings,
     }
+}
+
+/// The manifest, where its namespace is written.
+fn with_namespace(key: &ObjectKey, manifest: &Value) -> Value {
+    let mut object = manifest.clone();
+    if let (Some(namespace), Some(meta)) = (&key.namespace, object["metadata"].as_object_mut()) {
+        meta.insert("namespace".into(), json!(**namespace));
+    }
+    object
 }
 
 /// Whether a rule has come to no decision.

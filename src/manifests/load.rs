@@ -1,13 +1,16 @@
 //! Reading manifests: YAML of several documents and JSON, `List`s taken apart. What is broken is said with file and line and does not sink the rest.
 
 use super::World;
-use crate::object::{Gvk, ObjectKey};
+use crate::object::{GroupKind, Gvk, ObjectKey};
+use crate::rule::Occasion;
 use crate::rule::apply::fold_string_data;
 use crate::rule::compile::SourceFile;
 use crate::rule::problem::{Place, Problem, Severity};
+use crate::rule::set::RuleSet;
 use crate::rule::yaml::{self, Data, Tree};
 use crate::rules_dir::{FileSet, Unreadable, files};
 use crate::schema::Schema;
+use ahash::AHashMap;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,6 +40,31 @@ pub struct Manifests {
 }
 
 impl Manifests {
+    /// A warning for each object that rules are about, written at another version than they read: nothing converts it, so it is left out.
+    pub fn of_other_versions(&self, rules: &RuleSet) -> Vec<String> {
+        let admissions = [Occasion::Create, Occasion::Update, Occasion::Delete];
+        let sets =
+            admissions.map(|o| RuleSet::at(o, rules.rules().to_vec(), rules.schema().clone()));
+        let kinds = sets.iter().map(RuleSet::kinds).chain([rules.kinds()]);
+        let read: AHashMap<GroupKind, Arc<str>> =
+            kinds.flatten().map(|k| (k.kind, k.version)).collect();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let warnings = self.objects.iter().filter_map(|manifest| {
+            let value = &manifest.value;
+            let (api_version, kind) = (text(&value["apiVersion"]), text(&value["kind"]));
+            let gvk = Gvk::from_api_version(&api_version, &kind);
+            let version = read.get(&gvk.group_kind())?;
+            (*version != gvk.version).then(|| {
+                let name = text(&value["metadata"]["name"]);
+                format!(
+                    "{}:{}: warning: {kind} {name} is written at {api_version}, and the rules read {version}: manifests are not converted, so it is left out\n",
+                    manifest.file, manifest.line
+                )
+            })
+        });
+        warnings.collect()
+    }
+
     /// Reads all files below `paths`.
     pub fn read(paths: &[PathBuf]) -> Manifests {
         Self::from_files(&files::read(paths, LONGEST))

@@ -1,14 +1,13 @@
 //! Why a rule does something to an object, or does not.
 
 use super::Engine;
-use crate::decide::explain::{self, Change, Explanation, LaterStep, Said};
+use crate::decide::explain::{self, Explanation, mode};
 use crate::decide::{Decision, Standing, Subject};
 use crate::engine::Lost;
 use crate::engine::store::Sync;
-use crate::object::difference;
 use crate::object::{ObjectKey, Record};
-use crate::rule::{Mode, Rule};
-use crate::schema::{nearest, parse_object};
+use crate::rule::{Mode, Occasion, Rule};
+use crate::schema::{Schema, nearest, parse_object};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -50,7 +49,11 @@ impl Engine {
             return Err(Unexplained::NoRule(name.into(), mend.unwrap_or_default()));
         };
         let rule = &rules.rules()[index];
-        let key = self.key_of_text(object, rule)?;
+        let key = key_of_text(object, rule, self.rules.schema())?;
+        if !rule.when.has(Occasion::Reconcile) {
+            let why = "the rule looks at admission only, and there is no admission server yet: with `--manifests` the object is presented as one that comes to be";
+            return Err(Unexplained::NotKnown(key, why.into()));
+        }
         let record = self.known(&key)?;
         let decision = self.decide_without(&key, &record, now, &[]);
         let subject = Subject {
@@ -68,32 +71,6 @@ impl Engine {
         });
         let standing = decision.standing(index);
         let matches = matches!(standing, Standing::Matched { .. });
-        let changes: Vec<Change> = decision
-            .changes
-            .iter()
-            .filter(|change| change.rule == rule.name)
-            .map(|change| Change {
-                verb: change.verb.as_str().into(),
-                object: change.object.to_string(),
-                diff: difference::text(
-                    &change.object.kind,
-                    (!change.before.is_null()).then_some(&change.before),
-                    change.after.as_ref(),
-                ),
-            })
-            .collect();
-        let findings = decision.findings.iter().filter(|f| f.rule == rule.name);
-        let findings: Vec<Said> = findings
-            .map(|finding| Said {
-                reason: finding.reason.to_string(),
-                message: finding.message.clone(),
-            })
-            .collect();
-        let later = decision.later.iter().filter(|l| l.rule == rule.name);
-        let later = later.map(|later| LaterStep {
-            verb: later.verb.as_str().into(),
-            at: later.at,
-        });
         let mut in_the_way = self.in_the_way(index, &key, (matches, now));
         if standing == Standing::NotPicked {
             in_the_way.extend(self.places_held(index, &decision));
@@ -102,42 +79,13 @@ impl Engine {
             let state_namespace = &self.options.state_namespace;
             in_the_way.extend(explain::protections(&subject, rule, state_namespace));
         }
+        let beside = self.beside(index, &key, &decision);
         Ok(Explanation {
-            rule: rule.name.to_string(),
-            object: key.to_string(),
-            mode: mode(rule.mode).into(),
-            at: now,
-            clauses,
-            outcome: outcome(rule, &standing, !changes.is_empty()).into(),
-            acts: matches && !changes.is_empty(),
-            changes,
             held_since: held_since.flatten().filter(|_| matches),
-            later: later.collect(),
-            findings,
             in_the_way,
-            beside: self.beside(index, &key, &decision),
-            look_again: decision.recheck_at,
+            beside,
+            ..explain::concluded((rule, index), &key, now, clauses, &decision)
         })
-    }
-
-    fn key_of_text(&self, object: &str, rule: &Rule) -> Result<ObjectKey, Unexplained> {
-        let kinds = &rule.matches.kinds;
-        let mut key = parse_object(object, self.rules.schema()).map_err(Unexplained::NoName)?;
-        // Without a group a kind of the rule is meant, where it has one of this name.
-        let bare = object.starts_with(|c: char| c.is_ascii_uppercase());
-        if let Some(own) = kinds.iter().find(|k| k.kind.kind == key.kind.kind)
-            && bare
-        {
-            key.kind = own.kind.clone();
-        }
-        if kinds.iter().any(|k| k.kind == key.kind) {
-            return Ok(key);
-        }
-        let about: Vec<String> = kinds.iter().map(|k| k.kind.to_string()).collect();
-        Err(Unexplained::NotAbout(
-            about.join(", "),
-            key.kind.to_string(),
-        ))
     }
 
     fn known(&self, key: &ObjectKey) -> Result<Record, Unexplained> {
@@ -285,26 +233,28 @@ impl Engine {
     }
 }
 
-fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Audit => "Audit",
-        Mode::Enforce => "Enforce",
-        Mode::Off => "Off",
+/// The object that a text names, as one of the kinds that a rule is about.
+///
+/// # Errors
+/// It names none, or one of another kind.
+pub fn key_of_text(object: &str, rule: &Rule, schema: &Schema) -> Result<ObjectKey, Unexplained> {
+    let kinds = &rule.matches.kinds;
+    let mut key = parse_object(object, schema).map_err(Unexplained::NoName)?;
+    // Without a group a kind of the rule is meant, where it has one of this name.
+    let bare = object.starts_with(|c: char| c.is_ascii_uppercase());
+    if let Some(own) = kinds.iter().find(|k| k.kind.kind == key.kind.kind)
+        && bare
+    {
+        key.kind = own.kind.clone();
     }
-}
-
-fn outcome(rule: &Rule, standing: &Standing, changes: bool) -> &'static str {
-    match standing {
-        _ if rule.mode == Mode::Off => "the rule is Off",
-        Standing::OutOfScope => "`match` leaves it out",
-        Standing::Unmatched => "a test failed",
-        Standing::NotPicked => "it matches, and `pick` leaves it out",
-        Standing::Matched { .. } if changes => "it matches, and there is something to do",
-        Standing::Matched { .. } => "it matches, and there is nothing to do",
-        Standing::Waiting => "something is not known: the object waits",
-        Standing::Ignored => "an annotation tells Ordain to leave it alone",
-        Standing::Failed => "an expression failed",
+    if kinds.iter().any(|k| k.kind == key.kind) {
+        return Ok(key);
     }
+    let about: Vec<String> = kinds.iter().map(|k| k.kind.to_string()).collect();
+    Err(Unexplained::NotAbout(
+        about.join(", "),
+        key.kind.to_string(),
+    ))
 }
 
 impl Unexplained {

@@ -71,7 +71,7 @@ pub mod status;
 mod targets;
 mod waits;
 
-pub use explain::Unexplained;
+pub use explain::{Unexplained, key_of_text};
 
 use super::counts::Histogram;
 use super::due::Due;

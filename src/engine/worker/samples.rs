@@ -21,7 +21,8 @@ impl Engine {
             return;
         }
         let samples = match decision.standing(index) {
-            Standing::Matched { .. } => {
+            // Of a rule whose later step failed, the numbers before it stand.
+            Standing::Matched { .. } | Standing::Failed => {
                 let own = decision.samples.iter().filter(|(of, _)| *of == index);
                 own.map(|(_, sample)| sample.clone()).collect()
             }

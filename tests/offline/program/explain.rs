@@ -138,6 +138,64 @@ fn what_is_not_there_is_told_with_the_nearest_name() {
     }
 }
 
+/// Rules that look at admission only.
+const AT_ADMISSION: &str = "\
+apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: unique}
+spec:
+  mode: Enforce
+  when: [Create]
+  match: {resources: [{apiVersion: v1, kind: ConfigMap}]}
+  related:
+  - name: same
+    resources: [{apiVersion: v1, kind: ConfigMap}]
+    where: [{path: $.data.key, value: \"${object.data.key}\"}]
+    count: {operator: AtLeast, value: 1}
+  actions: [{deny: {message: \"${request.operation}: as in ${same[0].metadata.name}\"}}]
+---
+apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: kept}
+spec:
+  when: [Delete]
+  match: {resources: [{apiVersion: v1, kind: ConfigMap}]}
+  where: [{expression: \"${request.oldObject.metadata.name}\", value: first}]
+  actions: [{deny: {message: \"${request.operation} of ${object.metadata.name}\"}}]
+";
+
+#[test]
+fn a_rule_that_looks_at_admission_only_is_explained_as_if_the_object_came_to_be() {
+    let cluster = config_map("first") + &config_map("second");
+    let dir = folder(&[("r.yaml", AT_ADMISSION), ("cluster/all.yaml", &cluster)]);
+    // When the first one came, there was no other.
+    let ran = explain(dir.path(), "unique", "ConfigMap/shop/first", &[]);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("a test failed"), "{}", ran.out);
+    let ran = explain(dir.path(), "unique", "ConfigMap/shop/second", &[]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    for said in [
+        "unique and ConfigMap/shop/second as it is created",
+        "same = [\"ConfigMap/shop/first\"]",
+        "it matches, and there is something to say",
+        "Denied: CREATE: as in first",
+    ] {
+        assert!(ran.out.contains(said), "{said}: {}", ran.out);
+    }
+    let json = ["-o", "json"];
+    let ran = explain(dir.path(), "kept", "ConfigMap/shop/first", &json);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    let told = ran.json();
+    assert_eq!(told["occasion"], "Delete");
+    assert_eq!(told["acts"], true);
+    assert_eq!(told["inTheWay"][0], "mode: Audit: it is only told");
+    assert_eq!(told["findings"][0]["message"], "DELETE of first");
+    let ran = explain(dir.path(), "kept", "ConfigMap/shop/third", &[]);
+    assert_eq!(ran.code, 3);
+    let said = "there is no ConfigMap/shop/third";
+    assert!(ran.err.contains(said), "{}", ran.err);
+}
+
 #[test]
 fn the_data_of_a_secret_is_not_shown() {
     let rule = label_rule("marked", "seen", "yes")

@@ -235,6 +235,65 @@ spec:
 }
 
 #[test]
+fn a_manifest_of_another_version_is_left_out_and_named() {
+    let rule = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: wide}
+spec:
+  when: [Create, Reconcile]
+  match: {resources: [{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler}]}
+  where: [{path: $.spec.maxReplicas, operator: GreaterThan, value: 5}]
+  actions: [{warn: {message: wide}}]
+";
+    let scaler = |version: &str| {
+        format!(
+            "apiVersion: autoscaling/{version}
+kind: HorizontalPodAutoscaler
+metadata: {{name: of-{version}, namespace: shop}}
+spec: {{maxReplicas: 9, scaleTargetRef: {{kind: Deployment, name: a}}}}
+---
+"
+        )
+    };
+    let both = scaler("v1") + &scaler("v2");
+    let dir = folder(&[("r.yaml", rule), ("m.yaml", &both)]);
+    let ran = ordain(
+        dir.path(),
+        &["plan", "--rules=r.yaml", "--manifests=m.yaml"],
+    );
+    assert_eq!(
+        ran.out,
+        "Warning HorizontalPodAutoscaler/shop/of-v2 by wide: wide\nnothing to change, 1 finding\n"
+    );
+    let said = "m.yaml:1: warning: HorizontalPodAutoscaler of-v1 is written at autoscaling/v1, and the rules read v2";
+    assert!(ran.err.contains(said), "{}", ran.err);
+}
+
+#[test]
+fn what_an_admission_changes_is_printed_as_any_other_change() {
+    let rule = label_rule("r", "a", "b").replace("spec:\n", "spec:\n  when: [Create]\n");
+    let dir = folder(&[("r.yaml", &rule), ("m.yaml", &config_map("a"))]);
+    let arguments = [
+        "run",
+        "--once",
+        "--admit",
+        "--rules=r.yaml",
+        "--manifests=m.yaml",
+    ];
+    std::fs::write(dir.path().join("r.yaml"), rule.replace("Enforce", "Audit")).unwrap();
+    let ran = ordain(dir.path(), &arguments);
+    assert_eq!(ran.out, "nothing changed\n", "{}", ran.err);
+    std::fs::write(dir.path().join("r.yaml"), rule).unwrap();
+    let ran = ordain(dir.path(), &arguments);
+    assert!(
+        ran.out.starts_with("patch ConfigMap/shop/a by r\n@@"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.ends_with("1 patched\n"), "{}", ran.out);
+}
+
+#[test]
 fn a_moment_is_due_in_its_minute_and_a_schedule_can_be_left_out_of_account() {
     let moment =
         label_rule("r", "a", "b").replace("spec:\n", "spec:\n  schedule: [{cron: '0 3 * * *'}]\n");
