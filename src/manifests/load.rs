@@ -238,6 +238,9 @@ impl Manifests {
             "not an object".to_owned()
         } else if !text(&value["apiVersion"]) || !text(&value["kind"]) {
             "no apiVersion or no kind: not a manifest".to_owned()
+        } else if let name @ (Value::Number(_) | Value::Bool(_)) = &value["metadata"]["name"] {
+            let kind = value["kind"].as_str().unwrap_or("");
+            format!("metadata.name of this {kind} is no text: quote it, `name: \"{name}\"`")
         } else if !text(&value["metadata"]["name"]) {
             format!(
                 "{} without metadata.name",
@@ -375,6 +378,17 @@ mod tests {
             .iter()
             .map(|m| (m.value["metadata"]["name"].as_str().unwrap(), m.line))
             .collect()
+    }
+
+    #[test]
+    fn a_name_that_is_a_number_is_to_be_quoted() {
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 123}\n";
+        let manifests = read("f.yaml", text);
+        let said: Vec<&str> = manifests.problems.iter().map(|p| &*p.message).collect();
+        assert_eq!(
+            said,
+            ["metadata.name of this ConfigMap is no text: quote it, `name: \"123\"`"]
+        );
     }
 
     #[test]

@@ -201,7 +201,12 @@ fn run_test(test: &RuleTest, run: &Run) -> (Vec<Failure>, Vec<Problem>) {
         ));
         return (vec![], problems);
     }
-    let start = test.steps.first().and_then(|s| s.at).unwrap_or(run.now);
+    // Time only goes forward: steps before the first moment that is told are not later than it.
+    let told = test.steps.iter().find_map(|step| step.at);
+    let start = match test.steps.first().and_then(|step| step.at) {
+        Some(at) => at,
+        None => told.map_or(run.now, |at| run.now.min(at)),
+    };
     let mut world = World::new(schema.clone());
     let options = EngineOptions {
         frozen: false,
