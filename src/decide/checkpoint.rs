@@ -14,6 +14,7 @@ pub(super) struct Checkpoint {
     rolls_back: bool,
     deeds: usize,
     claims: usize,
+    samples: usize,
 }
 
 impl Checkpoint {
@@ -27,6 +28,7 @@ impl Checkpoint {
             rolls_back: turn.rolls_back,
             deeds: turn.deeds.len(),
             claims: turn.claims.len(),
+            samples: turn.samples.len(),
         }
     }
 
@@ -42,5 +44,6 @@ impl Checkpoint {
         turn.rolls_back = self.rolls_back;
         turn.deeds.truncate(self.deeds);
         turn.claims.truncate(self.claims);
+        turn.samples.truncate(self.samples);
     }
 }

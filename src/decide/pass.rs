@@ -506,6 +506,9 @@ impl<'w, 'a> Run<'w, 'a> {
             slot.later = turn.later;
             slot.lists = turn.lists;
             slot.waits = turn.waits;
+        }
+        // The numbers of the steps before one that fails stand.
+        if matched || turn.standing == Standing::Failed {
             slot.samples = turn.samples;
         }
         // A step that fails ends the list, not what the steps before it keep in order.

@@ -109,7 +109,8 @@ pub(super) fn all(
     turn.cut = true;
     let mut skipped = false;
     for (position, step) in rule.steps.iter().enumerate() {
-        if position > 0 && (turn.changed || !turn.deeds.is_empty()) {
+        let done = turn.changed || !turn.deeds.is_empty() || !turn.samples.is_empty();
+        if position > 0 && done {
             *last = Checkpoint::of(working, turn);
         }
         let held = step.lifetime == Lifetime::WhileMatched;
