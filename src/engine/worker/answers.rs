@@ -48,7 +48,10 @@ impl Engine {
     pub(super) fn learn(&mut self, request: &InFlight, answer: &Record) {
         let Some(write) = request.write() else { return };
         let Some(wanted) = &write.wanted else { return };
-        if answer.meta().uid() != write.uid && !write.uid.is_empty() {
+        let creates = write.uid.is_empty();
+        let is_same = answer.meta().uid() == write.uid && self.store.get(&write.object).is_some();
+        // Of what is gone, or another object by now, nothing is remembered.
+        if !creates && !is_same {
             return;
         }
         let schema = schema_of(&write.object, answer, self.rules.schema());

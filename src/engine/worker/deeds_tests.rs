@@ -345,3 +345,80 @@ fn of_many_requests_only_the_one_that_failed_is_made_again() {
     assert_eq!(asked.iter().filter(|n| *n == "made-5").count(), 2);
     assert!(bench.engine.is_idle());
 }
+
+#[test]
+fn what_the_server_makes_of_a_manifest_is_not_applied_again_and_told() {
+    let mut bench = Bench::new(&["a"]);
+    let (id, write) = bench.only();
+    let expected = write.expected.unwrap();
+    let stored = |version: u64, data: &str| {
+        let mut stored = expected.clone();
+        stored["metadata"]["uid"] = json!("u-made");
+        stored["metadata"]["resourceVersion"] = json!(version.to_string());
+        stored["metadata"]["labels"] = json!({"note": version.to_string()});
+        stored["data"]["a"] = json!(data);
+        stored
+    };
+    // An admission policy has its own mind.
+    let answer = stored(10, "2");
+    bench.answer(id, Outcome::Written(Record::from_value(&answer)));
+    bench.see("ConfigMap", &answer);
+    let (id, write) = bench.only();
+    assert_eq!(&*write.object.name, "a", "the next step comes");
+    let mut done = object("ServiceAccount", "a", 11);
+    done["metadata"]["labels"] = json!({"done": "yes"});
+    bench.answer(id, Outcome::Written(Record::from_value(&done)));
+    bench.see("ServiceAccount", &done);
+    for version in 12..20 {
+        bench.see("ConfigMap", &stored(version, "2"));
+        assert!(bench.work().is_empty(), "{version}");
+    }
+    let told: Vec<String> = bench
+        .engine
+        .findings()
+        .map(|f| format!("{}: {}", f.reason, f.message))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let place = "Overruled: ConfigMap/shop/made: /data/a is \"2\" and not \"1\": ";
+    assert!(told[0].starts_with(place), "{told:?}");
+    bench.see("ConfigMap", &stored(20, "3"));
+    assert_eq!(bench.work().len(), 1, "somebody else's value");
+    assert_eq!(bench.engine.findings().count(), 0);
+}
+
+#[test]
+fn a_number_of_replicas_that_is_not_taken_is_asked_for_once() {
+    let rule = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: r}
+spec:
+  mode: Enforce
+  match: {resources: [{apiVersion: v1, kind: ReplicationController}]}
+  actions:
+  - scale: {replicas: 5}
+";
+    let mut bench = Bench::of(rule, 32, &[]);
+    let of = |version: u64, replicas: u64| {
+        let mut of = object("ReplicationController", "web", version);
+        of["spec"] = json!({"replicas": replicas});
+        of["status"] = json!({"observedGeneration": version});
+        of
+    };
+    bench.list("ReplicationController", vec![of(2, 3)]);
+    let (id, write) = bench.only();
+    assert!(matches!(write.operation, Operation::Scale { .. }));
+    // It is as it was: something lets nobody have more than three.
+    bench.answer(id, Outcome::Accepted("2".into()));
+    for version in 3..10 {
+        bench.see("ReplicationController", &of(version, 3));
+        assert!(bench.work().is_empty(), "{version}");
+    }
+    let told = bench.engine.findings().map(|f| f.message.clone());
+    let told: Vec<String> = told.collect();
+    assert!(
+        told[0].starts_with("/spec/replicas is 3 and not 5: "),
+        "{told:?}"
+    );
+    bench.see("ReplicationController", &of(10, 2));
+    assert_eq!(bench.work().len(), 1);
+}
