@@ -192,11 +192,12 @@ fn ordain() -> Measured {
         metric(&listen, name, label).is_some_and(|n| n >= number as f64)
             && metric(&listen, "ordain_queue_depth", "") == Some(0.0)
     };
+    let maps = (0..PODS).filter(|n| mixed::is_selected(*n)).count();
     let until = |word: &str| {
         wait_until(word, || match word {
             "rest" => {
                 has("ordain_store_objects{", "\"Pod\"", PODS)
-                    && has("ordain_store_objects{", "\"ConfigMap\"", PODS)
+                    && has("ordain_store_objects{", "\"ConfigMap\"", maps)
                     && has("ordain_rule_evaluations_total{", "", PODS)
             }
             _ => has("ordain_watch_events_total{", "type=\"modified\"", PODS),

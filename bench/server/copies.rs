@@ -64,32 +64,45 @@ async fn observe(client: &Client) -> mpsc::UnboundedReceiver<Seen> {
         .request(http::Request::get(list).body(vec![]).unwrap())
         .await
         .unwrap();
-    let version = answer["metadata"]["resourceVersion"].as_str().unwrap();
-    let watch =
-        format!("/api/v1/secrets?{selector}&watch=1&resourceVersion={version}&timeoutSeconds=3600");
-    let request = http::Request::get(watch)
-        .body(kube::client::Body::empty())
-        .unwrap();
-    let body = client.send(request).await.unwrap().into_body();
-    let mut frames = body.into_data_stream();
+    let mut version = answer["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let client = client.clone();
     let (sender, seen) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        let mut rest: Vec<u8> = vec![];
-        while let Some(Ok(frame)) = frames.next().await {
-            let now = Instant::now();
-            rest.extend_from_slice(&frame);
-            while let Some(length) = memchr::memchr(b'\n', &rest) {
-                let event: Value = serde_json::from_slice(&rest[..length]).unwrap();
-                rest.drain(..=length);
-                let secret: Secret = serde_json::from_value(event["object"].clone()).unwrap();
-                let namespace = secret.namespace().unwrap_or_default();
-                let held = secret.data.and_then(|mut data| data.remove("token"));
-                let held = held.and_then(|held| String::from_utf8(held.0).ok());
-                let number = held.and_then(|held| held.parse().ok());
-                if let (true, Some(number)) = (namespace != HOME, number)
-                    && sender.send((namespace, number, now)).is_err()
-                {
-                    return;
+        // The server may end a watch at any time: it goes on from what was seen last.
+        loop {
+            let watch = format!(
+                "/api/v1/secrets?{selector}&watch=1&resourceVersion={version}&timeoutSeconds=3600"
+            );
+            let request = http::Request::get(watch)
+                .body(kube::client::Body::empty())
+                .unwrap();
+            let Ok(answer) = client.send(request).await else {
+                sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            let mut frames = answer.into_body().into_data_stream();
+            let mut rest: Vec<u8> = vec![];
+            while let Some(Ok(frame)) = frames.next().await {
+                let now = Instant::now();
+                rest.extend_from_slice(&frame);
+                while let Some(length) = memchr::memchr(b'\n', &rest) {
+                    let event: Value = serde_json::from_slice(&rest[..length]).unwrap();
+                    rest.drain(..=length);
+                    assert_ne!(event["type"], "ERROR", "{event}");
+                    let secret: Secret = serde_json::from_value(event["object"].clone()).unwrap();
+                    version = secret.resource_version().unwrap_or_default();
+                    let namespace = secret.namespace().unwrap_or_default();
+                    let held = secret.data.and_then(|mut data| data.remove("token"));
+                    let held = held.and_then(|held| String::from_utf8(held.0).ok());
+                    let number = held.and_then(|held| held.parse().ok());
+                    if let (true, Some(number)) = (namespace != HOME, number)
+                        && sender.send((namespace, number, now)).is_err()
+                    {
+                        return;
+                    }
                 }
             }
         }
