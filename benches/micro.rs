@@ -257,6 +257,16 @@ fn rules_with_features(kind: &str) -> Vec<String> {
     (0..50).map(|n| text(n, bodies[n % bodies.len()])).collect()
 }
 
+/// As [`rules_with_features`] of Pods, and with nothing but a test: what 50 more rules of the kind take in any case.
+fn more_plain_rules() -> Vec<String> {
+    let body = |n: usize| {
+        format!(
+            "    selector: {{matchLabels: {{feature: f{n}}}}}\n  where: [{{path: $.spec.nodeName, value: never-{n}}}]\n  actions: [{{warn: {{message: m}}}}]\n"
+        )
+    };
+    (0..50).map(|n| rule(&format!("f{n}"), &body(n))).collect()
+}
+
 /// One event of a Pod under rules that use none of it must not take longer because others do.
 fn plain(c: &mut Criterion) {
     let mut group = c.benchmark_group("an event of a Pod under 100 plain rules");
@@ -266,6 +276,10 @@ fn plain(c: &mut Criterion) {
         (
             "beside 50 with features, of other kinds",
             beside("ConfigMap"),
+        ),
+        (
+            "beside 50 more plain ones, of Pods with other labels",
+            [plain_rules(), more_plain_rules()].concat(),
         ),
         (
             "beside 50 with features, of Pods with other labels",
