@@ -351,9 +351,10 @@ impl Picks {
         !self.candidates.is_empty()
     }
 
-    /// Everything else has been looked at: those that still are picked may be acted on. Answers them.
+    /// Everything else has been looked at: those that still are picked may be acted on. Answers them, by namespace and name.
     pub fn clear_candidates(&mut self) -> Vec<ObjectKey> {
-        let all: Vec<ObjectKey> = self.candidates.drain().collect();
+        let mut all: Vec<ObjectKey> = self.candidates.drain().collect();
+        all.sort_unstable();
         self.cleared.extend(all.iter().cloned());
         all
     }

@@ -88,7 +88,7 @@ async fn a_list_that_the_server_completes_is_set_once() {
       set: [{ports: [{port: 80}, {port: 443}]}]
 ";
     let rules = rule(&place, kinds, actions, "");
-    let daemon = Daemon::start(&place.plane.kubeconfig(), &rules, &[]);
+    let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rules, &[]);
     let services = of(&place, "v1", "Service");
     let policies = of(&place, "networking.k8s.io/v1", "NetworkPolicy");
     let ports = || async {
@@ -142,6 +142,18 @@ async fn a_list_that_the_server_completes_is_set_once() {
     .await;
     disturb(&daemon, &services, "web", 3).await;
     assert_eq!(asked(&place, "services", "web"), 3, "{}", daemon.log());
+    // What was answered is not known after a restart: one request finds out, and changes nothing.
+    let version = services.get("web").await.unwrap().metadata.resource_version;
+    daemon.kill();
+    daemon.start_again();
+    until("the request", &daemon, || async {
+        asked(&place, "services", "web") == 4
+    })
+    .await;
+    let after = services.get("web").await.unwrap().metadata.resource_version;
+    assert_eq!(after, version);
+    disturb(&daemon, &services, "web", 3).await;
+    assert_eq!(asked(&place, "services", "web"), 4, "{}", daemon.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
