@@ -108,7 +108,7 @@ fn print_changes(report: &Report, options: OutputOptions, paint: Paint) -> bool 
                     "rule": *change.rule,
                     "verb": change.verb.as_str(),
                     "object": change.object.to_string(),
-                    "diff": crate::object::difference::text(&change.object.kind, Some(&change.before), change.after.as_ref()),
+                    "diff": crate::object::difference::record_text(&change.object.kind, change.before.as_ref(), change.after.as_ref()),
                 });
                 text.push_str(&format!("{document}\n"));
             }

@@ -435,9 +435,9 @@ fn apply(
         manifest["metadata"]["annotations"] = json!({});
     }
     manifest["metadata"]["annotations"][annotation] = json!(said.write(&object));
-    let before = live.as_ref().map_or(Value::Null, Record::to_value);
-    let mut after = before.clone();
+    let mut after = live.as_ref().map_or(Value::Null, Record::to_value);
     fields::lay_over(&mut after, &manifest, ty);
+    let after = Record::from_value(&after);
     let write = Write {
         object: object.clone(),
         api_version: apply.api_version.to_string(),
@@ -472,14 +472,14 @@ fn apply(
         }
     }
     if let (None, Some(name)) = (&live, &apply.name) {
-        turn.bind(name, &Record::from_value(&after));
+        turn.bind(name, &after);
     }
     let change = RuleChange {
         rule: rule.name.clone(),
         mode: rule.mode,
         verb: Verb::Apply,
         object,
-        before,
+        before: live,
         after: Some(after),
         why: vec![],
     };

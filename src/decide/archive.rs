@@ -8,7 +8,7 @@ use crate::object::difference::is_secret;
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::archive::{self, Archive};
 use crate::rule::{Step, Verb};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// `number`: of the step; `free`: it acts now whatever it did before. Where a step behind it takes the object away, what is archived must be what the object is now; else it is archived once a match.
 pub(super) fn archive(
@@ -87,8 +87,10 @@ pub(super) fn archive(
         mode: rule.mode,
         verb: Verb::Archive,
         object: subject.clone(),
-        before: Value::Null,
-        after: Some(json!({"sink": *sink.name, "file": shown})),
+        before: None,
+        after: Some(Record::from_value(
+            &json!({"sink": *sink.name, "file": shown}),
+        )),
         why: vec![],
     };
     turn.deeds.push(Deed { write, change });

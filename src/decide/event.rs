@@ -109,8 +109,10 @@ pub(super) fn event(
         mode: rule.mode,
         verb: Verb::Event,
         object: key.clone(),
-        before: Value::Null,
-        after: Some(json!({"type": kind, "reason": reason, "note": note})),
+        before: None,
+        after: Some(Record::from_value(
+            &json!({"type": kind, "reason": reason, "note": note}),
+        )),
         why: vec![],
     };
     turn.deeds.push(Deed { write, change });

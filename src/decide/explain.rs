@@ -164,9 +164,9 @@ pub fn concluded(
         .map(|change| Change {
             verb: change.verb.as_str().into(),
             object: change.object.to_string(),
-            diff: difference::text(
+            diff: difference::record_text(
                 &change.object.kind,
-                (!change.before.is_null()).then_some(&change.before),
+                change.before.as_ref(),
                 change.after.as_ref(),
             ),
         })

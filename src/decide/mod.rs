@@ -62,7 +62,7 @@ pub use memory::{Blank, LastAct, Later, Memory, Note};
 pub use once::{Act, Acted, LONGEST_KEY, in_annotation};
 pub use world::schema_of;
 
-use crate::object::difference::json_patch;
+use crate::object::difference::record_patch;
 use crate::object::{ObjectKey, Record};
 use crate::rule::edit::{Claim, Hindrance, meets};
 use crate::rule::metric::Sample;
@@ -244,11 +244,10 @@ pub struct RuleChange {
     pub verb: Verb,
     /// The object.
     pub object: ObjectKey,
-    /// The object before and after this rule's turn (all rounds together); for `delete`, `after` is `None`. Null: there was none.
-    /// Of an `event`, null and what it says.
-    pub before: Value,
-    /// The state after; `None`: deleted.
-    pub after: Option<Value>,
+    /// The object before this rule's turn (all rounds together); `None`: there was none. Of an `event`, `None`.
+    pub before: Option<Record>,
+    /// The state after it; `None`: deleted. Of an `event`, what it says.
+    pub after: Option<Record>,
     /// The tests that held, as written, with the values they saw; without values where these may be secret.
     pub why: Vec<String>,
 }
@@ -265,7 +264,7 @@ pub struct Write {
     /// The rules it is made of, in order.
     pub rules: Vec<Arc<str>>,
     /// What the object will look like if the server takes it as it is (`None`: gone).
-    pub expected: Option<Value>,
+    pub expected: Option<Record>,
     /// Preconditions: the state that was decided on.
     pub uid: String,
     /// `metadata.resourceVersion` of the state that was decided on.
@@ -368,14 +367,17 @@ impl Operation {
 impl Write {
     /// Whether it is an Event that tells what a change says, of the same object, or the file that it names.
     fn tells(&self, change: &RuleChange) -> bool {
-        let said = change.after.as_ref().unwrap_or(&Value::Null);
+        let said = |name: &str| {
+            let said = change.after.as_ref()?.root().get_str(name)?;
+            said.as_str()
+        };
         let event = match &self.operation {
             Operation::Event { event, .. } => event,
-            Operation::Archive { .. } => return said["file"].as_str() == Some(&*self.object.name),
+            Operation::Archive { .. } => return said("file") == Some(&*self.object.name),
             _ => return false,
         };
         let regarding = &event["regarding"];
-        event["note"] == said["note"]
+        event["note"].as_str() == said("note")
             && regarding["name"].as_str() == Some(&*change.object.name)
             && regarding["namespace"].as_str() == change.object.namespace.as_deref()
             && regarding["kind"].as_str() == Some(&*change.object.kind.kind)
@@ -402,7 +404,10 @@ impl Write {
         let Some(after) = change.after.as_ref().filter(|_| change.verb == Verb::Scale) else {
             return false;
         };
-        json_patch(&change.before, after).iter().all(|of| {
+        let Some(before) = &change.before else {
+            return false;
+        };
+        record_patch(before.root(), after.root()).iter().all(|of| {
             operations
                 .iter()
                 .any(|op| meets(op.path().as_str(), of.path().as_str()))

@@ -188,7 +188,7 @@ impl On<'_> {
     fn ask(
         &self,
         operation: Operation,
-        after: Option<serde_json::Value>,
+        after: Option<Record>,
         (acts, wanted): (Vec<once::Acted>, Vec<Wanted>),
         turn: &mut Turn,
     ) -> Progress {
@@ -198,7 +198,7 @@ impl On<'_> {
             mode: at.rule.mode,
             verb: at.step.action.verb(),
             object: member.key.clone(),
-            before: member.record.to_value(),
+            before: Some(member.record.clone()),
             after: after.clone(),
             why: vec![],
         };

@@ -3,8 +3,8 @@
 use super::turn::Deletion;
 use super::world::World;
 use super::{Acted, Operation, Wanted, Write, answered, state_annotation};
-use crate::object::difference::json_patch;
-use crate::object::{ObjectKey, Record};
+use crate::object::difference::record_patch;
+use crate::object::{Node, NodeKind, ObjectKey, Record};
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{PatchOperation, ReplaceOperation};
 use serde_json::Value;
@@ -41,20 +41,22 @@ pub(super) fn patches(world: &World<'_>, after: &Record, mut authors: Authors) -
     let wanted = std::mem::take(&mut authors.wanted).into_iter();
     let states = (world.subject.record, after);
     let wanted = answered::written(wanted, states, world.schema.as_deref());
-    let (before, mut after) = (world.subject.record.to_value(), after.to_value());
+    let before = world.subject.record;
+    let mut after = after.clone();
     let mut scale = None;
     if let Some(path) = authors.replicas.take() {
-        let scaled = with_value_of(&before, &after, &path);
-        if scaled != before {
-            after = with_value_of(&after, &before, &path);
+        let scaled = with_value_of(before, &after, &path);
+        if scaled != *before {
+            after = with_value_of(&after, before, &path);
             let rules = std::mem::take(&mut authors.scale);
-            scale = value_at(&scaled, &path).cloned().map(|replicas| {
+            let replicas = value_at(&scaled, &path).map(Node::to_value);
+            scale = replicas.map(|replicas| {
                 let operation = Operation::Scale { replicas, path };
                 write(of(world), operation, rules, Some(scaled))
             });
         }
     }
-    let mut writes = patches_of(world, &before, after, authors);
+    let mut writes = patches_of(world, after, authors);
     writes.extend(scale);
     // What is remembered of them is written to the main endpoint, which comes first.
     if let Some(first) = writes.first_mut() {
@@ -65,14 +67,15 @@ pub(super) fn patches(world: &World<'_>, after: &Record, mut authors: Authors) -
 }
 
 /// The value at a path of names.
-pub(super) fn value_at<'v>(object: &'v Value, path: &[String]) -> Option<&'v Value> {
-    path.iter().try_fold(object, |value, name| value.get(name))
+pub(super) fn value_at<'r>(object: &'r Record, path: &[String]) -> Option<Node<'r>> {
+    path.iter()
+        .try_fold(object.root(), |value, name| value.get_str(name))
 }
 
 /// One object with the value that another has at a path of names. Where the other has nothing, what leads there goes too.
-pub(super) fn with_value_of(object: &Value, other: &Value, path: &[String]) -> Value {
-    let mut object = object.clone();
-    let mut standing = other;
+pub(super) fn with_value_of(object: &Record, other: &Record, path: &[String]) -> Record {
+    let (mut object, other) = (object.to_value(), other.to_value());
+    let mut standing = &other;
     let mut at = &mut object;
     for (depth, name) in path.iter().enumerate() {
         let Some(map) = at.as_object_mut() else { break };
@@ -87,37 +90,42 @@ pub(super) fn with_value_of(object: &Value, other: &Value, path: &[String]) -> V
         standing = there;
         at = &mut at[name];
     }
-    object
+    Record::from_value(&object)
 }
 
 /// One object without what a rule has come to remember on it since another state of it.
-pub(super) fn without_state_since(object: &mut Value, before: &Value, rule: &str) {
-    let former = &before["metadata"]["annotations"];
-    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
-        return;
+pub(super) fn without_state_since(object: Record, before: &Record, rule: &str) -> Record {
+    let former = before.root().path(&["metadata", "annotations"]);
+    let mut tree = object.to_value();
+    let metadata = tree.get_mut("metadata").and_then(Value::as_object_mut);
+    let Some(metadata) = metadata else {
+        return object;
     };
-    let Some(annotations) = metadata
+    let annotations = metadata
         .get_mut("annotations")
-        .and_then(Value::as_object_mut)
-    else {
-        return;
+        .and_then(Value::as_object_mut);
+    let Some(annotations) = annotations else {
+        return object;
     };
     for name in state_annotation::names(rule) {
-        match former.get(&name) {
+        match former.and_then(|former| former.get_str(&name)) {
             Some(former) => {
-                annotations.insert(name, former.clone());
+                annotations.insert(name, former.to_value());
             }
             None => {
                 annotations.shift_remove(&name);
             }
         }
     }
-    if annotations.is_empty() && !former.is_object() {
+    let had_some = former.is_some_and(|former| former.kind() == NodeKind::Map);
+    if annotations.is_empty() && !had_some {
         metadata.shift_remove("annotations");
     }
+    Record::from_value(&tree)
 }
 
-fn patches_of(world: &World<'_>, before: &Value, after: Value, authors: Authors) -> Vec<Write> {
+fn patches_of(world: &World<'_>, after: Record, authors: Authors) -> Vec<Write> {
+    let before = world.subject.record;
     let own_endpoint = match &world.schema {
         Some(schema) => schema.status,
         None => !authors.status.is_empty(),
@@ -127,60 +135,40 @@ fn patches_of(world: &World<'_>, before: &Value, after: Value, authors: Authors)
         let mut rules = authors.main;
         rules.extend(authors.status);
         rules.dedup();
-        writes.extend(patch(world, before, after, false, rules));
+        writes.extend(patch(world, after, false, rules));
         return writes;
     }
-    if before.get("status") == after.get("status") {
-        writes.extend(patch(world, before, after, false, authors.main));
+    let status = [before, &after].map(|record| record.root().get_str("status"));
+    let stays = match status {
+        [Some(before), Some(after)] => before.same(after),
+        [before, after] => before.is_none() && after.is_none(),
+    };
+    if stays {
+        writes.extend(patch(world, after, false, authors.main));
         return writes;
     }
-    let main = with_status_of(&after, before);
-    let status = with_status_of(before, &after);
-    writes.extend(patch(world, before, main, false, authors.main));
-    writes.extend(patch(world, before, status, true, authors.status));
+    let path = ["status".to_owned()];
+    let main = with_value_of(&after, before, &path);
+    let status = with_value_of(before, &after, &path);
+    writes.extend(patch(world, main, false, authors.main));
+    writes.extend(patch(world, status, true, authors.status));
     writes
 }
 
-/// One object with another's status.
-fn with_status_of(object: &Value, other: &Value) -> Value {
-    let mut object = object.clone();
-    if let Some(map) = object.as_object_mut() {
-        match other.get("status") {
-            Some(status) => {
-                map.insert("status".into(), status.clone());
-            }
-            None => {
-                map.shift_remove("status");
-            }
-        }
-    }
-    object
-}
-
-fn patch(
-    world: &World<'_>,
-    before: &Value,
-    after: Value,
-    status: bool,
-    rules: Vec<Arc<str>>,
-) -> Option<Write> {
-    let operations = operations(world.subject.record, before, &after)?;
+fn patch(world: &World<'_>, after: Record, status: bool, rules: Vec<Arc<str>>) -> Option<Write> {
+    let operations = operations(world.subject.record, &after)?;
     let operation = Operation::Patch { status, operations };
     Some(write(of(world), operation, rules, Some(after)))
 }
 
-/// What leads from one state to another, bound to the version of the record; `None` if nothing does.
-pub(super) fn operations(
-    record: &Record,
-    before: &Value,
-    after: &Value,
-) -> Option<Vec<PatchOperation>> {
-    let changes = json_patch(before, after);
+/// What leads from one state to another, bound to the version of the first; `None` if nothing does.
+pub(super) fn operations(before: &Record, after: &Record) -> Option<Vec<PatchOperation>> {
+    let changes = record_patch(before.root(), after.root());
     if changes.is_empty() {
         return None;
     }
     let mut operations = Vec::with_capacity(changes.len() + 1);
-    let version = record.meta().resource_version();
+    let version = before.meta().resource_version();
     if !version.is_empty() {
         operations.push(PatchOperation::Replace(ReplaceOperation {
             path: PointerBuf::from_tokens(["metadata", "resourceVersion"]),
@@ -200,7 +188,7 @@ pub(super) fn write(
     (object, record): (&ObjectKey, &Record),
     operation: Operation,
     rules: Vec<Arc<str>>,
-    expected: Option<Value>,
+    expected: Option<Record>,
 ) -> Write {
     let meta = record.meta();
     Write {
@@ -244,6 +232,8 @@ mod tests {
             ),
             (json!({"spec": 3}), full(2), json!({"spec": 3})),
         ] {
+            let [object, other, expected] =
+                [object, other, expected].map(|value| Record::from_value(&value));
             assert_eq!(with_value_of(&object, &other, &path), expected);
         }
     }

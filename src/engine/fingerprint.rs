@@ -1,8 +1,10 @@
 //! Hashes by which states and changes are recognised. Stable within one process only.
 
 use crate::decide::Operation;
-use crate::object::{Node, NodeKind};
+use crate::object::difference::record_patch;
+use crate::object::{Node, NodeKind, Record};
 use ahash::RandomState;
+use json_patch::PatchOperation;
 use serde_json::Value;
 use std::hash::{BuildHasher, Hash, Hasher};
 
@@ -92,38 +94,29 @@ fn timeless(text: &str) -> String {
 }
 
 /// What differs between two states: paths and new values.
-pub fn difference(before: &Value, after: Option<&Value>) -> u64 {
+pub fn difference(before: Option<&Record>, after: Option<&Record>) -> u64 {
     let Some(after) = after else {
         return hash_of(&"gone");
     };
-    let mut sum = 0;
-    differ(0, before, after, &mut sum);
-    sum
-}
-
-fn differ(path: u64, before: &Value, after: &Value, sum: &mut u64) {
-    if let (Value::Object(old), Value::Object(new)) = (before, after) {
-        for (key, value) in old {
-            let below = hash_of(&(path, key));
-            match new.get(key) {
-                Some(now) => differ(below, value, now, sum),
-                None => *sum = sum.wrapping_add(hash_of(&(below, "removed"))),
-            }
-        }
-        for (key, value) in new {
-            if !old.contains_key(key) {
-                *sum = sum.wrapping_add(hash_of(&(path, key, value.to_string())));
-            }
-        }
-    } else if before != after {
-        *sum = sum.wrapping_add(hash_of(&(path, after.to_string())));
-    }
+    let Some(before) = before else {
+        return hash_of(&("new", node(after.root(), 0)));
+    };
+    let operations = record_patch(before.root(), after.root());
+    let written = operations.iter().map(|operation| {
+        let value = match operation {
+            PatchOperation::Add(add) => Some(&add.value),
+            PatchOperation::Replace(replace) => Some(&replace.value),
+            _ => None,
+        };
+        let value = value.map(Value::to_string);
+        hash_of(&(operation.path().as_str(), value))
+    });
+    written.fold(0, u64::wrapping_add)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Record;
     use serde_json::json;
 
     #[test]
@@ -150,6 +143,10 @@ mod tests {
 
     #[test]
     fn a_difference_is_known_whatever_else_the_object_holds() {
+        let difference = |before: &Value, after: Option<&Value>| {
+            let after = after.map(Record::from_value);
+            difference(Some(&Record::from_value(before)), after.as_ref())
+        };
         let a = difference(
             &json!({"l": {"a": 1}, "s": 1}),
             Some(&json!({"l": {"a": 2}, "s": 1})),

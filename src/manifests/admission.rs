@@ -236,7 +236,7 @@ fn conclude(decision: Decision, object: Value, occasion: Occasion, refused: bool
     let mut changed = None;
     for write in decision.writes {
         if let (Operation::Patch { .. }, Some(expected)) = (write.operation, write.expected) {
-            changed = Some(expected);
+            changed = Some(expected.to_value());
         }
     }
     // What is being deleted is changed by nobody.

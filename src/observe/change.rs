@@ -49,7 +49,7 @@ impl Told {
         // What a rule says of a Secret may quote it.
         let (fields, more) = match change.verb {
             Verb::Event if is_secret(kind) => (vec![], 0),
-            _ => fields(kind, &change.before, change.after.as_ref()),
+            _ => fields(kind, change.before.as_ref(), change.after.as_ref()),
         };
         Told {
             at,
@@ -120,7 +120,7 @@ impl Latest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::{GroupKind, ObjectKey};
+    use crate::object::{GroupKind, ObjectKey, Record};
     use crate::rule::Mode;
 
     #[test]
@@ -130,8 +130,8 @@ mod tests {
             mode: Mode::Enforce,
             verb: Verb::Patch,
             object: ObjectKey::new(GroupKind::new("", "ConfigMap"), Some("n"), "a"),
-            before: json!({"data": {"k": "1"}}),
-            after: Some(json!({"data": {"k": "2"}})),
+            before: Some(Record::from_value(&json!({"data": {"k": "1"}}))),
+            after: Some(Record::from_value(&json!({"data": {"k": "2"}}))),
             why: vec!["$.data.k Equals 1 (is \"1\")".into()],
         };
         let refused = Err(Fault::Refused("no".into()));

@@ -219,7 +219,7 @@ mod tests {
             mode: Mode::Enforce,
             verb,
             object: key(name),
-            before: Value::Null,
+            before: None,
             after: None,
             why: vec![],
         }

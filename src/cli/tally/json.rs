@@ -1,6 +1,6 @@
 //! A tally as one JSON document with stable field names.
 
-use super::text::{before, fault_text, mode};
+use super::text::{fault_text, mode};
 use super::{Tally, Tense};
 use crate::decide::{Finding, Later, RuleChange};
 use crate::object::difference;
@@ -15,7 +15,7 @@ impl Tally {
                 "mode": mode(c.mode),
                 "verb": c.verb.as_str(),
                 "object": c.object.to_string(),
-                "diff": difference::text(&c.object.kind, before(c), c.after.as_ref()),
+                "diff": difference::record_text(&c.object.kind, c.before.as_ref(), c.after.as_ref()),
             });
             if let Some(opens) = self.closed.get(&c.rule) {
                 change["outsideSchedule"] = json!({"opens": opens.map(|at| at.to_string())});

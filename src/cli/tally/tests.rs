@@ -1,12 +1,16 @@
 use super::*;
 use crate::cli::output::Paint;
-use crate::object::GroupKind;
+use crate::object::{GroupKind, Record};
 use crate::rule::Mode;
 use serde_json::json;
 use std::time::Duration;
 
 fn key(name: &str) -> ObjectKey {
     ObjectKey::new(GroupKind::new("apps", "Deployment"), Some("shop"), name)
+}
+
+fn replicas(count: u8) -> Record {
+    Record::from_value(&json!({"spec": {"replicas": count}}))
 }
 
 fn change(rule: &str, verb: Verb, name: &str) -> RuleChange {
@@ -19,8 +23,8 @@ fn change(rule: &str, verb: Verb, name: &str) -> RuleChange {
         },
         verb,
         object: key(name),
-        before: json!({"spec": {"replicas": 1}}),
-        after: (verb == Verb::Patch).then(|| json!({"spec": {"replicas": 2}})),
+        before: Some(replicas(1)),
+        after: (verb == Verb::Patch).then(|| replicas(2)),
         why: vec![],
     }
 }
@@ -180,8 +184,8 @@ fn a_refused_request_is_told_and_a_stale_one_is_not() {
 #[test]
 fn the_diff_of_several_rules_spans_all_of_them_in_whatever_order_they_acted() {
     let step = |rule: &str, from: u8, to: u8| RuleChange {
-        before: json!({"spec": {"replicas": from}}),
-        after: Some(json!({"spec": {"replicas": to}})),
+        before: Some(replicas(from)),
+        after: Some(replicas(to)),
         ..change(rule, Verb::Patch, "a")
     };
     // The first in order went on from what the second left.

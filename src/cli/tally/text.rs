@@ -7,7 +7,6 @@ use crate::engine::Fault;
 use crate::object::{difference, duration};
 use crate::rule::Mode;
 use jiff::Timestamp;
-use serde_json::Value;
 use std::time::Duration;
 
 impl Tally {
@@ -108,7 +107,9 @@ pub fn change_text(
     );
     let (start, end) = span(group).unwrap_or((first, last));
     let diff = match &end.after {
-        Some(after) => difference::text(&first.object.kind, before(start), Some(after)),
+        Some(after) => {
+            difference::record_text(&first.object.kind, start.before.as_ref(), Some(after))
+        }
         // A deletion's diff is the whole object: its name says enough.
         None => String::new(),
     };
@@ -119,11 +120,11 @@ pub fn change_text(
 fn span(group: &[RuleChange]) -> Option<(&RuleChange, &RuleChange)> {
     let begins = |c: &&RuleChange| {
         let mut others = group.iter();
-        !others.any(|o| o.after.as_ref() == Some(&c.before))
+        !(c.before.is_some() && others.any(|o| o.after == c.before))
     };
     let ends = |c: &&RuleChange| {
         let mut others = group.iter();
-        !others.any(|o| Some(&o.before) == c.after.as_ref())
+        !(c.after.is_some() && others.any(|o| o.before == c.after))
     };
     Some((group.iter().find(begins)?, group.iter().rfind(ends)?))
 }
@@ -141,11 +142,6 @@ fn until(now: Timestamp, at: Timestamp) -> String {
         _ => 1,
     };
     duration::format(Duration::from_secs(seconds - seconds % next))
-}
-
-/// The object before a change, if there was one.
-pub(super) fn before(change: &RuleChange) -> Option<&Value> {
-    Some(&change.before).filter(|before| !before.is_null())
 }
 
 /// One line.

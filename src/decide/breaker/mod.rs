@@ -229,7 +229,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::decide::RuleChange;
-    use crate::object::{GroupKind, ObjectKey};
+    use crate::object::{GroupKind, ObjectKey, Record};
     use crate::rule::{Mode, Verb};
     use serde_json::{Value, json};
 
@@ -243,8 +243,8 @@ mod tests {
             mode: Mode::Enforce,
             verb: Verb::Patch,
             object: ObjectKey::new(GroupKind::new("apps", "Deployment"), Some("n"), "a"),
-            before,
-            after: Some(after),
+            before: Some(Record::from_value(&before)),
+            after: Some(Record::from_value(&after)),
             why: vec![],
         })
     }

@@ -1,7 +1,8 @@
 //! What a change writes, and where: places that are recognised when they are written again, and found in what a server says of its fields.
 
 use crate::decide::RuleChange;
-use crate::object::difference::json_patch;
+use crate::object::difference::record_patch;
+use crate::object::{Node, NodeKind};
 use json_patch::PatchOperation;
 use serde_json::Value;
 use std::fmt;
@@ -78,41 +79,51 @@ pub fn written(change: &RuleChange) -> Vec<Place> {
     let Some(after) = &change.after else {
         return vec![];
     };
-    let operations = json_patch(&change.before, after);
+    let Some(before) = &change.before else {
+        let trail = Trail(vec![]);
+        return vec![Place {
+            id: SEEDS.hash_one(trail.to_string()),
+            trail,
+            before: ABSENT,
+            after: hash_of(after.root()),
+        }];
+    };
+    let before = before.root();
+    let operations = record_patch(before, after.root());
     operations
         .iter()
         .take(MOST)
-        .map(|operation| place(&change.before, operation))
+        .map(|operation| place(before, operation))
         .collect()
 }
 
-fn place(object: &Value, operation: &PatchOperation) -> Place {
+fn place(object: Node<'_>, operation: &PatchOperation) -> Place {
     let value = match operation {
         PatchOperation::Add(add) => Some(&add.value),
         PatchOperation::Replace(replace) => Some(&replace.value),
         _ => None,
     };
     let adds = matches!(operation, PatchOperation::Add(_));
-    let tokens: Vec<String> = operation
-        .path()
-        .tokens()
-        .map(|token| token.decoded().into_owned())
-        .collect();
     let mut at = Some(object);
     let mut trail = vec![];
-    for (depth, token) in tokens.iter().enumerate() {
-        let last = depth + 1 == tokens.len();
-        match at {
-            Some(Value::Array(items)) => {
-                let there = token.parse::<usize>().ok().and_then(|n| items.get(n));
+    let mut tokens = operation.path().tokens().peekable();
+    while let Some(token) = tokens.next() {
+        let token = token.decoded();
+        let adds_here = adds && tokens.peek().is_none();
+        match at.filter(|node| node.kind() == NodeKind::List) {
+            Some(list) => {
+                let there = token.parse::<usize>().ok().and_then(|n| list.at(n));
                 // An addition stands before the element that has its number now.
-                let meant = if last && adds { value } else { there };
-                trail.push(Step::Element(meant.cloned().unwrap_or_default()));
-                at = if last && adds { None } else { there };
+                let meant = match adds_here {
+                    true => value.cloned(),
+                    false => there.map(Node::to_value),
+                };
+                trail.push(Step::Element(meant.unwrap_or_default()));
+                at = there.filter(|_| !adds_here);
             }
-            _ => {
-                trail.push(Step::Field(token.as_str().into()));
-                at = at.and_then(|value| value.get(token));
+            None => {
+                trail.push(Step::Field((&*token).into()));
+                at = at.and_then(|node| node.get_str(&token));
             }
         }
     }
@@ -120,16 +131,26 @@ fn place(object: &Value, operation: &PatchOperation) -> Place {
     Place {
         id: SEEDS.hash_one(trail.to_string()),
         trail,
-        before: hash(at),
-        after: hash(value),
+        before: at.map_or(ABSENT, hash_of),
+        after: value.map_or(ABSENT, hash),
     }
 }
 
-/// Null counts as absent.
-fn hash(value: Option<&Value>) -> u64 {
+/// The hash of what is not there. Null counts as absent.
+const ABSENT: u64 = 0;
+
+fn hash(value: &Value) -> u64 {
     match value {
-        None | Some(Value::Null) => 0,
-        Some(value) => SEEDS.hash_one(value.to_string()),
+        Value::Null => ABSENT,
+        value => SEEDS.hash_one(value.to_string()),
+    }
+}
+
+/// As [`hash`], of a value in a record.
+fn hash_of(node: Node<'_>) -> u64 {
+    match node.is_null() {
+        true => ABSENT,
+        false => SEEDS.hash_one(serde_json::to_string(&node).unwrap_or_default()),
     }
 }
 
@@ -137,7 +158,7 @@ fn hash(value: Option<&Value>) -> u64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::object::{GroupKind, ObjectKey};
+    use crate::object::{GroupKind, ObjectKey, Record};
     use crate::rule::{Mode, Verb};
     use serde_json::json;
 
@@ -147,8 +168,8 @@ mod tests {
             mode: Mode::Enforce,
             verb: Verb::Patch,
             object: ObjectKey::new(GroupKind::new("", "Pod"), Some("n"), "a"),
-            before,
-            after: Some(after),
+            before: Some(Record::from_value(&before)),
+            after: Some(Record::from_value(&after)),
             why: vec![],
         })
     }

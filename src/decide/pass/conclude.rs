@@ -7,13 +7,12 @@ use crate::decide::world::World;
 use crate::decide::writes::{self, Authors};
 use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Wanted};
 use crate::object::Record;
-use crate::object::difference::{is_secret, json_patch, short};
+use crate::object::difference::{is_secret, record_patch, short};
 use crate::rule::expr::Variables;
 use crate::rule::path::PodPrefix;
 use crate::rule::related::Lists;
 use crate::rule::test::{self, Test, TestRun, Verdict};
 use crate::rule::{Action, Mode, Rule, Verb};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Where `restart` writes, below the Pod template.
@@ -60,7 +59,7 @@ impl Run<'_, '_> {
                 mode: end.mode,
                 verb: end.verb,
                 object: self.world.subject.key.clone(),
-                before,
+                before: Some(before),
                 after: Some(after),
                 why: vec![end.why.to_owned()],
             });
@@ -128,7 +127,7 @@ impl Run<'_, '_> {
                 } else {
                     Verb::Delete
                 };
-                let before = self.world.subject.record.to_value();
+                let before = self.world.subject.record.clone();
                 decision
                     .changes
                     .push(self.world.change(rule, verb, before, None));
@@ -283,13 +282,13 @@ impl World<'_> {
         }
     }
 
-    fn change(&self, rule: &Rule, verb: Verb, before: Value, after: Option<Value>) -> RuleChange {
+    fn change(&self, rule: &Rule, verb: Verb, before: Record, after: Option<Record>) -> RuleChange {
         RuleChange {
             rule: rule.name.clone(),
             mode: rule.mode,
             verb,
             object: self.subject.key.clone(),
-            before,
+            before: Some(before),
             after,
             why: vec![],
         }
@@ -310,6 +309,9 @@ impl World<'_> {
 
     /// What was scaled, restarted or rolled back is a change of its own.
     fn by_verb(&self, mut change: RuleChange, slot: &Slot, rule: &Rule) -> Vec<RuleChange> {
+        if !(slot.restarts || slot.rolls_back || slot.scales) {
+            return vec![change];
+        }
         let mut changes = vec![];
         let template = ["spec", "template"].map(str::to_owned);
         let restarted = [&template[..], &RESTARTED_AT.map(str::to_owned)].concat();
@@ -320,21 +322,22 @@ impl World<'_> {
             (Verb::Scale, scaled),
         ];
         for (verb, path) in parts {
-            let (Some(path), Some(after)) = (path, &change.after) else {
+            let (Some(path), Some(before), Some(after)) = (path, &change.before, &change.after)
+            else {
                 continue;
             };
-            let mut between = writes::with_value_of(after, &change.before, &path);
+            let between = writes::with_value_of(after, before, &path);
             if between != *after {
-                writes::without_state_since(&mut between, &change.before, &rule.name);
+                let between = writes::without_state_since(between, before, &rule.name);
                 changes.push(RuleChange {
                     verb,
-                    before: between.clone(),
+                    before: Some(between.clone()),
                     ..change.clone()
                 });
                 change.after = Some(between);
             }
         }
-        if change.after.as_ref() != Some(&change.before) {
+        if change.after != change.before {
             changes.push(change);
         }
         changes
@@ -348,17 +351,17 @@ impl World<'_> {
 }
 
 /// The state before several changes, and what they make of it; `None` if that comes to nothing.
-fn composed(effects: &[(Record, Record)]) -> Option<(Value, Value)> {
-    let ((first, then), later) = effects.split_first()?;
-    let before = first.to_value();
-    let mut after = then.to_value();
+fn composed(effects: &[(Record, Record)]) -> Option<(Record, Record)> {
+    let ((before, then), later) = effects.split_first()?;
+    let mut after = then.clone();
     for (from, to) in later {
-        let to = to.to_value();
-        let patch = json_patch(&from.to_value(), &to);
-        if json_patch::patch(&mut after, &patch).is_err() {
+        let patch = record_patch(from.root(), to.root());
+        let mut tree = after.to_value();
+        after = match json_patch::patch(&mut tree, &patch) {
+            Ok(()) => Record::from_value(&tree),
             // Others have changed what this turn built on: then its whole state is the nearest to what it did.
-            after = to;
-        }
+            Err(_) => to.clone(),
+        };
     }
-    (before != after).then_some((before, after))
+    (*before != after).then(|| (before.clone(), after))
 }

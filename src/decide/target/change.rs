@@ -240,7 +240,7 @@ impl On<'_> {
         turn: &mut Turn,
     ) -> Progress {
         let member = self.member;
-        let (before, after) = (member.record.to_value(), working.record().to_value());
+        let after = working.record();
         let replicas = match &self.at.step.action {
             // What it was is written down in the same request, and the scale subresource carries none of that.
             Action::Scale { edits } if !self.at.held => edits
@@ -252,12 +252,15 @@ impl On<'_> {
         let operation = match replicas {
             Some(names) => {
                 let path: Vec<String> = names.iter().map(|n| n.as_str().to_owned()).collect();
-                match value_at(&after, &path).cloned() {
-                    Some(replicas) => Operation::Scale { replicas, path },
+                match value_at(after, &path) {
+                    Some(replicas) => Operation::Scale {
+                        replicas: replicas.to_value(),
+                        path,
+                    },
                     None => return Progress::Done,
                 }
             }
-            None => match writes::operations(&member.record, &before, &after) {
+            None => match writes::operations(&member.record, after) {
                 Some(operations) => Operation::Patch {
                     status: endpoint == Endpoint::Status,
                     operations,
@@ -274,9 +277,9 @@ impl On<'_> {
             rule: self.at.rule.name.clone(),
             claim,
         });
-        let states = (&member.record, working.record());
+        let states = (&member.record, after);
         let wanted = answered::written(wanted, states, schema.as_deref());
-        self.ask(operation, Some(after), (acts, wanted), turn)
+        self.ask(operation, Some(after.clone()), (acts, wanted), turn)
     }
 
     /// Why the member is left as it is: the rule for another subject, or another rule, wants another value at one of these places.

@@ -75,13 +75,7 @@ impl Engine {
                 .find(|s| s.state == state && s.operation == operation);
             match known {
                 None if chosen.is_none() => {
-                    // The whole object goes with the request alone.
-                    let expected = write.expected.take();
-                    let taken = Write {
-                        expected,
-                        ..write.clone()
-                    };
-                    chosen = Some((taken, (state, operation)));
+                    chosen = Some((write.clone(), (state, operation)));
                 }
                 None => {}
                 Some(settled) => {

@@ -350,7 +350,7 @@ fn of_many_requests_only_the_one_that_failed_is_made_again() {
 fn what_the_server_makes_of_a_manifest_is_not_applied_again_and_told() {
     let mut bench = Bench::new(&["a"]);
     let (id, write) = bench.only();
-    let expected = write.expected.unwrap();
+    let expected = write.expected.unwrap().to_value();
     let stored = |version: u64, data: &str| {
         let mut stored = expected.clone();
         stored["metadata"]["uid"] = json!("u-made");

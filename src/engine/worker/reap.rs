@@ -145,7 +145,7 @@ impl Engine {
                 mode: rule.map_or(Mode::Enforce, |rule| rule.mode),
                 verb: Verb::Delete,
                 object: key.clone(),
-                before: record.to_value(),
+                before: Some(record.clone()),
                 after: None,
                 why: vec![why.to_owned()],
             },

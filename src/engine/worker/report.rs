@@ -41,7 +41,7 @@ impl Engine {
                 fingerprint::hash_of(&(
                     &change.object,
                     change.verb,
-                    fingerprint::difference(&change.before, change.after.as_ref()),
+                    fingerprint::difference(change.before.as_ref(), change.after.as_ref()),
                 )),
             );
             if !before.contains(&mark) {

@@ -12,7 +12,7 @@ impl Engine {
     /// Sends a write, unless it is known to lead nowhere or comes too often.
     pub(super) fn emit(
         &mut self,
-        (mut write, fingerprint): (Write, (u64, u64)),
+        (write, fingerprint): (Write, (u64, u64)),
         (changes, follow_ups): Load,
         record: &Record,
         (wanted, now): (Timestamp, Timestamp),
@@ -61,10 +61,7 @@ impl Engine {
         self.next_id += 1;
         let id = self.next_id;
         self.queue.hold(key.clone());
-        // The whole object is not needed to understand the answer.
-        let expected = write.expected.take();
         let asked = Asked::Write(Box::new(write.clone()));
-        write.expected = expected;
         self.in_flight.insert(
             id,
             InFlight {

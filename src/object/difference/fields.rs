@@ -1,8 +1,10 @@
 //! What changed, field by field, in one line each: for the log and `/status`.
 
 use super::sensitive::{hide, is_secret};
-use crate::object::GroupKind;
-use serde_json::{Map, Value};
+use super::tree::Tree;
+use crate::object::{GroupKind, Record};
+use indexmap::IndexMap;
+use serde_json::Value;
 use std::fmt;
 
 /// Most fields of one change that are told.
@@ -29,20 +31,27 @@ impl fmt::Display for Field {
     }
 }
 
-/// The fields in which two states differ, at most [`MOST`], and how many more there are. What a Secret holds is hidden as in
-/// [`text`](super::text). None of a deletion.
-pub fn fields(kind: &GroupKind, before: &Value, after: Option<&Value>) -> (Vec<Field>, usize) {
+/// The fields in which two states differ, at most [`MOST`], and how many more there are; no state before: there was no object. What a Secret
+/// holds is hidden as in [`text`](super::text). None of a deletion.
+pub fn fields(
+    kind: &GroupKind,
+    before: Option<&Record>,
+    after: Option<&Record>,
+) -> (Vec<Field>, usize) {
     let Some(after) = after else {
         return (vec![], 0);
     };
     let mut found = Found::default();
     if is_secret(kind) {
-        let (mut old, mut new) = (before.clone(), after.clone());
-        hide(&mut old, None);
-        hide(&mut new, Some(before));
-        found.compare("$", Some(&old), Some(&new));
+        let former = before.map(Record::to_value);
+        let (mut old, mut new) = (former.clone(), after.to_value());
+        if let Some(old) = &mut old {
+            hide(old, None);
+        }
+        hide(&mut new, former.as_ref());
+        found.compare("$", old.as_ref(), Some(&new));
     } else {
-        found.compare("$", Some(before), Some(after));
+        found.compare("$", before.map(Record::root), Some(after.root()));
     }
     (found.fields, found.more)
 }
@@ -54,66 +63,61 @@ struct Found {
 }
 
 impl Found {
-    fn compare(&mut self, path: &str, before: Option<&Value>, after: Option<&Value>) {
-        let absent = |value: Option<&Value>| value.is_none_or(Value::is_null);
-        if before == after || (absent(before) && absent(after)) {
+    fn compare<'a, T: Tree<'a>>(&mut self, path: &str, before: Option<T>, after: Option<T>) {
+        let (before, after) = (
+            before.filter(|v| !v.is_null()),
+            after.filter(|v| !v.is_null()),
+        );
+        match (before, after) {
+            (None, None) => return,
+            (Some(old), Some(new)) if old.same(new) => return,
+            (Some(old), Some(new)) if old.is_map() && new.is_map() => {
+                for (name, before, after) in old.changed(new) {
+                    self.compare(&format!("{path}{}", Member(name)), before, after);
+                }
+                return;
+            }
+            (Some(old), Some(new)) if old.is_list() && new.is_list() => {
+                self.elements(path, &old.elements(), &new.elements());
+                return;
+            }
+            _ => {}
+        }
+        if self.fields.len() == MOST {
+            self.more += 1;
             return;
         }
-        match (before, after) {
-            (Some(Value::Object(old)), Some(Value::Object(new))) => self.members(path, old, new),
-            (Some(Value::Array(old)), Some(Value::Array(new))) => self.elements(path, old, new),
-            _ => {
-                if self.fields.len() == MOST {
-                    self.more += 1;
-                    return;
-                }
-                let shown = |value: Option<&Value>| value.filter(|v| !v.is_null()).map(short);
-                self.fields.push(Field {
-                    path: path.to_owned(),
-                    before: shown(before),
-                    after: shown(after),
-                });
-            }
-        }
-    }
-
-    fn members(&mut self, path: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
-        let added = new.keys().filter(|name| !old.contains_key(*name));
-        for name in old.keys().chain(added) {
-            let (before, after) = (old.get(name), new.get(name));
-            // Most members are the same: their paths are not written.
-            if before != after {
-                let member = format!("{path}{}", Member(name));
-                self.compare(&member, before, after);
-            }
-        }
+        let shown = |value: Option<T>| value.map(|value| short(&value.value()));
+        self.fields.push(Field {
+            path: path.to_owned(),
+            before: shown(before),
+            after: shown(after),
+        });
     }
 
     /// Elements that have a name are the same by name, others by place.
-    fn elements(&mut self, path: &str, old: &[Value], new: &[Value]) {
+    fn elements<'a, T: Tree<'a>>(&mut self, path: &str, old: &[T], new: &[T]) {
         if let (Some(old), Some(new)) = (by_name(old), by_name(new)) {
             let added = new.keys().filter(|name| !old.contains_key(*name));
             for name in old.keys().chain(added) {
                 let element = format!("{path}[?@.name == '{name}']");
-                self.compare(&element, old.get(name), new.get(name));
+                self.compare(&element, old.get(name).copied(), new.get(name).copied());
             }
             return;
         }
         for at in 0..old.len().max(new.len()) {
-            let (before, after) = (old.get(at), new.get(at));
-            if before != after {
-                self.compare(&format!("{path}[{at}]"), before, after);
-            }
+            let element = format!("{path}[{at}]");
+            self.compare(&element, old.get(at).copied(), new.get(at).copied());
         }
     }
 }
 
-/// `None` where not every element has a name of its own.
-fn by_name(list: &[Value]) -> Option<Map<String, Value>> {
-    let mut named = Map::new();
+/// In their order; `None` where not every element has a name of its own.
+fn by_name<'a, T: Tree<'a>>(list: &[T]) -> Option<IndexMap<&'a str, T>> {
+    let mut named = IndexMap::new();
     for element in list {
-        let name = element.get("name")?.as_str()?;
-        if named.insert(name.to_owned(), element.clone()).is_some() {
+        let name = element.member("name")?.text()?;
+        if named.insert(name, *element).is_some() {
             return None;
         }
     }
@@ -152,7 +156,9 @@ mod tests {
     use serde_json::json;
 
     fn lines(kind: &str, before: &Value, after: &Value) -> Vec<String> {
-        let (fields, _) = fields(&GroupKind::new("", kind), before, Some(after));
+        let before = (!before.is_null()).then(|| Record::from_value(before));
+        let after = Record::from_value(after);
+        let (fields, _) = fields(&GroupKind::new("", kind), before.as_ref(), Some(&after));
         fields.iter().map(Field::to_string).collect()
     }
 
@@ -176,16 +182,21 @@ mod tests {
                 .count(),
             "$: absent -> ".len() + LONGEST + 1
         );
-        assert_eq!(fields(&GroupKind::new("", "Pod"), &before, None).0, []);
+        let before = Record::from_value(&before);
+        assert_eq!(
+            fields(&GroupKind::new("", "Pod"), Some(&before), None).0,
+            []
+        );
     }
 
     #[test]
     fn many_fields_are_counted_and_not_told() {
-        let many: Map<String, Value> = (0..100).map(|n| (format!("k{n}"), json!(n))).collect();
+        let many: serde_json::Map<String, Value> =
+            (0..100).map(|n| (format!("k{n}"), json!(n))).collect();
         let (told, more) = fields(
             &GroupKind::new("", "ConfigMap"),
-            &json!({"data": {}}),
-            Some(&json!({"data": many})),
+            Some(&Record::from_value(&json!({"data": {}}))),
+            Some(&Record::from_value(&json!({"data": many}))),
         );
         assert_eq!((told.len(), more), (MOST, 80));
     }

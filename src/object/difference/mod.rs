@@ -4,8 +4,9 @@ mod fields;
 mod patch;
 mod sensitive;
 mod text;
+mod tree;
 
 pub use fields::{Field, fields, short};
-pub use patch::json_patch;
+pub use patch::{json_patch, record_patch};
 pub use sensitive::{is_secret, is_secret_place, redact};
-pub use text::{text, text_up_to, yaml};
+pub use text::{record_text, text, yaml};

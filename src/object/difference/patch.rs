@@ -1,8 +1,10 @@
-//! The smallest JSON patch between two trees.
+//! The smallest JSON patch between two states.
 
+use super::tree::Tree;
+use crate::object::Node;
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, PatchOperation, RemoveOperation, ReplaceOperation};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Lists whose changed middles multiply to more than this are compared place by place instead of being aligned (its cost is that product).
 const ALIGNED: usize = 250_000;
@@ -27,46 +29,43 @@ pub fn json_patch(before: &Value, after: &Value) -> Vec<PatchOperation> {
     patch
 }
 
-fn compare(before: &Value, after: &Value, at: &mut PointerBuf, patch: &mut Vec<PatchOperation>) {
-    match (before, after) {
-        (Value::Object(old), Value::Object(new)) => compare_maps(old, new, at, patch),
-        (Value::Array(old), Value::Array(new)) => {
-            let first = patch.len();
-            compare_lists(old, new, at, patch);
-            let described: usize = patch[first..].iter().map(operation_size).sum();
-            if described > OPERATION + at.as_str().len() + size(after) {
-                patch.truncate(first);
-                patch.push(replace(at, after));
-            }
-        }
-        _ if before == after => {}
-        _ => patch.push(replace(at, after)),
-    }
+/// As [`json_patch`], between two records. What is the same is compared as bytes, and only what differs becomes JSON.
+pub fn record_patch(before: Node<'_>, after: Node<'_>) -> Vec<PatchOperation> {
+    let mut patch = Vec::new();
+    compare(before, after, &mut PointerBuf::new(), &mut patch);
+    patch
 }
 
-fn compare_maps(
-    old: &Map<String, Value>,
-    new: &Map<String, Value>,
+fn compare<'a, T: Tree<'a>>(
+    before: T,
+    after: T,
     at: &mut PointerBuf,
     patch: &mut Vec<PatchOperation>,
 ) {
-    for (name, value) in old {
-        let now = new.get(name);
-        // Most members are the same: no way to them is written down.
-        if now == Some(value) {
-            continue;
+    if before.is_map() && after.is_map() {
+        for (name, old, new) in before.changed(after) {
+            at.push_back(name);
+            match (old, new) {
+                (Some(old), Some(new)) => compare(old, new, at, patch),
+                (None, Some(new)) => patch.push(add(at, new.value())),
+                _ => patch.push(remove(at)),
+            }
+            at.pop_back();
         }
-        at.push_back(name);
-        match now {
-            Some(changed) => compare(value, changed, at, patch),
-            None => patch.push(remove(at)),
+    } else if before.is_list() && after.is_list() {
+        let first = patch.len();
+        compare_lists(&before.elements(), &after.elements(), at, patch);
+        if patch.len() == first {
+            return;
         }
-        at.pop_back();
-    }
-    for (name, value) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
-        at.push_back(name);
-        patch.push(add(at, value));
-        at.pop_back();
+        let described: usize = patch[first..].iter().map(operation_size).sum();
+        let whole = after.value();
+        if described > OPERATION + at.as_str().len() + size(&whole) {
+            patch.truncate(first);
+            patch.push(replace(at, whole));
+        }
+    } else if !before.same(after) {
+        patch.push(replace(at, after.value()));
     }
 }
 
@@ -77,20 +76,17 @@ enum Pair {
     New(usize),
 }
 
-fn compare_lists(
-    old: &[Value],
-    new: &[Value],
+fn compare_lists<'a, T: Tree<'a>>(
+    old: &[T],
+    new: &[T],
     at: &mut PointerBuf,
     patch: &mut Vec<PatchOperation>,
 ) {
-    let prefix = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let same = |(a, b): &(&T, &T)| a.same(**b);
+    let prefix = old.iter().zip(new).take_while(same).count();
     let (old_rest, new_rest) = (&old[prefix..], &new[prefix..]);
-    let suffix = old_rest
-        .iter()
-        .rev()
-        .zip(new_rest.iter().rev())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let backwards = old_rest.iter().rev().zip(new_rest.iter().rev());
+    let suffix = backwards.take_while(same).count();
     let old_middle = &old_rest[..old_rest.len() - suffix];
     let new_middle = &new_rest[..new_rest.len() - suffix];
     let pairs = align(old_middle, new_middle);
@@ -101,7 +97,7 @@ fn compare_lists(
             Pair::Both(i, j) => {
                 cursor = prefix + i;
                 at.push_back(cursor);
-                compare(&old_middle[i], &new_middle[j], at, patch);
+                compare(old_middle[i], new_middle[j], at, patch);
             }
             Pair::Old(i) => {
                 cursor = prefix + i;
@@ -110,35 +106,37 @@ fn compare_lists(
             }
             Pair::New(j) => {
                 at.push_back(cursor);
-                patch.push(add(at, &new_middle[j]));
+                patch.push(add(at, new_middle[j].value()));
             }
         }
         at.pop_back();
     }
 }
 
-fn identity(value: &Value) -> Option<(&'static str, &Value)> {
-    let map = value.as_object()?;
+fn identity<'a, T: Tree<'a>>(value: T) -> Option<(&'static str, T)> {
+    if !value.is_map() {
+        return None;
+    }
     IDENTITIES
         .iter()
-        .find_map(|name| Some((*name, map.get(*name)?)))
+        .find_map(|name| Some((*name, value.member(name)?)))
 }
 
 /// How much two elements have in common: the same, the same thing changed, something else of the same make, nothing.
-fn likeness(a: &Value, b: &Value) -> u32 {
-    if a == b {
+fn likeness<'a, T: Tree<'a>>(a: T, b: T) -> u32 {
+    if a.same(b) {
         return 8;
     }
     match (identity(a), identity(b)) {
-        (Some(a), Some(b)) if a == b => 6,
-        (None, None) if a.is_object() && b.is_object() => 2,
+        (Some((by, a)), Some((also, b))) if by == also && a.same(b) => 6,
+        (None, None) if a.is_map() && b.is_map() => 2,
         // Replacing is one operation, removing and adding are two.
         _ => 1,
     }
 }
 
 /// Pairs elements in order so that the most is kept.
-fn align(old: &[Value], new: &[Value]) -> Vec<Pair> {
+fn align<'a, T: Tree<'a>>(old: &[T], new: &[T]) -> Vec<Pair> {
     let (rows, columns) = (old.len(), new.len());
     if rows == 0 || columns == 0 || rows.saturating_mul(columns) > ALIGNED {
         let both = rows.min(columns);
@@ -152,7 +150,7 @@ fn align(old: &[Value], new: &[Value]) -> Vec<Pair> {
     let mut like = vec![0u32; rows * columns];
     for i in (0..rows).rev() {
         for j in (0..columns).rev() {
-            let together = likeness(&old[i], &new[j]);
+            let together = likeness(old[i], new[j]);
             like[i * columns + j] = together;
             best[i * width + j] = (together + best[(i + 1) * width + j + 1])
                 .max(best[(i + 1) * width + j])
@@ -180,10 +178,10 @@ fn align(old: &[Value], new: &[Value]) -> Vec<Pair> {
     pairs
 }
 
-fn add(at: &PointerBuf, value: &Value) -> PatchOperation {
+fn add(at: &PointerBuf, value: Value) -> PatchOperation {
     PatchOperation::Add(AddOperation {
         path: at.clone(),
-        value: value.clone(),
+        value,
     })
 }
 
@@ -191,10 +189,10 @@ fn remove(at: &PointerBuf) -> PatchOperation {
     PatchOperation::Remove(RemoveOperation { path: at.clone() })
 }
 
-fn replace(at: &PointerBuf, value: &Value) -> PatchOperation {
+fn replace(at: &PointerBuf, value: Value) -> PatchOperation {
     PatchOperation::Replace(ReplaceOperation {
         path: at.clone(),
-        value: value.clone(),
+        value,
     })
 }
 
@@ -230,6 +228,7 @@ fn size(value: &Value) -> usize {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::object::Record;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -334,6 +333,13 @@ mod tests {
             let mut patched = before;
             json_patch::patch(&mut patched, &patch).unwrap();
             prop_assert_eq!(patched, after);
+        }
+
+        #[test]
+        fn records_are_compared_as_trees_are(before in tree(), after in tree()) {
+            // The compact form leaves out what managers say, and nothing else.
+            let (old, new) = (Record::from_value(&before), Record::from_value(&after));
+            prop_assert_eq!(record_patch(old.root(), new.root()), json_patch(&before, &after));
         }
     }
 }

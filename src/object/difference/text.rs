@@ -1,7 +1,7 @@
 //! A diff for people: unified, of the YAML of both states.
 
 use super::sensitive::{hide, is_secret};
-use crate::object::GroupKind;
+use crate::object::{GroupKind, Record};
 use serde_json::{Map, Value};
 use similar::{Algorithm, TextDiff};
 
@@ -14,6 +14,12 @@ const SERVER: [&str; 6] = [
     "managedFields",
     "selfLink",
 ];
+
+/// As [`text`], of two records.
+pub fn record_text(kind: &GroupKind, before: Option<&Record>, after: Option<&Record>) -> String {
+    let [before, after] = [before, after].map(|record| record.map(Record::to_value));
+    text(kind, before.as_ref(), after.as_ref())
+}
 
 /// A unified diff of the two as YAML, three lines of context, without a header and without what only the server writes, as far as it is the
 /// same in both. Values of `data` and `stringData` of a Secret,
@@ -49,24 +55,6 @@ pub fn text(kind: &GroupKind, before: Option<&Value>, after: Option<&Value>) -> 
         .unified_diff()
         .context_radius(3)
         .to_string()
-}
-
-/// As [`text`], at most `lines` lines, of which the last says how many are left out.
-pub fn text_up_to(
-    kind: &GroupKind,
-    before: Option<&Value>,
-    after: Option<&Value>,
-    lines: usize,
-) -> String {
-    let whole = text(kind, before, after);
-    let count = whole.lines().count();
-    if count <= lines {
-        return whole;
-    }
-    let kept = lines.saturating_sub(1);
-    let mut cut: String = whole.split_inclusive('\n').take(kept).collect();
-    cut.push_str(&format!("… {} more lines\n", count - kept));
-    cut
 }
 
 /// A tree as YAML, keys in the tree's own order, long strings on one line, texts of several lines as blocks.
@@ -177,14 +165,6 @@ mod tests {
             shown,
             format!("long: {}\ntext: |\n  one\n  two\n", long.trim())
         );
-    }
-
-    #[test]
-    fn a_maximum_says_what_it_left_out() {
-        let after = json!({"l": (0..100).collect::<Vec<_>>()});
-        let cut = text_up_to(&deployment(), Some(&json!({"l": []})), Some(&after), 10);
-        assert_eq!(cut.lines().count(), 10);
-        assert!(cut.ends_with("… 94 more lines\n"), "{cut}");
     }
 
     #[test]

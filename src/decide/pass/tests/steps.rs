@@ -65,7 +65,7 @@ fn status_is_a_write_of_its_own() {
         })
         .collect();
     assert_eq!(told, [(false, "main"), (true, "status")]);
-    let expected = |at: usize| decision.writes[at].expected.as_ref().unwrap().clone();
+    let expected = |at: usize| tree(&decision.writes[at].expected);
     assert_eq!(
         (&expected(0)["spec"], &expected(0)["status"]),
         (&json!({"replicas": 2}), &Value::Null)

@@ -8,7 +8,7 @@ fn fight(bench: &mut Bench, pause: i64) -> usize {
     for now in (0..20).map(|n| n * pause) {
         for (id, write) in bench.work(now) {
             made += 1;
-            let mut stored = write.expected.unwrap();
+            let mut stored = write.expected.unwrap().to_value();
             stored["metadata"]["resourceVersion"] = json!((version + 1).to_string());
             let stored = Record::from_value(&stored);
             bench.answer(id, Outcome::Written(stored.clone()), now);
