@@ -109,7 +109,11 @@ async fn what_rules_remember_outlives_an_upgrade_and_a_rollback() {
     let mut first = Container::start(plane, &created, &[]).await;
     first.until_ok("/readyz").await;
     maps.create(&PostParams::default(), &map).await.unwrap();
-    let what = || format!("that it is kept\n{}", first.log());
+    let what = || {
+        let written = plane.audit().all(&home);
+        let written: Vec<String> = written.iter().map(|r| format!("{r:?}")).collect();
+        format!("that it is kept\n{}\n{}", first.log(), written.join("\n"))
+    };
     let begun = found(what, || since(&kept)).await;
 
     helm("upgrade", &format!("port={second_port},workers=7"));
