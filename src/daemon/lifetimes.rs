@@ -12,9 +12,12 @@ use crate::rule::ResolvedKind;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The format that is written. A later one is left alone.
 const FORMAT: &str = "1";
+/// What could not be kept is tried again after this time.
+const RETRY: Duration = Duration::from_secs(15);
 
 /// Where it is kept.
 #[derive(Clone, Debug)]
@@ -62,11 +65,20 @@ impl Daemon {
             return;
         };
         match outcome {
-            Outcome::Failed(fault) => tracing::warn!(
-                name = self.keeps.as_ref().map(|place| &*place.name),
-                error = fault.message(),
-                "it cannot be kept which rules have something to give back: of one that is removed while no daemon runs nothing is given back"
-            ),
+            Outcome::Failed(fault) => {
+                tracing::warn!(
+                    name = self.keeps.as_ref().map(|place| &*place.name),
+                    error = fault.message(),
+                    "it cannot be kept which rules have something to give back: of one that is removed while no daemon runs nothing is given back; trying again"
+                );
+                if let Some(place) = &self.keeps {
+                    let request = self.cluster.write(keep(&known, place));
+                    self.keeping.spawn(async move {
+                        tokio::time::sleep(RETRY).await;
+                        (known, request.await)
+                    });
+                }
+            }
             _ => self.kept = Some(known),
         }
         self.engine.set_lifetimes_kept(true, Timestamp::now());

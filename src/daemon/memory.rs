@@ -32,7 +32,8 @@ impl Daemon {
 
     /// It is there, or cannot be read.
     pub(super) fn recalled(&mut self, texts: Result<Vec<(String, String)>, Fault>) {
-        if !self.leads {
+        // Of one that acts already it would forget what is not kept yet.
+        if !self.leads || !self.engine.is_standby() {
             return;
         }
         let now = Timestamp::now();

@@ -353,9 +353,13 @@ impl Daemon {
 
     /// Acts, or stands by; and follows the switches that all replicas share.
     fn lead(&mut self, standing: Standing) {
-        self.leads = standing.leading;
+        let led = std::mem::replace(&mut self.leads, standing.leading);
         match standing.leading {
-            true => self.recall(),
+            // Another replica may have written since this one asked.
+            true if !led => self.recall(),
+            true if self.engine.is_standby() && self.recalls.is_empty() => self.recall(),
+            // It acts already, and what it knows is newer than what it has kept: only something else of the standing has changed.
+            true => {}
             false => self.engine.set_standby(true, Timestamp::now()),
         }
         self.keep();

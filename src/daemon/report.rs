@@ -38,6 +38,9 @@ impl Teller {
     pub(super) fn stands(&mut self, standing: Standing) {
         let mut status = self.status.lock();
         status.leader = standing.leading;
+        if !standing.leading {
+            status.aborted.clear();
+        }
         if let Some((_, known)) = &mut status.election {
             *known = standing;
         }

@@ -138,6 +138,8 @@ impl LimitState {
                 self.objects.remove(key);
             }
             Some(object) => *object = new,
+            // Nothing is remembered of objects that nothing was done to.
+            None if !new.due && new.acted.is_none() => {}
             None => {
                 self.objects.insert(key.clone(), new);
             }

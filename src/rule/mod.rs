@@ -114,6 +114,12 @@ impl Rule {
         self.steps.iter().any(tells)
     }
 
+    /// Whether it makes objects.
+    pub fn applies(&self) -> bool {
+        let applies = |step: &Step| matches!(step.action, Action::Apply(_));
+        self.steps.iter().any(applies)
+    }
+
     /// Whether something is remembered of each of its matches.
     pub fn remembers(&self) -> bool {
         let remembers =

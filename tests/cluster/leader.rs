@@ -3,7 +3,7 @@
 use crate::control_plane::shared;
 use crate::daemon::{Daemon, until};
 use crate::proxy::{Proxy, Purpose};
-use crate::scene::namespace;
+use crate::scene::{create_old, left_over, namespace};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -50,16 +50,11 @@ spec:
 
 /// A replica of the daemon of a namespace, whose Lease is there too.
 fn replica(kubeconfig: &Path, namespace: &str, state_namespace: &str) -> Daemon {
-    replica_for(LEASE, kubeconfig, namespace, state_namespace)
+    replica_for(LEASE, kubeconfig, &rule(namespace), state_namespace)
 }
 
 /// The same, with a term of its own.
-fn replica_for(
-    lease: Duration,
-    kubeconfig: &Path,
-    namespace: &str,
-    state_namespace: &str,
-) -> Daemon {
+fn replica_for(lease: Duration, kubeconfig: &Path, rules: &str, state_namespace: &str) -> Daemon {
     let more = [
         "--leader-election",
         &format!("--state-namespace={state_namespace}"),
@@ -67,7 +62,7 @@ fn replica_for(
         &format!("--lease-renew-deadline={}ms", lease.as_millis() * 6 / 10),
         &format!("--lease-retry-period={}ms", PERIOD.as_millis()),
     ];
-    Daemon::start(kubeconfig, &rule(namespace), &more)
+    Daemon::start(kubeconfig, rules, &more)
 }
 
 fn leads(status: &Value) -> bool {
@@ -330,9 +325,9 @@ async fn who_cannot_renew_stops_before_another_begins() {
     let proxy = Proxy::start(plane.kubeconfig()).await;
     // That the first one leads until it cannot renew is what is played here: a busy machine must not end its term.
     let term = LEASE * 2;
-    let mut one = replica_for(term, &proxy.kubeconfig(), &namespace, &home);
+    let mut one = replica_for(term, &proxy.kubeconfig(), &rule(&namespace), &home);
     one.until("that it leads", leads).await;
-    let mut two = replica_for(term, &plane.kubeconfig(), &namespace, &home);
+    let mut two = replica_for(term, &plane.kubeconfig(), &rule(&namespace), &home);
     two.until("that it stands by", stands_by).await;
     let observed = Observed::start(&maps);
     let load = Load::start(&maps, vec!["a".into()]);
@@ -591,6 +586,40 @@ async fn a_switch_that_is_pressed_on_one_replica_holds_for_all_and_for_those_to_
     follows(&two, &maps, "a", "3").await;
     one.until("that it is not frozen", |s| s["frozen"] == false)
         .await;
+}
+
+/// Since when a match holds, as `explain` says.
+async fn held_since(daemon: &Daemon, page: &str) -> String {
+    let (_, said) = daemon.http("GET", page).await.unwrap();
+    let explained: Value = serde_json::from_str(&said).unwrap();
+    let since = explained["heldSince"].as_str();
+    since.unwrap_or_else(|| panic!("{said}")).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_is_pressed_makes_nobody_forget_since_when_a_match_holds() {
+    let plane = shared();
+    let Scene {
+        namespace,
+        home,
+        maps,
+        ..
+    } = scene("frozen-while", &[]).await;
+    let waits = "  actions:\n  - after: 1h\n    delete: {}\n";
+    let rules = format!("{}---\n{}", rule(&namespace), left_over(&namespace, waits));
+    let mut daemon = replica_for(LEASE, &plane.kubeconfig(), &rules, &home);
+    daemon.until("that it leads", leads).await;
+    create_old(&maps, "a").await;
+    follows(&daemon, &maps, "a", "1").await;
+    let page = format!("/explain?rule=left-over&object=ConfigMap/{namespace}/a");
+    let begun = held_since(&daemon, &page).await;
+    for (switch, frozen) in [("/freeze", true), ("/unfreeze", false)] {
+        let (code, said) = press(&daemon, switch).await;
+        assert_eq!(code, 200, "{said}");
+        daemon.until(switch, |s| s["frozen"] == frozen).await;
+    }
+    follows(&daemon, &maps, "a", "2").await;
+    assert_eq!(held_since(&daemon, &page).await, begun);
 }
 
 #[tokio::test(flavor = "multi_thread")]

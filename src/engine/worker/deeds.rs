@@ -339,8 +339,24 @@ impl Engine {
             self.let_go(&request.key);
             self.nudge(request.subject, now);
         } else {
-            self.wait_for(request.key, version, now);
+            self.wait_with(request.subject, request.key, version, now);
         }
+    }
+
+    /// As [`Engine::wait_for`], and then the subject is looked at, whatever the watch shows of the object: what was written, or what stood in
+    /// the way, need not be among what is kept of it.
+    pub(super) fn wait_with(
+        &mut self,
+        subject: ObjectKey,
+        object: ObjectKey,
+        version: String,
+        now: Timestamp,
+    ) {
+        let waiters = self.waiters.entry(object.clone()).or_default();
+        if !waiters.contains(&subject) {
+            waiters.push(subject);
+        }
+        self.wait_for(object, version, now);
     }
 
     /// It certainly changed nothing: it does not count for limits and breakers.
@@ -402,7 +418,7 @@ impl Engine {
                 match known {
                     Some(known) if known == write.resource_version => {
                         let next = known.parse::<u128>().map_or(u128::MAX, |v| v + 1);
-                        self.wait_for(object, next.to_string(), now);
+                        self.wait_with(subject, object, next.to_string(), now);
                     }
                     // Made by somebody in between, and not seen yet.
                     None if write.resource_version.is_empty() => {
@@ -434,6 +450,7 @@ impl Engine {
             }
             Fault::Forbidden(message) => {
                 let until = now.checked_add(FORBIDDEN_PAUSE).unwrap_or(now);
+                self.forbidden.retain(|_, f| f.until > now);
                 for rule in &write.rules {
                     let place = (rule.clone(), object.kind.clone(), object.namespace.clone());
                     let message = message.clone();
@@ -500,10 +517,13 @@ impl Engine {
         pause: Option<Duration>,
         now: Timestamp,
     ) {
+        if self.store.get(subject).is_none() {
+            return;
+        }
         let backoff = self.queue.failed(subject, wanted);
         let pause = SignedDuration::try_from(pause.unwrap_or(backoff))
             .unwrap_or(SignedDuration::from_secs(300));
         let at = now.checked_add(pause).unwrap_or(now);
-        self.due.set(subject, Some(at));
+        self.due.no_later_than(subject, at);
     }
 }

@@ -422,3 +422,59 @@ spec:
     bench.see("ReplicationController", &of(10, 2));
     assert_eq!(bench.work().len(), 1);
 }
+
+const TARGET: &str = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: r}
+spec:
+  mode: Enforce
+  match: {resources: [{apiVersion: v1, kind: ServiceAccount}]}
+  related:
+  - name: maps
+    resources: [{apiVersion: v1, kind: ConfigMap}]
+    names: ['map-*']
+  actions:
+  - target: maps
+    patch: [{path: $.metadata.labels.seen, set: 'yes'}]
+";
+
+/// What the watch shows next differs in nothing that is kept of the object.
+#[test]
+fn a_conflict_on_a_target_is_tried_again_though_nothing_of_it_is_seen_to_change() {
+    let mut bench = Bench::of(TARGET, 32, &["a"]);
+    bench.see("ConfigMap", &object("ConfigMap", "map-0", 5));
+    let (id, _) = bench.only();
+    bench.answer(id, Outcome::Failed(Fault::Stale));
+    assert!(bench.work().is_empty(), "the watch is behind");
+    bench.see("ConfigMap", &object("ConfigMap", "map-0", 6));
+    let (_, write) = bench.only();
+    assert_eq!(write.resource_version, "6");
+}
+
+/// As the Pods of a StatefulSet are.
+#[test]
+fn a_target_that_is_made_anew_under_its_name_again_and_again_is_no_fight() {
+    let mut bench = Bench::of(TARGET, 32, &["a"]);
+    for turn in 0..10 {
+        bench.now = turn * 10;
+        let version = 10 * (turn as u64 + 1);
+        let mut map = object("ConfigMap", "map-0", version);
+        map["metadata"]["uid"] = json!(format!("u-{turn}"));
+        bench.see("ConfigMap", &map);
+        let (id, write) = bench.only();
+        let mut stored = write.expected.unwrap().to_value();
+        stored["metadata"]["resourceVersion"] = json!((version + 1).to_string());
+        bench.answer(id, Outcome::Written(Record::from_value(&stored)));
+        bench.see("ConfigMap", &stored);
+        assert!(bench.work().is_empty());
+        bench.engine.observe(
+            Observation::Deleted {
+                key: write.object,
+                resource_version: None,
+            },
+            at(bench.now),
+        );
+        assert!(bench.work().is_empty());
+    }
+    assert!(bench.findings().is_empty(), "{:?}", bench.findings());
+}

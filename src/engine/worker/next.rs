@@ -4,7 +4,10 @@ use super::{Engine, PATIENCE};
 use crate::engine::Effect;
 use crate::engine::store::{Sync, key_of};
 use crate::object::{GroupKind, ObjectKey};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// A clock that is only being kept right is set back by no more.
+const KEPT_RIGHT: SignedDuration = SignedDuration::from_secs(2);
 
 impl Engine {
     /// Evaluates what is queued and due, at most `budget` objects, and appends what is to be done.
@@ -63,6 +66,10 @@ impl Engine {
 
     /// A clock that was set back: nothing waits for a moment of the former time.
     fn tick(&mut self, now: Timestamp) {
+        if now < self.clock && self.clock.duration_since(now) <= KEPT_RIGHT && !self.clock_told {
+            // What was due at the later moment has happened, and comes again with it.
+            return;
+        }
         if now < self.clock {
             for state in &mut self.states {
                 state.clock_set_back(now);

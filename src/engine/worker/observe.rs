@@ -192,6 +192,13 @@ impl Engine {
         for index in rules.limited(&key.kind) {
             self.forget_targets(*index, key);
         }
+        // One that is made anew under the name of a target is another object. What a rule applies it makes anew itself: that it goes again
+        // and again is a fight.
+        for (rule, of) in rules.rules().iter().zip(&mut self.states) {
+            if !of.breakers.is_empty() && !rule.applies() {
+                of.breakers.remove(key);
+            }
+        }
     }
 
     /// Whether the store shows what a write was answered with; if so the key goes on.

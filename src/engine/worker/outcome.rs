@@ -343,7 +343,7 @@ impl Engine {
         self.let_go(key);
         let until = now.checked_add(pause).unwrap_or(now);
         self.paused.insert(key.clone(), until);
-        self.due.set(key, Some(until));
+        self.due.no_later_than(key, until);
     }
 
     /// Until when an object is left alone after a failure.
@@ -402,6 +402,10 @@ impl Engine {
         reason: Reason,
         message: &str,
     ) {
+        // Of an object that is gone nobody would ever take it back.
+        if self.store.get(key).is_none() {
+            return;
+        }
         let findings: Vec<Finding> = rules
             .iter()
             .map(|rule| Finding {

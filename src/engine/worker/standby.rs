@@ -3,6 +3,7 @@
 use super::Engine;
 use super::keep::Keeper;
 use super::targets::Targets;
+use crate::decide::limits::LimitState;
 use crate::engine::Effect;
 use crate::engine::due::Due;
 use crate::engine::memory::Matches;
@@ -60,10 +61,9 @@ impl Engine {
                 picks.reset();
             }
             state.targets = Targets::default();
-            let due: Vec<ObjectKey> = state.limits.due().cloned().collect();
-            for key in due {
-                state.limits.set_due(&key, false);
-            }
+            // A person may agree, or mend it, while another replica acts: what that one keeps is recalled.
+            state.limits = LimitState::default();
+            state.breakers.clear();
         }
     }
 

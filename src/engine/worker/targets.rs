@@ -171,8 +171,7 @@ impl Engine {
         let behind = known
             .is_some_and(|entry| !at_or_past(entry.record.meta().resource_version(), &shown_at));
         if behind {
-            // The watch will show it; whoever has it in a list is looked at then.
-            self.wait_for(request.key, shown_at, now);
+            self.wait_with(request.subject, request.key, shown_at, now);
         } else {
             self.let_go(&request.key);
             self.nudge(request.subject, now);

@@ -16,6 +16,7 @@ mod breakers;
 mod echoes;
 mod events;
 mod glances;
+mod gone;
 mod keep;
 mod kinds;
 mod limits;
@@ -295,6 +296,18 @@ fn the_clock_may_go_back() {
     bench.engine.status(at(-86_400));
     bench.answer(id, Outcome::Failed(Fault::Unreachable("x".into())), -86_400);
     assert_eq!(bench.work(-86_390).len(), 1);
+}
+
+#[test]
+fn a_clock_that_is_only_kept_right_makes_nobody_look_again() {
+    let warn = "  actions:\n  - warn: {message: hear}\n";
+    let records = vec![map("a", 1, json!({})), map("b", 2, json!({}))];
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[warn]), records);
+    bench.work(10);
+    bench.work(9);
+    assert_eq!(bench.engine.evaluations(), 2);
+    bench.work(-600);
+    assert_eq!(bench.engine.evaluations(), 4);
 }
 
 /// One rule of another kind.

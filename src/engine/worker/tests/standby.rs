@@ -129,3 +129,18 @@ fn rules_that_change_in_standby_are_in_force_when_it_ends() {
     };
     assert!(json!(operations).to_string().contains("shop"));
 }
+
+#[test]
+fn who_leads_again_is_not_held_by_what_stopped_it_before() {
+    let old = |name: &str, version| map(name, version, json!({"data": {"old": "yes"}}));
+    let limited = format!("{DELETE}  limits: {{abortAbove: {{objects: 1}}}}\n");
+    let records = vec![old("a", 1), old("b", 2)];
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[&limited]), records);
+    assert!(bench.work(0).is_empty(), "two are more than one");
+    bench.engine.set_standby(true, at(1));
+    // While another replica leads one of them is mended.
+    bench.see(map("b", 3, json!({})), 2);
+    bench.engine.set_standby(false, at(60));
+    let (_, write) = one(bench.work(60));
+    assert_eq!(write.object, key("a"));
+}
