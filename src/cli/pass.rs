@@ -1,7 +1,7 @@
 //! One pass over everything, of manifests in memory or of a real cluster: what `plan`, `explain` and `run --once` have in common.
 
 use super::output;
-use super::runtime::{INBOX, connect, on_worker, runtime, stop_signal};
+use super::runtime::{INBOX, as_task, connect, runtime, stop_signal};
 use super::tally::{Tally, Tense};
 use crate::cluster::api::Api;
 use crate::cluster::lease;
@@ -294,7 +294,7 @@ pub fn once_on_cluster(
             keeps: None,
         };
         let telling = tokio::spawn(tell_progress(status.clone()));
-        let ended = on_worker(daemon::run(options, surroundings, stop_signal()?)).await;
+        let ended = as_task(daemon::run(options, surroundings, stop_signal()?)).await;
         telling.abort();
         ended
     })?;

@@ -2,7 +2,7 @@
 
 use super::output::{self, Paint};
 use super::pass::{Pass, loaded, once_on_cluster, recall};
-use super::runtime::{INBOX, connect, on_worker, runtime, stop_signal};
+use super::runtime::{INBOX, as_task, beside, connect, runtime, stop_signal};
 use super::tally::{self, Tally, Tense};
 use super::{exit, usage};
 use crate::cluster::api::Api;
@@ -170,11 +170,12 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
     let mut prints = !settings.cluster.manifests.is_empty()
         || output.output != OutputFormat::Text
         || std::io::stdout().is_terminal();
+    let beside = beside()?;
+    let listener = beside
+        .block_on(tokio::net::TcpListener::bind(settings.listen))
+        .with_context(|| format!("--listen {}", settings.listen))?;
     runtime()?.block_on(async {
         let stop = stop_signal()?;
-        let listener = tokio::net::TcpListener::bind(settings.listen)
-            .await
-            .with_context(|| format!("--listen {}", settings.listen))?;
         let rules: Vec<String> = settings
             .rules
             .rules
@@ -191,7 +192,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
         tracing::info!(address = %listener.local_addr()?, "listening");
         let status = Arc::new(Mutex::new(Status::new(Timestamp::now())));
         let (control, asked) = mpsc::channel(16);
-        let server = tokio::spawn(http::serve(listener, status.clone(), control));
+        let server = beside.spawn(http::serve(listener, status.clone(), control));
         let (sender, messages) = mpsc::channel(INBOX);
         let manifests = &settings.cluster.manifests;
         let mut stop = Box::pin(stop);
@@ -204,6 +205,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
                 api = connected(&options, &sender, &status) => {
                     let mut api = api?;
                     if settings.leader_election.unwrap_or_else(|| api.in_cluster()) {
+                        let _on = beside.enter();
                         candidate = Some(elect(settings, &mut api)?);
                     }
                     api.keep_in((&settings.state_namespace, &settings.lease_name), &writer);
@@ -241,7 +243,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             keeps: (manifests.is_empty() && !settings.audit_only)
                 .then(|| settings.lease_name.clone()),
         };
-        let ended = on_worker(daemon::run(options, surroundings, stop)).await;
+        let ended = as_task(daemon::run(options, surroundings, stop)).await;
         // Only now: what was in flight is answered, and nothing more is written.
         if let Some(candidate) = candidate {
             candidate.release().await;
@@ -274,7 +276,7 @@ fn elect(settings: &RunSettings, api: &mut Api) -> anyhow::Result<lease::Candida
         identity = %terms.identity, lease = place.name, namespace = place.namespace,
         "competing for the lease: until this replica has it, it only watches"
     );
-    Ok(api.elect(place, terms))
+    Ok(api.elect(place, terms)?)
 }
 
 /// A server that cannot be reached yet is waited for: a daemon may well be started before its API server.

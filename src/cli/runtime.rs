@@ -3,6 +3,7 @@
 use crate::cluster::connection::ConnectOptions;
 use crate::settings::ClusterOptions;
 use anyhow::Context;
+use tokio::runtime::{Builder, Runtime};
 
 /// Messages that may wait before a watch waits for the engine.
 pub const INBOX: usize = 16;
@@ -18,23 +19,30 @@ pub fn connect(cluster: &ClusterOptions, write_rate: u32) -> ConnectOptions {
     }
 }
 
-/// One of several threads.
+/// What the loop runs on, with the watches and the requests: one thread. What they hand to each other stays on one core and wakes nobody;
+/// on two, labels on 10,000 objects took a quarter more CPU.
 ///
 /// # Errors
 /// The system gives no threads.
-pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub fn runtime() -> anyhow::Result<Runtime> {
     crate::daemon::allocator::give_back_freed_memory();
-    Ok(tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?)
+    Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
-/// Runs the loop on a worker of the runtime, not on the thread that waits for it: what it starts and what wakes it then mostly
-/// stays on one thread, and costs no system call.
+/// What runs on a thread of its own, so that no long turn of the loop is in its way: the term of the Lease, and the answers to probes.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn beside() -> anyhow::Result<Runtime> {
+    let mut one = Builder::new_multi_thread();
+    Ok(one.worker_threads(1).enable_all().build()?)
+}
+
+/// Runs the loop as a task: one that dies is an error, and what comes after it still happens.
 ///
 /// # Errors
 /// Those of the loop, or that it panicked.
-pub async fn on_worker(
+pub async fn as_task(
     running: impl Future<Output = anyhow::Result<()>> + Send + 'static,
 ) -> anyhow::Result<()> {
     let ended = tokio::spawn(running).await;

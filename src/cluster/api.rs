@@ -1,12 +1,13 @@
 //! The trait [`Cluster`] for a real API server.
 
+use super::configuration::Misconfigured;
 use super::connection::{ConnectOptions, Connection};
 use super::discovery::Discovery;
 use super::lease::{Candidate, Fence, Place, Terms};
 use super::state::StateMaps;
 use super::traffic::Figures;
 use super::warnings::Warnings;
-use super::watch::{Follower, WATCH_SECONDS};
+use super::watch::{Follower, WATCH_SECONDS, WATCHES};
 use super::wire::Wire;
 use super::{Cluster, Message, Sender, Stream, fault, requests};
 use crate::decide::breaker::managers::ManagedFields;
@@ -70,6 +71,7 @@ pub struct Api {
     connection: Connection,
     namespaces: Vec<String>,
     watch_seconds: u64,
+    watches: u32,
     discovery: Arc<ArcSwap<Discovery>>,
     /// Nobody has used yet what was found when the connection was made.
     just_found: AtomicBool,
@@ -100,6 +102,7 @@ impl Api {
         ));
         let discovered = Arc::new(Notify::new());
         let watch_seconds = options.watch_seconds.unwrap_or(WATCH_SECONDS).max(1);
+        let watches = options.watches.unwrap_or(WATCHES);
         let mut kinds = vec![];
         if options.namespaces.is_empty() {
             let (sender, changes) = mpsc::channel(16);
@@ -120,6 +123,7 @@ impl Api {
                     whole: AtomicBool::default(),
                     namespaces: vec![],
                     watch_seconds,
+                    watches,
                     out: sender.clone(),
                 };
                 tokio::spawn(follower.run())
@@ -135,6 +139,7 @@ impl Api {
             connection,
             namespaces: options.namespaces.clone(),
             watch_seconds,
+            watches,
             discovery,
             just_found: AtomicBool::new(true),
             discovered,
@@ -156,10 +161,14 @@ impl Api {
     }
 
     /// Begins to compete for a Lease. From now on nothing is written but while this replica holds it.
-    pub fn elect(&mut self, place: Place, terms: Terms) -> Candidate {
-        let candidate = Candidate::start(&self.connection, place, terms);
+    /// On the runtime in whose context this is called, over connections of its own.
+    ///
+    /// # Errors
+    /// The configuration can no longer be used.
+    pub fn elect(&mut self, place: Place, terms: Terms) -> Result<Candidate, Misconfigured> {
+        let candidate = Candidate::start(&self.connection, place, terms)?;
         self.fence = Some(candidate.fence());
-        candidate
+        Ok(candidate)
     }
 
     /// Keeps the state of a daemon of this name in this namespace from now on, as a writer. Called after [`Api::elect`], whose fence holds for it too.
@@ -313,6 +322,7 @@ impl Cluster for Api {
                     whole: AtomicBool::default(),
                     namespaces: self.namespaces.clone(),
                     watch_seconds: self.watch_seconds,
+                    watches: self.watches,
                     pulse: self.connection.traffic.pulse(&kind.kind),
                     out: self.out.clone(),
                 };

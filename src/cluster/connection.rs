@@ -6,6 +6,7 @@ use super::traffic::{Counting, Traffic};
 use super::wire::Wire;
 use http::{HeaderValue, header};
 use hyper_util::client::legacy::connect::HttpConnector;
+use kube::Config;
 use kube::client::ConfigExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct ConnectOptions {
     pub write_rate: u32,
     /// Seconds after which the server is asked to end a watch, up to a third more by chance. `None`: 90.
     pub watch_seconds: Option<u64>,
+    /// Watches of a kind from one list to the next. `None`: 32, an hour or so.
+    pub watches: Option<u32>,
 }
 
 /// A way to the server.
@@ -39,6 +42,7 @@ pub struct Connection {
     pub(super) traffic: Arc<Traffic>,
     /// We are a Pod of the cluster itself, by its own environment and ServiceAccount.
     pub(super) in_cluster: bool,
+    config: Arc<(Config, Option<Proxy>)>,
 }
 
 impl Connection {
@@ -57,24 +61,42 @@ impl Connection {
         // kube's own way through a proxy is not built in: it asks NO_PROXY about the proxy, not about the server.
         let proxy = config.proxy_url.take().as_ref().map(Proxy::of);
         let proxy = proxy.transpose().map_err(Misconfigured::proxy)?;
-        let counting = Counting(Arc::clone(&traffic));
-        let wire = match proxy {
-            Some(proxy) => config
-                .rustls_https_connector_with_connector(proxy.tunnel(CONNECT_TIMEOUT))
-                .and_then(|connector| Wire::new(&config, connector, CONNECT_TIMEOUT, &counting)),
-            None => {
-                let mut connector = HttpConnector::new();
-                connector.enforce_http(false);
-                connector.set_nodelay(true);
-                config
-                    .rustls_https_connector_with_connector(connector)
-                    .and_then(|connector| Wire::new(&config, connector, CONNECT_TIMEOUT, &counting))
-            }
-        };
+        let wire = wire(&config, proxy.clone(), &traffic).map_err(Misconfigured::unusable)?;
         Ok(Self {
-            wire: wire.map_err(Misconfigured::unusable)?,
+            wire,
             traffic,
             in_cluster,
+            config: Arc::new((config, proxy)),
         })
+    }
+
+    /// The same way, with connections of its own: those of another thread need that thread to go on.
+    ///
+    /// # Errors
+    /// A helper program that fails, a token that cannot be read.
+    pub(super) fn apart(&self) -> Result<Wire, Misconfigured> {
+        let (config, proxy) = &*self.config;
+        wire(config, proxy.clone(), &self.traffic).map_err(Misconfigured::unusable)
+    }
+}
+
+fn wire(
+    config: &Config,
+    proxy: Option<Proxy>,
+    traffic: &Arc<Traffic>,
+) -> Result<Wire, kube::Error> {
+    let counting = Counting(Arc::clone(traffic));
+    match proxy {
+        Some(proxy) => config
+            .rustls_https_connector_with_connector(proxy.tunnel(CONNECT_TIMEOUT))
+            .and_then(|connector| Wire::new(config, connector, CONNECT_TIMEOUT, &counting)),
+        None => {
+            let mut connector = HttpConnector::new();
+            connector.enforce_http(false);
+            connector.set_nodelay(true);
+            config
+                .rustls_https_connector_with_connector(connector)
+                .and_then(|connector| Wire::new(config, connector, CONNECT_TIMEOUT, &counting))
+        }
     }
 }

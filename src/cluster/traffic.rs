@@ -26,6 +26,8 @@ pub enum Restart {
     Silent,
     /// Its version is too old: listed again.
     Gone,
+    /// The last list is long ago: listed again.
+    Due,
     /// A list or watch was answered with an error, or not at all.
     Failed,
     /// RBAC does not allow it.
@@ -36,11 +38,12 @@ pub enum Restart {
 
 impl Restart {
     /// All of them, in order.
-    pub const ALL: [Restart; 7] = [
+    pub const ALL: [Restart; 8] = [
         Restart::Ended,
         Restart::Broken,
         Restart::Silent,
         Restart::Gone,
+        Restart::Due,
         Restart::Failed,
         Restart::Forbidden,
         Restart::NoSuchKind,
@@ -53,6 +56,7 @@ impl Restart {
             Restart::Broken => "Broken",
             Restart::Silent => "Silent",
             Restart::Gone => "Gone",
+            Restart::Due => "Due",
             Restart::Failed => "Failed",
             Restart::Forbidden => "Forbidden",
             Restart::NoSuchKind => "NoSuchKind",

@@ -24,6 +24,8 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 const PAGE: usize = 500;
 /// The server ends a watch after this many seconds, and up to a third as many more, unless told otherwise.
 pub const WATCH_SECONDS: u64 = 90;
+/// A watch that has ended this often gives way to a new list, which catches what it may have missed: after an hour or so.
+pub const WATCHES: u32 = 32;
 /// A watch that shows no sign of life, bookmarks included, for this long past its end is cut.
 const SILENCE: Duration = Duration::from_secs(15);
 /// A watch, or a list and its watch, that lasts no longer than this did not work.
@@ -51,6 +53,8 @@ pub struct Follower {
     pub namespaces: Vec<String>,
     /// See [`WATCH_SECONDS`].
     pub watch_seconds: u64,
+    /// See [`WATCHES`].
+    pub watches: u32,
     /// Counted here.
     pub pulse: Arc<Pulse>,
     pub out: Sender,
@@ -60,6 +64,8 @@ pub struct Follower {
 enum Stop {
     /// The version is too old: list again.
     Gone,
+    /// The last list is long ago.
+    Due,
     Lost(Lost),
     /// Nobody listens any more.
     Closed,
@@ -92,6 +98,10 @@ impl Follower {
                         failures += 1;
                         sleep(paused(failures)).await;
                     }
+                    continue;
+                }
+                Stop::Due => {
+                    self.pulse.restarted(Restart::Due);
                     continue;
                 }
                 Stop::Lost(why) => why,
@@ -309,6 +319,7 @@ impl Follower {
     async fn watch(&self, resource: &Resource, scope: Option<&str>, mut version: String) -> Stop {
         let mut encoder = Encoder::default();
         let mut failures = 0;
+        let mut left = self.watches.max(1);
         loop {
             let opened = Instant::now();
             // Spread, so that a thousand watches do not end together.
@@ -321,6 +332,10 @@ impl Follower {
                         .await
                     {
                         Ok(ended) => {
+                            left -= 1;
+                            if left == 0 {
+                                return Stop::Due;
+                            }
                             self.pulse.restarted(ended);
                             None
                         }

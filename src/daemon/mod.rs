@@ -185,6 +185,10 @@ pub async fn run(
             }
             break;
         }
+        if wake.is_some_and(|wake| wake <= Timestamp::now()) {
+            // There is more to look at: what else runs on this thread has its turn too.
+            tokio::task::yield_now().await;
+        }
         tokio::select! {
             biased;
             () = &mut stop => {

@@ -145,7 +145,7 @@ const WATCH_RESTARTS: Family = family(
     "ordain_watch_restarts_total",
     Counter,
     &["kind", "reason"],
-    "Watches begun anew: Ended (its time was over: normal), Broken, Silent, Gone (listed again), Failed, Forbidden, NoSuchKind",
+    "Watches begun anew: Ended (its time was over: normal), Broken, Silent, Gone (listed again), Due (as after an hour or so: listed again), Failed, Forbidden, NoSuchKind",
 );
 const STORE_OBJECTS: Family = family(
     "ordain_store_objects",

@@ -25,19 +25,20 @@ pub struct Seen {
 
 impl Seen {
     pub async fn connect(kubeconfig: PathBuf, namespaces: &[&str]) -> Seen {
-        Self::connect_with(kubeconfig, namespaces, None).await
+        Self::connect_with(kubeconfig, namespaces, (None, None)).await
     }
 
     pub async fn connect_with(
         kubeconfig: PathBuf,
         namespaces: &[&str],
-        watch_seconds: Option<u64>,
+        (watch_seconds, watches): (Option<u64>, Option<u32>),
     ) -> Seen {
         let (sender, messages) = mpsc::channel(64);
         let options = ConnectOptions {
             kubeconfig: Some(kubeconfig),
             namespaces: namespaces.iter().map(|n| (*n).to_owned()).collect(),
             watch_seconds,
+            watches,
             ..ConnectOptions::default()
         };
         let server = Server::connect(&options, sender).await.unwrap();

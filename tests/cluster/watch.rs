@@ -123,3 +123,24 @@ async fn an_api_server_that_crashes_is_followed_again_and_nothing_is_missed() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_while_the_kind_is_listed_anew() {
+    let Place {
+        plane,
+        namespace,
+        maps,
+        ..
+    } = Place::new("relisted").await;
+    create(&maps, &["a"]).await;
+    let often = (Some(1), Some(2));
+    let mut seen = Seen::connect_with(plane.kubeconfig(), &[&namespace], often).await;
+    seen.follow("", "v1", "ConfigMap", false);
+    seen.until("a third list", |s| {
+        s.lists == 3 && s.has(&namespace, &[("a", "")])
+    })
+    .await;
+    take_step(&maps, "a", "1").await;
+    seen.until("the change", |s| s.has(&namespace, &[("a", "1")]))
+        .await;
+}

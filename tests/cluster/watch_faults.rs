@@ -75,7 +75,7 @@ async fn a_watch_that_is_silent_past_its_end_is_cut() {
     let proxy = Proxy::start(plane.kubeconfig()).await;
     create(&maps, &["a"]).await;
     create(&others, &["b"]).await;
-    let mut seen = Seen::connect_with(proxy.kubeconfig(), &[&quiet, &loud], Some(2)).await;
+    let mut seen = Seen::connect_with(proxy.kubeconfig(), &[&quiet, &loud], (Some(2), None)).await;
     seen.follow("", "v1", "ConfigMap", false);
     seen.until("the lists", |s| {
         s.has(&quiet, &[("a", "")]) && s.has(&loud, &[("b", "")])

@@ -15,6 +15,7 @@ pub use election::{Standing, Terms};
 pub use fence::Fence;
 pub use switches::Switch;
 
+use super::configuration::Misconfigured;
 use super::connection::Connection;
 use super::wire::Wire;
 use super::{fault, requests};
@@ -91,8 +92,15 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Begins to compete for the Lease.
-    pub(super) fn start(connection: &Connection, place: Place, terms: Terms) -> Candidate {
+    /// Begins to compete for the Lease, on the runtime in whose context this is called.
+    ///
+    /// # Errors
+    /// Those of [`Connection::apart`].
+    pub(super) fn start(
+        connection: &Connection,
+        place: Place,
+        terms: Terms,
+    ) -> Result<Candidate, Misconfigured> {
         let (told, standing) = watch::channel(Standing::default());
         let (release, released) = oneshot::channel();
         let fence = Arc::new(Fence::new(terms.duration));
@@ -100,7 +108,7 @@ impl Candidate {
         let (acknowledge, acknowledged) = mpsc::unbounded_channel();
         let identity = terms.identity.clone();
         let task = Task {
-            wire: connection.wire.clone(),
+            wire: connection.apart()?,
             election: Election::new(terms, &place.name),
             place,
             fence: fence.clone(),
@@ -108,7 +116,7 @@ impl Candidate {
             pressed,
             acknowledge,
         };
-        Candidate {
+        Ok(Candidate {
             identity,
             standing,
             fence,
@@ -116,7 +124,7 @@ impl Candidate {
             switchboard: Switchboard(presses),
             acknowledged: Some(acknowledged),
             task: tokio::spawn(task.run(released)),
-        }
+        })
     }
 
     /// For the daemon. What is acknowledged is heard by whoever asks first.

@@ -11,9 +11,12 @@ use crate::engine::{Effect, Report, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::Occasion;
 use crate::rule::set::RuleIndex;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use smallvec::SmallVec;
 use std::sync::Arc;
+
+/// CEL that reads `now` has no moment at which it comes out differently: it is looked at again after this time.
+const CLOCK_READ_AGAIN: SignedDuration = SignedDuration::from_mins(10);
 
 impl Engine {
     /// Looks at one object.
@@ -75,7 +78,10 @@ impl Engine {
         let reaped = self.reap(&key, &record, now);
         let held_until = self.guard_held(&key, &record, now);
         self.note_owned(&key, &record, &decision.changes);
-        let mut recheck = [decision.recheck_at, held_until]
+        let reads_now = |(index, _): &(usize, Standing)| rules.rules()[*index].reads_now;
+        let clock = decision.standings.iter().any(reads_now);
+        let again = clock.then(|| now.checked_add(CLOCK_READ_AGAIN).ok());
+        let mut recheck = [decision.recheck_at, held_until, again.flatten()]
             .into_iter()
             .flatten()
             .min();

@@ -139,21 +139,6 @@ impl Engine {
             self.queue.push(key, now);
         }
         self.kinds_changed(now);
-        self.look_at_clock_readers(kind, now);
-    }
-
-    /// CEL that reads `now` has no moment at which it comes out differently: it is evaluated at each list.
-    fn look_at_clock_readers(&mut self, kind: &GroupKind, now: Timestamp) {
-        let rules = Arc::clone(&self.rules);
-        let of_kind = rules.for_kind(kind);
-        if of_kind.iter().any(|index| rules.rules()[*index].reads_now)
-            && let Some(objects) = self.store.kind(kind)
-        {
-            let keys: Vec<ObjectKey> = objects.iter().map(|(n, _)| key_of(kind, n)).collect();
-            for key in keys {
-                self.queue.push(key, now);
-            }
-        }
     }
 
     /// An object is gone from the cluster.

@@ -263,6 +263,25 @@ fn a_hundred_thousand_ages_wake_nobody_before_the_first_is_due() {
     );
 }
 
+#[test]
+fn an_expression_that_reads_now_is_looked_at_again() {
+    let old = "  where:\n  - {expression: \"${now - timestamp(object.metadata.creationTimestamp) > duration('1h')}\", value: true}\n  actions:\n  - warn: {message: old}\n";
+    let made = map("a", 1, json!({"creationTimestamp": at(0).to_string()}));
+    // `check` warns of it.
+    let compiled = compile(&[rule_of("r0", "v1", "ConfigMap", old)], &Schema::bundled());
+    assert_eq!(compiled.rules.len(), 1, "{:?}", compiled.problems);
+    let rules = Arc::new(RuleSet::new(compiled.rules, Schema::bundled()));
+    let mut bench = Bench::new(EngineOptions::default(), rules, vec![made]);
+    bench.work(0);
+    for now in (0..3600).step_by(60) {
+        bench.work(now);
+    }
+    assert_eq!(bench.found(Reason::Warning), 0);
+    assert_eq!(bench.engine.evaluations(), 6, "every ten minutes");
+    bench.work(4200);
+    assert_eq!(bench.found(Reason::Warning), 1);
+}
+
 fn secret_kind() -> GroupKind {
     GroupKind::new("", "Secret")
 }

@@ -469,7 +469,7 @@ pub(super) fn warn_of_now(context: &mut Context<'_, '_>, tree: Option<&Tree>) {
     let at = reading_now(tree).unwrap_or(tree);
     context.report.warning(
         at,
-        "a test that reads `now` has no moment at which it is due: it is looked at again at each re-list",
+        "a test that reads `now` has no moment at which it is due: it is looked at again every ten minutes",
         Some("`as: age` and `as: until` are looked at again at the very moment".into()),
     );
 }
