@@ -1,8 +1,8 @@
 //! What a change writes, and where: places that are recognised when they are written again, and found in what a server says of its fields.
 
-use crate::decide::RuleChange;
+use crate::decide::{Operation, RuleChange, Write};
 use crate::object::difference::record_patch;
-use crate::object::{Node, NodeKind};
+use crate::object::{Node, NodeKind, Record};
 use json_patch::PatchOperation;
 use serde_json::Value;
 use std::fmt;
@@ -72,6 +72,27 @@ fn identity(element: &Value) -> Option<(&'static str, &Value)> {
         let value = map.get(*name)?;
         (value.is_string() || value.is_number()).then_some((*name, value))
     })
+}
+
+/// As [`written`], of a change that may be all that a write does to a record: then its operations say the same.
+pub fn written_by(change: &RuleChange, write: &Write, record: &Record) -> Vec<Place> {
+    let (Some(before), Some(after)) = (&change.before, &change.after) else {
+        return written(change);
+    };
+    let whole = before.is_same(record)
+        && write
+            .expected
+            .as_ref()
+            .is_some_and(|expected| expected.is_same(after));
+    match &write.operation {
+        Operation::Patch { operations, .. } if whole => operations
+            .iter()
+            .filter(|operation| operation.path().as_str() != "/metadata/resourceVersion")
+            .take(MOST)
+            .map(|operation| place(before.root(), operation))
+            .collect(),
+        _ => written(change),
+    }
 }
 
 /// What a change writes; at most [`MOST`] places, none of a deletion.
@@ -158,7 +179,7 @@ fn hash_of(node: Node<'_>) -> u64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::object::{GroupKind, ObjectKey, Record};
+    use crate::object::{GroupKind, ObjectKey};
     use crate::rule::{Mode, Verb};
     use serde_json::json;
 

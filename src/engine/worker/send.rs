@@ -2,7 +2,7 @@
 
 use super::{Asked, Awaited, Engine, InFlight, Load, PATIENCE};
 use crate::decide::Write;
-use crate::decide::breaker::places::{Place, written};
+use crate::decide::breaker::places::{Place, written_by};
 use crate::engine::Effect;
 use crate::object::{ObjectKey, Record};
 use jiff::Timestamp;
@@ -30,6 +30,7 @@ impl Engine {
             .map(|index| {
                 let name = &rules.rules()[*index].name;
                 let of = changes.iter().filter(|change| change.rule == *name);
+                let written = |change| written_by(change, &write, record);
                 (name.clone(), of.flat_map(written).collect())
             })
             .collect();
