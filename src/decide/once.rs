@@ -168,7 +168,7 @@ pub(super) fn settle(
     } else if at.manner.barred.is_empty() {
         // It was so already.
         let note = Note::Acted(occasion.acted.act, occasion.acted.last);
-        turn.notes.push((at.manner.index, note));
+        turn.already.push((at.manner.index, note));
     }
     Ok(())
 }
@@ -186,7 +186,7 @@ fn in_the_same_write(
     if !changed {
         // Nothing to do is done, unless another rule stood in the way.
         if manner.barred.is_empty() {
-            turn.notes.push((index, Note::Acted(*act, last.clone())));
+            turn.already.push((index, Note::Acted(*act, last.clone())));
         }
         return Ok(());
     }

@@ -109,7 +109,10 @@ pub(super) fn all(
     turn.cut = true;
     let mut skipped = false;
     for (position, step) in rule.steps.iter().enumerate() {
-        let done = turn.changed || !turn.deeds.is_empty() || !turn.samples.is_empty();
+        let done = turn.changed
+            || !turn.deeds.is_empty()
+            || !turn.samples.is_empty()
+            || !turn.already.is_empty();
         if position > 0 && done {
             *last = Checkpoint::of(working, turn);
         }

@@ -76,8 +76,10 @@ pub(super) struct Turn {
     pub waits: Vec<usize>,
     /// Numbers for `/metrics`.
     pub samples: Vec<Sample>,
-    /// What is to be remembered.
+    /// What is to be remembered of what was seen.
     pub notes: Vec<(RuleIndex, Note)>,
+    /// The steps that act once and count as having acted, as what they do was so already.
+    pub already: Vec<(RuleIndex, Note)>,
     /// The steps that act once and are part of what changed.
     pub remembered: Vec<Acted>,
     /// `previous` of the step at hand.
@@ -124,6 +126,7 @@ impl Turn {
             waits: vec![],
             samples: vec![],
             notes: vec![],
+            already: vec![],
             remembered: vec![],
             previous: None,
             claims: vec![],
