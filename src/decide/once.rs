@@ -296,8 +296,8 @@ fn chance(
     };
     let uid = world.subject.record.meta().uid();
     let written = match member {
-        Some(member) => in_writing(member, rule, &on_member(act, uid)),
-        None if step.writes_that_it_acted() => in_writing(record, rule, &act.to_string()),
+        Some(member) => in_writing(world, member, rule, &on_member(act, uid)),
+        None if step.writes_that_it_acted() => in_writing(world, record, rule, &act.to_string()),
         None => None,
     };
     let known = memory.last(index, act);
@@ -306,7 +306,7 @@ fn chance(
         (Some(written), Some(known)) if known.at >= written.at => Some(known),
         (Some(written), _) => {
             // What this very pass has put on its copy is not done yet.
-            let stored = || in_writing(world.subject.record, rule, &act.to_string());
+            let stored = || in_writing(world, world.subject.record, rule, &act.to_string());
             if member.is_some() || stored().as_ref() == Some(&written) {
                 turn.notes.push((index, Note::Acted(act, written.clone())));
             }
@@ -417,11 +417,12 @@ fn key_of(template: &Template, scope: &Scope<'_>) -> Result<Arc<str>, ExprFault>
 }
 
 /// What the subject itself says of a step, in the annotation that was written with its last change.
-fn in_writing(record: &Record, rule: &Rule, name: &str) -> Option<LastAct> {
+fn in_writing(world: &World<'_>, record: &Record, rule: &Rule, name: &str) -> Option<LastAct> {
     if !super::state_annotation::were_seen() {
         return None;
     }
-    let Said::State(state) = SubjectState::read(record.meta(), &rule.name) else {
+    let by = world.context.state_namespace;
+    let Said::State(state) = SubjectState::read_own(record.meta(), &rule.name, by) else {
         return None;
     };
     read(state.once.get(name)?)
@@ -439,12 +440,12 @@ fn read(said: &Value) -> Option<LastAct> {
     })
 }
 
-/// The acts that an object itself tells of: those that were written with its changes.
-pub fn in_annotation(meta: Meta<'_>, rule: &str) -> Vec<(Act, LastAct)> {
+/// The acts that an object itself tells of: those that the daemon of this namespace wrote with its changes.
+pub fn in_annotation(meta: Meta<'_>, rule: &str, by: &str) -> Vec<(Act, LastAct)> {
     if !super::state_annotation::were_seen() {
         return vec![];
     }
-    let Said::State(state) = SubjectState::read(meta, rule) else {
+    let Said::State(state) = SubjectState::read_own(meta, rule, by) else {
         return vec![];
     };
     let acts = state.once.iter();

@@ -160,6 +160,37 @@ fn a_step_that_was_undone_has_not_acted() {
 }
 
 #[test]
+fn what_another_installation_has_done_is_not_taken_for_ones_own() {
+    let set = rules(
+        CONFIG_MAP,
+        &[("again", "", "{once: {}, patch: [{path: $.data.a, set: x}]}")],
+    );
+    let by = |by: &str| {
+        let said = json!({"version": 1, "uid": "u-1", "by": by, "once": {"patch": {"nth": 0, "at": "2025-12-31T00:00:00Z"}}});
+        annotated(
+            &crate::decide::state_annotation::names("again")[0],
+            &said.to_string(),
+        )
+    };
+    let own = Given::new(&set).pass(&by("ordain"));
+    assert_eq!((standings(&own), own.findings), (vec![MATCHES], vec![]));
+    let object = by("another");
+    let others = Given::new(&set).pass(&object);
+    let [finding] = others.findings.as_slice() else {
+        panic!("{:?}", others.findings)
+    };
+    assert!(
+        finding
+            .message
+            .contains("installation of namespace another"),
+        "{finding:?}"
+    );
+    let object = Record::from_value(&object);
+    let told = |by: &str| crate::decide::in_annotation(object.meta(), "again", by).len();
+    assert_eq!((told("another"), told("ordain")), (1, 0));
+}
+
+#[test]
 fn a_value_that_cannot_be_read_is_counted() {
     let set = rules(
         CONFIG_MAP,
