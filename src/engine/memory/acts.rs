@@ -151,16 +151,20 @@ impl Acts {
         self.change_more(|more| more.pending.retain(|(known, ..)| *known != act));
     }
 
-    /// `held`: it is known that it did.
-    pub fn match_ended(&mut self, held: bool) {
+    /// `held`: it is known that it did. Answers whether that changes anything.
+    pub fn match_ended(&mut self, held: bool) -> bool {
+        let more = self.more.as_ref();
+        let waited = more.is_some_and(|m| !m.pending.is_empty() || !m.waits.is_empty());
         self.change_more(|more| {
             more.pending.clear();
             more.waits.clear();
         });
         let nth = self.nth;
-        if held || self.all().any(|done| done.nth == nth) {
+        let acted = held || self.all().any(|done| done.nth == nth);
+        if acted {
             self.nth = nth.saturating_add(1);
         }
+        acted || waited
     }
 
     /// If something has acted since a moment, the match in which it did goes on. False: nothing has.

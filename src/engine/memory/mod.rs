@@ -60,10 +60,13 @@ impl Held {
         Some(since.saturating_add(unknown).min(now))
     }
 
-    fn doubts(&mut self, now: Option<NonZeroI64>) {
-        if self.since.is_some() {
-            self.doubt = self.doubt.or(now);
+    /// Answers whether that is new.
+    fn doubts(&mut self, now: Option<NonZeroI64>) -> bool {
+        let begins = self.since.is_some() && self.doubt.is_none();
+        if begins {
+            self.doubt = now;
         }
+        begins
     }
 }
 
@@ -139,8 +142,9 @@ impl Matches {
 
     /// It is not known whether it holds.
     pub fn doubts(&mut self, uid: Uid, now: Timestamp) {
-        if let Some(held) = self.held.get_mut(&uid) {
-            held.doubts(NonZeroI64::new(nanos(now)));
+        if let Some(held) = self.held.get_mut(&uid)
+            && held.doubts(NonZeroI64::new(nanos(now)))
+        {
             self.changed.add(slot_of_match(uid.number()));
         }
     }
@@ -148,10 +152,11 @@ impl Matches {
     /// As [`Matches::doubts`], of all matches.
     pub fn doubt_all(&mut self, now: Timestamp) {
         let now = NonZeroI64::new(nanos(now));
-        for held in self.held.values_mut() {
-            held.doubts(now);
+        for (uid, held) in &mut self.held {
+            if held.doubts(now) {
+                self.changed.add(slot_of_match(uid.number()));
+            }
         }
-        self.changed = Slots::ALL;
     }
 
     /// It has ended, if it held: steps act anew in the next one.
@@ -162,13 +167,16 @@ impl Matches {
         let Some(held) = self.held.get_mut(&uid) else {
             return;
         };
-        self.changed.add(slot_of_match(uid.number()));
         let Some(acts) = &mut held.acts else {
             self.held.remove(&uid);
+            self.changed.add(slot_of_match(uid.number()));
             return;
         };
-        acts.match_ended(held.since.take().is_some());
-        held.doubt = None;
+        // An object that does not match is looked at time and again, and its match ends but once.
+        let doubted = held.doubt.take().is_some();
+        if acts.match_ended(held.since.take().is_some()) || doubted {
+            self.changed.add(slot_of_match(uid.number()));
+        }
     }
 
     /// All matches begin anew at a moment. What has acted since then, before a restart, has acted in the new ones.
