@@ -2,7 +2,7 @@
 
 use super::output::{self, Paint};
 use super::pass::{Pass, loaded, once_on_cluster, recall};
-use super::runtime::{INBOX, connect, on_worker, runtime, stop_signal};
+use super::runtime::{INBOX, connect, on_threads, on_worker, stop_signal};
 use super::tally::{self, Tally, Tense};
 use super::{exit, usage};
 use crate::cluster::api::Api;
@@ -170,7 +170,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
     let mut prints = !settings.cluster.manifests.is_empty()
         || output.output != OutputFormat::Text
         || std::io::stdout().is_terminal();
-    runtime()?.block_on(async {
+    on_threads(async {
         let stop = stop_signal()?;
         let listener = tokio::net::TcpListener::bind(settings.listen)
             .await
