@@ -229,6 +229,7 @@ fn on_subject(at: &At<'_>, working: &mut Working<'_>, turn: &mut Turn) -> Result
     turn.repeats = step.for_each.is_some();
     let mut progress = Progress::Done;
     let items = at.items(working.record(), turn)?;
+    turn.counts_room(at, None, &items);
     let told = turn.wants.len();
     for (number, item) in items.iter().enumerate() {
         progress = progress.max(element(at, (number, item.as_ref()), working, turn)?);

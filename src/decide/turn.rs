@@ -82,6 +82,8 @@ pub(super) struct Turn {
     pub already: Vec<(RuleIndex, Note)>,
     /// The steps that act once and are part of what changed.
     pub remembered: Vec<Acted>,
+    /// For how many more the step at hand may act once; `None`: there are few.
+    pub room: Option<usize>,
     /// `previous` of the step at hand.
     pub previous: Option<Record>,
     pub claims: Vec<Claim>,
@@ -128,6 +130,7 @@ impl Turn {
             notes: vec![],
             already: vec![],
             remembered: vec![],
+            room: None,
             previous: None,
             claims: vec![],
             asked: vec![],

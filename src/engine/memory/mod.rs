@@ -12,7 +12,7 @@ mod uid;
 
 pub use uid::Uid;
 
-use crate::decide::{Act, LastAct, Note};
+use crate::decide::{Act, LastAct, Note, Present, SPARE};
 use crate::state::{Slots, slot_of_match};
 use acts::Acts;
 use ahash::{AHashMap, AHashSet};
@@ -115,8 +115,29 @@ impl Matches {
         acts.is_none_or(|acts| acts.nth == 0 && acts.is_idle())
     }
 
+    /// Whether so much is remembered of what has acted that it is to be looked for what is gone.
+    pub fn has_many(&self, uid: Uid) -> bool {
+        self.acts(uid).is_some_and(|acts| acts.len() > SPARE)
+    }
+
+    /// For how many of those that are there a step has acted.
+    pub fn acted(&self, uid: Uid, present: &Present) -> usize {
+        self.acts(uid).map_or(0, |acts| acts.acted_for(present))
+    }
+
+    fn forget_gone(&mut self, uid: Uid, present: &Present) {
+        let held = self.held.get_mut(&uid);
+        let acts = held.and_then(|held| held.acts.as_mut());
+        if acts.is_some_and(|acts| acts.forget_gone(present)) {
+            self.changed.add(slot_of_match(uid.number()));
+        }
+    }
+
     /// Takes a note of a pass.
     pub fn note(&mut self, uid: Uid, note: Note, now: Timestamp) {
+        if let Note::Present(present) = &note {
+            return self.forget_gone(uid, present);
+        }
         self.changed.add(slot_of_match(uid.number()));
         let held = self.held.entry(uid).or_default();
         let acts = held.acts.get_or_insert_default();
@@ -126,6 +147,7 @@ impl Matches {
             Note::Acted(act, last) => acts.acted(act, last),
             Note::Pending(act, key) => acts.waits(act, key, nanos(now)),
             Note::Settled(act) => acts.settled(act),
+            Note::Present(_) => {}
         }
     }
 
