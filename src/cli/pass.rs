@@ -1,7 +1,7 @@
 //! One pass over everything, of manifests in memory or of a real cluster: what `plan`, `explain` and `run --once` have in common.
 
 use super::output;
-use super::runtime::{INBOX, as_task, connect, runtime, stop_signal};
+use super::runtime::{INBOX, as_task, connect, on_one_thread, stop_signal};
 use super::tally::{Tally, Tense};
 use crate::cluster::api::Api;
 use crate::cluster::lease;
@@ -263,7 +263,7 @@ pub fn once_on_cluster(
     let (control, asked) = mpsc::channel(1);
     let status = Arc::new(Mutex::new(Status::new(Timestamp::now())));
     let tense = pass.tense;
-    runtime()?.block_on(async {
+    on_one_thread(async {
         if let Some(question) = pass.question {
             // There is room for one, and nobody else asks.
             let _ = control.try_send(http::Control::Explain(question));

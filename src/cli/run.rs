@@ -2,7 +2,7 @@
 
 use super::output::{self, Paint};
 use super::pass::{Pass, loaded, once_on_cluster, recall};
-use super::runtime::{INBOX, as_task, beside, connect, runtime, stop_signal};
+use super::runtime::{INBOX, as_task, beside, connect, on_one_thread, stop_signal};
 use super::tally::{self, Tally, Tense};
 use super::{exit, usage};
 use crate::cluster::api::Api;
@@ -174,7 +174,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
     let listener = beside
         .block_on(tokio::net::TcpListener::bind(settings.listen))
         .with_context(|| format!("--listen {}", settings.listen))?;
-    runtime()?.block_on(async {
+    on_one_thread(async {
         let stop = stop_signal()?;
         let rules: Vec<String> = settings
             .rules

@@ -8,6 +8,10 @@ use std::time::Duration;
 /// Longest part of a server's message that is kept, in characters.
 const LONGEST_MESSAGE: usize = 500;
 
+/// Longest time that a server may ask us to stay away. Without an end to it one mistaken header would end all work, and a number may be so
+/// large that no clock has the moment.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
 /// What of a `Status` body is read.
 #[derive(Debug, Default, Deserialize)]
 struct Status {
@@ -54,7 +58,7 @@ pub fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], sensitive
         .get(header::RETRY_AFTER)
         .and_then(|v| v.to_str().ok())
         .and_then(|v| v.parse().ok())
-        .map(Duration::from_secs);
+        .map(|seconds| Duration::from_secs(seconds).min(LONGEST_PAUSE));
     if status == StatusCode::TOO_MANY_REQUESTS
         && let Some(details) = &answer.details
         && let Some(cause) = details
@@ -259,6 +263,24 @@ mod tests {
                 message: "slow down".into()
             }
         );
+    }
+
+    #[test]
+    fn nobody_is_sent_away_for_ever() {
+        let mut headers = HeaderMap::new();
+        let most = http::HeaderValue::from_static("18446744073709551615");
+        headers.insert(header::RETRY_AFTER, most);
+        let busy = of_answer(StatusCode::SERVICE_UNAVAILABLE, &headers, b"", false);
+        let pause = LONGEST_PAUSE;
+        assert_eq!(
+            busy,
+            Fault::Busy {
+                retry_after: Some(pause),
+                message: "the server answered 503 Service Unavailable".into()
+            }
+        );
+        let later = tokio::time::Instant::now() + super::super::pause::spread(pause);
+        assert!(later > tokio::time::Instant::now());
     }
 
     #[test]

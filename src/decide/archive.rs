@@ -39,7 +39,9 @@ pub(super) fn archive(
     let done = match rule.steps.iter().skip(position + 1).any(goes) {
         _ if free => false,
         true => neighbours.archived(index, number, content),
-        false => neighbours.begun(index, number).is_none(),
+        false if neighbours.begun(index, number).is_none() => true,
+        false if !turn.has_room(at) => return Progress::Stopped,
+        false => false,
     };
     if done {
         return Progress::Done;

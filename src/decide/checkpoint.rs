@@ -15,6 +15,9 @@ pub(super) struct Checkpoint {
     deeds: usize,
     claims: usize,
     samples: usize,
+    already: usize,
+    remembered: usize,
+    asked: usize,
 }
 
 impl Checkpoint {
@@ -29,6 +32,9 @@ impl Checkpoint {
             deeds: turn.deeds.len(),
             claims: turn.claims.len(),
             samples: turn.samples.len(),
+            already: turn.already.len(),
+            remembered: turn.remembered.len(),
+            asked: turn.asked.len(),
         }
     }
 
@@ -45,5 +51,9 @@ impl Checkpoint {
         turn.deeds.truncate(self.deeds);
         turn.claims.truncate(self.claims);
         turn.samples.truncate(self.samples);
+        // What was undone has not acted. What was seen (`Turn::notes`) stays seen, and what is wanted stays wanted.
+        turn.already.truncate(self.already);
+        turn.remembered.truncate(self.remembered);
+        turn.asked.truncate(self.asked);
     }
 }

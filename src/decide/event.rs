@@ -23,20 +23,23 @@ pub(crate) const API_VERSION: &str = "events.k8s.io/v1";
 /// Who reports.
 const CONTROLLER: &str = "ordain.dev/ordain";
 
+/// Of the number of a step on a member: the top bit, which no other number has, and the place of the step.
+const PLACE: u32 = usize::BITS - 16;
+
 /// A number for a step and the object that is its target, by uid (FNV-1a), and the element of its `forEach`; above those of all steps without one.
 pub(super) fn step_on(position: usize, uid: &str, item: Option<&Record>) -> usize {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let item = item.map(|item| format!("\u{0}{}", item.to_value()));
-    for byte in position
-        .to_string()
-        .bytes()
-        .chain([0xff])
-        .chain(uid.bytes())
-        .chain(item.iter().flat_map(|item| item.bytes()))
-    {
+    for byte in uid.bytes().chain(item.iter().flat_map(|item| item.bytes())) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
-    hash as usize | 1 << (usize::BITS - 1)
+    1 << (usize::BITS - 1) | position << PLACE | hash as usize >> 16
+}
+
+/// The place of the step that has such a number.
+pub(super) fn place_of(number: usize) -> Option<usize> {
+    let place = number >> PLACE;
+    (place >> 15 == 1).then_some(place & 0x7fff)
 }
 
 /// A number for a step and an element of its `forEach`.
@@ -56,6 +59,7 @@ pub(super) fn event(
     let nth = match occasion {
         Some(_) => 0,
         None => match neighbours.begun(index, step) {
+            Some(_) if !turn.has_room(at) => return Ok(Progress::Stopped),
             Some(nth) => nth,
             None => return Ok(Progress::Done),
         },

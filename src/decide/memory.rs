@@ -1,6 +1,6 @@
 //! What a pass may remember of its subject: since when a match holds (`after`), and what has acted in it (`once`).
 
-use super::once::Act;
+use super::once::{Act, Present};
 use super::turn::Turn;
 use super::world::World;
 use crate::object::ObjectKey;
@@ -24,6 +24,16 @@ pub trait Memory {
 
     /// The key that a step has since a moment and waits to act for.
     fn pending(&self, rule: RuleIndex, act: Act) -> Option<(Arc<str>, Timestamp)>;
+
+    /// Whether so much is remembered that it is to be looked for what is gone.
+    fn has_many(&self, _rule: RuleIndex) -> bool {
+        false
+    }
+
+    /// For how many of those that are there a step has acted.
+    fn acted(&self, _rule: RuleIndex, _present: &Present) -> usize {
+        0
+    }
 
     /// What the server stored in answer to what a rule asked of an object, the subject or another, where that is not just what was asked for.
     fn answers(&self, _rule: RuleIndex, _object: &ObjectKey) -> Option<&Answers> {
@@ -53,6 +63,8 @@ pub enum Note {
     Pending(Act, Arc<str>),
     /// Its key is again the one it acted for.
     Settled(Act),
+    /// What else is remembered of its step is of what is gone.
+    Present(Present),
 }
 
 /// Nothing was remembered: every match begins now.

@@ -59,7 +59,7 @@ pub use apply::{Alone, BETWEEN, Neighbours, Opponent, Picked, Prospect, Want, ke
 pub use conflict::opposes;
 pub use lifetime::held;
 pub use memory::{Blank, LastAct, Later, Memory, Note};
-pub use once::{Act, Acted, LONGEST_KEY, in_annotation};
+pub use once::{Act, Acted, LONGEST_KEY, MOST, Present, SPARE, in_annotation};
 pub use world::schema_of;
 
 use crate::object::difference::record_patch;
@@ -126,7 +126,7 @@ pub enum Reason {
     TakenOver,
     /// A `rollback` has no revision to go to.
     NoRevision,
-    /// What the rule remembers cannot be kept beyond a restart.
+    /// What the rule remembers cannot be kept beyond a restart, or there is too much to remember.
     NotRemembered,
 }
 

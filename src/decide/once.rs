@@ -7,10 +7,12 @@ use super::steps::At;
 use super::turn::{Manner, Turn};
 use super::working::Working;
 use super::world::World;
+use super::{Reason, event};
 use crate::object::{Meta, Record};
 use crate::rule::expr::{ExprFault, Scope, Template};
+use crate::rule::related::Member;
 use crate::rule::set::RuleIndex;
-use crate::rule::{FirstSeen, Rule, Step, StepId, Verb};
+use crate::rule::{FirstSeen, Rule, StepId, Verb};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::fmt;
@@ -30,17 +32,26 @@ pub struct Act {
     pub element: u64,
 }
 
+/// Not one that a step with `once` has.
+const NUMBERED: StepId = StepId {
+    verb: Verb::Event,
+    nth: u16::MAX,
+};
+
 impl Act {
     /// What acts once each time a match begins, by its number among the steps and their elements.
     pub fn numbered(step: usize) -> Act {
         Act {
-            // Not one that a step with `once` has.
-            step: StepId {
-                verb: Verb::Event,
-                nth: u16::MAX,
-            },
+            step: NUMBERED,
             element: step as u64,
         }
+    }
+
+    /// Which step it is of: the same for all its elements and members, and for no other step of the rule.
+    pub fn of(&self) -> (StepId, Option<usize>) {
+        let numbered = self.step == NUMBERED;
+        let place = numbered.then(|| event::place_of(self.element as usize));
+        (self.step, place.flatten())
     }
 
     /// As in memory that is kept: `event`, `event/1`, `event/1/00000000000000ff`.
@@ -69,6 +80,131 @@ impl fmt::Display for Act {
             (0, 0) => f.write_str(verb.as_str()),
             (nth, 0) => write!(f, "{}/{nth}", verb.as_str()),
             (nth, element) => write!(f, "{}/{nth}/{element:016x}", verb.as_str()),
+        }
+    }
+}
+
+/// Most elements and members that a step which acts once acts for, of one object: all of them are remembered.
+///
+/// Tests reach fewer sooner.
+pub const MOST: usize = if cfg!(test) { 400 } else { 4_096 };
+/// So many that are gone are remembered for a step, should they come back.
+pub const SPARE: usize = if cfg!(test) { 50 } else { 256 };
+
+/// All that a step which acts once is done with now: what else was remembered of it is of elements and members that are gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    step: StepId,
+    place: usize,
+    /// Of acts with `once`, sorted.
+    elements: Vec<u64>,
+    /// By the numbers of what acts once by nature, sorted.
+    numbers: Vec<usize>,
+}
+
+impl Present {
+    fn of(at: &At<'_>, members: Option<&[Member]>, items: &[Option<Record>]) -> Present {
+        let mut present = Present {
+            step: at.step.id,
+            place: at.position,
+            elements: vec![],
+            numbers: vec![],
+        };
+        let once = at.step.once.is_some();
+        match members {
+            None if once => {
+                let items = items.iter().flatten();
+                present.elements = items.map(|item| element(&item.to_value())).collect();
+            }
+            None => {}
+            Some(members) => {
+                for member in members {
+                    let uid = member.record.meta().uid();
+                    for item in items {
+                        let item = item.as_ref();
+                        if once {
+                            present.elements.push(element_on(uid, item));
+                        }
+                        present.numbers.push(event::step_on(at.position, uid, item));
+                    }
+                }
+            }
+        }
+        present.elements.sort_unstable();
+        present.numbers.sort_unstable();
+        present
+    }
+
+    /// Whether an act is of this step; if so, whether it is of something that is still there.
+    pub fn has(&self, act: Act) -> Option<bool> {
+        if act.step == self.step {
+            return Some(self.elements.binary_search(&act.element).is_ok());
+        }
+        let numbered = act.of() == (NUMBERED, Some(self.place));
+        numbered.then(|| self.has_number(act.element as usize))?
+    }
+
+    /// As [`Present::has`], of a number.
+    pub fn has_number(&self, number: usize) -> Option<bool> {
+        let own = event::place_of(number) == Some(self.place);
+        own.then(|| self.numbers.binary_search(&number).is_ok())
+    }
+
+    /// How many that are gone may be remembered beside those that are there.
+    pub fn spare(&self) -> usize {
+        let there = self.elements.len().max(self.numbers.len());
+        MOST.saturating_sub(there).min(SPARE)
+    }
+}
+
+impl Turn {
+    /// Whether a step that acts once may act for one more element or member of which nothing is remembered. If not, it holds up those behind
+    /// it: forgetting another one instead would make that one due again, without an end.
+    pub fn has_room(&mut self, at: &At<'_>) -> bool {
+        let Some(room) = &mut self.room else {
+            return true;
+        };
+        if let Some(left) = room.checked_sub(1) {
+            *room = left;
+            return true;
+        }
+        let verb = at.step.action.verb().as_str();
+        let of = match at.step.target {
+            Some(_) => "members of its `target`",
+            None => "elements of its `forEach`",
+        };
+        self.find(
+            Reason::NotRemembered,
+            format!(
+                "`{verb}` acts once for each of the {of}, and for at most {MOST} of one object that is remembered: nothing is done for those beyond, nor by the steps behind it; narrow the list, or let several rules share it"
+            ),
+        );
+        false
+    }
+
+    /// A step begins, and is to be done with these.
+    pub fn counts_room(
+        &mut self,
+        at: &At<'_>,
+        members: Option<&[Member]>,
+        items: &[Option<Record>],
+    ) {
+        self.room = None;
+        let repeats = members.is_some() || (at.step.once.is_some() && at.step.for_each.is_some());
+        if !at.step.acts_once() || !repeats {
+            return;
+        }
+        let memory = at.world.context.memory;
+        let index = at.manner.index;
+        let many = memory.has_many(index);
+        // Most are done with few, and need no look at all that is remembered.
+        if !many && members.map_or(1, <[Member]>::len) * items.len() <= SPARE {
+            return;
+        }
+        let present = Present::of(at, members, items);
+        self.room = Some(MOST.saturating_sub(memory.acted(index, &present)));
+        if many {
+            self.notes.push((index, Note::Present(present)));
         }
     }
 }
@@ -136,9 +272,7 @@ pub(super) fn chance_of(
     turn.previous = None;
     let names = turn.names();
     let scope = names.scope(at, record, item);
-    let of = (at.manner.index, at.rule);
-    let step = (at.step, element, member);
-    chance(at.world, of, step, (record, &scope), turn)
+    chance(at, (element, member), (record, &scope), turn)
 }
 
 /// Sees to it that it is remembered what a step did on an occasion.
@@ -168,7 +302,7 @@ pub(super) fn settle(
     } else if at.manner.barred.is_empty() {
         // It was so already.
         let note = Note::Acted(occasion.acted.act, occasion.acted.last);
-        turn.notes.push((at.manner.index, note));
+        turn.already.push((at.manner.index, note));
     }
     Ok(())
 }
@@ -186,7 +320,7 @@ fn in_the_same_write(
     if !changed {
         // Nothing to do is done, unless another rule stood in the way.
         if manner.barred.is_empty() {
-            turn.notes.push((index, Note::Acted(*act, last.clone())));
+            turn.already.push((index, Note::Acted(*act, last.clone())));
         }
         return Ok(());
     }
@@ -277,12 +411,13 @@ pub(super) fn element(item: &Value) -> u64 {
 
 /// Whether a step that acts once does so now.
 fn chance(
-    world: &World<'_>,
-    (index, rule): (RuleIndex, &Rule),
-    (step, element, member): (&Step, u64, Option<&Record>),
+    at: &At<'_>,
+    (element, member): (u64, Option<&Record>),
     (record, scope): (&Record, &Scope<'_>),
     turn: &mut Turn,
 ) -> Result<Chance, ExprFault> {
+    let (world, rule, step) = (at.world, at.rule, at.step);
+    let index = at.manner.index;
     let memory = world.context.memory;
     let now = world.context.now;
     let act = Act {
@@ -296,8 +431,8 @@ fn chance(
     };
     let uid = world.subject.record.meta().uid();
     let written = match member {
-        Some(member) => in_writing(member, rule, &on_member(act, uid)),
-        None if step.writes_that_it_acted() => in_writing(record, rule, &act.to_string()),
+        Some(member) => in_writing(world, member, rule, &on_member(act, uid)),
+        None if step.writes_that_it_acted() => in_writing(world, record, rule, &act.to_string()),
         None => None,
     };
     let known = memory.last(index, act);
@@ -306,7 +441,7 @@ fn chance(
         (Some(written), Some(known)) if known.at >= written.at => Some(known),
         (Some(written), _) => {
             // What this very pass has put on its copy is not done yet.
-            let stored = || in_writing(world.subject.record, rule, &act.to_string());
+            let stored = || in_writing(world, world.subject.record, rule, &act.to_string());
             if member.is_some() || stored().as_ref() == Some(&written) {
                 turn.notes.push((index, Note::Acted(act, written.clone())));
             }
@@ -345,7 +480,13 @@ fn chance(
         at: now,
     };
     let looks_on = once.is_some_and(|once| once.first_seen == FirstSeen::Record);
+    // What acted without a key in an earlier match makes room.
+    let counts = |last: &LastAct| last.key.is_some() || last.nth == nth;
+    let is_new = !last.as_ref().is_some_and(counts);
     if looks_on && last.is_none() {
+        if !turn.has_room(at) {
+            return Ok(Chance::Waits);
+        }
         turn.notes.push((index, Note::Acted(act, this)));
         return Ok(Chance::Done);
     }
@@ -372,6 +513,9 @@ fn chance(
             }
             return Ok(Chance::Waits);
         }
+    }
+    if is_new && !turn.has_room(at) {
+        return Ok(Chance::Waits);
     }
     let again = same.map_or(String::new(), |same| {
         format!("/{}", same.at.as_millisecond())
@@ -417,11 +561,12 @@ fn key_of(template: &Template, scope: &Scope<'_>) -> Result<Arc<str>, ExprFault>
 }
 
 /// What the subject itself says of a step, in the annotation that was written with its last change.
-fn in_writing(record: &Record, rule: &Rule, name: &str) -> Option<LastAct> {
+fn in_writing(world: &World<'_>, record: &Record, rule: &Rule, name: &str) -> Option<LastAct> {
     if !super::state_annotation::were_seen() {
         return None;
     }
-    let Said::State(state) = SubjectState::read(record.meta(), &rule.name) else {
+    let by = world.context.state_namespace;
+    let Said::State(state) = SubjectState::read_own(record.meta(), &rule.name, by) else {
         return None;
     };
     read(state.once.get(name)?)
@@ -439,12 +584,12 @@ fn read(said: &Value) -> Option<LastAct> {
     })
 }
 
-/// The acts that an object itself tells of: those that were written with its changes.
-pub fn in_annotation(meta: Meta<'_>, rule: &str) -> Vec<(Act, LastAct)> {
+/// The acts that an object itself tells of: those that the daemon of this namespace wrote with its changes.
+pub fn in_annotation(meta: Meta<'_>, rule: &str, by: &str) -> Vec<(Act, LastAct)> {
     if !super::state_annotation::were_seen() {
         return vec![];
     }
-    let Said::State(state) = SubjectState::read(meta, rule) else {
+    let Said::State(state) = SubjectState::read_own(meta, rule, by) else {
         return vec![];
     };
     let acts = state.once.iter();

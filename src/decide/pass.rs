@@ -485,6 +485,7 @@ impl<'w, 'a> Run<'w, 'a> {
             && turn.waits.is_empty()
             && turn.samples.is_empty()
             && turn.notes.is_empty()
+            && turn.already.is_empty()
             && turn.deletion.is_none();
         let slot = match self.slots.iter_mut().position(|s| s.position == position) {
             Some(at) => &mut self.slots[at],
@@ -521,7 +522,7 @@ impl<'w, 'a> Run<'w, 'a> {
         slot.scales_along |= turn.scaled_along;
         slot.remembered.extend(turn.remembered);
         slot.asked.extend(turn.asked);
-        for note in turn.notes {
+        for note in turn.notes.into_iter().chain(turn.already) {
             if !slot.notes.contains(&note) {
                 slot.notes.push(note);
             }

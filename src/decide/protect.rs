@@ -5,6 +5,8 @@ use crate::rule::path::{PodPrefix, Root};
 use crate::rule::protection::OWN_LABEL;
 use crate::rule::{Action, Rule, Verb, protection};
 use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// Namespaces of the cluster itself.
@@ -122,6 +124,25 @@ static IGNORE: LazyLock<[Key; 3]> = LazyLock::new(|| {
         Key::new("ordain.dev/ignore-until"),
     ]
 });
+
+/// Whether two states of a Namespace are the same for every rule that looks at objects in it and does not read `namespaceObject`.
+pub fn same_for_objects_in(one: Meta<'_>, other: Meta<'_>) -> bool {
+    // An empty map says as much as none.
+    let labels = |meta: Meta<'_>| {
+        let all = meta.labels().into_iter().flat_map(|all| all.entries());
+        let all = all.map(|(name, value)| (name.to_owned(), value.to_value()));
+        all.collect::<BTreeMap<String, Value>>()
+    };
+    let ignores = |meta: Meta<'_>| {
+        let annotations = meta.annotations();
+        let text = |key| Some(annotations?.get(key)?.to_value());
+        IGNORE.each_ref().map(text)
+    };
+    one.uid() == other.uid()
+        && one.is_deleting() == other.is_deleting()
+        && labels(one) == labels(other)
+        && ignores(one) == ignores(other)
+}
 
 /// `ordain.dev/ignore…` of one object and its Namespace.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -109,7 +109,10 @@ pub(super) fn all(
     turn.cut = true;
     let mut skipped = false;
     for (position, step) in rule.steps.iter().enumerate() {
-        let done = turn.changed || !turn.deeds.is_empty() || !turn.samples.is_empty();
+        let done = turn.changed
+            || !turn.deeds.is_empty()
+            || !turn.samples.is_empty()
+            || !turn.already.is_empty();
         if position > 0 && done {
             *last = Checkpoint::of(working, turn);
         }
@@ -226,6 +229,7 @@ fn on_subject(at: &At<'_>, working: &mut Working<'_>, turn: &mut Turn) -> Result
     turn.repeats = step.for_each.is_some();
     let mut progress = Progress::Done;
     let items = at.items(working.record(), turn)?;
+    turn.counts_room(at, None, &items);
     let told = turn.wants.len();
     for (number, item) in items.iter().enumerate() {
         progress = progress.max(element(at, (number, item.as_ref()), working, turn)?);

@@ -33,6 +33,7 @@ pub(super) fn each(
         None => return Err(unknown("it is not computed")),
     };
     let items = at.items(record, turn)?;
+    turn.counts_room(at, Some(members), &items);
     let mut progress = Progress::Done;
     for member in members {
         let on = On {

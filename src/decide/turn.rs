@@ -76,10 +76,14 @@ pub(super) struct Turn {
     pub waits: Vec<usize>,
     /// Numbers for `/metrics`.
     pub samples: Vec<Sample>,
-    /// What is to be remembered.
+    /// What is to be remembered of what was seen.
     pub notes: Vec<(RuleIndex, Note)>,
+    /// The steps that act once and count as having acted, as what they do was so already.
+    pub already: Vec<(RuleIndex, Note)>,
     /// The steps that act once and are part of what changed.
     pub remembered: Vec<Acted>,
+    /// For how many more the step at hand may act once; `None`: there are few.
+    pub room: Option<usize>,
     /// `previous` of the step at hand.
     pub previous: Option<Record>,
     pub claims: Vec<Claim>,
@@ -124,7 +128,9 @@ impl Turn {
             waits: vec![],
             samples: vec![],
             notes: vec![],
+            already: vec![],
             remembered: vec![],
+            room: None,
             previous: None,
             claims: vec![],
             asked: vec![],

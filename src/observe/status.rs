@@ -13,6 +13,7 @@ use crate::rule::{Mode, Rule};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,7 +136,8 @@ pub struct Status {
     pub lookers: Vec<oneshot::Sender<()>>,
     /// The last changes.
     pub latest: Latest,
-    findings: HashMap<(Arc<str>, ObjectKey, Reason), String>,
+    /// Messages by what they are about. Several may stand at once: a rule may find the same of several fields, or members, of one object.
+    findings: HashMap<(Arc<str>, ObjectKey, Reason), SmallVec<[String; 1]>>,
 }
 
 /// Shared by the daemon, which writes, and the HTTP server, which reads.
@@ -180,16 +182,24 @@ impl Status {
             .all(|(_, following)| *following != Following::Listing)
     }
 
-    /// A finding stands. False if it did already, with another message.
-    pub fn add_finding(&mut self, finding: &Finding) -> bool {
-        self.findings
-            .insert(finding_key(finding), finding.message.clone())
-            .is_none()
+    /// A finding stands.
+    pub fn add_finding(&mut self, finding: &Finding) {
+        let messages = self.findings.entry(finding_key(finding)).or_default();
+        if !messages.contains(&finding.message) {
+            messages.push(finding.message.clone());
+        }
     }
 
-    /// A finding ended. False if it was not known.
-    pub fn end_finding(&mut self, finding: &Finding) -> bool {
-        self.findings.remove(&finding_key(finding)).is_some()
+    /// A finding ended; others of its reason may stand on.
+    pub fn end_finding(&mut self, finding: &Finding) {
+        let key = finding_key(finding);
+        let Some(messages) = self.findings.get_mut(&key) else {
+            return;
+        };
+        messages.retain(|message| *message != finding.message);
+        if messages.is_empty() {
+            self.findings.remove(&key);
+        }
     }
 
     /// Whether a rule waits for a kind that cannot be followed.
@@ -250,11 +260,16 @@ impl Status {
             })
             .collect();
         let mut by_reason: BTreeMap<String, usize> = BTreeMap::new();
-        for (_, _, reason) in self.findings.keys() {
-            *by_reason.entry(reason.to_string()).or_default() += 1;
+        for ((_, _, reason), messages) in &self.findings {
+            *by_reason.entry(reason.to_string()).or_default() += messages.len();
         }
-        let mut listed: Vec<_> = self.findings.iter().collect();
-        listed.sort_by(|a, b| a.0.cmp(b.0));
+        let mut listed: Vec<_> = self
+            .findings
+            .iter()
+            .flat_map(|(key, messages)| messages.iter().map(move |message| (key, message)))
+            .collect();
+        let total = listed.len();
+        listed.sort();
         listed.truncate(MOST_LISTED);
         json!({
             "startedAt": self.started.to_string(),
@@ -291,7 +306,7 @@ impl Status {
             "queueDepth": self.engine.as_ref().map(|e| e.queue_depth),
             "queueOldestSeconds": self.engine.as_ref().map(|e| e.queue_oldest_seconds),
             "findings": {
-                "total": self.findings.len(),
+                "total": total,
                 "byReason": by_reason,
                 "listed": listed.iter().map(|((rule, object, reason), message)| json!({
                     "rule": **rule, "object": object.to_string(), "reason": reason.to_string(), "message": message,
@@ -310,5 +325,40 @@ fn mode(mode: Mode) -> &'static str {
         Mode::Audit => "Audit",
         Mode::Enforce => "Enforce",
         Mode::Off => "Off",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(message: &str) -> Finding {
+        Finding {
+            rule: "r".into(),
+            object: ObjectKey::new(GroupKind::new("", "Pod"), None, "*"),
+            reason: Reason::Waiting,
+            message: message.into(),
+        }
+    }
+
+    #[test]
+    fn each_finding_stands_until_it_ends() {
+        let mut status = Status::new(Timestamp::UNIX_EPOCH);
+        for message in ["a", "b", "a"] {
+            status.add_finding(&finding(message));
+        }
+        status.end_finding(&finding("a"));
+        let findings = |status: &Status| status.json(Process::default())["findings"].clone();
+        let shown = findings(&status);
+        assert_eq!(
+            (&shown["total"], &shown["byReason"]["Waiting"]),
+            (&json!(1), &json!(1))
+        );
+        assert_eq!(shown["listed"][0]["message"], "b");
+        assert!(status.is_missed(&GroupKind::new("", "Pod")));
+        status.end_finding(&finding("a"));
+        status.end_finding(&finding("b"));
+        assert_eq!(findings(&status)["total"], 0);
+        assert!(!status.is_missed(&GroupKind::new("", "Pod")));
     }
 }

@@ -95,6 +95,8 @@ pub struct Rule {
     pub metadata_only: bool,
     /// Whether some test, edit or expression reads `namespaceObject`, or `match` has a `namespaceSelector`.
     pub reads_namespace: bool,
+    /// Whether some test, edit or expression reads `namespaceObject`: any part of a Namespace may decide, not its labels alone.
+    pub reads_namespace_object: bool,
     /// Whether some right side or test reads `now` through CEL: such a rule looks at its objects again every ten minutes.
     pub reads_now: bool,
     /// Paths of tests of a rule with `delete` that no schema could vouch for: while one selects nothing in the whole scope it may be a typing

@@ -292,6 +292,7 @@ fn needed(rule: &Rule, namespaced: bool) -> Constraints {
         match_hash: _,
         metadata_only: _,
         reads_namespace: _,
+        reads_namespace_object: _,
         reads_now: _,
         unchecked_paths,
     } = rule;

@@ -54,6 +54,7 @@ impl On<'_> {
             turn.previous = None;
             let Some(changed) = self.changed(&names, item, &mut endpoint, &mut working, turn)?
             else {
+                turn.asked.truncate(asked_before);
                 return Ok(Progress::Stopped);
             };
             changes |= changed;
@@ -70,7 +71,7 @@ impl On<'_> {
         }
         for acted in notes {
             let note = Note::Acted(acted.act, acted.last);
-            turn.notes.push((self.at.manner.index, note));
+            turn.already.push((self.at.manner.index, note));
         }
         let claims = turn.asked.split_off(asked_before);
         let asked = match changes {

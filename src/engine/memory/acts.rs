@@ -1,12 +1,9 @@
 //! What has acted for one object and rule.
 
 use super::{moment, nanos};
-use crate::decide::{Act, LastAct};
+use crate::decide::{Act, LastAct, MOST, Present};
 use crate::rule::StepId;
 use std::sync::Arc;
-
-/// Most elements of one step that are remembered; a `forEach` has fewer.
-const MOST: usize = 4_096;
 
 /// Steps that act once, for one object. Most objects have one of them: it stands beside the rest without a place of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,11 +105,59 @@ impl Acts {
         let keeps = |done: &Done| done.act() != act && (done.key.is_some() || done.nth == nth);
         self.first.take_if(|done| !keeps(done));
         self.change_more(|more| more.rest.retain(keeps));
-        if self.all().count() >= MOST {
-            self.first = None;
-        }
         self.move_up();
-        self.put(act, last);
+        // No step asks for more, but what its objects tell themselves or what no step heeds.
+        let of = act.of();
+        if self.all().filter(|done| done.act().of() == of).count() < MOST {
+            self.put(act, last);
+        }
+    }
+
+    /// How much is remembered.
+    pub fn len(&self) -> usize {
+        let more = self.more.as_ref();
+        let of_more = more.map(|more| more.rest.len() + more.pending.len() + more.archived.len());
+        usize::from(self.first.is_some()) + of_more.unwrap_or_default()
+    }
+
+    /// For how many of those that are there a step has acted.
+    pub fn acted_for(&self, present: &Present) -> usize {
+        let counts = |done: &&Done| {
+            let stands = done.key.is_some() || done.nth == self.nth;
+            stands && present.has(done.act()) == Some(true)
+        };
+        self.all().filter(counts).count()
+    }
+
+    /// Forgets what a step has done for those that are gone, but for the last of them. Answers whether there was any.
+    pub fn forget_gone(&mut self, present: &Present) -> bool {
+        let before = self.len();
+        let gone = |act: Act| present.has(act) == Some(false);
+        let all = self.all().filter(|done| gone(done.act())).count();
+        let mut over = all.saturating_sub(present.spare());
+        let mut keeps = |done: &Done| {
+            let goes = over > 0 && gone(done.act());
+            over -= usize::from(goes);
+            !goes
+        };
+        self.first.take_if(|done| !keeps(done));
+        self.change_more(|more| {
+            more.rest.retain(keeps);
+            more.pending.retain(|(act, ..)| !gone(*act));
+            let gone = |number: usize| present.has_number(number) == Some(false);
+            let all = more.archived.iter().filter(|(n, _)| gone(*n)).count();
+            let mut over = all.saturating_sub(present.spare());
+            more.archived.retain(|(number, _)| {
+                let goes = over > 0 && gone(*number);
+                over -= usize::from(goes);
+                !goes
+            });
+            // There may have been many.
+            more.rest.shrink_to(2 * more.rest.len());
+            more.archived.shrink_to(2 * more.archived.len());
+        });
+        self.move_up();
+        self.len() < before
     }
 
     fn move_up(&mut self) {
@@ -151,16 +196,20 @@ impl Acts {
         self.change_more(|more| more.pending.retain(|(known, ..)| *known != act));
     }
 
-    /// `held`: it is known that it did.
-    pub fn match_ended(&mut self, held: bool) {
+    /// `held`: it is known that it did. Answers whether that changes anything.
+    pub fn match_ended(&mut self, held: bool) -> bool {
+        let more = self.more.as_ref();
+        let waited = more.is_some_and(|m| !m.pending.is_empty() || !m.waits.is_empty());
         self.change_more(|more| {
             more.pending.clear();
             more.waits.clear();
         });
         let nth = self.nth;
-        if held || self.all().any(|done| done.nth == nth) {
+        let acted = held || self.all().any(|done| done.nth == nth);
+        if acted {
             self.nth = nth.saturating_add(1);
         }
+        acted || waited
     }
 
     /// If something has acted since a moment, the match in which it did goes on. False: nothing has.
@@ -295,14 +344,16 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_the_first_is_forgotten() {
+    fn of_too_many_the_last_is_not_remembered() {
         let mut acts = Acts::default();
         for n in 0..=MOST {
             let element = n as u64;
             acts.acted(Act { element, ..act(0) }, last(true, 0));
         }
+        acts.acted(act(1), last(true, 0));
         let elements: Vec<u64> = acts.all().map(|d| d.element).collect();
-        assert_eq!((elements.len(), elements[0]), (MOST, 1));
+        assert_eq!((elements.len(), elements[0]), (MOST + 1, 0));
+        assert_eq!(acts.last(act(1)), Some(last(true, 0)), "of another step");
     }
 
     #[test]

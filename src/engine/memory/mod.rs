@@ -12,7 +12,7 @@ mod uid;
 
 pub use uid::Uid;
 
-use crate::decide::{Act, LastAct, Note};
+use crate::decide::{Act, LastAct, Note, Present, SPARE};
 use crate::state::{Slots, slot_of_match};
 use acts::Acts;
 use ahash::{AHashMap, AHashSet};
@@ -60,10 +60,13 @@ impl Held {
         Some(since.saturating_add(unknown).min(now))
     }
 
-    fn doubts(&mut self, now: Option<NonZeroI64>) {
-        if self.since.is_some() {
-            self.doubt = self.doubt.or(now);
+    /// Answers whether that is new.
+    fn doubts(&mut self, now: Option<NonZeroI64>) -> bool {
+        let begins = self.since.is_some() && self.doubt.is_none();
+        if begins {
+            self.doubt = now;
         }
+        begins
     }
 }
 
@@ -112,8 +115,29 @@ impl Matches {
         acts.is_none_or(|acts| acts.nth == 0 && acts.is_idle())
     }
 
+    /// Whether so much is remembered of what has acted that it is to be looked for what is gone.
+    pub fn has_many(&self, uid: Uid) -> bool {
+        self.acts(uid).is_some_and(|acts| acts.len() > SPARE)
+    }
+
+    /// For how many of those that are there a step has acted.
+    pub fn acted(&self, uid: Uid, present: &Present) -> usize {
+        self.acts(uid).map_or(0, |acts| acts.acted_for(present))
+    }
+
+    fn forget_gone(&mut self, uid: Uid, present: &Present) {
+        let held = self.held.get_mut(&uid);
+        let acts = held.and_then(|held| held.acts.as_mut());
+        if acts.is_some_and(|acts| acts.forget_gone(present)) {
+            self.changed.add(slot_of_match(uid.number()));
+        }
+    }
+
     /// Takes a note of a pass.
     pub fn note(&mut self, uid: Uid, note: Note, now: Timestamp) {
+        if let Note::Present(present) = &note {
+            return self.forget_gone(uid, present);
+        }
         self.changed.add(slot_of_match(uid.number()));
         let held = self.held.entry(uid).or_default();
         let acts = held.acts.get_or_insert_default();
@@ -123,6 +147,7 @@ impl Matches {
             Note::Acted(act, last) => acts.acted(act, last),
             Note::Pending(act, key) => acts.waits(act, key, nanos(now)),
             Note::Settled(act) => acts.settled(act),
+            Note::Present(_) => {}
         }
     }
 
@@ -139,8 +164,9 @@ impl Matches {
 
     /// It is not known whether it holds.
     pub fn doubts(&mut self, uid: Uid, now: Timestamp) {
-        if let Some(held) = self.held.get_mut(&uid) {
-            held.doubts(NonZeroI64::new(nanos(now)));
+        if let Some(held) = self.held.get_mut(&uid)
+            && held.doubts(NonZeroI64::new(nanos(now)))
+        {
             self.changed.add(slot_of_match(uid.number()));
         }
     }
@@ -148,10 +174,11 @@ impl Matches {
     /// As [`Matches::doubts`], of all matches.
     pub fn doubt_all(&mut self, now: Timestamp) {
         let now = NonZeroI64::new(nanos(now));
-        for held in self.held.values_mut() {
-            held.doubts(now);
+        for (uid, held) in &mut self.held {
+            if held.doubts(now) {
+                self.changed.add(slot_of_match(uid.number()));
+            }
         }
-        self.changed = Slots::ALL;
     }
 
     /// It has ended, if it held: steps act anew in the next one.
@@ -162,13 +189,16 @@ impl Matches {
         let Some(held) = self.held.get_mut(&uid) else {
             return;
         };
-        self.changed.add(slot_of_match(uid.number()));
         let Some(acts) = &mut held.acts else {
             self.held.remove(&uid);
+            self.changed.add(slot_of_match(uid.number()));
             return;
         };
-        acts.match_ended(held.since.take().is_some());
-        held.doubt = None;
+        // An object that does not match is looked at time and again, and its match ends but once.
+        let doubted = held.doubt.take().is_some();
+        if acts.match_ended(held.since.take().is_some()) || doubted {
+            self.changed.add(slot_of_match(uid.number()));
+        }
     }
 
     /// All matches begin anew at a moment. What has acted since then, before a restart, has acted in the new ones.

@@ -138,6 +138,29 @@ fn what_has_acted_counts_for_one_match_and_keys_for_all() {
 }
 
 #[test]
+fn what_stays_as_it_is_is_not_kept_anew() {
+    let mut matches = Matches::default();
+    matches.note(uid(1), Note::Acted(act(1), last(Some("a"), 0, 0)), at(0));
+    matches.holds(uid(1), at(0));
+    let kept_anew = |matches: &mut Matches| !matches.take_changed().is_empty();
+    assert!(kept_anew(&mut matches));
+    matches.doubts(uid(1), at(1));
+    assert!(kept_anew(&mut matches));
+    matches.doubts(uid(1), at(2));
+    matches.doubt_all(at(3));
+    assert!(!kept_anew(&mut matches), "it was in doubt already");
+    matches.ended(uid(1));
+    assert!(kept_anew(&mut matches));
+    matches.ended(uid(1));
+    matches.doubts(uid(1), at(4));
+    assert!(!kept_anew(&mut matches), "it had ended already");
+    matches.note(uid(1), Note::Pending(act(1), "b".into()), at(5));
+    matches.take_changed();
+    matches.ended(uid(1));
+    assert!(kept_anew(&mut matches), "it no longer waits");
+}
+
+#[test]
 fn a_key_waits_until_it_has_acted_or_is_the_former_one_again() {
     let mut matches = Matches::default();
     let pending = |matches: &Matches| {

@@ -478,3 +478,100 @@ fn a_target_that_is_made_anew_under_its_name_again_and_again_is_no_fight() {
     }
     assert!(bench.findings().is_empty(), "{:?}", bench.findings());
 }
+
+const OF_MANY: &str = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: r}
+spec:
+  mode: Enforce
+  match: {resources: [{apiVersion: v1, kind: ServiceAccount}]}
+  related: [{name: maps, resources: [{apiVersion: v1, kind: ConfigMap}]}]
+  actions:
+";
+
+/// So many ConfigMaps.
+fn see_maps(bench: &mut Bench, count: usize) {
+    let maps = (0..count).map(|n| object("ConfigMap", &format!("m{n}"), 3));
+    bench.list("ConfigMap", maps.collect());
+}
+
+/// Answers all that is asked well; which are the requests.
+fn done(bench: &mut Bench) -> Vec<Write> {
+    let mut all = vec![];
+    loop {
+        let writes = bench.work();
+        if writes.is_empty() {
+            return all;
+        }
+        for (id, write) in writes {
+            bench.answer(id, Outcome::Accepted(String::new()));
+            all.push(write);
+        }
+    }
+}
+
+#[test]
+fn a_step_that_acts_once_does_so_for_as_many_as_are_remembered() {
+    use crate::decide::{MOST, SPARE};
+    for step in ["event", "once: {key: k}, event"] {
+        let rule = format!("{OF_MANY}  - {{target: maps, {step}: {{reason: Seen, message: m}}}}\n");
+        let mut bench = Bench::of(&rule, 10_000, &["a"]);
+        see_maps(&mut bench, MOST + 10);
+        assert_eq!(done(&mut bench).len(), MOST);
+        let findings = bench.findings();
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].starts_with("NotRemembered ServiceAccount/shop/a: `event` acts once"));
+        bench.now += 3_600;
+        bench.see("ServiceAccount", &object("ServiceAccount", "a", 4));
+        assert_eq!(done(&mut bench).len(), 0, "nobody is forgotten for another");
+        // Some go: there is room for those that were left out.
+        see_maps(&mut bench, 5);
+        assert_eq!(done(&mut bench).len(), 0);
+        assert_eq!(bench.findings(), [""; 0]);
+        let remembered = |bench: &Bench| bench.engine.states[0].matches.bytes();
+        assert!(
+            remembered(&bench) < (5 + SPARE) * 200,
+            "{}",
+            remembered(&bench)
+        );
+        see_maps(&mut bench, MOST);
+        let again = MOST - 5 - SPARE;
+        assert_eq!(
+            done(&mut bench).len(),
+            again,
+            "the last that went are remembered"
+        );
+    }
+}
+
+#[test]
+fn what_was_archived_of_those_that_are_gone_is_forgotten() {
+    let sink = "---\napiVersion: ordain.dev/v1alpha1\nkind: Sink\nmetadata: {name: kept}\nspec: {directory: {path: /tmp/none}}\n";
+    let rule = format!(
+        "{OF_MANY}  - {{target: maps, archive: {{sink: kept}}}}\n  - {{target: maps, delete: {{}}}}\n  limits: {{abortAbove: {{objects: 10000}}}}\n{sink}"
+    );
+    let mut bench = Bench::of(&rule, 10_000, &["a"]);
+    for round in 0..4 {
+        let name = |n: usize| format!("m{round}-{n}");
+        let maps = (0..400).map(|n| object("ConfigMap", &name(n), 3));
+        bench.list("ConfigMap", maps.collect());
+        let writes = bench.work();
+        assert_eq!(writes.len(), 400, "{:?}", bench.findings());
+        for (id, _) in writes {
+            bench.answer(id, Outcome::Accepted(String::new()));
+        }
+        let deletes = bench.work();
+        assert_eq!(deletes.len(), 400, "{:?}", bench.findings());
+        for (id, _) in deletes {
+            bench.answer(id, Outcome::Gone);
+        }
+        bench.list("ConfigMap", vec![]);
+        assert_eq!(done(&mut bench).len(), 0);
+    }
+    let mut kept = bench.engine.states[0]
+        .matches
+        .kept(crate::state::Slots::ALL);
+    let (_, of_subject) = kept.next().unwrap();
+    assert_eq!(of_subject.archived.len(), crate::decide::SPARE);
+    assert_eq!(of_subject.done.len(), crate::decide::SPARE);
+}

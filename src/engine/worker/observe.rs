@@ -1,9 +1,12 @@
 //! What the cluster shows, and what is remembered or forgotten because of it.
 
 use super::Engine;
+use crate::decide::protect;
 use crate::engine::store::{Effect as Stored, Sync, key_of, name_of};
 use crate::engine::{Observation, standings};
-use crate::object::{GroupKind, ObjectKey};
+use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::Mode;
+use crate::rule::set::RuleIndex;
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -28,6 +31,7 @@ impl Engine {
                 if !scope.admits(record.meta()) {
                     return self.out_of_scope(&kind, &record, now);
                 }
+                let before = self.namespace_before(&kind, &record);
                 let (name, effect) = self.store.kind_mut(&kind).apply(record);
                 let key = key_of(&kind, &name);
                 self.is_back(&key);
@@ -41,7 +45,7 @@ impl Engine {
                     Stored::None | Stored::Changed => self.caught_up(&key, now),
                 }
                 if effect != Stored::None {
-                    self.changed(key, now);
+                    self.changed(key, before.as_ref(), now);
                 }
             }
             Observation::Deleted { key, .. } => {
@@ -56,11 +60,26 @@ impl Engine {
         }
     }
 
-    /// An object is new or differs from what was known.
-    fn changed(&mut self, key: ObjectKey, now: Timestamp) {
+    /// A Namespace as it was known so far.
+    fn namespace_before(&self, kind: &GroupKind, record: &Record) -> Option<Record> {
+        if *kind != self.namespace_kind {
+            return None;
+        }
+        let known = self.store.kind(kind)?.get_text(None, record.meta().name());
+        known.map(|entry| entry.record.clone())
+    }
+
+    /// An object is new or differs from what was known; of a Namespace, `before` is that.
+    fn changed(&mut self, key: ObjectKey, before: Option<&Record>, now: Timestamp) {
         if key.kind == self.namespace_kind {
-            self.namespace_changed(&key.name, now);
-            self.wake_selecting(&key.name, now);
+            let entry = self.store.get(&key);
+            let same = before.zip(entry).is_some_and(|(before, entry)| {
+                protect::same_for_objects_in(before.meta(), entry.record.meta())
+            });
+            self.namespace_changed(&key.name, same, now);
+            if !same {
+                self.wake_selecting(&key.name, now);
+            }
         }
         if self.rules.for_kind(&key.kind).is_empty() && !self.is_held(&key) {
             return self.wake_subjects(&key, now);
@@ -80,15 +99,23 @@ impl Engine {
 
     /// Labels or annotations of a Namespace decide about the objects in it. All of them may come into the scope of a rule at once: its limits
     /// count them before it does anything.
-    fn namespace_changed(&mut self, namespace: &Arc<str>, now: Timestamp) {
+    ///
+    /// `same`: for all rules but those that read the Namespace itself. Else each rule that writes on a Namespace would have every object in it
+    /// looked at.
+    fn namespace_changed(&mut self, namespace: &Arc<str>, same: bool, now: Timestamp) {
         let listed = self.store.kind(&self.namespace_kind);
         if listed.is_none_or(|k| k.sync == Sync::Pending) {
             // Nobody has decided on it yet.
             return;
         }
+        let rules = Arc::clone(&self.rules);
+        let concerns = |index: &RuleIndex| {
+            let rule = &rules.rules()[*index];
+            !same || (rule.reads_namespace_object && rule.mode != Mode::Off)
+        };
         let mut keys = vec![];
         for (kind, objects) in self.store.kinds() {
-            if *kind == self.namespace_kind || self.rules.for_kind(kind).is_empty() {
+            if *kind == self.namespace_kind || !rules.for_kind(kind).iter().any(concerns) {
                 continue;
             }
             keys.extend(
@@ -98,11 +125,10 @@ impl Engine {
                     .map(|(n, _)| key_of(kind, n)),
             );
         }
-        let rules = Arc::clone(&self.rules);
         for key in keys {
             let mut counts = false;
             for index in rules.limited(&key.kind) {
-                if self.counts_first(*index) {
+                if concerns(index) && self.counts_first(*index) {
                     self.states[*index].scope_known = false;
                     counts = true;
                 }

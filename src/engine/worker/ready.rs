@@ -2,8 +2,8 @@
 
 use super::Engine;
 use crate::decide::{Finding, Reason};
+use crate::engine::Lost;
 use crate::engine::store::{Sync, key_of};
-use crate::engine::{Lost, Report};
 use crate::object::{GroupKind, ObjectKey};
 use crate::rule::{Mode, Rule};
 use ahash::AHashSet;
@@ -69,17 +69,9 @@ impl Engine {
                 .chain(self.not_kept(&rule))
                 .collect();
             let state = &mut self.states[index];
-            let before = std::mem::replace(&mut state.conditions, conditions);
-            for finding in &state.conditions {
-                if !before.contains(finding) {
-                    self.reports.push(Report::Finding(finding.clone()));
-                }
-            }
-            for finding in before {
-                if !state.conditions.contains(&finding) {
-                    self.reports.push(Report::FindingEnded(finding));
-                }
-            }
+            let before = std::mem::replace(&mut state.conditions, conditions.clone());
+            self.report_findings(before, &conditions);
+            let state = &mut self.states[index];
             let was = std::mem::replace(&mut state.ready, missing.is_empty());
             if state.ready && !was {
                 begun.push(index);

@@ -1,7 +1,9 @@
 //! What is remembered of matches, kept in step with what was decided.
 
 use super::{Engine, InFlight};
-use crate::decide::{Act, Decision, LastAct, Memory, Note, Operation, Standing, in_annotation};
+use crate::decide::{
+    Act, Decision, LastAct, Memory, Note, Operation, Present, Standing, in_annotation,
+};
 use crate::engine::memory::Uid;
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::edit::Answers;
@@ -34,6 +36,16 @@ impl Memory for Recalled<'_> {
     fn pending(&self, rule: RuleIndex, act: Act) -> Option<(Arc<str>, Timestamp)> {
         let matches = &self.engine.states[rule].matches;
         matches.pending(Uid::of(self.uid), act)
+    }
+
+    fn has_many(&self, rule: RuleIndex) -> bool {
+        let matches = &self.engine.states[rule].matches;
+        matches.has_many(Uid::of(self.uid))
+    }
+
+    fn acted(&self, rule: RuleIndex, present: &Present) -> usize {
+        let matches = &self.engine.states[rule].matches;
+        matches.acted(Uid::of(self.uid), present)
     }
 
     fn answers(&self, rule: RuleIndex, object: &ObjectKey) -> Option<&Answers> {
@@ -76,7 +88,8 @@ impl Engine {
                 | Standing::Ignored => {
                     // It may have acted, and that was lost: the object itself tells.
                     if rule.writes_what_acted() && state.matches.is_blank(uid) {
-                        for (act, last) in in_annotation(record.meta(), &rule.name) {
+                        let by = &self.options.state_namespace;
+                        for (act, last) in in_annotation(record.meta(), &rule.name, by) {
                             state.matches.note(uid, Note::Begun(last.nth), now);
                             state.matches.note(uid, Note::Acted(act, last), now);
                         }

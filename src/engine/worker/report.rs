@@ -13,19 +13,19 @@ impl Engine {
         }
         findings.dedup();
         let before = self.findings.remove(key).unwrap_or_default();
-        for finding in &findings {
-            if !before.contains(finding) {
-                self.reports.push(Report::Finding(finding.clone()));
-            }
-        }
-        for finding in before {
-            if !findings.contains(&finding) {
-                self.reports.push(Report::FindingEnded(finding));
-            }
-        }
+        self.report_findings(before, &findings);
         if !findings.is_empty() {
             self.findings.insert(key.clone(), findings);
         }
+    }
+
+    /// Tells what has ended, then what is new: who keeps one of a kind keeps the one that stands.
+    pub(super) fn report_findings(&mut self, before: Vec<Finding>, now: &[Finding]) {
+        let new = now.iter().filter(|finding| !before.contains(finding));
+        let new: Vec<Report> = new.cloned().map(Report::Finding).collect();
+        let ended = before.into_iter().filter(|finding| !now.contains(finding));
+        self.reports.extend(ended.map(Report::FindingEnded));
+        self.reports.extend(new);
     }
 
     /// Tells what rules would do, each change once.

@@ -404,6 +404,7 @@ fn spec_of(
             admission,
             priority,
             schedule,
+            reads_namespace_object: reads.namespace,
             reads_namespace: reads.namespace
                 || matches.namespace_selector.is_some()
                 || enforce_for

@@ -116,6 +116,81 @@ fn a_step_that_fails_is_undone_and_ends_its_list_and_no_other() {
 }
 
 #[test]
+fn a_step_that_was_undone_has_not_acted() {
+    let step = "{forEach: \"${['one', 'two']}\", once: {}, patch: [{path: $.data, merge: {\"out-${item}\": \"${object.data['in-' + item]}\"}}]}";
+    let set = rules(
+        CONFIG_MAP,
+        &[(
+            "copies",
+            "",
+            &format!("{{patch: [{{path: $.metadata.labels.first, set: a}}]}}, {step}"),
+        )],
+    );
+    let half = Given::new(&set).pass(&config_map(json!({"in-one": "1"})));
+    assert_eq!(
+        reasons(&half),
+        [("copies".to_owned(), Reason::ExpressionFailed)]
+    );
+    assert_eq!(data(&half), json!({"in-one": "1"}));
+    assert_eq!(half.writes[0].acts, []);
+    let places = |decision: &Decision| -> Vec<String> {
+        let wanted = decision.writes[0].wanted.iter().flat_map(|all| all.iter());
+        wanted.map(|of| of.claim.pointer.to_string()).collect()
+    };
+    assert_eq!(places(&half), ["/metadata/labels/first"]);
+    let whole = Given::new(&set).pass(&config_map(json!({"in-one": "1", "in-two": "2"})));
+    assert_eq!(whole.writes[0].acts.len(), 2);
+    // What is so already counts as done, unless the step fails later on.
+    let so = json!({"in-one": "1", "out-one": "1"});
+    assert_eq!(Given::new(&set).pass(&config_map(so)).notes, []);
+    // A step before the one that fails has acted, though there was nothing for it to do.
+    let set = rules(
+        CONFIG_MAP,
+        &[(
+            "copies",
+            "",
+            &format!("{{once: {{}}, patch: [{{path: \"$.data['in-one']\", set: '1'}}]}}, {step}"),
+        )],
+    );
+    let noted = Given::new(&set).pass(&config_map(json!({"in-one": "1"})));
+    assert_eq!(
+        (noted.notes.len(), standings(&noted)),
+        (1, vec![Standing::Failed])
+    );
+}
+
+#[test]
+fn what_another_installation_has_done_is_not_taken_for_ones_own() {
+    let set = rules(
+        CONFIG_MAP,
+        &[("again", "", "{once: {}, patch: [{path: $.data.a, set: x}]}")],
+    );
+    let by = |by: &str| {
+        let said = json!({"version": 1, "uid": "u-1", "by": by, "once": {"patch": {"nth": 0, "at": "2025-12-31T00:00:00Z"}}});
+        annotated(
+            &crate::decide::state_annotation::names("again")[0],
+            &said.to_string(),
+        )
+    };
+    let own = Given::new(&set).pass(&by("ordain"));
+    assert_eq!((standings(&own), own.findings), (vec![MATCHES], vec![]));
+    let object = by("another");
+    let others = Given::new(&set).pass(&object);
+    let [finding] = others.findings.as_slice() else {
+        panic!("{:?}", others.findings)
+    };
+    assert!(
+        finding
+            .message
+            .contains("installation of namespace another"),
+        "{finding:?}"
+    );
+    let object = Record::from_value(&object);
+    let told = |by: &str| crate::decide::in_annotation(object.meta(), "again", by).len();
+    assert_eq!((told("another"), told("ordain")), (1, 0));
+}
+
+#[test]
 fn a_value_that_cannot_be_read_is_counted() {
     let set = rules(
         CONFIG_MAP,

@@ -96,6 +96,27 @@ fn a_rule_waits_for_all_its_kinds_and_a_lost_one_stops_it() {
 }
 
 #[test]
+fn a_finding_with_other_words_comes_when_the_former_has_ended() {
+    let set = rule("two", &format!("{TWO_KINDS}{LABEL}"));
+    let mut bench = Bench::new(EngineOptions::default(), set, vec![map("a", 1, json!({}))]);
+    for why in ["list secrets", "watch secrets"] {
+        let why = crate::engine::Lost::Forbidden(why.into());
+        let kind = secret_kind();
+        bench.engine.observe(Observation::Lost { kind, why }, at(1));
+        bench.work(1);
+    }
+    let told = bench.effects.iter().filter_map(|effect| match effect {
+        Effect::Report(Report::Finding(f)) => Some((true, f.message.contains("watch secrets"))),
+        Effect::Report(Report::FindingEnded(f)) => {
+            Some((false, f.message.contains("watch secrets")))
+        }
+        _ => None,
+    });
+    let told: Vec<(bool, bool)> = told.collect();
+    assert_eq!(told, [(true, false), (false, false), (true, true)]);
+}
+
+#[test]
 fn a_kind_that_does_not_exist_has_no_objects_and_holds_nobody_up() {
     let set = rule("two", &format!("{TWO_KINDS}{LABEL}"));
     let mut bench = Bench::new(EngineOptions::default(), set, vec![map("a", 1, json!({}))]);

@@ -53,3 +53,29 @@ fn objects_that_are_no_longer_ignored_are_counted_together() {
     assert!(bench.work(1).is_empty());
     assert_eq!(bench.found(Reason::Aborted), 21);
 }
+
+#[test]
+fn what_decides_about_no_object_has_none_looked_at() {
+    const READS: &str = "  where: [{path: $.data.x, value: \"${namespaceObject.metadata.?annotations['a'].orValue('-')}\"}]\n";
+    let looks = |rule: &str| {
+        let mut bench = Bench::new(EngineOptions::default(), rules(&[rule]), old(20));
+        bench.work(0);
+        let mut before = bench.engine.evaluations();
+        let states = [
+            (json!({}), json!({"a": "b"})),
+            (json!({"team": "net"}), json!({"a": "b"})),
+            (
+                json!({"team": "net"}),
+                json!({"a": "b", "ordain.dev/ignore-rules": "x"}),
+            ),
+        ];
+        states.map(|(labels, annotations)| {
+            bench.engine.observe(shop(labels, annotations), at(1));
+            bench.work(1);
+            let all = bench.engine.evaluations();
+            all - std::mem::replace(&mut before, all)
+        })
+    };
+    assert_eq!(looks(&format!("{SELECTED}{LABEL}")), [0, 20, 20]);
+    assert_eq!(looks(&format!("{READS}{LABEL}")), [20, 20, 20]);
+}
