@@ -263,7 +263,7 @@ pub fn once_on_cluster(
     let (control, asked) = mpsc::channel(1);
     let status = Arc::new(Mutex::new(Status::new(Timestamp::now())));
     let tense = pass.tense;
-    on_one_thread(async {
+    on_one_thread(async |rest| {
         if let Some(question) = pass.question {
             // There is room for one, and nobody else asks.
             let _ = control.try_send(http::Control::Explain(question));
@@ -280,6 +280,7 @@ pub fn once_on_cluster(
             election: None,
             writer,
             status: status.clone(),
+            rest,
             audience: Box::new(move |report| {
                 told(&report);
                 hearing.lock().take(report, tense);

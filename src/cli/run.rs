@@ -174,7 +174,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
     let listener = beside
         .block_on(tokio::net::TcpListener::bind(settings.listen))
         .with_context(|| format!("--listen {}", settings.listen))?;
-    on_one_thread(async {
+    on_one_thread(async |rest| {
         let stop = stop_signal()?;
         let rules: Vec<String> = settings
             .rules
@@ -230,6 +230,7 @@ fn follow(settings: &RunSettings, engine: EngineOptions) -> anyhow::Result<u8> {
             election: candidate.as_mut().map(lease::Candidate::replica),
             writer,
             status,
+            rest,
             audience: Box::new(move |report| {
                 prints = prints && print_changes(&report, output, paint);
             }),

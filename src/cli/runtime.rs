@@ -1,6 +1,7 @@
 //! What a command that waits for others runs on: threads, signals, the way to the cluster.
 
 use crate::cluster::connection::ConnectOptions;
+use crate::daemon::rest::Rest;
 use crate::settings::ClusterOptions;
 use anyhow::Context;
 use std::time::Duration;
@@ -28,10 +29,17 @@ const LEAVING: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Those of the work, or the system gives no threads.
-pub fn on_one_thread<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub fn on_one_thread<T, W>(work: impl FnOnce(Rest) -> W) -> anyhow::Result<T>
+where
+    W: Future<Output = anyhow::Result<T>>,
+{
     crate::daemon::allocator::give_back_freed_memory();
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(work);
+    let rest = Rest::default();
+    let mut one = Builder::new_current_thread();
+    let before_it_waits = rest.clone();
+    one.on_thread_park(move || before_it_waits.take());
+    let runtime = one.enable_all().build()?;
+    let ended = runtime.block_on(work(rest));
     runtime.shutdown_timeout(LEAVING);
     ended
 }
@@ -81,7 +89,7 @@ mod tests {
     fn what_hangs_keeps_no_command_from_ending() {
         let (free, wait) = mpsc::channel::<()>();
         let began = std::time::Instant::now();
-        let ended = on_one_thread(async {
+        let ended = on_one_thread(async |_| {
             tokio::task::spawn_blocking(move || wait.recv_timeout(Duration::from_secs(60)));
             Ok(7)
         });

@@ -20,6 +20,7 @@ mod lifetimes;
 mod memory;
 mod once;
 mod report;
+pub mod rest;
 mod rules;
 mod switches;
 mod turn;
@@ -38,6 +39,7 @@ use crate::schema::Schema;
 use clock::Clock;
 use events::Events;
 use jiff::Timestamp;
+use rest::Rest;
 use rules::Rules;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -82,6 +84,8 @@ pub struct Surroundings {
     pub writer: Arc<str>,
     /// Written here for `/status` and `/metrics`.
     pub status: Shared,
+    /// Of the thread that this runs on.
+    pub rest: Rest,
     /// Hears every report, after it was counted and logged.
     pub audience: Box<dyn FnMut(Report) + Send>,
 }
@@ -155,6 +159,7 @@ pub async fn run(
         daemon.kept = Some(known.clone());
         daemon.engine.recall_lifetimes(known);
     }
+    let rest = surroundings.rest;
     let status = daemon.teller.status.clone();
     status.lock().frozen = options.engine.frozen;
     let mut election = surroundings.election;
@@ -178,6 +183,7 @@ pub async fn run(
     let mut looks = tokio::time::interval(memory::LOOK);
     loop {
         let wake = daemon.turn();
+        rest.review(daemon.requests.len(), options.engine.workers);
         if options.once && messages.is_empty() && daemon.is_done(wake) {
             // Questions are about what was found.
             while let Ok(asked) = control.try_recv() {
