@@ -7,7 +7,7 @@ use super::turn::Turn;
 use super::world::World;
 use super::{Decision, Finding, Reason, Standing, Subject};
 use crate::object::ObjectKey;
-use crate::object::difference::{self, is_secret};
+use crate::object::difference;
 use crate::rule::expr::Variables;
 use crate::rule::related::Lists;
 use crate::rule::selector::InScope;
@@ -234,7 +234,7 @@ fn outcome(rule: &Rule, standing: &Standing, (changes, says): (bool, bool)) -> &
 pub fn clauses(subject: &Subject<'_>, rule: &Rule, context: &PassContext<'_>) -> Clauses {
     let world = World::new(subject, context);
     let record = subject.record;
-    let secret = is_secret(&subject.key.kind);
+    let secret = rule.may_quote_secrets(&subject.key.kind);
     let schedule = rule.schedule.as_ref().map(|schedule| {
         world.opens(rule);
         let (opened, now) = (world.opened(), context.now);

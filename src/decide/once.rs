@@ -9,7 +9,7 @@ use super::working::Working;
 use super::world::World;
 use super::{Reason, event};
 use crate::object::{Meta, Record};
-use crate::rule::expr::{ExprFault, Scope, Template};
+use crate::rule::expr::{Expr, ExprFault, Scope, Template, hashed};
 use crate::rule::related::Member;
 use crate::rule::set::RuleIndex;
 use crate::rule::{FirstSeen, Rule, StepId, Verb};
@@ -426,7 +426,15 @@ fn chance(
     };
     let once = step.once.as_ref();
     let key = match once.and_then(|once| once.key.as_ref()) {
-        Some(template) => Some(key_of(template, scope)?),
+        Some(template) => {
+            let key = key_of(template, scope)?;
+            // It is kept where many may read it.
+            let secret = rule.may_quote_secrets(&world.subject.key.kind);
+            Some(match secret && !is_hashed(template) {
+                true => hashed(&key).into(),
+                false => key,
+            })
+        }
         None => None,
     };
     let uid = world.subject.record.meta().uid();
@@ -534,6 +542,12 @@ fn chance(
         previous: Record::from_value(&json!(previous.as_deref().unwrap_or_default())),
         identity: format!("{which}{again}"),
     }))
+}
+
+/// Whether nothing but a hash can come out.
+fn is_hashed(template: &Template) -> bool {
+    let is_hash = |expression: &Expr| expression.text().trim_start().starts_with("hash(");
+    template.literal().is_some() || template.whole().is_some_and(is_hash)
 }
 
 fn key_of(template: &Template, scope: &Scope<'_>) -> Result<Arc<str>, ExprFault> {

@@ -39,6 +39,7 @@ pub use action::{Action, Propagation, Revision, Verb};
 pub use occasion::{AdmissionOptions, Mode, Occasion, Occasions};
 pub use step::{FirstSeen, Lifetime, Once, Step, StepId, Wait};
 
+use crate::object::difference::is_secret;
 use crate::object::{GroupKind, Meta};
 use expr::NamespaceObject;
 use related::Related;
@@ -114,6 +115,15 @@ impl Rule {
     pub fn writes_what_acted(&self) -> bool {
         let tells = |step: &Step| step.once.is_some() && step.writes_that_it_acted();
         self.steps.iter().any(tells)
+    }
+
+    /// Whether what it computes for a subject of this kind may quote the data of a Secret.
+    pub fn may_quote_secrets(&self, subject: &GroupKind) -> bool {
+        let reads_data = |list: &Related| {
+            let secret = |kind: &ResolvedKind| is_secret(&kind.kind);
+            !list.metadata_only && list.kinds.iter().any(secret)
+        };
+        is_secret(subject) || self.related.iter().any(reads_data)
     }
 
     /// Whether it makes objects.

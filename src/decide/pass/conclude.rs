@@ -7,7 +7,7 @@ use crate::decide::world::World;
 use crate::decide::writes::{self, Authors};
 use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Wanted};
 use crate::object::Record;
-use crate::object::difference::{is_secret, record_patch, short};
+use crate::object::difference::{record_patch, short};
 use crate::rule::expr::Variables;
 use crate::rule::path::PodPrefix;
 use crate::rule::related::Lists;
@@ -248,7 +248,7 @@ impl World<'_> {
         let lists = lists.unwrap_or_default();
         let variables = computes.then(|| Variables::compute(&rule.variables, lists, &scope));
         let scope = self.scope(record, variables.as_ref());
-        let secret = is_secret(&self.subject.key.kind);
+        let secret = rule.may_quote_secrets(&self.subject.key.kind);
         let mut why = vec![];
         let counts = rule.related.iter().filter_map(|list| list.count.as_ref());
         for test in rule.tests.iter().chain(counts) {

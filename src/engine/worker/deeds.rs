@@ -31,11 +31,7 @@ pub(super) struct Around<'e> {
 
 impl Neighbours for Around<'_> {
     fn get(&self, object: &ObjectKey) -> Result<Option<Record>, String> {
-        let options = &self.engine.options;
-        if let Some(namespace) = &object.namespace
-            && !options.namespaces.is_empty()
-            && !options.namespaces.iter().any(|n| **n == **namespace)
-        {
+        if !self.engine.looks_at_namespace(object) {
             return Err("its namespace is not looked at (--namespace)".into());
         }
         let Some(kind) = self.engine.store.kind(&object.kind) else {
@@ -267,6 +263,14 @@ impl Engine {
             }
             self.send_deed(write, changes, &subject, (now, now), effects);
         }
+    }
+
+    /// Whether an object is in the namespaces that are looked at: of others nothing is known.
+    pub(super) fn looks_at_namespace(&self, object: &ObjectKey) -> bool {
+        let namespaces = &self.options.namespaces;
+        object.namespace.as_ref().is_none_or(|namespace| {
+            namespaces.is_empty() || namespaces.iter().any(|n| **n == **namespace)
+        })
     }
 
     /// Lets a key go, and with it the subjects that waited for it.

@@ -210,6 +210,9 @@ impl Engine {
         if rule.matches.kinds.iter().all(|k| k.kind != subject.kind) {
             return Wanted::No;
         }
+        if !self.looks_at_namespace(subject) {
+            return Wanted::Unknown;
+        }
         let Some(kind) = self.store.kind(&subject.kind) else {
             return Wanted::Unknown;
         };

@@ -143,6 +143,13 @@ impl Apply {
                 )
             })?),
         };
+        for (field, text) in [("name", Some(&name)), ("namespace", namespace.as_ref())] {
+            if let Some(text) = text.filter(|text| !is_path_segment(text)) {
+                return Err(ExprFault::Failed(format!(
+                    "metadata.{field} of the manifest is `{text}`, and nothing can be called so"
+                )));
+            }
+        }
         Ok(ObjectKey::new(
             self.kind.clone(),
             namespace.as_deref(),
@@ -307,6 +314,12 @@ pub fn fold_string_data(manifest: &mut Value) {
             data[name] = json!(STANDARD.encode(text));
         }
     }
+}
+
+/// Whether a text can be the name of an object of any kind: it is a part of a path, and must not lead to another one.
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#path-segment-names>
+fn is_path_segment(text: &str) -> bool {
+    !matches!(text, "." | "..") && !text.contains(['/', '%']) && text.len() <= 253
 }
 
 #[cfg(test)]

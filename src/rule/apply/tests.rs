@@ -212,3 +212,19 @@ fn a_copy_leaves_out_what_is_the_original_s_own() {
         json!({"kind": "X", "metadata": {"name": "a"}})
     );
 }
+
+#[test]
+fn a_name_leads_to_no_other_place() {
+    for (name, good) in [
+        ("a", true),
+        ("system:node", true),
+        ("a.b-c", true),
+        ("..", false),
+        (".", false),
+        ("../../kube-system/configmaps/coredns", false),
+        ("a%2Fb", false),
+    ] {
+        assert_eq!(is_path_segment(name), good, "{name}");
+    }
+    assert!(!is_path_segment(&"a".repeat(254)));
+}

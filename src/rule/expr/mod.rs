@@ -42,7 +42,7 @@ mod tests;
 mod value;
 mod variables;
 
-pub use functions::{Signature, signatures};
+pub use functions::{Signature, hashed, signatures};
 pub use inline::Inlined;
 pub use members::{Member, MemberOf, Members};
 pub use template::{Template, TemplateProblem, is_whole};

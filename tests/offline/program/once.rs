@@ -352,3 +352,57 @@ fn a_moment_is_due_in_its_minute_and_a_schedule_can_be_left_out_of_account() {
     assert_eq!(alone.code, 2);
     assert!(alone.err.contains("--once"), "{}", alone.err);
 }
+
+/// What lies in a namespace that is not looked at is not gone.
+#[test]
+fn who_looks_at_fewer_namespaces_deletes_nothing_for_it() {
+    let rule = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: share}
+spec:
+  mode: Enforce
+  match: {resources: [{apiVersion: v1, kind: ConfigMap}], selector: {matchLabels: {share: 'yes'}}}
+  actions:
+  - apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: '${object.metadata.name}', namespace: shop}, data: '${object.data}'}
+    lifetime: WhileMatched
+";
+    let shared = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: platform, uid: u-c, labels: {share: 'yes'}}\ndata: {a: b}\n";
+    let dir = folder(&[("rules/r.yaml", rule), ("cluster/c.yaml", shared)]);
+    let once = [
+        "run",
+        "--once",
+        "--rules",
+        "rules",
+        "--manifests",
+        "cluster",
+        "--write-manifests",
+        "after",
+    ];
+    let ran = ordain(dir.path(), &once);
+    assert!(
+        ran.out.contains("apply ConfigMap/shop/c by share"),
+        "{}",
+        ran.out
+    );
+    for (namespace, said) in [
+        ("shop", "nothing to change"),
+        ("platform", "nothing to change"),
+    ] {
+        let plan = [
+            "plan",
+            "--rules",
+            "rules",
+            "--manifests",
+            "after",
+            "--namespace",
+            namespace,
+        ];
+        let ran = ordain(dir.path(), &plan);
+        assert!(
+            ran.out.contains(said),
+            "{namespace}: {}{}",
+            ran.out,
+            ran.err
+        );
+    }
+}

@@ -111,6 +111,66 @@ fn what_is_held_back_is_told_by_its_finding_and_in_full_only_at_debug() {
     }
 }
 
+/// A rule that reads a Secret for another object.
+const BESIDE_A_SECRET: &str = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: beside}
+spec:
+  mode: Enforce
+  match: {resources: [{apiVersion: v1, kind: ConfigMap}]}
+  related:
+  - {name: creds, resources: [{apiVersion: v1, kind: Secret}], names: [s], one: true}
+  where:
+  - {expression: '${base64.decode(creds.data.password)}', operator: DoesNotMatch, value: '^sha256:'}
+  - {expression: '${all}', operator: Exists}
+  variables:
+  - {name: all, expression: '${creds}'}
+  actions:
+  - patch:
+    - {path: $.metadata.labels.weak, set: 'yes'}
+  - once: {key: '${creds.data.password}'}
+    patch:
+    - {path: $.metadata.labels.told, set: 'yes'}
+";
+
+#[test]
+fn a_rule_that_reads_a_secret_neither_shows_nor_keeps_it() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\ndata: {password: Y2FuYXJ5LWRhdGE=}\n";
+    let dir = folder(&[
+        ("rules/r.yaml", BESIDE_A_SECRET),
+        ("cluster/s.yaml", secret),
+        ("cluster/a.yaml", &config_map("a")),
+    ]);
+    let at = ["--rules", "rules", "--manifests", "cluster"];
+    let explain = ["explain", "beside", "ConfigMap/shop/a", "-o", "json"];
+    let once = [
+        "run",
+        "--once",
+        "--state",
+        "state.json",
+        "--write-manifests",
+        "after",
+    ];
+    let mut said = String::new();
+    for command in [&["plan"][..], &explain, &once] {
+        let ran = ordain(dir.path(), &[command, &at].concat());
+        assert!(ran.out.len() + ran.err.len() > 50, "{}{}", ran.out, ran.err);
+        said += &(ran.out + &ran.err);
+    }
+    let after = std::fs::read_dir(dir.path().join("after")).unwrap();
+    let after = after.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let after: Vec<String> = after.collect();
+    let documents = after.iter().flat_map(|text| text.split("---\n"));
+    let kept: Vec<&str> = documents.filter(|text| text.contains("weak")).collect();
+    assert!(kept.len() == 1 && kept[0].contains("told"), "{kept:?}");
+    said += kept[0];
+    said += &std::fs::read_to_string(dir.path().join("state.json")).unwrap();
+    assert!(said.contains("once"), "{said}");
+    for hidden in ["canary", "Y2FuYXJ5"] {
+        assert!(!said.contains(hidden), "{said}");
+    }
+}
+
 #[test]
 fn what_a_secret_holds_is_never_told() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n  namespace: shop\n  annotations:\n    \
@@ -148,12 +208,18 @@ fn what_a_secret_holds_is_never_told() {
             "  - {path: $.data.password, operator: Exists}\n",
             "{path: $.data.password, set: Y2FuYXJ5LW90aGVy}",
         ),
+        BESIDE_A_SECRET.to_owned(),
     ]
     .concat();
-    let dir = folder(&[("rules/r.yaml", &rules), ("cluster/s.yaml", secret)]);
+    let dir = folder(&[
+        ("rules/r.yaml", &rules),
+        ("cluster/s.yaml", secret),
+        ("cluster/a.yaml", &config_map("a")),
+    ]);
     let arguments = [&ARGUMENTS[..], &["--log-level", "trace"]].concat();
     let running = Running::start(dir.path(), &arguments);
     running.printed("patch Secret/shop/s by sees", 1);
+    running.printed("patch ConfigMap/shop/a by beside", 1);
     running.logged("would change");
     let status = running.page("/status", |s| {
         s.contains("\"misreads\"") && s.contains("ExpressionFailed")

@@ -23,6 +23,8 @@ mod strings;
 mod time;
 mod url;
 
+pub use own::hashed;
+
 /// What a function does. The arguments have been checked against its row; for one called on a value that value is the first.
 type Run = for<'s, 'a> fn(&mut Frame<'s, 'a>, &[Val<'a>]) -> Result<Val<'a>, Fault>;
 

@@ -164,10 +164,15 @@ fn hash<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, Faul
         }
     };
     frame.charge_text(text.len())?;
+    Ok(Val::text(hashed(text)))
+}
+
+/// What `hash` answers for a text.
+pub fn hashed(text: &str) -> String {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
-    Ok(Val::text(format!("{hash:016x}")))
+    format!("{hash:016x}")
 }
 
 /// Every value that a path selects, as a list in the order of the document.
