@@ -78,8 +78,9 @@ pub fn loaded(
         output::say!("warning: {message}");
     }
     let rules = load(rules, &schema, &mut tally);
-    for message in manifests.of_other_versions(&rules) {
-        output::say!("{message}");
+    for (place, message) in manifests.of_other_versions(&rules) {
+        output::say!("{place}: warning: {message}\n");
+        tally.undecided.push(format!("{place}: {message}"));
     }
     if tense == Tense::Future {
         tally.note_schedules(rules.rules(), now);

@@ -119,6 +119,9 @@ fn rights(settings: &RbacSettings, set: &RuleSet) -> Option<Rights> {
                     "warning: rule `{rule}`: {kind} is cluster-scoped, so that a daemon with --namespace does not look at it"
                 );
             }
+            for note in &rights.by_hand {
+                output::say!("warning: {note}");
+            }
             Some(rights)
         }
         Err(unknown) => {

@@ -528,6 +528,10 @@ async fn managers(wire: &Wire, request: Request<Vec<u8>>) -> Outcome {
     }
 }
 
+/// A version that no object has. An apply that asks for it makes an object that is not there, and is 409 where one is: what came in between is
+/// never merged into.
+const ABSENT: &str = "9223372036854775807";
+
 /// The state that was decided on: another one is 409. An object that was not there has none.
 fn precondition(body: &mut Value, write: &Write) {
     let fields = [
@@ -564,6 +568,9 @@ fn request(path: &str, write: &Write, accept: &str) -> Result<Request<Vec<u8>>, 
         } => {
             let mut body = manifest.clone();
             precondition(&mut body, write);
+            if write.resource_version.is_empty() {
+                body["metadata"]["resourceVersion"] = Value::from(ABSENT);
+            }
             // The only character of a field manager that a query does not take as it is.
             let manager = manager.replace('/', "%2F");
             let request = Request::patch(format!(

@@ -10,8 +10,9 @@ use crate::decide::pass::{PassContext, pass};
 use crate::decide::{Blank, Decision, Finding, Operation, Reason, RuleChange, Subject};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::expr::NamespaceObject;
+use crate::rule::selector::InScope;
 use crate::rule::set::RuleSet;
-use crate::rule::{Mode, Occasion};
+use crate::rule::{Mode, Occasion, Rule};
 use ahash::AHashMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -162,20 +163,10 @@ impl Admission {
         if rules.for_kind(&key.kind).is_empty() {
             return None;
         }
-        // Nothing converts it to the version that the rules read.
-        let version = record.meta().api_version().rsplit('/').next();
-        let read = self.versions.get(&key.kind);
-        if read.is_some_and(|read| version.is_some_and(|version| version != &**read)) {
+        if self.other_version(key, record).is_some() {
             return None;
         }
-        let namespace = match &key.namespace {
-            _ if is_namespace(key) => Ok(Some(record)),
-            None => Ok(None),
-            Some(name) => {
-                let key = ObjectKey::new(GroupKind::new("", "Namespace"), None, name);
-                world.get(&key).map(Some).ok_or("it does not exist")
-            }
-        };
+        let namespace = namespace_of(key, record, world);
         let told = Record::from_value(&request.told());
         let context = PassContext {
             rules,
@@ -193,16 +184,56 @@ impl Admission {
         Some(look(&Subject { key, record }, &context))
     }
 
+    /// The version that the rules read, where an object is written at another one: nothing converts it.
+    fn other_version(&self, key: &ObjectKey, record: &Record) -> Option<&str> {
+        let version = record.meta().api_version().rsplit('/').next()?;
+        let read = self.versions.get(&key.kind)?;
+        (version != &**read).then_some(&**read)
+    }
+
+    /// What comes of an object that no rule can read: each that it may concern says so, and refuses it where it refuses what it cannot decide.
+    fn unread(&self, read: &str, request: Request<'_>, record: &Record, world: &World) -> Admitted {
+        let key = request.key;
+        let meta = record.meta();
+        let space = space(namespace_of(key, record, world));
+        let rules = self.rules_at(request.occasion);
+        let concerned: Vec<&Rule> = rules
+            .for_kind(&key.kind)
+            .iter()
+            .map(|index| &*rules.rules()[*index])
+            .filter(|rule| rule.matches.covers(meta, space) != InScope::No)
+            .collect();
+        let refuses = |rule: &&Rule| {
+            let chosen = rule.enforce_for.as_ref();
+            let chosen = chosen.is_none_or(|chosen| chosen.covers(meta, space));
+            chosen && self.acts(rule.mode) && rule.admission.fails
+        };
+        let refused = concerned.iter().any(refuses);
+        let finding = |rule: &Rule| Finding {
+            rule: rule.name.clone(),
+            object: key.clone(),
+            reason: Reason::Waiting,
+            message: format!(
+                "it is written at {}, and the rule reads {read}: manifests are not converted",
+                meta.api_version()
+            ),
+        };
+        Admitted {
+            findings: concerned.into_iter().map(finding).collect(),
+            object: (!refused).then_some(request.object),
+            changes: vec![],
+        }
+    }
+
     fn ask(&self, request: Request<'_>, world: &World, now: Timestamp) -> Admitted {
         let occasion = request.occasion;
         let record = Record::from_value(&request.object);
+        if let Some(read) = self.other_version(request.key, &record) {
+            return self.unread(read, request, &record, world);
+        }
         let decided = self.presented(&request, &record, (world, now), |subject, context| {
             let decision = pass(subject, context);
-            let space = match context.namespace {
-                Ok(Some(namespace)) => NamespaceObject::Known(namespace.root()),
-                Ok(None) => NamespaceObject::None,
-                Err(_) => NamespaceObject::Unknown,
-            };
+            let space = space(context.namespace);
             let refuses = |finding: &Finding| {
                 context.rules.get(&finding.rule).is_some_and(|rule| {
                     let chosen = rule.enforce_for.as_ref();
@@ -222,6 +253,30 @@ impl Admission {
                 findings: vec![],
             },
         }
+    }
+}
+
+/// The Namespace that an object is in, or is.
+fn namespace_of<'w>(
+    key: &ObjectKey,
+    record: &'w Record,
+    world: &'w World,
+) -> Result<Option<&'w Record>, &'static str> {
+    match &key.namespace {
+        _ if is_namespace(key) => Ok(Some(record)),
+        None => Ok(None),
+        Some(name) => {
+            let key = ObjectKey::new(GroupKind::new("", "Namespace"), None, name);
+            world.get(&key).map(Some).ok_or("it does not exist")
+        }
+    }
+}
+
+fn space<'w>(namespace: Result<Option<&'w Record>, &str>) -> NamespaceObject<'w> {
+    match namespace {
+        Ok(Some(namespace)) => NamespaceObject::Known(namespace.root()),
+        Ok(None) => NamespaceObject::None,
+        Err(_) => NamespaceObject::Unknown,
     }
 }
 

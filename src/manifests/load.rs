@@ -40,8 +40,9 @@ pub struct Manifests {
 }
 
 impl Manifests {
-    /// A warning for each object that rules are about, written at another version than they read: nothing converts it, so it is left out.
-    pub fn of_other_versions(&self, rules: &RuleSet) -> Vec<String> {
+    /// Each object that rules are about, written at another version than they read: nothing converts it, so it is left out. File and line,
+    /// and a sentence.
+    pub fn of_other_versions(&self, rules: &RuleSet) -> Vec<(String, String)> {
         let admissions = [Occasion::Create, Occasion::Update, Occasion::Delete];
         let sets =
             admissions.map(|o| RuleSet::at(o, rules.rules().to_vec(), rules.schema().clone()));
@@ -56,9 +57,11 @@ impl Manifests {
             let version = read.get(&gvk.group_kind())?;
             (*version != gvk.version).then(|| {
                 let name = text(&value["metadata"]["name"]);
-                format!(
-                    "{}:{}: warning: {kind} {name} is written at {api_version}, and the rules read {version}: manifests are not converted, so it is left out\n",
-                    manifest.file, manifest.line
+                (
+                    format!("{}:{}", manifest.file, manifest.line),
+                    format!(
+                        "{kind} {name} is written at {api_version}, and the rules read {version}: manifests are not converted, so it is left out"
+                    ),
                 )
             })
         });

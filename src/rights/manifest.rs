@@ -31,7 +31,7 @@ struct Line {
     reason: Reason,
 }
 
-/// The documents, each ending with a line break.
+/// The documents, each ending with a line break; before them, as comments, what only a person can grant.
 pub fn yaml(rights: &Rights, names: &Names) -> String {
     let mut places: BTreeMap<&Place, Vec<&Grant>> = BTreeMap::new();
     for grant in &rights.grants {
@@ -41,7 +41,14 @@ pub fn yaml(rights: &Rights, names: &Names) -> String {
         let role = names.role(place, grants);
         format!("{role}---\n{}", names.binding(place))
     });
-    documents.collect::<Vec<_>>().join("---\n")
+    let mut text = String::new();
+    for note in &rights.by_hand {
+        let note = format!("not among these rights: {note}");
+        for line in wrapped(&note.split(' ').collect::<Vec<_>>()) {
+            let _ = writeln!(text, "# {line}");
+        }
+    }
+    text + &documents.collect::<Vec<_>>().join("---\n")
 }
 
 impl Names {
@@ -153,20 +160,25 @@ fn comment(reason: &Reason) -> Vec<String> {
     if rules.len() > MOST_NAMED {
         words.push(format!("and {} more", rules.len() - MOST_NAMED));
     }
+    if let Some((_, before)) = words.split_last_mut() {
+        before.iter_mut().for_each(|word| word.push(','));
+    }
+    words.insert(0, (if rules.len() == 1 { "rule" } else { "rules" }).into());
+    wrapped(&words)
+}
+
+/// Words in lines that are not too long.
+fn wrapped<W: AsRef<str>>(words: &[W]) -> Vec<String> {
     let mut lines = vec![];
-    let mut line = String::from(if rules.len() == 1 { "rule" } else { "rules" });
-    let last = words.len() - 1;
-    for (n, word) in words.iter().enumerate() {
-        if line.len() + word.len() > WIDTH {
+    let mut line = String::new();
+    for word in words.iter().map(AsRef::as_ref) {
+        if !line.is_empty() && line.len() + word.len() > WIDTH {
             lines.push(std::mem::take(&mut line));
         }
         if !line.is_empty() {
             line.push(' ');
         }
         line.push_str(word);
-        if n < last {
-            line.push(',');
-        }
     }
     lines.push(line);
     lines

@@ -1,11 +1,12 @@
 //! The least rights that rules need: from a rule set to grants, each with the rules that need it.
 //!
-//! PURE. `own` what the daemon itself needs · `manifest` grants as Roles and bindings.
+//! PURE. `own` what the daemon itself needs · `given` roles that rules give away · `manifest` grants as Roles and bindings.
 //!
 //! What is granted is what `cluster/` asks for: a list and a watch of every kind that is read; a `get` where a write may have an unknown outcome;
 //! the verbs of the steps. Discovery and OpenAPI are open to every identity (ClusterRole `system:discovery`) and so are questions about one's own
 //! rights (`system:basic-user`); neither is granted again.
 
+mod given;
 pub mod manifest;
 mod own;
 #[cfg(test)]
@@ -15,7 +16,7 @@ pub use own::{DEFAULT_LEASE, Own, lifetimes_name};
 
 use crate::object::{GroupKind, Gvk};
 use crate::rule::set::RuleSet;
-use crate::rule::{Action, Lifetime, Mode, Occasion, ResolvedKind, Rule};
+use crate::rule::{Action, Lifetime, Mode, Occasion, ResolvedKind, Rule, Step};
 use crate::schema::{KindSchema, Schema};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -38,6 +39,8 @@ pub enum RbacVerb {
     Patch,
     /// One object.
     Delete,
+    /// A role, to those that a binding names.
+    Bind,
 }
 
 impl RbacVerb {
@@ -51,6 +54,7 @@ impl RbacVerb {
             RbacVerb::Update => "update",
             RbacVerb::Patch => "patch",
             RbacVerb::Delete => "delete",
+            RbacVerb::Bind => "bind",
         }
     }
 }
@@ -107,6 +111,21 @@ pub struct Grant {
     pub reason: Reason,
 }
 
+/// What a rule needs besides, and only a person can decide on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByHand {
+    /// Its name.
+    pub rule: Arc<str>,
+    /// What it does, and what to grant for that, as a sentence that goes on from the name.
+    pub what: String,
+}
+
+impl fmt::Display for ByHand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rule `{}` {}", self.rule, self.what)
+    }
+}
+
 /// Everything that a rule set needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rights {
@@ -114,6 +133,8 @@ pub struct Rights {
     pub grants: Vec<Grant>,
     /// Kinds that a rule is about and that Roles in some namespaces cannot reach, as cluster-scoped ones; sorted.
     pub out_of_reach: Vec<(Arc<str>, GroupKind)>,
+    /// What is not among the grants; sorted.
+    pub by_hand: Vec<ByHand>,
 }
 
 /// A kind whose plural nobody knows: RBAC speaks in plurals.
@@ -144,6 +165,7 @@ pub struct Scope {
 /// Every kind whose plural the set's schema does not know.
 pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>> {
     let mut needed = Needed::default();
+    let mut by_hand = vec![];
     let mut reach = Reach {
         schema: set.schema(),
         namespaces: &scope.namespaces,
@@ -156,6 +178,7 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
                 continue;
             };
             let own = rule.steps.iter().filter(|step| step.target.is_none());
+            given::patched((rule, kind), own.clone(), scope, &mut by_hand);
             for (subresource, verb) in verbs(own, scope.read_only) {
                 let resource = resource(&schema.plural, subresource);
                 needed.add(scope, group, resource, verb, &rule.name);
@@ -166,8 +189,9 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
                 continue;
             };
             let on_members = rule.targeting().filter(|(_, kinds)| kinds.contains(kind));
-            let steps = on_members.map(|(step, _)| step);
-            for (subresource, verb) in verbs(steps, scope.read_only) {
+            let steps: Vec<&Step> = on_members.map(|(step, _)| step).collect();
+            given::patched((rule, kind), steps.iter().copied(), scope, &mut by_hand);
+            for (subresource, verb) in verbs(steps.into_iter(), scope.read_only) {
                 let resource = resource(&schema.plural, subresource);
                 needed.add(scope, group, resource, verb, &rule.name);
             }
@@ -176,6 +200,7 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
             let Some((group, schema)) = reach.of(rule, &kind) else {
                 continue;
             };
+            given::applied((rule, &kind), scope, &mut needed, &mut by_hand);
             let reads = [RbacVerb::List, RbacVerb::Watch];
             let passes = rule.steps.iter().any(|step| {
                 matches!(&step.action, Action::Apply(apply) if apply.passing && apply.kind == kind.kind)
@@ -246,7 +271,9 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
         }
     }
     grants.sort_by(|a, b| a.right.cmp(&b.right));
+    by_hand.sort();
     Ok(Rights {
+        by_hand,
         grants,
         out_of_reach: reach.beyond.into_iter().collect(),
     })
@@ -309,7 +336,7 @@ fn gvk(kind: &ResolvedKind) -> Gvk {
 
 /// What steps do to the objects that they act on: subresource and verb.
 fn verbs<'s>(
-    steps: impl Iterator<Item = &'s crate::rule::Step>,
+    steps: impl Iterator<Item = &'s Step>,
     read_only: bool,
 ) -> BTreeSet<(Option<&'static str>, RbacVerb)> {
     let mut verbs = BTreeSet::from([(None, RbacVerb::List), (None, RbacVerb::Watch)]);
@@ -355,12 +382,23 @@ impl Needed {
         verb: RbacVerb,
         rule: &Arc<str>,
     ) {
+        self.add_named(scope, group, (resource, verb), None, rule);
+    }
+
+    fn add_named(
+        &mut self,
+        scope: &Scope,
+        group: &Arc<str>,
+        (resource, verb): (String, RbacVerb),
+        name: Option<Arc<str>>,
+        rule: &Arc<str>,
+    ) {
         for place in scope.places() {
             let right = Right {
                 place,
                 group: group.clone(),
                 resource: resource.clone(),
-                name: None,
+                name: name.clone(),
                 verb,
             };
             self.0.entry(right).or_default().insert(rule.clone());

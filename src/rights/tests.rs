@@ -501,3 +501,70 @@ fn what_lasts_as_long_as_the_match_is_written_whole_and_can_be_taken_away() {
     let lasting = applied.replace(", lifetime: WhileMatched", "");
     assert!(!of_rules(&of(&lasting)).contains(&"delete secrets".to_owned()));
 }
+
+#[test]
+fn a_role_is_given_with_the_verb_for_it_or_by_a_person() {
+    let namespace = "{apiVersion: v1, kind: Namespace}";
+    let binding = |kind: &str, role: &str| {
+        format!(
+            "{{apply: {{apiVersion: rbac.authorization.k8s.io/v1, kind: {kind}, metadata: {{name: a}}, roleRef: {role}, subjects: [{{kind: Group, name: '${{object.metadata.name}}'}}]}}}}"
+        )
+    };
+    let needs = |files: &[SourceFile], scope: &Scope| {
+        let rights = derive(&set(files), scope).unwrap();
+        let of_bind = |g: &&Grant| g.right.verb == RbacVerb::Bind;
+        let binds = rights.grants.iter().filter(of_bind);
+        let binds: Vec<String> = binds.map(|g| g.right.to_string()).collect();
+        let by_hand: Vec<String> = rights.by_hand.iter().map(ToString::to_string).collect();
+        (binds, by_hand, super::manifest::yaml(&rights, &names()))
+    };
+    let one = |actions: &str| needs(&[rule("r", "Audit", namespace, actions)], &scope(&[]));
+
+    let edit = binding("RoleBinding", "{kind: ClusterRole, name: edit}");
+    let (binds, by_hand, text) = one(&edit);
+    assert_eq!(
+        binds,
+        ["bind clusterroles of rbac.authorization.k8s.io `edit` in the whole cluster"]
+    );
+    assert!(by_hand.is_empty(), "{by_hand:?}");
+    let line = "# rule r\n- apiGroups: [rbac.authorization.k8s.io]\n  resources: [clusterroles]\n  resourceNames: [edit]\n  verbs: [bind]\n";
+    assert!(text.contains(line), "{text}");
+    let own = binding("RoleBinding", "{kind: Role, name: own}");
+    assert!(one(&own).0[0].starts_with("bind roles"));
+
+    let computed = binding(
+        "RoleBinding",
+        "{kind: ClusterRole, name: '${object.metadata.name}'}",
+    );
+    let role = "{apply: {apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: a}, rules: []}}";
+    for (actions, said) in [
+        (&*computed, "grant it `bind`"),
+        (role, "or `escalate` on roles"),
+    ] {
+        let (binds, by_hand, text) = one(actions);
+        assert!(binds.is_empty(), "{binds:?}");
+        assert!(
+            by_hand.len() == 1 && by_hand[0].contains(said),
+            "{by_hand:?}"
+        );
+        assert!(
+            text.starts_with("# not among these rights: rule `r` writes"),
+            "{text}"
+        );
+        given(&text);
+    }
+
+    let kind = "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole}";
+    let (_, by_hand, _) = needs(&[rule("r", "Audit", kind, LABEL)], &scope(&[]));
+    assert!(by_hand[0].contains("or `escalate` on clusterroles"));
+    let (_, by_hand, _) = needs(&[rule("r", "Audit", kind, DELETE)], &scope(&[]));
+    assert!(by_hand.is_empty(), "{by_hand:?}");
+    let frozen = Scope {
+        read_only: true,
+        ..scope(&[])
+    };
+    for actions in [&edit, &computed] {
+        let (binds, by_hand, _) = needs(&[rule("r", "Audit", namespace, actions)], &frozen);
+        assert!(binds.is_empty() && by_hand.is_empty());
+    }
+}

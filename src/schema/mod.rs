@@ -7,12 +7,14 @@
 //! * `read`, `build` – from JSON schemas to such a table
 //! * `openapi`, `crd`, `bundle` – the three sources
 //! * `fixed` – our own list of fields fixed at creation, which no source tells
+//! * `defaulted` – what the server fills in, of which the sources tell only a part
 //! * `nearest` – what a misspelt name was meant to be
 //! * `object_name` – objects as people write them
 
 mod build;
 mod bundle;
 mod crd;
+mod defaulted;
 mod fixed;
 mod nearest;
 mod object_name;

@@ -377,6 +377,43 @@ async fn late_watches_and_lost_answers_make_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_in_between_and_is_not_seen_yet_is_not_merged_into() {
+    let plane = shared();
+    let client = plane.client().await;
+    let name = namespace(&client, "made-between").await;
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &name);
+    let proxy = Proxy::start(plane.kubeconfig()).await;
+    let mut daemon = Daemon::start(&proxy.kubeconfig(), &rule(&name), &[]);
+    daemon
+        .until("that it has listed all", |s| {
+            let kinds = s["kinds"].as_array();
+            kinds.is_some_and(|k| !k.is_empty() && k.iter().all(|k| k["state"] == "Synced"))
+        })
+        .await;
+    proxy.delay_watches(Duration::from_secs(2));
+    let made = PostParams::default();
+    maps.create(&made, &subject("late")).await.unwrap();
+    // When the subject is seen it is there, and seen after that.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut foreign = subject("x");
+    foreign.metadata.name = Some("made-subject-late".into());
+    foreign.data = Some([("theirs".to_owned(), "yes".to_owned())].into());
+    maps.create(&made, &foreign).await.unwrap();
+    daemon
+        .until("that it is found to be another's", |s| {
+            s["findings"]["byReason"]["NotOurs"] == 1
+        })
+        .await;
+    let there = maps.get("made-subject-late").await.unwrap();
+    assert_eq!(there.data, foreign.data);
+    assert_eq!(there.metadata.annotations, None);
+    // It was asked for, and refused.
+    let (good, all) = requests(plane, &name);
+    let codes: Vec<u64> = all.iter().map(|r| r.code).collect();
+    assert!(good == 0 && codes.contains(&409), "{codes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_object_for_many_subjects_names_them_all_and_goes_with_the_last() {
     const SUBJECTS: usize = 30;
     let plane = shared();

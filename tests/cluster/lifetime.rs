@@ -196,6 +196,65 @@ async fn fields_get_their_former_values_back_when_the_match_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_removed_field_comes_back_where_the_server_has_put_its_default() {
+    let scene = Scene::new("defaulted").await;
+    let rule = format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: plain}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: apps/v1, kind: Deployment}}]
+    namespaces: ['{}']
+    selector: {{matchLabels: {{hold: 'yes'}}}}
+  actions:
+  - patch:
+    - {{path: $.spec.replicas, remove: true}}
+    - {{path: $.spec.strategy, remove: true}}
+    - {{path: $.spec.template.spec.terminationGracePeriodSeconds, remove: true}}
+    lifetime: WhileMatched
+",
+        scene.place.namespace
+    );
+    scene.create("web", 3).await;
+    let spec = json!({
+        "strategy": {"type": "Recreate", "rollingUpdate": null},
+        "template": {"spec": {"terminationGracePeriodSeconds": 90}},
+    });
+    scene.merge("web", json!({"spec": spec})).await;
+    let reads = |object: &Value| {
+        let spec = &object["spec"];
+        let grace = &spec["template"]["spec"]["terminationGracePeriodSeconds"];
+        json!([spec["replicas"], spec["strategy"]["type"], grace])
+    };
+    // Whoever asks again remembers nothing of the server's first answer.
+    for _ in 0..2 {
+        let mut daemon = scene.daemon(&rule);
+        until("the defaults", &daemon, || async {
+            reads(&scene.get("web").await) == json!([1, "RollingUpdate", 30])
+        })
+        .await;
+        daemon
+            .until("that the server keeps something else", |s| {
+                s["findings"]["byReason"]["Overruled"].as_u64() >= Some(1)
+            })
+            .await;
+        quiet(&mut daemon).await;
+        assert_eq!(daemon.stop().await, Some(0));
+    }
+    let mut daemon = scene.daemon(&rule);
+    quiet(&mut daemon).await;
+    scene
+        .merge("web", json!({"metadata": {"labels": {"hold": null}}}))
+        .await;
+    until("what was there before", &daemon, || async {
+        reads(&scene.get("web").await) == json!([3, "Recreate", 90])
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_is_changed_renamed_or_removed_gives_back_what_it_holds() {
     let scene = Scene::new("edited").await;
     scene.create("web", 3).await;

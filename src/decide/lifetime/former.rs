@@ -32,10 +32,22 @@ pub(super) fn is(node: Option<Node<'_>>, value: Option<&Value>, ty: Option<Type<
     }
 }
 
-/// Whether what stands somewhere is what a rule has set there, as it did or as the server has completed it.
-fn is_as_set(node: Option<Node<'_>>, set: Option<&Value>, ty: Option<Type<'_>>) -> bool {
+/// Whether what stands somewhere is what a rule has set there, as it did or as the server has completed it: with its default where the rule
+/// has removed a field.
+fn is_as_set(
+    node: Option<Node<'_>>,
+    (pointer, set): (&str, Option<&Value>),
+    schema: Option<&KindSchema>,
+) -> bool {
+    let ty = type_at(schema, pointer);
     match (node, set) {
         (Some(node), Some(set)) => completed(node, set, ty),
+        (Some(node), None) => {
+            let names: Vec<String> = tokens(pointer).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let default = schema.and_then(|schema| schema.default_at(&names));
+            default.is_some_and(|default| completed(node, &default, ty))
+        }
         (node, set) => is(node, set, ty),
     }
 }
@@ -61,7 +73,7 @@ pub(super) fn note(
         let known = state.former.iter_mut().find(|f| f.pointer == *pointer);
         match known {
             // Its own value of before takes another one: what it found there at first stays.
-            Some(former) if is_as_set(old, former.set.as_ref(), type_at(schema, pointer)) => {
+            Some(former) if is_as_set(old, (pointer, former.set.as_ref()), schema) => {
                 former.set = set;
             }
             // Somebody else changed it meanwhile: that is what is given back.
@@ -110,7 +122,7 @@ pub(super) fn put_back(
         }
         let record = Record::from_value(tree);
         let there = at(record.root(), &former.pointer);
-        if !is_as_set(there, former.set.as_ref(), type_at(schema, &former.pointer)) {
+        if !is_as_set(there, (&former.pointer, former.set.as_ref()), schema) {
             return true;
         }
         restore(tree, former);
@@ -280,6 +292,48 @@ mod tests {
                 ours,
                 "{place}"
             );
+        }
+    }
+
+    #[test]
+    fn the_default_of_a_removed_field_is_as_the_rule_left_it() {
+        let of = |spec: Value| json!({"spec": spec});
+        for (group, kind, place, (was, stored, another)) in [
+            (
+                "apps",
+                "Deployment",
+                "/spec/replicas",
+                (
+                    json!({"replicas": 3}),
+                    json!({"replicas": 1}),
+                    json!({"replicas": 5}),
+                ),
+            ),
+            (
+                "",
+                "Service",
+                "/spec/sessionAffinity",
+                (
+                    json!({"sessionAffinity": "ClientIP"}),
+                    json!({"sessionAffinity": "None"}),
+                    json!({"sessionAffinity": "Other"}),
+                ),
+            ),
+        ] {
+            let schema = Schema::bundled().kind(&GroupKind::new(group, kind));
+            let schema = schema.as_deref();
+            let mut state = SubjectState::default();
+            let removed = Record::from_value(&of(json!({})));
+            for before in [&was, &stored] {
+                let before = Record::from_value(&of(before.clone()));
+                note(&mut state, &[place.into()], (&before, &removed), schema);
+            }
+            let mut others = state.clone();
+            let mut tree = of(another.clone());
+            assert!(!put_back(&mut tree, &mut others, &[], schema), "{kind}");
+            let mut tree = of(stored);
+            assert!(put_back(&mut tree, &mut state, &[], schema), "{kind}");
+            assert_eq!(tree, of(was), "{kind}");
         }
     }
 

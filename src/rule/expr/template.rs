@@ -149,6 +149,26 @@ impl Template {
         }
     }
 
+    /// What stands at a place, if nothing on the way or in it is computed.
+    pub fn literal_at(&self, names: &[&str]) -> Option<&Value> {
+        let mut tree = &self.0;
+        for (depth, name) in names.iter().enumerate() {
+            tree = match tree {
+                Tree::Literal(value) => {
+                    let mut rest = names[depth..].iter();
+                    return rest.try_fold(value, |value, name| value.get(*name));
+                }
+                Tree::Map(members) => {
+                    let mut members = members.iter();
+                    let is_named = |key: &Tree| key.literal().is_some_and(|key| *key == **name);
+                    &members.find(|(key, _)| is_named(key))?.1
+                }
+                _ => return None,
+            };
+        }
+        tree.literal()
+    }
+
     /// The expression, if the template is one `${ }` and nothing else.
     pub fn whole(&self) -> Option<&Expr> {
         match &self.0 {

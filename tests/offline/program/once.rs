@@ -263,10 +263,41 @@ spec: {{maxReplicas: 9, scaleTargetRef: {{kind: Deployment, name: a}}}}
     );
     assert_eq!(
         ran.out,
-        "Warning HorizontalPodAutoscaler/shop/of-v2 by wide: wide\nnothing to change, 1 finding\n"
+        "Waiting HorizontalPodAutoscaler/shop/of-v1 by wide: it is written at autoscaling/v1, and the rule reads v2: manifests are not converted
+Warning HorizontalPodAutoscaler/shop/of-v2 by wide: wide
+m.yaml:1: HorizontalPodAutoscaler of-v1 is written at autoscaling/v1, and the rules read v2: manifests are not converted, so it is left out
+nothing to change, 2 findings, 1 could not be looked at
+"
     );
+    assert_eq!(ran.code, 3);
     let said = "m.yaml:1: warning: HorizontalPodAutoscaler of-v1 is written at autoscaling/v1, and the rules read v2";
     assert!(ran.err.contains(said), "{}", ran.err);
+    // What is not known is decided by `failurePolicy`.
+    for (failure_policy, stays) in [("Ignore", true), ("Fail", false)] {
+        let options =
+            format!("spec:\n  mode: Enforce\n  admission: {{failurePolicy: {failure_policy}}}\n");
+        let rule = rule.replace("spec:\n", &options).replace("warn", "deny");
+        let dir = folder(&[("r.yaml", &rule), ("m.yaml", &scaler("v1"))]);
+        let ran = ordain(
+            dir.path(),
+            &[
+                "run",
+                "--once",
+                "--admit",
+                "--rules=r.yaml",
+                "--manifests=m.yaml",
+                "--write-manifests=result",
+            ],
+        );
+        assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
+        let result = std::fs::read_to_string(dir.path().join("result/shop.yaml"));
+        let result = result.unwrap_or_default();
+        assert_eq!(
+            result.contains("of-v1"),
+            stays,
+            "{failure_policy}: {result}"
+        );
+    }
 }
 
 #[test]

@@ -87,6 +87,22 @@ fn literals_are_kept() {
 }
 
 #[test]
+fn what_is_literal_at_a_place_is_known_without_the_rest() {
+    let tree = json!({"a": {"b": 1, "c": "${2}"}, "d": {"e": {"f": 3}}, "${'k'}": 4});
+    let template = Template::compile(&tree, EDIT).unwrap();
+    for (place, literal) in [
+        (&["a", "b"][..], Some(json!(1))),
+        (&["a"], None),
+        (&["d"], Some(json!({"e": {"f": 3}}))),
+        (&["d", "e", "f"], Some(json!(3))),
+        (&["d", "x"], None),
+        (&["x", "y"], None),
+    ] {
+        assert_eq!(template.literal_at(place), literal.as_ref(), "{place:?}");
+    }
+}
+
+#[test]
 fn problems_say_where() {
     let tree = json!({"a": [1, "é ${objekt}"], "k${nov}": 1, "open": "x ${ 'a"});
     let problems = Template::compile(&tree, Names::default()).unwrap_err();
