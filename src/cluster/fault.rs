@@ -106,9 +106,11 @@ fn shortened(message: &str) -> String {
     message.chars().take(LONGEST_MESSAGE).collect()
 }
 
-/// Whether a refusal says who may not do what.
+/// Whether a refusal says who may not do what. A webhook may use the same words of its own.
 fn is_of_rbac(message: &str) -> bool {
-    message.contains("cannot ") && message.contains(" resource ")
+    message.contains("cannot ")
+        && message.contains(" resource ")
+        && !message.starts_with("admission webhook \"")
 }
 
 /// Most fields of a refusal that are named.
@@ -226,6 +228,11 @@ mod tests {
         assert_eq!(
             fault(403, &serde_json::json!({"message": rbac}).to_string()),
             Fault::Forbidden(rbac.into())
+        );
+        let webhook = "admission webhook \"a.b\" denied the request: you cannot change a resource of another team";
+        assert_eq!(
+            fault(403, &serde_json::json!({"message": webhook}).to_string()),
+            Fault::Rejected(webhook.into())
         );
         let quota = "pods \"a\" is forbidden: exceeded quota: q";
         assert_eq!(

@@ -16,6 +16,8 @@ pub const FEWEST_FOR_PERCENT: usize = 10;
 pub struct LimitState {
     /// Objects that are due or were acted on lately.
     objects: AHashMap<ObjectKey, Object>,
+    /// How many objects that are gone were last acted on at a moment, under a name that another object may have now.
+    past: AHashMap<(Timestamp, ObjectKey), usize>,
     /// Every act of the last 10 minutes, in order.
     acts: VecDeque<(Timestamp, ObjectKey)>,
     /// Objects let through within `throttle.per`, in order, each once.
@@ -35,6 +37,10 @@ struct Object {
     approved: bool,
     /// When it was last acted on; forgotten after 10 minutes.
     acted: Option<Timestamp>,
+    /// When it was acted on before that.
+    former: Option<Timestamp>,
+    /// That act let it through `throttle`.
+    admitted: bool,
     /// It no longer exists.
     gone: bool,
 }
@@ -53,7 +59,16 @@ impl LimitState {
     /// What outlives a restart: objects acted on lately, those that a person said are meant, and why the rule stopped.
     pub fn kept(&self) -> (Vec<(ObjectKey, Timestamp)>, Vec<ObjectKey>, Option<String>) {
         let mut latest: AHashMap<&ObjectKey, Timestamp> = AHashMap::new();
-        for (at, key) in self.acts.iter().chain(&self.admitted) {
+        let past: Vec<(Timestamp, ObjectKey)> = self
+            .past
+            .keys()
+            .map(|(at, key)| (*at, past_of(key, *at)))
+            .collect();
+        let of_past = |at: &Timestamp, key: &ObjectKey| {
+            !self.past.is_empty() && self.past.contains_key(&(*at, key.clone()))
+        };
+        let acts = self.acts.iter().filter(|(at, key)| !of_past(at, key));
+        for (at, key) in acts.chain(&self.admitted).chain(&past) {
             let known = latest.entry(key).or_insert(*at);
             *known = (*known).max(*at);
         }
@@ -101,7 +116,7 @@ impl LimitState {
 
     /// Whether it knows of no object.
     pub fn is_idle(&self) -> bool {
-        self.objects.is_empty()
+        self.objects.is_empty() && self.past.is_empty()
     }
 
     /// Objects that match now and are due, in no order.
@@ -164,7 +179,9 @@ impl LimitState {
         self.acted_count(now);
         self.change(key, |object| {
             object.due = false;
+            object.former = object.acted;
             object.acted = Some(now);
+            object.admitted = false;
         });
         self.acts.push_back((now, key.clone()));
         let Some(period) = throttle_period(limits) else {
@@ -177,13 +194,23 @@ impl LimitState {
         }
         if self.admitted.iter().all(|(_, admitted)| admitted != key) {
             self.admitted.push_back((now, key.clone()));
+            self.change(key, |object| object.admitted = true);
         }
     }
 
-    /// The step certainly did nothing.
+    /// The last step certainly did nothing. What was done before it still counts, and so does what a person said.
     pub fn withdraw(&mut self, key: &ObjectKey) {
-        self.change(key, |object| object.acted = None);
-        self.admitted.retain(|(_, admitted)| admitted != key);
+        let Some(object) = self.objects.get(key) else {
+            return;
+        };
+        if object.admitted {
+            self.admitted.retain(|(_, admitted)| admitted != key);
+        }
+        self.change(key, |object| {
+            object.acted = object.former.take();
+            object.admitted = false;
+            object.due |= object.approved;
+        });
     }
 
     /// Objects acted on in the last 10 minutes.
@@ -196,10 +223,26 @@ impl LimitState {
                     if object.acted == Some(at) {
                         object.acted = None;
                     }
+                    if object.former == Some(at) {
+                        object.former = None;
+                    }
                 });
+                self.outlived(at, key);
             }
         }
         self.acted
+    }
+
+    /// The act of a moment no longer counts, if the object that it was made on is gone.
+    fn outlived(&mut self, at: Timestamp, key: ObjectKey) {
+        if self.past.is_empty() {
+            return;
+        }
+        if let Some(count) = self.past.remove(&(at, key)) {
+            for total in [&mut self.acted, &mut self.counted, &mut self.gone] {
+                *total = total.saturating_sub(count);
+            }
+        }
     }
 
     /// Looks whether `abortAbove` is exceeded, with `in_scope` objects in scope; true if the rule stops now.
@@ -261,14 +304,28 @@ impl LimitState {
         self.aborted.take().is_some()
     }
 
-    /// The object is gone; what was done to it still counts.
+    /// The object is gone; what was done to it still counts, and the next of its name is another one.
     pub fn forget(&mut self, key: &ObjectKey) {
-        if !self.objects.is_empty() {
-            self.change(key, |object| {
-                object.due = false;
-                object.gone = true;
-            });
+        if !self.objects.contains_key(key) {
+            return;
         }
+        self.change(key, |object| {
+            object.due = false;
+            object.gone = true;
+            if object.approved {
+                object.acted = None;
+            }
+        });
+        let acted = self.objects.remove(key).and_then(|object| object.acted);
+        let Some(at) = acted else {
+            return;
+        };
+        for (_, admitted) in &mut self.admitted {
+            if admitted == key {
+                *admitted = past_of(key, at);
+            }
+        }
+        *self.past.entry((at, key.clone())).or_default() += 1;
     }
 
     /// The clock was set back: what happened later than now happened now.
@@ -280,6 +337,9 @@ impl LimitState {
                 {
                     object.acted = Some(now);
                 }
+                if let Some(count) = self.past.remove(&(*at, key.clone())) {
+                    *self.past.entry((now, key.clone())).or_default() += count;
+                }
                 *at = now;
             }
         }
@@ -287,6 +347,12 @@ impl LimitState {
             *at = (*at).min(now);
         }
     }
+}
+
+/// What an object that is gone is called: no object has such a name.
+fn past_of(key: &ObjectKey, at: Timestamp) -> ObjectKey {
+    let name = format!("{}#{}", key.name, at.as_nanosecond());
+    ObjectKey::new(key.kind.clone(), key.namespace.as_deref(), &name)
 }
 
 fn throttle_period(limits: &Limits) -> Option<SignedDuration> {
@@ -308,6 +374,62 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn one_that_is_made_anew_under_its_name_is_another_one() {
+        let limits = Limits {
+            abort_objects: Some(3),
+            throttle: Some((2, Duration::from_secs(3_600))),
+            ..Limits::default()
+        };
+        let mut state = LimitState::default();
+        for n in 0..3 {
+            state.set_due(&key(0), true);
+            assert_eq!(
+                state.throttled_until(&key(0), &limits, at(n)).is_none(),
+                n < 2
+            );
+            assert!(!state.check(&limits, 1, at(n)));
+            state.acted(&key(0), &limits, at(n));
+            state.forget(&key(0));
+        }
+        state.set_due(&key(0), true);
+        assert!(state.check(&limits, 1, at(3)));
+        let (kept, _, _) = state.kept();
+        assert_eq!(kept.len(), 3, "after a restart too: {kept:?}");
+        assert_eq!(state.acted_count(at(601)), 2, "of the last ten minutes");
+        assert_eq!(state.acted_count(at(700)), 0);
+        state.set_due(&key(0), false);
+        assert!(state.is_idle());
+    }
+
+    #[test]
+    fn a_step_that_did_nothing_takes_back_no_other_and_nobody_s_word() {
+        let limits = Limits {
+            abort_objects: Some(1),
+            throttle: Some((1, Duration::from_secs(3_600))),
+            ..Limits::default()
+        };
+        let mut state = LimitState::default();
+        state.acted(&key(0), &limits, at(0));
+        state.acted(&key(0), &limits, at(1));
+        state.withdraw(&key(0));
+        assert_eq!(state.acted_count(at(2)), 1, "the first step");
+        assert!(state.throttled_until(&key(1), &limits, at(2)).is_some());
+        assert_eq!(state.acted_count(at(601)), 0);
+
+        for n in 2..5 {
+            state.set_due(&key(n), true);
+        }
+        assert!(state.check(&limits, 10, at(700)));
+        state.acknowledge();
+        for n in 2..5 {
+            state.acted(&key(n), &limits, at(701));
+            state.withdraw(&key(n));
+            state.set_due(&key(n), true);
+        }
+        assert!(!state.check(&limits, 10, at(702)), "a person meant them");
     }
 
     #[test]
@@ -419,20 +541,41 @@ mod tests {
         fn counts_what_is_there(steps in prop::collection::vec((0..6_u8, 0..8_usize, 0..200_i64), 0..80)) {
             let mut state = LimitState::default();
             let limits = Limits { abort_objects: Some(100), ..Limits::default() };
-            let (mut due, mut acted) = (BTreeSet::new(), BTreeMap::new());
+            let mut due = BTreeSet::new();
+            // When last, and when before that.
+            let mut acted: BTreeMap<usize, (i64, Option<i64>)> = BTreeMap::new();
+            let mut past: Vec<i64> = vec![];
             let mut now = 0;
             for (what, n, pause) in steps {
                 now += pause;
                 match what {
                     0 | 1 => { state.set_due(&key(n), true); due.insert(n); }
-                    2 => { state.forget(&key(n)); due.remove(&n); }
-                    3 | 4 => { state.acted(&key(n), &limits, at(now)); due.remove(&n); acted.insert(n, now); }
-                    _ => { state.withdraw(&key(n)); acted.remove(&n); }
+                    2 => {
+                        state.forget(&key(n));
+                        due.remove(&n);
+                        past.extend(acted.remove(&n).map(|(last, _)| last));
+                    }
+                    3 | 4 => {
+                        state.acted(&key(n), &limits, at(now));
+                        due.remove(&n);
+                        let before = acted.get(&n).map(|(last, _)| *last);
+                        acted.insert(n, (now, before));
+                    }
+                    _ => {
+                        state.withdraw(&key(n));
+                        if let Some((_, Some(before))) = acted.remove(&n) {
+                            acted.insert(n, (before, None));
+                        }
+                    }
                 }
-                acted.retain(|_, at| now - *at <= 600);
+                acted.retain(|_, (last, _)| now - *last <= 600);
+                past.retain(|last| now - *last <= 600);
+                for (_, before) in acted.values_mut() {
+                    before.take_if(|before| now - *before > 600);
+                }
                 let all: BTreeSet<usize> = due.iter().chain(acted.keys()).copied().collect();
-                prop_assert_eq!(state.acted_count(at(now)), acted.len());
-                prop_assert_eq!((state.due_count(), state.counted), (due.len(), all.len()));
+                prop_assert_eq!(state.acted_count(at(now)), acted.len() + past.len());
+                prop_assert_eq!((state.due_count(), state.counted), (due.len(), all.len() + past.len()));
             }
         }
     }

@@ -9,7 +9,7 @@ use super::working::Working;
 use super::world::World;
 use super::{Reason, event};
 use crate::object::{Meta, Record};
-use crate::rule::expr::{Expr, ExprFault, Scope, Template, hashed};
+use crate::rule::expr::{ExprFault, Scope, Template, hashed};
 use crate::rule::related::Member;
 use crate::rule::set::RuleIndex;
 use crate::rule::{FirstSeen, Rule, StepId, Verb};
@@ -430,7 +430,7 @@ fn chance(
             let key = key_of(template, scope)?;
             // It is kept where many may read it.
             let secret = rule.may_quote_secrets(&world.subject.key.kind);
-            Some(match secret && !is_hashed(template) {
+            Some(match secret && template.literal().is_none() {
                 true => hashed(&key).into(),
                 false => key,
             })
@@ -542,12 +542,6 @@ fn chance(
         previous: Record::from_value(&json!(previous.as_deref().unwrap_or_default())),
         identity: format!("{which}{again}"),
     }))
-}
-
-/// Whether nothing but a hash can come out.
-fn is_hashed(template: &Template) -> bool {
-    let is_hash = |expression: &Expr| expression.text().trim_start().starts_with("hash(");
-    template.literal().is_some() || template.whole().is_some_and(is_hash)
 }
 
 fn key_of(template: &Template, scope: &Scope<'_>) -> Result<Arc<str>, ExprFault> {

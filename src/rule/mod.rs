@@ -126,9 +126,18 @@ impl Rule {
         is_secret(subject) || self.related.iter().any(reads_data)
     }
 
-    /// Whether it makes objects.
-    pub fn applies(&self) -> bool {
-        let applies = |step: &Step| matches!(step.action, Action::Apply(_));
+    /// Whether it deletes objects, or evicts them.
+    pub fn deletes(&self) -> bool {
+        let deletes = |step: &Step| matches!(step.action, Action::Delete { .. } | Action::Evict);
+        self.steps.iter().any(deletes)
+    }
+
+    /// Whether it makes objects of a kind.
+    pub fn applies(&self, kind: &GroupKind) -> bool {
+        let applies = |step: &Step| match &step.action {
+            Action::Apply(apply) => apply.resolved().kind == *kind,
+            _ => false,
+        };
         self.steps.iter().any(applies)
     }
 

@@ -41,7 +41,9 @@ that says which rules may hold something.
           {{- $rule = merge (dict "resourceNames" (list (printf "%s-lifetimes" (include "ordain.fullname" $)))) $rule -}}
         {{- end -}}
       {{- end -}}
-      {{- if ne (first .apiGroups) "coordination.k8s.io" -}}{{- $rules = append $rules $rule -}}{{- end -}}
+      {{- /* The daemon's own Lease has rights of its own in the chart; those of a rule about Leases stay. */ -}}
+      {{- $ownLease := and (eq (first .apiGroups) "coordination.k8s.io") (or .resourceNames (eq (join "," .verbs) "create")) -}}
+      {{- if not $ownLease -}}{{- $rules = append $rules $rule -}}{{- end -}}
     {{- end -}}
     {{- range $targets -}}
       {{- $_ := set $places . (concat (get $places . | default list) $rules) -}}

@@ -204,9 +204,9 @@ impl Engine {
             self.forget_targets(*index, key);
         }
         // One that is made anew under the name of a target is another object. What a rule applies it makes anew itself: that it goes again
-        // and again is a fight.
+        // and again is a fight, and so it is where what it deletes is made again.
         for (rule, of) in rules.rules().iter().zip(&mut self.states) {
-            if !of.breakers.is_empty() && !rule.applies() {
+            if !of.breakers.is_empty() && !rule.applies(&key.kind) && !rule.deletes() {
                 of.breakers.remove(key);
             }
         }

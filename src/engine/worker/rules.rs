@@ -120,9 +120,6 @@ impl RuleState {
         }
         self.series.set(key, vec![]);
         self.times.forget(key);
-        if !self.breakers.is_empty() {
-            self.breakers.remove(key);
-        }
     }
 
     /// Asks the object's breaker for one more change that writes these places; false if it is open, or opens.

@@ -128,7 +128,7 @@ spec:
   actions:
   - patch:
     - {path: $.metadata.labels.weak, set: 'yes'}
-  - once: {key: '${creds.data.password}'}
+  - once: {key: '${hash(object.metadata.name) + creds.data.password}'}
     patch:
     - {path: $.metadata.labels.told, set: 'yes'}
 ";

@@ -49,3 +49,33 @@ fn a_refusal_of_something_for_an_object_that_is_gone_is_no_finding() {
     assert_eq!(bench.engine.findings().count(), 0);
     assert!(bench.engine.is_idle());
 }
+
+/// As a Pod of a StatefulSet is.
+#[test]
+fn one_that_is_made_anew_under_its_name_is_not_deleted_without_end() {
+    let unlimited = format!("{DELETE}  limits: {{abortAbove: {{objects: 1000}}}}\n");
+    let often = format!(
+        "{DELETE}  limits: {{perObject: {{changes: 1000, per: 1h}}, abortAbove: {{objects: 7}}}}\n"
+    );
+    for (rule, most, reason) in [
+        (unlimited, 5, Reason::BreakerOpen),
+        (often, 7, Reason::Aborted),
+    ] {
+        let mut bench = Bench::new(EngineOptions::default(), rules(&[&rule]), vec![]);
+        let mut deleted = 0;
+        for turn in 0..40 {
+            let now = turn * 10;
+            let mut old =
+                map("web-0", 10 + turn as u64, json!({"data": {"old": "yes"}})).to_value();
+            old["metadata"]["uid"] = json!(format!("u-{turn}"));
+            bench.see(Record::from_value(&old), now);
+            for (id, _) in bench.work(now) {
+                deleted += 1;
+                bench.answer(id, Outcome::Gone, now);
+            }
+            delete(&mut bench, "web-0", now);
+            bench.work(now);
+        }
+        assert_eq!(deleted, most, "{reason}");
+    }
+}
