@@ -71,7 +71,8 @@ impl Daemon {
                     error = fault.message(),
                     "it cannot be kept which rules have something to give back: of one that is removed while no daemon runs nothing is given back; trying again"
                 );
-                if let Some(place) = &self.keeps {
+                // Whoever leads keeps it.
+                if let Some(place) = self.keeps.as_ref().filter(|_| self.leads) {
                     let request = self.cluster.write(keep(&known, place));
                     self.keeping.spawn(async move {
                         tokio::time::sleep(RETRY).await;

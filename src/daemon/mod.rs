@@ -364,13 +364,11 @@ impl Daemon {
     /// Acts, or stands by; and follows the switches that all replicas share.
     fn lead(&mut self, standing: Standing) {
         let led = std::mem::replace(&mut self.leads, standing.leading);
-        match standing.leading {
-            // Another replica may have written since this one asked.
-            true if !led => self.recall(),
-            true if self.engine.is_standby() && self.recalls.is_empty() => self.recall(),
-            // It acts already, and what it knows is newer than what it has kept: only something else of the standing has changed.
-            true => {}
-            false => self.engine.set_standby(true, Timestamp::now()),
+        if !standing.leading {
+            self.engine.set_standby(true, Timestamp::now());
+        } else if !led || (self.engine.is_standby() && self.recalls.is_empty()) {
+            // Another replica may have written since this one asked. One that acts already knows more than it has kept.
+            self.recall();
         }
         self.keep();
         self.review_events();

@@ -11,14 +11,18 @@ use std::time::Duration;
 /// How long answers are let gather.
 const GATHER: Duration = Duration::from_millis(4);
 
+/// So many requests keep a server busy meanwhile.
+const ENOUGH: usize = 8;
+
 /// Whether the thread rests before it waits for what comes next. All clones are one.
 #[derive(Clone, Default)]
 pub struct Rest(Arc<AtomicBool>);
 
 impl Rest {
-    /// `in_flight` of at most `workers` requests were not answered yet: from the half on there is enough for the server to do.
+    /// `in_flight` of at most `workers` requests were not answered yet.
     pub(super) fn review(&self, in_flight: usize, workers: usize) {
-        self.0.store(in_flight > workers / 2, Ordering::Relaxed);
+        let enough = in_flight >= ENOUGH && in_flight > workers / 2;
+        self.0.store(enough, Ordering::Relaxed);
     }
 
     fn is_due(&self) -> bool {
@@ -45,7 +49,9 @@ mod tests {
             (0, 32, false),
             (16, 32, false),
             (17, 32, true),
-            (1, 1, true),
+            (8, 8, true),
+            (7, 7, false),
+            (1, 1, false),
         ] {
             rest.review(in_flight, workers);
             assert_eq!(on_the_thread.is_due(), due, "{in_flight} of {workers}");
