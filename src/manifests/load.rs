@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::object::{GroupKind, Gvk, ObjectKey};
-use crate::rule::Occasion;
+use crate::rule::Mode;
 use crate::rule::apply::fold_string_data;
 use crate::rule::compile::SourceFile;
 use crate::rule::problem::{Place, Problem, Severity};
@@ -43,12 +43,9 @@ impl Manifests {
     /// Each object that rules are about, written at another version than they read: nothing converts it, so it is left out. File and line,
     /// and a sentence.
     pub fn of_other_versions(&self, rules: &RuleSet) -> Vec<(String, String)> {
-        let admissions = [Occasion::Create, Occasion::Update, Occasion::Delete];
-        let sets =
-            admissions.map(|o| RuleSet::at(o, rules.rules().to_vec(), rules.schema().clone()));
-        let kinds = sets.iter().map(RuleSet::kinds).chain([rules.kinds()]);
-        let read: AHashMap<GroupKind, Arc<str>> =
-            kinds.flatten().map(|k| (k.kind, k.version)).collect();
+        let in_force = rules.rules().iter().filter(|rule| rule.mode != Mode::Off);
+        let kinds = in_force.flat_map(|rule| rule.kinds());
+        let read: AHashMap<GroupKind, Arc<str>> = kinds.map(|k| (k.kind, k.version)).collect();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let warnings = self.objects.iter().filter_map(|manifest| {
             let value = &manifest.value;

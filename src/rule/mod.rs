@@ -126,6 +126,13 @@ impl Rule {
         is_secret(subject) || self.related.iter().any(reads_data)
     }
 
+    /// Every kind that it matches, has a list of, reads or applies; some more than once.
+    pub fn kinds(&self) -> impl Iterator<Item = ResolvedKind> {
+        let listed = self.related.iter().flat_map(|list| &list.kinds);
+        let named = self.matches.kinds.iter().chain(listed).cloned();
+        named.chain(self.read_kinds()).chain(self.applied_kinds())
+    }
+
     /// Whether it deletes objects, or evicts them.
     pub fn deletes(&self) -> bool {
         let deletes = |step: &Step| matches!(step.action, Action::Delete { .. } | Action::Evict);

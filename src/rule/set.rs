@@ -99,9 +99,6 @@ impl RuleSet {
             }
             for resolved in &rule.matches.kinds {
                 let of_kind = by_kind.entry(resolved.kind.clone()).or_default();
-                if kinds.iter().all(|known| known.kind != resolved.kind) {
-                    kinds.push(resolved.clone());
-                }
                 if of_kind.rules.last() != Some(&index) {
                     of_kind.candidates.add(of_kind.rules.len(), rule);
                     of_kind.rules.push(index);
@@ -120,24 +117,20 @@ impl RuleSet {
                     of_kind.reads_more_than_metadata |= !list.metadata_only;
                     // Who is not there counts too.
                     of_kind.whole = true;
-                    if kinds.iter().all(|known| known.kind != resolved.kind) {
-                        kinds.push(resolved.clone());
-                    }
                 }
             }
             for resolved in rule.read_kinds() {
                 let of_kind = by_kind.entry(resolved.kind.clone()).or_default();
                 of_kind.reads_more_than_metadata = true;
                 of_kind.whole = true;
-                if kinds.iter().all(|known| known.kind != resolved.kind) {
-                    kinds.push(resolved);
-                }
             }
             // What a rule writes is compared with what there is.
             for resolved in rule.applied_kinds() {
                 let of_kind = by_kind.entry(resolved.kind.clone()).or_default();
                 of_kind.reads_more_than_metadata = true;
                 of_kind.whole = true;
+            }
+            for resolved in rule.kinds() {
                 if kinds.iter().all(|known| known.kind != resolved.kind) {
                     kinds.push(resolved);
                 }
