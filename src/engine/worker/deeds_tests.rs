@@ -423,25 +423,27 @@ spec:
     assert_eq!(bench.work().len(), 1);
 }
 
-const TARGET: &str = "apiVersion: ordain.dev/v1alpha1
+/// Of a ServiceAccount and all ConfigMaps beside it; steps follow.
+const OF_MANY: &str = "apiVersion: ordain.dev/v1alpha1
 kind: Rule
 metadata: {name: r}
 spec:
   mode: Enforce
   match: {resources: [{apiVersion: v1, kind: ServiceAccount}]}
-  related:
-  - name: maps
-    resources: [{apiVersion: v1, kind: ConfigMap}]
-    names: ['map-*']
+  related: [{name: maps, resources: [{apiVersion: v1, kind: ConfigMap}]}]
   actions:
-  - target: maps
-    patch: [{path: $.metadata.labels.seen, set: 'yes'}]
 ";
+
+fn labelling_targets() -> String {
+    format!(
+        "{OF_MANY}  - {{target: maps, patch: [{{path: $.metadata.labels.seen, set: 'yes'}}]}}\n"
+    )
+}
 
 /// What the watch shows next differs in nothing that is kept of the object.
 #[test]
 fn a_conflict_on_a_target_is_tried_again_though_nothing_of_it_is_seen_to_change() {
-    let mut bench = Bench::of(TARGET, 32, &["a"]);
+    let mut bench = Bench::of(&labelling_targets(), 32, &["a"]);
     bench.see("ConfigMap", &object("ConfigMap", "map-0", 5));
     let (id, _) = bench.only();
     bench.answer(id, Outcome::Failed(Fault::Stale));
@@ -454,7 +456,7 @@ fn a_conflict_on_a_target_is_tried_again_though_nothing_of_it_is_seen_to_change(
 /// As the Pods of a StatefulSet are.
 #[test]
 fn a_target_that_is_made_anew_under_its_name_again_and_again_is_no_fight() {
-    let mut bench = Bench::of(TARGET, 32, &["a"]);
+    let mut bench = Bench::of(&labelling_targets(), 32, &["a"]);
     for turn in 0..10 {
         bench.now = turn * 10;
         let version = 10 * (turn as u64 + 1);
@@ -478,16 +480,6 @@ fn a_target_that_is_made_anew_under_its_name_again_and_again_is_no_fight() {
     }
     assert!(bench.findings().is_empty(), "{:?}", bench.findings());
 }
-
-const OF_MANY: &str = "apiVersion: ordain.dev/v1alpha1
-kind: Rule
-metadata: {name: r}
-spec:
-  mode: Enforce
-  match: {resources: [{apiVersion: v1, kind: ServiceAccount}]}
-  related: [{name: maps, resources: [{apiVersion: v1, kind: ConfigMap}]}]
-  actions:
-";
 
 /// So many ConfigMaps.
 fn see_maps(bench: &mut Bench, count: usize) {

@@ -2,6 +2,16 @@
 
 use super::*;
 
+/// Presents `m.yaml` to the rules in `r.yaml`; what they make of it goes to `result`.
+const ADMIT: [&str; 6] = [
+    "run",
+    "--once",
+    "--admit",
+    "--rules=r.yaml",
+    "--manifests=m.yaml",
+    "--write-manifests=result",
+];
+
 fn shop() -> (String, String) {
     let root = root();
     let path = |p: &str| root.join(p).display().to_string();
@@ -206,17 +216,7 @@ spec:
     };
     let result = |mode: &str| {
         let dir = folder(&[("r.yaml", &rule(mode)), ("m.yaml", &config_map("a"))]);
-        let ran = ordain(
-            dir.path(),
-            &[
-                "run",
-                "--once",
-                "--admit",
-                "--rules=r.yaml",
-                "--manifests=m.yaml",
-                "--write-manifests=result",
-            ],
-        );
+        let ran = ordain(dir.path(), &ADMIT);
         assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
         assert!(
             ran.out
@@ -278,17 +278,7 @@ nothing to change, 2 findings, 1 could not be looked at
             format!("spec:\n  mode: Enforce\n  admission: {{failurePolicy: {failure_policy}}}\n");
         let rule = rule.replace("spec:\n", &options).replace("warn", "deny");
         let dir = folder(&[("r.yaml", &rule), ("m.yaml", &scaler("v1"))]);
-        let ran = ordain(
-            dir.path(),
-            &[
-                "run",
-                "--once",
-                "--admit",
-                "--rules=r.yaml",
-                "--manifests=m.yaml",
-                "--write-manifests=result",
-            ],
-        );
+        let ran = ordain(dir.path(), &ADMIT);
         assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
         let result = std::fs::read_to_string(dir.path().join("result/shop.yaml"));
         let result = result.unwrap_or_default();
