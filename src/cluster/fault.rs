@@ -94,10 +94,14 @@ pub fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], sensitive
         // No fault of the rule's: who we are is in question, and a new token may come.
         401 => Fault::Unreachable(UNKNOWN_TO_IT.to_owned()),
         400 | 405 | 413 | 415 | 422 => Fault::Refused(message),
-        429 | 503 | 504 => Fault::Busy {
+        429 | 503 => Fault::Busy {
             retry_after,
             message,
         },
+        // What a webhook was to say came before anything was stored.
+        500 if answer.message.contains("failed calling webhook") => Fault::Rejected(message),
+        // The store did not answer in time, or something on the way did not.
+        500 | 502 | 504 => Fault::Uncertain(message),
         _ => Fault::Rejected(message),
     }
 }
@@ -249,7 +253,17 @@ mod tests {
         );
         assert_eq!(
             fault(500, "not json"),
-            Fault::Rejected("the server answered 500 Internal Server Error".into())
+            Fault::Uncertain("the server answered 500 Internal Server Error".into())
+        );
+        let slow = "etcdserver: request timed out";
+        assert_eq!(
+            fault(504, &serde_json::json!({"message": slow}).to_string()),
+            Fault::Uncertain(slow.into())
+        );
+        let no_webhook = r#"Internal error occurred: failed calling webhook "a.b": no endpoints"#;
+        assert_eq!(
+            fault(500, &serde_json::json!({"message": no_webhook}).to_string()),
+            Fault::Rejected(no_webhook.into())
         );
     }
 

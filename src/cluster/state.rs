@@ -291,7 +291,11 @@ impl StateMaps {
             .header(header::ACCEPT, "application/json")
             .body(body.to_string().into_bytes());
         let answer = self.change(request).await;
-        if matches!(answer, Err(Fault::Timeout | Fault::Unreachable(_))) {
+        let in_doubt = match &answer {
+            Err(fault) => matches!(fault, Fault::Timeout | Fault::Unreachable(_)),
+            Ok(answer) => answer.status.is_server_error(),
+        };
+        if in_doubt {
             let mut known = self.known.lock();
             known.entry(name.to_owned()).or_default().sent = Some(text.into());
         }

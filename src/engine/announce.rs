@@ -238,6 +238,7 @@ impl Announcer {
             Outcome::Failed(
                 fault @ (Fault::Busy { .. }
                 | Fault::Timeout
+                | Fault::Uncertain(_)
                 | Fault::Unreachable(_)
                 | Fault::Fenced),
             ) => (

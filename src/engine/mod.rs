@@ -182,9 +182,11 @@ pub enum Fault {
     Refused(String),
     /// 403 from RBAC: verb and resource.
     Forbidden(String),
-    /// 403 from quota or a webhook, 500: back-off.
+    /// 403 from quota or a webhook: back-off.
     Rejected(String),
-    /// 429, 503, 504 with Retry-After.
+    /// 500, 502 or 504 of a write: it may have been done. Back-off, and it counts for limits as if it had been.
+    Uncertain(String),
+    /// 429, 503.
     Busy {
         /// The server's own pause.
         retry_after: Option<Duration>,
@@ -202,6 +204,11 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether the request may have been done all the same.
+    pub fn leaves_doubt(&self) -> bool {
+        matches!(self, Fault::Timeout | Fault::Uncertain(_))
+    }
+
     /// The stable category, for metrics and the log.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -210,6 +217,7 @@ impl Fault {
             Fault::Refused(_) => "Refused",
             Fault::Forbidden(_) => "Forbidden",
             Fault::Rejected(_) => "Rejected",
+            Fault::Uncertain(_) => "Uncertain",
             Fault::Busy { .. } => "Busy",
             Fault::Timeout => "Timeout",
             Fault::Unreachable(_) => "Unreachable",
@@ -226,6 +234,7 @@ impl Fault {
             | Fault::Refused(message)
             | Fault::Forbidden(message)
             | Fault::Rejected(message)
+            | Fault::Uncertain(message)
             | Fault::Busy { message, .. }
             | Fault::Budget(message)
             | Fault::Unreachable(message) => message,

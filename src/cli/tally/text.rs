@@ -169,7 +169,7 @@ pub(super) fn fault_text(fault: &Fault) -> String {
     match fault {
         Fault::Stale => "the object has changed meanwhile".into(),
         Fault::OwnershipConflict(m) => format!("another field manager owns it: {m}"),
-        Fault::Refused(m) | Fault::Rejected(m) => m.clone(),
+        Fault::Refused(m) | Fault::Rejected(m) | Fault::Uncertain(m) => m.clone(),
         Fault::Forbidden(m) => format!("forbidden: {m}"),
         Fault::Busy { message, .. } => format!("the server is busy: {message}"),
         Fault::Timeout => "no answer in time".into(),

@@ -368,15 +368,27 @@ impl Engine {
         let Some(write) = request.write() else {
             return;
         };
-        let of_breaker = counts_for_breaker(write);
         let object = counted(write, &request.subject);
         for rule in &write.rules {
             let index = self.rules.index_of(rule);
             if let Some(state) = index.map(|index| &mut self.states[index]) {
                 state.limits.withdraw(object);
-                if let (true, Some(breaker)) = (of_breaker, state.breakers.get_mut(&request.key)) {
-                    breaker.withdraw();
-                }
+            }
+        }
+        self.deed_unanswered(request);
+    }
+
+    /// Nobody has said that it was done: no round of a fight.
+    fn deed_unanswered(&mut self, request: &InFlight) {
+        let Some(write) = request.write().filter(|write| counts_for_breaker(write)) else {
+            return;
+        };
+        for rule in &write.rules {
+            let index = self.rules.index_of(rule);
+            if let Some(state) = index.map(|index| &mut self.states[index])
+                && let Some(breaker) = state.breakers.get_mut(&request.key)
+            {
+                breaker.withdraw();
             }
         }
     }
@@ -412,7 +424,9 @@ impl Engine {
             write.operation,
             Operation::Event { .. } | Operation::Archive { .. }
         );
-        if fault != Fault::Timeout {
+        if fault.leaves_doubt() {
+            self.deed_unanswered(&request);
+        } else {
             self.deed_undone(&request);
         }
         match &fault {
@@ -472,6 +486,7 @@ impl Engine {
                 return;
             }
             Fault::Rejected(message)
+            | Fault::Uncertain(message)
             | Fault::Refused(message)
             | Fault::OwnershipConflict(message) => {
                 let message = format!("{object}: {message}");

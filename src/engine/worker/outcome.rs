@@ -233,7 +233,9 @@ impl Engine {
     fn failed(&mut self, request: InFlight, fault: Fault, now: Timestamp) {
         let key = request.key.clone();
         let rules = request.rules().to_vec();
-        if fault != Fault::Timeout {
+        if fault.leaves_doubt() {
+            self.unanswered(&request);
+        } else {
             self.unacted(&request);
         }
         if self.store.get(&key).is_none() {
@@ -290,7 +292,7 @@ impl Engine {
                 self.let_go(&key);
                 self.queue.push(key.clone(), now);
             }
-            Fault::Rejected(message) => {
+            Fault::Rejected(message) | Fault::Uncertain(message) => {
                 self.add_refusal(&key, &rules, Reason::Refused, message);
                 self.pause(&key, request.wanted, None, now);
             }
@@ -364,9 +366,18 @@ impl Engine {
         for rule in request.rules() {
             if let Some(index) = self.rules.index_of(rule) {
                 self.states[index].limits.withdraw(&request.key);
-                if let Some(breaker) = self.breaker_mut(index, &request.key) {
-                    breaker.withdraw();
-                }
+            }
+        }
+        self.unanswered(request);
+    }
+
+    /// A write of which nobody has said that it was done is no round of a fight: a server in trouble opens no breaker.
+    fn unanswered(&mut self, request: &InFlight) {
+        for rule in request.rules() {
+            if let Some(index) = self.rules.index_of(rule)
+                && let Some(breaker) = self.breaker_mut(index, &request.key)
+            {
+                breaker.withdraw();
             }
         }
     }

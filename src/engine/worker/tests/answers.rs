@@ -81,6 +81,22 @@ fn trouble_of_the_server_is_met_with_growing_pauses() {
 }
 
 #[test]
+fn a_server_that_may_have_done_it_is_asked_again_and_opens_no_breaker() {
+    let mut bench = Bench::labelling();
+    let mut now = 0;
+    for pause in [1, 1, 2, 4, 8, 16, 32, 64, 128] {
+        let (id, _) = one(bench.work(now));
+        let slow = Fault::Uncertain("etcdserver: request timed out".into());
+        bench.answer(id, Outcome::Failed(slow), now);
+        assert_eq!(bench.found(Reason::Refused), 1);
+        assert!(bench.work(now).is_empty());
+        now += pause;
+    }
+    assert_eq!(bench.work(now).len(), 1);
+    assert_eq!(bench.found(Reason::BreakerOpen), 0);
+}
+
+#[test]
 fn a_rule_whose_change_is_refused_delays_only_itself() {
     let mut bench = Bench::new(
         EngineOptions::default(),

@@ -111,6 +111,27 @@ fn throttle_lets_the_rest_wait() {
 }
 
 #[test]
+fn what_may_have_been_done_keeps_its_place_in_the_throttle_and_what_was_not_gives_it_back() {
+    let throttled = format!("{DELETE}  limits:\n    throttle: {{objects: 1, per: 1m}}\n");
+    let old = |name: &str, version: u64| map(name, version, json!({"data": {"old": "yes"}}));
+    let next_after = |fault: Fault| {
+        let records = vec![old("a", 1)];
+        let mut bench = Bench::new(EngineOptions::default(), rules(&[&throttled]), records);
+        let (id, _) = one(bench.work(0));
+        bench.answer(id, Outcome::Failed(fault), 0);
+        let gone = Observation::Deleted {
+            key: key("a"),
+            resource_version: None,
+        };
+        bench.engine.observe(gone, at(1));
+        bench.see(old("b", 2), 1);
+        bench.work(1).len()
+    };
+    assert_eq!(next_after(Fault::Uncertain("gateway".into())), 0);
+    assert_eq!(next_after(Fault::Rejected("quota".into())), 1);
+}
+
+#[test]
 fn throttle_takes_them_by_namespace_and_name() {
     let throttled = format!("{LABEL}  limits:\n    throttle: {{objects: 7, per: 1m}}\n");
     let mut expected: Vec<String> = (0..40).map(|n| format!("m{n}")).collect();
