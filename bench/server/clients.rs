@@ -34,6 +34,27 @@ pub async fn ceiling(label: &str, maps: usize) {
         .await;
 }
 
+/// Looks for names in the bytes of a watch and patches what they are of: as little as a client can do that reacts.
+pub async fn floor(label: &str) {
+    let client = Client::try_default().await.unwrap();
+    let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let watch = world::Watch::begin(&client, &format!("!{label}")).await;
+    tokio::spawn(watch.follow(move |line, _| {
+        let map = (world::namespace_of(line), world::name(line));
+        sender.send(map).is_ok()
+    }));
+    while let Some((namespace, name)) = seen.recv().await {
+        let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
+        let patch = patch(label);
+        tokio::spawn(async move {
+            let parameters = PatchParams::default();
+            maps.patch_metadata(&name, &parameters, &patch)
+                .await
+                .unwrap();
+        });
+    }
+}
+
 struct Context {
     client: Client,
     label: String,

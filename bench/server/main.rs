@@ -5,6 +5,7 @@
 //! turn and several rounds, each with a label of its own, so that all find the same objects and none what another did:
 //!
 //! * `ceiling`: knows every name beforehand and only sends the patches, 32 at once: what the server can take.
+//! * `floor`: looks for names in the bytes of the watch, and patches: what reacting costs at least. In the second scenario.
 //! * `ordain`: `ordain run` with one rule. `ordain, whole` in the third scenario: with a rule that no selector can say, so that every update arrives.
 //! * `kube-rs`: a minimal controller on `kube::runtime::Controller`, 32 reconciliations at once.
 //! * with `--peers` kopf and the Python client, installed by `bench/peers/install.sh`.
@@ -41,6 +42,7 @@ fn main() {
         .unwrap();
     match word(1) {
         "ceiling" => runtime.block_on(clients::ceiling(word(2), word(3).parse().unwrap())),
+        "floor" => runtime.block_on(clients::floor(word(2))),
         "controller" => runtime.block_on(clients::controller(word(2))),
         "copier" => runtime.block_on(copies::controller()),
         "copies" => runtime.block_on(copies::copies(&options::Options::read(&args))),

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     Ceiling,
+    Floor,
     Ordain,
     /// Under a rule that has to see every object.
     OrdainWhole,
@@ -21,6 +22,7 @@ impl Who {
     pub fn name(self) -> &'static str {
         match self {
             Who::Ceiling => "ceiling",
+            Who::Floor => "floor",
             Who::Ordain => "ordain",
             Who::OrdainWhole => "ordain, whole",
             Who::KubeRs => "kube-rs",
@@ -84,6 +86,11 @@ pub fn start(plane: &Plane, who: Who, label: &str, maps: usize, python: &str) ->
         Who::Ceiling => {
             let mut command = this();
             command.args(["ceiling", label, &maps.to_string()]);
+            command
+        }
+        Who::Floor => {
+            let mut command = this();
+            command.args(["floor", label]);
             command
         }
         Who::KubeRs => {

@@ -95,7 +95,7 @@ pub async fn reaction(options: &Options) {
         "| round | participant | creation p50 | reaction p50 | of creation | p99 | max | CPU s | patches |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    let all = [Who::Ordain, Who::KubeRs, Who::Python, Who::Kopf];
+    let all = [Who::Floor, Who::Ordain, Who::KubeRs, Who::Python, Who::Kopf];
     let mut measured = vec![];
     for round in 1..=options.rounds {
         for who in options.participants(&all) {

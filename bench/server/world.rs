@@ -74,25 +74,34 @@ pub async fn fill(client: &Client, maps: usize, labels: &[&str]) {
 
 /// Watches maps with a label, looking at nothing but names: each that comes to have it, and when that was seen.
 pub async fn observe(client: &Client, label: &str) -> mpsc::UnboundedReceiver<(String, Instant)> {
-    let list = format!("/api/v1/configmaps?labelSelector={label}&limit=1");
-    let request = http::Request::get(list).body(vec![]).unwrap();
-    let answer: serde_json::Value = client.request(request).await.unwrap();
-    assert_eq!(answer["items"], serde_json::json!([]), "nobody has it yet");
-    let version = answer["metadata"]["resourceVersion"].as_str().unwrap();
-    let watch = format!(
-        "/api/v1/configmaps?labelSelector={label}&watch=1&resourceVersion={version}&timeoutSeconds=3600"
-    );
-    let request = http::Request::get(watch)
-        .body(kube::client::Body::empty())
-        .unwrap();
-    let mut frames = client
-        .send(request)
-        .await
-        .unwrap()
-        .into_body()
-        .into_data_stream();
     let (sender, seen) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
+    let watch = Watch::begin(client, label).await;
+    tokio::spawn(watch.follow(move |line, now| sender.send((name(line), now)).is_ok()));
+    seen
+}
+
+/// A watch of maps that is looked at as bytes.
+pub struct Watch(kube::client::Body);
+
+impl Watch {
+    /// Of those that match a selector, which nothing does yet.
+    pub async fn begin(client: &Client, selector: &str) -> Watch {
+        let list = format!("/api/v1/configmaps?labelSelector={selector}&limit=1");
+        let request = http::Request::get(list).body(vec![]).unwrap();
+        let answer: serde_json::Value = client.request(request).await.unwrap();
+        let version = answer["metadata"]["resourceVersion"].as_str().unwrap();
+        let watch = format!(
+            "/api/v1/configmaps?labelSelector={selector}&watch=1&resourceVersion={version}&timeoutSeconds=3600"
+        );
+        let request = http::Request::get(watch)
+            .body(kube::client::Body::empty())
+            .unwrap();
+        Watch(client.send(request).await.unwrap().into_body())
+    }
+
+    /// Hands each line on that a map of the benchmark was added by, until nobody wants more.
+    pub async fn follow(self, mut added: impl FnMut(&[u8], Instant) -> bool) {
+        let mut frames = self.0.into_data_stream();
         let mut rest: Vec<u8> = vec![];
         while let Some(Ok(frame)) = frames.next().await {
             let now = Instant::now();
@@ -103,7 +112,7 @@ pub async fn observe(client: &Client, label: &str) -> mpsc::UnboundedReceiver<(S
                 // Some participants label the server's own maps, too.
                 if line.starts_with(b"{\"type\":\"ADDED\"")
                     && memchr::memmem::find(line, b"\"namespace\":\"bench-").is_some()
-                    && sender.send((name(line), now)).is_err()
+                    && !added(line, now)
                 {
                     return;
                 }
@@ -111,13 +120,21 @@ pub async fn observe(client: &Client, label: &str) -> mpsc::UnboundedReceiver<(S
             }
             rest.drain(..start);
         }
-    });
-    seen
+    }
 }
 
-fn name(line: &[u8]) -> String {
-    const BEFORE: &[u8] = b"\"metadata\":{\"name\":\"";
-    let at = memchr::memmem::find(line, BEFORE).unwrap() + BEFORE.len();
+/// The name of the map on a line.
+pub fn name(line: &[u8]) -> String {
+    text_after(line, b"\"metadata\":{\"name\":\"")
+}
+
+/// The namespace of the map on a line.
+pub fn namespace_of(line: &[u8]) -> String {
+    text_after(line, b"\"namespace\":\"")
+}
+
+fn text_after(line: &[u8], before: &[u8]) -> String {
+    let at = memchr::memmem::find(line, before).unwrap() + before.len();
     let length = memchr::memchr(b'"', &line[at..]).unwrap();
     String::from_utf8(line[at..at + length].to_vec()).unwrap()
 }
