@@ -38,7 +38,7 @@ pub struct Selection {
 /// never good.
 pub fn compile_selected(files: &[SourceFile], schema: &Schema, selection: &Selection) -> Compiled {
     let mut compiled = compile_with(files, schema, &selection.set);
-    for message in std::mem::take(&mut compiled.unused_overrides) {
+    for message in std::mem::take(&mut compiled.wrong_overrides) {
         let place = Place {
             file: "--set".into(),
             line: 1,

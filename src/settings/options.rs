@@ -18,7 +18,7 @@ pub struct SelectOptions {
         value_delimiter = ','
     )]
     pub only: Vec<String>,
-    /// A rule parameter, for every rule that declares one of this name; wins over `Parameters` documents. Repeatable
+    /// A rule parameter, for every rule that declares one of this name, or as RULE.NAME=VALUE for one rule; wins over `Parameters` documents. Repeatable
     #[arg(long, value_name = "NAME=VALUE", env = "ORDAIN_SET")]
     pub set: Vec<Override>,
 }

@@ -72,8 +72,8 @@ pub struct Compiled {
     pub unreadable: Vec<Arc<str>>,
     /// Sorted by file, line and column.
     pub problems: Vec<Problem>,
-    /// Of the overrides, what is wrong with those that no rule has a parameter for.
-    pub unused_overrides: Vec<String>,
+    /// What is wrong with the overrides: no rule has such a parameter, or one is set twice.
+    pub wrong_overrides: Vec<String>,
     /// Files with `Parameters` or `Sink` documents.
     pub with_parameters: Vec<Arc<str>>,
     /// `RuleTest` documents lying among the files, with their file.
@@ -139,7 +139,7 @@ pub fn compile_with(files: &[SourceFile], schema: &Schema, overrides: &[Override
         }
         drafts.extend(outcome.drafts.into_iter().map(|draft| (index, draft)));
     }
-    compiled.unused_overrides = given.finish(&mut reports);
+    compiled.wrong_overrides = given.finish(&mut reports);
     let drafts = versions_agree(drafts, &read, &mut reports, &mut compiled.broken);
     for (index, draft) in metric::names_agree(drafts, &read, &mut reports, &mut compiled.broken) {
         let name = &draft.rule.name;

@@ -11,10 +11,12 @@ use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-/// `--set NAME=VALUE`
+/// `--set NAME=VALUE`, `--set RULE.NAME=VALUE`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
-    /// Of every rule that declares a parameter of this name.
+    /// Of this rule alone; it goes before one for all. `None`: of every rule that declares a parameter of this name.
+    pub rule: Option<String>,
+    /// The parameter.
     pub name: String,
     /// As it was written; read as the parameter's type.
     pub value: String,
@@ -23,14 +25,49 @@ pub struct Override {
 impl std::str::FromStr for Override {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((name, value)) if is_name(name) => Ok(Override {
-                name: name.into(),
-                value: value.into(),
-            }),
-            Some((name, _)) => Err(format!("`{name}` is no name of a parameter: {NAME_RULE}")),
-            None => Err("write NAME=VALUE".into()),
+        let Some((place, value)) = text.split_once('=') else {
+            return Err("write NAME=VALUE or RULE.NAME=VALUE".into());
+        };
+        // Neither a rule's name nor a parameter's has a dot in it.
+        let (rule, name) = match place.split_once('.') {
+            Some((rule, name)) => (Some(rule), name),
+            None => (None, place),
+        };
+        if !is_name(name) {
+            return Err(format!("`{name}` is no name of a parameter: {NAME_RULE}"));
         }
+        Ok(Override {
+            rule: rule.map(str::to_owned),
+            name: name.into(),
+            value: value.into(),
+        })
+    }
+}
+
+impl Override {
+    /// Which parameter is set, as it was written.
+    fn place(&self) -> String {
+        match &self.rule {
+            Some(rule) => format!("{rule}.{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// What is wrong with several of them: one parameter set twice.
+    fn twice(all: &[Override]) -> Vec<String> {
+        let mut told: Vec<String> = vec![];
+        for (at, given) in all.iter().enumerate() {
+            let same = |o: &Override| (&o.rule, &o.name) == (&given.rule, &given.name);
+            if let Some(first) = all[..at].iter().find(|o| same(o)) {
+                told.push(format!(
+                    "`{}` is set twice, to `{}` and to `{}`: take one of them out",
+                    given.place(),
+                    fields::shortened(&first.value),
+                    fields::shortened(&given.value)
+                ));
+            }
+        }
+        told
     }
 }
 
@@ -85,8 +122,8 @@ pub(super) struct Given<'t> {
     overrides: &'t [Override],
     /// By place among the overrides: some rule has the parameter.
     taken: Vec<Cell<bool>>,
-    /// Names that some rule declares.
-    declared: RefCell<Vec<Arc<str>>>,
+    /// Which rule declares a parameter of which name.
+    declared: RefCell<Vec<(Arc<str>, Arc<str>)>>,
     /// Problems in files other than the one at hand.
     elsewhere: RefCell<Vec<Elsewhere>>,
 }
@@ -146,7 +183,9 @@ impl<'t> Given<'t> {
         of: Type,
         at: &Tree,
     ) -> Result<Option<Value>, ()> {
-        self.declared.borrow_mut().push(name.clone());
+        self.declared
+            .borrow_mut()
+            .push((rule.clone(), name.clone()));
         let mut found: Option<(&GivenDocument<'_>, &GivenValue<'_>)> = None;
         for document in &self.documents {
             if !document.rules.matches(rule) {
@@ -171,19 +210,21 @@ impl<'t> Given<'t> {
             }
             found = Some((document, value));
         }
-        let given = self
-            .overrides
-            .iter()
-            .zip(&self.taken)
-            .filter(|(given, _)| *given.name == **name);
-        let mut last = None;
-        for (given, taken) in given {
+        let mut best: Option<&Override> = None;
+        for (given, taken) in self.overrides.iter().zip(&self.taken) {
+            let of_rule = given.rule.as_ref().map(|named| **named == **rule);
+            if *given.name != **name || of_rule == Some(false) {
+                continue;
+            }
             taken.set(true);
-            last = Some(given);
+            if best.is_none_or(|best| best.rule.is_none()) {
+                best = Some(given);
+            }
         }
-        if let Some(given) = last {
+        if let Some(given) = best {
             return of.parse(&given.value).map(Some).map_err(|why| {
-                report.error(at, format!("`--set {name}=…` does not fit: {why}"), None);
+                let message = format!("`--set {}=…` does not fit: {why}", given.place());
+                report.error(at, message, None);
             });
         }
         let Some((document, value)) = found else {
@@ -205,7 +246,7 @@ impl<'t> Given<'t> {
         }
     }
 
-    /// Reports what is wrong with the documents, now that every rule is known. The names of `--set` that no rule has.
+    /// Reports what is wrong with the documents, now that every rule is known. Answers what is wrong with `--set`.
     pub fn finish(self, reports: &mut [Report<'_>]) -> Vec<String> {
         for problem in self.elsewhere.into_inner() {
             let report = &mut reports[problem.file];
@@ -220,21 +261,40 @@ impl<'t> Given<'t> {
                     "no rule that this document covers has a parameter `{}`",
                     fields::shortened(value.name)
                 );
-                let mend = fields::did_you_mean(value.name, declared.iter().map(|name| &**name));
+                let names = declared.iter().map(|(_, name)| &**name);
+                let mend = fields::did_you_mean(value.name, names);
                 reports[document.file].error(value.key, message, mend);
             }
         }
+        let mut wrong = Override::twice(self.overrides);
         let unused = self.overrides.iter().zip(&self.taken);
-        unused
-            .filter(|(_, taken)| !taken.get())
-            .map(|(given, _)| {
-                let names = declared.iter().map(|name| &**name);
-                match fields::did_you_mean(&given.name, names) {
-                    Some(mend) => format!("no rule has a parameter `{}`: {mend}", given.name),
-                    None => format!("no rule has a parameter `{}`", given.name),
+        for (given, _) in unused.filter(|(_, taken)| !taken.get()) {
+            let of_rule = |rule: &str| given.rule.as_ref().is_none_or(|named| *named == *rule);
+            let names = declared.iter().filter(|(rule, _)| of_rule(rule));
+            let (whose, mend) = match &given.rule {
+                Some(rule) if !declared.iter().any(|(declares, _)| of_rule(declares)) => {
+                    let rules = declared.iter().map(|(rule, _)| &**rule);
+                    let whose = format!(
+                        "there is no rule `{}` with parameters",
+                        fields::shortened(rule)
+                    );
+                    (whose, fields::did_you_mean(rule, rules))
                 }
-            })
-            .collect()
+                Some(rule) => (
+                    format!("the rule `{rule}` has no parameter `{}`", given.name),
+                    fields::did_you_mean(&given.name, names.map(|(_, name)| &**name)),
+                ),
+                None => (
+                    format!("no rule has a parameter `{}`", given.name),
+                    fields::did_you_mean(&given.name, names.map(|(_, name)| &**name)),
+                ),
+            };
+            wrong.push(match mend {
+                Some(mend) => format!("{whose}: {mend}"),
+                None => whose,
+            });
+        }
+        wrong
     }
 }
 
