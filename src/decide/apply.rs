@@ -106,6 +106,11 @@ pub trait Neighbours {
         None
     }
 
+    /// Whether a rule enforces for all these subjects, with their uids, as far as `enforceFor` says.
+    fn enforces_for(&self, _rule: RuleIndex, _subjects: &[(ObjectKey, String)]) -> bool {
+        true
+    }
+
     /// The objects of this kind that a workload controls: its revisions, in no order.
     ///
     /// # Errors

@@ -14,12 +14,14 @@ pub struct EnforceFor {
 }
 
 impl EnforceFor {
+    /// Whether the share lets in an object of this uid.
+    pub fn draws(&self, uid: &str) -> bool {
+        self.percent.is_none_or(|percent| share(uid) < percent)
+    }
+
     /// Whether the rule enforces for an object. What is not known keeps it in Audit.
     pub fn covers(&self, meta: Meta<'_>, namespace: NamespaceObject<'_>) -> bool {
-        if self
-            .percent
-            .is_some_and(|percent| share(meta.uid()) >= percent)
-        {
+        if !self.draws(meta.uid()) {
             return false;
         }
         let Some(selector) = &self.namespace_selector else {

@@ -173,12 +173,20 @@ fn ending(
         Some(working.record().meta()),
         context.state_namespace,
     );
+    // A narrowed `enforceFor` holds what was done, as Audit does.
+    let chosen = match subjects.as_slice() {
+        [] => world.chosen(rule),
+        subjects => context.neighbours.enforces_for(index, subjects),
+    };
     let enforces = context.assume_enforce || rule.mode == Mode::Enforce;
     let mut end = End {
         index: Some(index),
-        mode: rule.mode,
+        mode: match rule.mode {
+            Mode::Enforce if !chosen => Mode::Audit,
+            mode => mode,
+        },
         verb,
-        acts: enforces && protected.is_none() && (context.gate)(index),
+        acts: enforces && chosen && protected.is_none() && (context.gate)(index),
         ..end(&rule.name, why)
     };
     end.findings.extend(protected.map(|why| {

@@ -127,6 +127,10 @@ impl Neighbours for Around<'_> {
         self.engine.still_held(rule, object, subjects, self.now)
     }
 
+    fn enforces_for(&self, rule: RuleIndex, subjects: &[(ObjectKey, String)]) -> bool {
+        self.engine.chosen_all(rule, subjects)
+    }
+
     fn is_gone(&self, rule: &str) -> bool {
         self.engine.is_gone(rule)
     }

@@ -67,6 +67,28 @@ impl Engine {
                 .is_none_or(|e| self.chosen(e, key))
     }
 
+    /// Whether `enforceFor` leaves none of these subjects in Audit. Of one that is gone only what can be known still is asked: its uid, and
+    /// its Namespace if that is there.
+    pub(super) fn chosen_all(&self, index: usize, subjects: &[(ObjectKey, String)]) -> bool {
+        let Some(enforce_for) = &self.rules.rules()[index].enforce_for else {
+            return true;
+        };
+        subjects.iter().all(|(key, uid)| {
+            let there = self.store.get(key);
+            if there.is_some_and(|entry| entry.record.meta().uid() == uid) {
+                return self.chosen(enforce_for, key);
+            }
+            enforce_for.draws(uid)
+                && enforce_for.namespace_selector.as_ref().is_none_or(|s| {
+                    let namespace = key.namespace.as_ref().and_then(|name| {
+                        let name = ObjectKey::new(self.namespace_kind.clone(), None, name);
+                        self.store.get(&name)
+                    });
+                    namespace.is_none_or(|entry| s.matches(entry.record.meta().labels()))
+                })
+        })
+    }
+
     fn chosen(&self, enforce_for: &EnforceFor, key: &ObjectKey) -> bool {
         let Some(entry) = self.store.get(key) else {
             return false;

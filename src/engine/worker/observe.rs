@@ -78,6 +78,7 @@ impl Engine {
             });
             self.namespace_changed(&key.name, same, now);
             if !same {
+                self.look_at_unwanted(&key, |_| false, now);
                 self.wake_selecting(&key.name, now);
             }
         }

@@ -81,7 +81,7 @@ impl Engine {
                 }
             }
         }
-        Some(self.reaped(key, record, (name, index), now))
+        Some(self.reaped(key, record, (name, index), &ownership.subjects, now))
     }
 
     fn reaped(
@@ -89,10 +89,17 @@ impl Engine {
         key: &ObjectKey,
         record: &Record,
         (name, index): (&Arc<str>, Option<RuleIndex>),
+        subjects: &[(ObjectKey, String)],
         now: Timestamp,
     ) -> Reaped {
         let rules = Arc::clone(&self.rules);
         let rule = index.map(|index| &rules.rules()[index]);
+        // A narrowed `enforceFor` holds what was made, as Audit does.
+        let chosen = index.is_none_or(|index| self.chosen_all(index, subjects));
+        if let (false, Some(index)) = (chosen, index) {
+            self.guard(key, subjects);
+            self.guard_by_namespaces(key, index, subjects);
+        }
         let namespace = self.options.state_namespace.clone();
         let meta = record.meta();
         let protected = match rule {
@@ -108,7 +115,7 @@ impl Engine {
         if let (Some(index), Some(rule)) = (index, rule)
             && acts
         {
-            let enforces = self.enforces(rule);
+            let enforces = self.enforces(rule) && chosen;
             self.states[index].limits.set_due(key, enforces);
             let held = self.counts_first(index) && !self.states[index].scope_known;
             if enforces && !held {
@@ -142,7 +149,11 @@ impl Engine {
         Reaped {
             change: RuleChange {
                 rule: name.clone(),
-                mode: rule.map_or(Mode::Enforce, |rule| rule.mode),
+                mode: match rule {
+                    Some(rule) if chosen || rule.mode != Mode::Enforce => rule.mode,
+                    Some(_) => Mode::Audit,
+                    None => Mode::Enforce,
+                },
                 verb: Verb::Delete,
                 object: key.clone(),
                 before: Some(record.clone()),
@@ -299,12 +310,16 @@ impl Engine {
         let meta = record.meta();
         let mut subjects: Vec<(ObjectKey, String)> = vec![];
         let mut known = true;
+        let rules = Arc::clone(&self.rules);
         for rule in state_annotation::rules(meta) {
             if let Said::State(state) = SubjectState::read(meta, rule)
                 && !state.subjects.is_empty()
             {
+                let index = rules.index_of(rule);
+                if let Some(index) = index {
+                    self.guard_by_namespaces(object, index, &state.subjects);
+                }
                 subjects.extend(state.subjects);
-                let index = self.rules.index_of(rule);
                 known &= index.is_none_or(|index| self.all_seen(index));
             }
         }
@@ -315,10 +330,31 @@ impl Engine {
     /// Looks at an object again when one of its subjects no longer wants it.
     fn guard(&mut self, object: &ObjectKey, subjects: &[(ObjectKey, String)]) {
         for (subject, _) in subjects {
-            let guarded = self.wards.entry(subject.clone()).or_default();
-            if !guarded.contains(object) {
-                guarded.push(object.clone());
-            }
+            self.guard_by(object, subject.clone());
+        }
+    }
+
+    fn guard_by(&mut self, object: &ObjectKey, subject: ObjectKey) {
+        let guarded = self.wards.entry(subject).or_default();
+        if !guarded.contains(object) {
+            guarded.push(object.clone());
+        }
+    }
+
+    /// Looks at an object again when `enforceFor` may have come to choose its subjects, also such as are gone.
+    fn guard_by_namespaces(
+        &mut self,
+        object: &ObjectKey,
+        index: RuleIndex,
+        subjects: &[(ObjectKey, String)],
+    ) {
+        let enforce_for = self.rules.rules()[index].enforce_for.as_ref();
+        if enforce_for.is_none_or(|e| e.namespace_selector.is_none()) {
+            return;
+        }
+        for namespace in subjects.iter().filter_map(|(key, _)| key.namespace.clone()) {
+            let namespace = ObjectKey::new(self.namespace_kind.clone(), None, &namespace);
+            self.guard_by(object, namespace);
         }
     }
 
