@@ -34,6 +34,7 @@ mod predicted;
 mod prometheus;
 mod proxy;
 mod ready_made;
+mod recipes;
 mod related;
 mod rights;
 mod rivals;

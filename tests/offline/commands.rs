@@ -11,10 +11,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// Pages whose commands are typed one after the other by tests of their own, which say themselves what they leave out.
-const TYPED_AS_A_WHOLE: [&str; 4] = [
+const TYPED_AS_A_WHOLE: [&str; 5] = [
     "docs/tutorial.md",   // tests/offline/tutorial.rs, tests/cluster/tutorial.rs
     "docs/operations.md", // tests/cluster/operations.rs
     "docs/install.md",    // tests/cluster/install.rs
+    "docs/recipes.md",    // tests/cluster/recipes.rs
     "docs/commands.md",   // made from --help: below, and tests/cluster/tutorial.rs
 ];
 
@@ -69,7 +70,17 @@ fn pages() -> Vec<String> {
 }
 
 /// What a line of code begins with if it is a command.
-const PROGRAMS: [&str; 4] = ["cargo ", "ordain ", "tests/fuzz/run", "docs/generate"];
+const PROGRAMS: [&str; 9] = [
+    "cargo ",
+    "ordain ",
+    "tests/fuzz/run",
+    "docs/generate",
+    "kubectl ",
+    "helm ",
+    "docker ",
+    "promtool ",
+    "curl ",
+];
 
 /// The command in a piece of code, without what is written behind it in a column of its own.
 fn command_of(code: &str) -> Option<String> {

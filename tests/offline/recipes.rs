@@ -158,3 +158,24 @@ fn every_recipe_is_tested_as_its_page_says_and_listed() {
         assert!(passed, "{}{}", ran.out, ran.err);
     }
 }
+
+#[test]
+fn what_the_comments_set_is_a_parameter_of_their_rule() {
+    let mut seen = 0;
+    for recipe in recipes() {
+        let (_, said, yaml) = recipe.parts();
+        for place in said.split("`--set ").skip(1) {
+            let (place, _) = place.split_once('=').unwrap();
+            let (rule, name) = place.split_once('.').unwrap();
+            let has = yaml.split("\n---\n").any(|document| {
+                let document: Value = serde_saphyr::from_str(document).unwrap();
+                let parameters = document["spec"]["parameters"].as_array();
+                document["metadata"]["name"] == rule
+                    && parameters.is_some_and(|all| all.iter().any(|p| p["name"] == name))
+            });
+            assert!(has, "{}: --set {place}", recipe.file());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 7, "only {seen}");
+}

@@ -5,8 +5,8 @@ use super::fields::{self, Fields, one_of_these};
 use super::kinds::Matched;
 use super::report::Spot;
 use super::{
-    apply, archive, edits, expressions, habits, lifetime, memory, metric, rollout, scale, target,
-    wait,
+    apply, archive, edits, expressions, feedback, habits, lifetime, memory, metric, rollout, scale,
+    target, wait,
 };
 use crate::rule::expr::{Names, Template};
 use crate::rule::yaml::{Data, Tree};
@@ -46,6 +46,7 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree) -> Actions {
         let mend = Some("to look only, write `actions: [{warn: {message: …}}]`".into());
         context.report.error(tree, "`actions` names no step", mend);
     }
+    context.writes = feedback::writings(items);
     for item in items {
         (context.once, context.previous) = (false, false);
         if let Some((mut step, at)) = step(context, item, &mut actions.applied) {

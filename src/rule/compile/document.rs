@@ -1,6 +1,7 @@
 //! One document of kind `Rule`.
 
 use super::actions::{self, Actions};
+use super::feedback::Writing;
 use super::fields::{self, Fields};
 use super::kinds::Matched;
 use super::parameters::{self, Given, Values};
@@ -73,6 +74,8 @@ pub(super) struct Context<'a, 'f> {
     pub namespace: Option<Arc<KindSchema>>,
     /// The rule's `where`, once it is compiled.
     pub tests: Vec<Test>,
+    /// What the rule's steps write on the subject.
+    pub writes: Vec<Writing>,
     /// What the expressions and paths so far read.
     pub reads: Reads,
     /// The lists of other objects so far.
@@ -307,6 +310,7 @@ fn spec_of(
         declared: Arc::default(),
         namespace: schema.kind(&GroupKind::new("", "Namespace")),
         tests: vec![],
+        writes: vec![],
         reads: Reads::default(),
         lists: vec![],
         subject_kinds: None,

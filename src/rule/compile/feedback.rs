@@ -1,11 +1,13 @@
 //! Edits that feed themselves: a `set` whose value is made from the one it replaces and never comes to rest.
 
 use super::document::Context;
+use super::parameters::has_expression;
 use crate::object::{Node, Record};
 use crate::rule::edit::{Edit, EditChange};
 use crate::rule::expr::{NamespaceObject, Scope, Template};
 use crate::rule::path::{Hop, Path, PodPrefix};
-use crate::rule::test::{self, Test, TestRun, Verdict};
+use crate::rule::test::{self, Subject, Test, TestRun, Verdict};
+use crate::rule::yaml::{Data, Tree};
 use crate::schema::{KindSchema, Shape};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -17,9 +19,114 @@ const ENOUGH: usize = 3;
 /// Largest value that is gone on with, in bytes of JSON.
 const LARGEST: usize = 64 << 10;
 
+/// What some edit of the rule writes on its subject.
+pub(super) struct Writing {
+    path: Path,
+    /// What stands there behind it; `None`: it is not written out.
+    value: Option<Value>,
+}
+
+/// What the steps write, as far as it can be read before they are compiled. What removes is not among it: trials begin where nothing is.
+pub(super) fn writings(steps: &[Tree]) -> Vec<Writing> {
+    let mut found = vec![];
+    let own = steps.iter().filter(|step| step.get("target").is_none());
+    for step in own {
+        if let Some(replicas) = step.get("scale").and_then(|s| s.get("replicas"))
+            && let Ok(path) = Path::parse("$.spec.replicas")
+        {
+            let value = (!has_expression(replicas)).then(|| replicas.to_value());
+            found.push(Writing { path, value });
+        }
+        let Some(Data::List(edits)) = step.get("patch").map(|patch| &patch.data) else {
+            continue;
+        };
+        for edit in edits.iter().filter(|edit| edit.get("remove").is_none()) {
+            let path = edit.get("path").and_then(Tree::text);
+            if let Some(Ok(path)) = path.map(Path::parse) {
+                let value = edit.get("set").or_else(|| edit.get("default"));
+                let literal = value.filter(|value| !has_expression(value));
+                let value = literal.map(Tree::to_value);
+                found.push(Writing { path, value });
+            }
+        }
+    }
+    found
+}
+
+/// What of the tests may turn on what the rule writes: the others hold after an edit as before it.
+struct Turning<'t> {
+    /// Those of the rule, and those of the edit, which have an `item`.
+    tests: Vec<(&'t Test, bool)>,
+    /// Whether all that they turn on is written out.
+    is_seen: bool,
+}
+
+impl<'t> Turning<'t> {
+    fn of(
+        context: &'t Context<'_, '_>,
+        (path, pod): (&Path, PodPrefix),
+        tests: &'t [Test],
+    ) -> Turning<'t> {
+        let others = || {
+            context
+                .writes
+                .iter()
+                .filter(|w| w.path.text() != path.text())
+        };
+        let mut is_seen = true;
+        let mut turns = |test: &Test, of_edit: bool| {
+            let mut turns = of_edit;
+            test.clauses(&mut |clause| match clause.subject() {
+                // Nobody knows here what a variable is made from.
+                Subject::Expr(expr) => {
+                    turns = true;
+                    is_seen &= !expr.reads_variables() && expr.reads_lists() == 0;
+                    is_seen &= !expr.reads_namespace_object();
+                    is_seen &= others().all(|w| w.value.is_some());
+                }
+                Subject::Path(tested) => {
+                    turns |= tested.may_meet(path, pod);
+                    for other in others().filter(|w| tested.may_meet(&w.path, pod)) {
+                        turns = true;
+                        is_seen &= other.value.is_some();
+                    }
+                }
+            });
+            turns
+        };
+        let of_rule = context.tests.iter().map(|test| (test, false));
+        let of_edit = tests.iter().map(|test| (test, true));
+        let tests = of_rule.chain(of_edit);
+        Turning {
+            tests: tests
+                .filter(|(test, of_edit)| turns(test, *of_edit))
+                .collect(),
+            is_seen,
+        }
+    }
+}
+
+/// An object with what the other edits of the rule have written out.
+fn with_the_others(
+    context: &Context<'_, '_>,
+    path: &Path,
+    mut object: Value,
+    pod: PodPrefix,
+) -> Value {
+    for other in &context.writes {
+        if let Some(value) = &other.value
+            && other.path.text() != path.text()
+            && let Some(with) = other.path.planted(&object, pod, value)
+        {
+            object = with;
+        }
+    }
+    object
+}
+
 /// Whether a `set` never comes to rest: tried on a few values of the field's type, and what it gives is put in the field again. It rests
-/// where the value stays, and where a test of the rule or the edit passes on one value and no longer on the next. Said only if it rests
-/// for none of them.
+/// where the value stays, where the path does not select it any more, and where a test of the rule or the edit passes on one value and no
+/// longer on the next. Said only if it rests for none of them, and never where what the tests turn on cannot be seen.
 pub(super) fn feeds_itself(
     context: &Context<'_, '_>,
     path: &Path,
@@ -40,16 +147,23 @@ pub(super) fn feeds_itself(
         .first()
         .map(|t| t.shape());
     let kind = context.kinds.first().map(|k| k.name().to_owned());
+    let pod = schemas().next().and_then(KindSchema::pod_prefix);
+    let turning = Turning::of(context, (path, pod), tests);
+    if !turning.is_seen {
+        return false;
+    }
+    let base = json!({
+        "apiVersion": "v1",
+        "kind": kind.unwrap_or_default(),
+        "metadata": {"name": "name", "namespace": "namespace", "labels": {}, "annotations": {}},
+    });
     let trial = Trial {
         path,
-        base: json!({
-            "apiVersion": "v1",
-            "kind": kind.unwrap_or_default(),
-            "metadata": {"name": "name", "namespace": "namespace", "labels": {}, "annotations": {}},
-        }),
+        settled: with_the_others(context, path, base.clone(), pod),
+        base,
         template,
-        tests: context.tests.iter().chain(tests).collect(),
-        pod: schemas().next().and_then(KindSchema::pod_prefix),
+        tests: turning.tests,
+        pod,
     };
     let mut tried = false;
     for sample in samples(shape) {
@@ -62,8 +176,8 @@ pub(super) fn feeds_itself(
     tried
 }
 
-/// Whether what an edit writes makes a test fail that held before it: a test of the rule, or of the edit, that looks at the very field.
-/// Said only of values that are written out and where it is certain.
+/// Whether what an edit writes, with what the rule's other edits do, makes a test fail that held before it: a test of the rule, or of the
+/// edit, that looks at the very field. Said only of values that are written out and where it is certain.
 pub(super) fn ends_itself(context: &Context<'_, '_>, edit: &Edit) -> bool {
     let schemas = || context.kinds.iter().filter_map(|k| k.schema.as_deref());
     let pod = schemas().next().and_then(KindSchema::pod_prefix);
@@ -78,13 +192,18 @@ pub(super) fn ends_itself(context: &Context<'_, '_>, edit: &Edit) -> bool {
         (EditChange::Set(_) | EditChange::Default(_), Some(Some(value))) => planted(value),
         _ => None,
     };
+    let written = written.map(|object| with_the_others(context, &edit.path, object, pod));
     let Some(written) = written.map(|object| Record::from_value(&object)) else {
         return false;
     };
     let shape = super::paths::types(schemas(), &edit.path, None)
         .first()
         .map(|t| t.shape());
-    let tests: Vec<&Test> = context.tests.iter().chain(&edit.tests).collect();
+    let turning = Turning::of(context, (&edit.path, pod), &edit.tests);
+    if !turning.is_seen {
+        return false;
+    }
+    let tests: Vec<&Test> = turning.tests.iter().map(|(test, _)| *test).collect();
     let mut befores = vec![base.clone()];
     if !matches!(edit.change, EditChange::Default(_)) {
         // The values that the tests name are those on which they turn.
@@ -146,8 +265,11 @@ fn samples(shape: Option<Shape>) -> Vec<Value> {
 struct Trial<'a> {
     path: &'a Path,
     base: Value,
+    /// With what the other edits write, from the second application on.
+    settled: Value,
     template: &'a Template,
-    tests: Vec<&'a Test>,
+    /// With whether each sees an `item`.
+    tests: Vec<(&'a Test, bool)>,
     pod: PodPrefix,
 }
 
@@ -163,30 +285,36 @@ impl Trial<'_> {
     /// `None`: it cannot be evaluated on this sample.
     fn rests(&self, sample: Value) -> Option<bool> {
         let mut value = sample;
-        let mut passed: Option<Vec<bool>> = None;
         for application in 0..APPLICATIONS {
-            let step = self.apply(&value);
-            let ends = |before: &[bool]| {
-                let pairs = before.iter().zip(&step.passes);
-                pairs.into_iter().any(|(before, now)| *before && !*now)
+            let Some(step) = self.apply(&value, application) else {
+                // The path selects the first value, and what was made of it no more.
+                return (application > 0).then_some(true);
             };
-            if passed.as_deref().is_some_and(ends) {
-                return Some(true);
+            if step.passes.iter().any(|passes| !passes) {
+                // On such a value the rule does nothing.
+                return (application > 0).then_some(true);
             }
             match step.next {
                 Some(next) if next == value => return Some(true),
                 Some(next) if next.to_string().len() <= LARGEST => value = next,
                 _ => return (application >= ENOUGH).then_some(false),
             }
-            passed = Some(step.passes);
         }
         Some(false)
     }
 
-    fn apply(&self, value: &Value) -> Step {
-        // Where no object can be made for the path, the value itself is enough for most templates.
-        let planted = self.path.planted(&self.base, self.pod, value);
-        let object = Record::from_value(planted.as_ref().unwrap_or(&self.base));
+    /// `None`: the path selects no such value.
+    fn apply(&self, value: &Value, application: usize) -> Option<Step> {
+        let base = match application {
+            0 => &self.base,
+            _ => &self.settled,
+        };
+        let planted = self.path.planted(base, self.pod, value);
+        // Where no object can be made for the path, the value itself is enough for most templates, but not for tests.
+        if planted.is_none() && (self.path.has_filter() || !self.tests.is_empty()) {
+            return None;
+        }
+        let object = Record::from_value(planted.as_ref().unwrap_or(base));
         let current = Record::from_value(value);
         let places = self.path.places(object.root(), self.pod);
         let item = places
@@ -194,7 +322,7 @@ impl Trial<'_> {
             .filter(|place| place.present)
             .and_then(|place| Some(&place.location[..place.item?]))
             .and_then(|hops| follow(object.root(), hops));
-        let scope = Scope {
+        let scope = |item| Scope {
             object: object.root(),
             found: None,
             pod: self.pod,
@@ -209,7 +337,9 @@ impl Trial<'_> {
             schedule_start: None,
             previous: None,
         };
-        let passes = |test: &&Test| {
+        let passes = |(test, of_edit): &(&Test, bool)| {
+            // The rule's own tests are about the object.
+            let scope = scope(item.filter(|_| *of_edit));
             let mut run = TestRun {
                 scope: &scope,
                 recheck_at: None,
@@ -217,10 +347,10 @@ impl Trial<'_> {
             };
             test::all(std::slice::from_ref(*test), &mut run) == Verdict::Pass
         };
-        Step {
+        Some(Step {
             passes: self.tests.iter().map(passes).collect(),
-            next: self.template.render(&scope).ok().flatten(),
-        }
+            next: self.template.render(&scope(item)).ok().flatten(),
+        })
     }
 }
 

@@ -367,7 +367,8 @@ fn document<'t>(tree: &'t Tree, file: usize, report: &mut Report<'_>) -> Option<
     })
 }
 
-fn has_expression(tree: &Tree) -> bool {
+/// Whether some text of it has a `${ }`.
+pub(super) fn has_expression(tree: &Tree) -> bool {
     match &tree.data {
         Data::Scalar { .. } => tree
             .text()

@@ -170,6 +170,27 @@ impl Path {
         )
     }
 
+    /// Whether it selects by filters, so that what stands there decides whether it is selected.
+    pub fn has_filter(&self) -> bool {
+        let mut selectors = self.segments.iter().flat_map(|s| &s.selectors);
+        selectors.any(|selector| matches!(selector, Selector::Filter(_)))
+    }
+
+    /// Whether what it selects and what another one does may be the same, or lie one in the other. As far as their first names say.
+    pub fn may_meet(&self, other: &Path, pod: PodPrefix) -> bool {
+        let leading = |path: &Path| {
+            let prefix: &[&str] = match path.root {
+                Root::Object => &[],
+                _ => pod.unwrap_or_default(),
+            };
+            let names = path.segments.iter().map_while(Segment::name);
+            let prefix = prefix.iter().map(|name| Key::new(name));
+            prefix.chain(names.cloned()).collect::<Vec<Key>>()
+        };
+        let (own, others) = (leading(self), leading(other));
+        own.iter().zip(&others).all(|(a, b)| a == b)
+    }
+
     /// Whether it reads only below `metadata`, or `apiVersion` and `kind`.
     pub fn is_metadata_only(&self) -> bool {
         self.root == Root::Object
