@@ -22,6 +22,8 @@ pub(super) struct Settled {
     barred: Vec<(RuleIndex, Vec<Box<str>>)>,
     /// Rules that do nothing to this object.
     stopped: Vec<RuleIndex>,
+    /// Rules whose turn is before that of all others: another one makes its value from what they write.
+    first: Vec<RuleIndex>,
     pub findings: Vec<(RuleIndex, Reason, String)>,
     /// What the rules want of the object that others may have as a target.
     pub wants: Vec<Want>,
@@ -38,6 +40,15 @@ impl Settled {
 
     pub fn is_stopped(&self, rule: RuleIndex) -> bool {
         self.stopped.contains(&rule)
+    }
+
+    /// Whether some rule's turn is not in the order of priorities and names.
+    pub fn reorders(&self) -> bool {
+        !self.first.is_empty()
+    }
+
+    pub fn is_first(&self, rule: RuleIndex) -> bool {
+        self.first.contains(&rule)
     }
 
     fn bar(&mut self, rule: RuleIndex, pointer: &str) {
@@ -129,7 +140,7 @@ impl Settled {
         let mut own: Option<Vec<Claim>> = None;
         let mut settled = false;
         for claim in turn.claims.iter().filter(|c| !c.from_current) {
-            let Some((other, _)) = earlier.iter().find(|(other, theirs)| {
+            let Some((other, their)) = earlier.iter().find(|(other, theirs)| {
                 *other != index && !gives_way(claim, theirs) && contradict(claim, theirs)
             }) else {
                 continue;
@@ -143,6 +154,11 @@ impl Settled {
                 continue;
             }
             settled = true;
+            // The other one makes its value from what stands there: it starts from this one's result, whatever their names are.
+            if their.from_current && !self.is_first(index) {
+                self.first.push(index);
+                return true;
+            }
             let (mine, theirs) = (&rules[index], &rules[*other]);
             let place = &claim.pointer;
             if theirs.priority > mine.priority {

@@ -266,9 +266,19 @@ impl<'w, 'a> Run<'w, 'a> {
             let mut changed: Vec<usize> = vec![];
             self.gated.clear();
             let mut next = 0;
-            while let Some(position) = self.candidates.from(next) {
+            // Those whose turn is first, where there are any, and then the others.
+            let mut of_first = settled.reorders();
+            loop {
+                let Some(position) = self.candidates.from(next) else {
+                    if !of_first {
+                        break;
+                    }
+                    (of_first, next) = (false, 0);
+                    continue;
+                };
                 next = position + 1;
-                if !self.enforces(position) {
+                if settled.is_first(self.indexes[position]) != of_first || !self.enforces(position)
+                {
                     continue;
                 }
                 let rule = self.rule(position);
