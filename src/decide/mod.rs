@@ -61,6 +61,7 @@ pub use lifetime::held;
 pub use memory::{Blank, LastAct, Later, Memory, Note};
 pub use once::{Act, Acted, LONGEST_KEY, MOST, Present, SPARE, in_annotation};
 pub use world::schema_of;
+pub use writes::{part_of, rebased};
 
 use crate::object::difference::record_patch;
 use crate::object::{ObjectKey, Record};

@@ -1,14 +1,19 @@
 //! The end result of a pass as requests: at most one for each endpoint.
 
+use super::look::look;
 use super::turn::Deletion;
+use super::working::Working;
 use super::world::World;
-use super::{Acted, Operation, Wanted, Write, answered, state_annotation};
+use super::{Acted, Operation, RuleChange, Standing, Wanted, Write, answered, state_annotation};
 use crate::object::difference::record_patch;
 use crate::object::{Node, NodeKind, ObjectKey, Record};
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{PatchOperation, ReplaceOperation};
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// Where what has the status endpoint stands.
+static STATUS: LazyLock<[String; 1]> = LazyLock::new(|| ["status".to_owned()]);
 
 /// The rules that a write is made of.
 #[derive(Default)]
@@ -63,7 +68,43 @@ pub(super) fn patches(world: &World<'_>, after: &Record, mut authors: Authors) -
         first.acts = acts;
     }
     answered::share_out(wanted, &mut writes);
+    put_the_end_last(world, &mut writes);
     writes
+}
+
+/// Lets the main request come last where it would end the match that the others come from: whoever is killed in between begins again, and loses
+/// none of them. Not where it is the one that writes down what the others must be undone by.
+fn put_the_end_last(world: &World<'_>, writes: &mut [Write]) {
+    let [main, others @ ..] = &*writes else {
+        return;
+    };
+    let Some(after) = main.expected.as_ref().filter(|_| !others.is_empty()) else {
+        return;
+    };
+    let before = world.subject.record;
+    // What is there when only the main request is left.
+    let mut without = before.clone();
+    for (write, path) in others.iter().filter_map(|w| Some((w, part(w)?))) {
+        if let Some(expected) = &write.expected {
+            without = with_value_of(&without, expected, path);
+        }
+    }
+    let (with, without) = (Working::new(after), Working::new(&without));
+    let rules = world.context.rules;
+    let is_better_last = others.iter().flat_map(|write| &write.rules).all(|name| {
+        let keeps = state_annotation::names(name).iter().any(|annotation| {
+            before.meta().annotation(annotation) != after.meta().annotation(annotation)
+        });
+        let matches = |working: &Working<'_>| {
+            let index = rules.index_of(name);
+            let standing = index.map(|index| look(world, &rules.rules()[index], working).standing);
+            matches!(standing, Some(Standing::Matched { .. }))
+        };
+        !keeps && !matches(&with) && matches(&without)
+    });
+    if is_better_last {
+        writes.rotate_left(1);
+    }
 }
 
 /// The value at a path of names.
@@ -147,9 +188,8 @@ fn patches_of(world: &World<'_>, after: Record, authors: Authors) -> Vec<Write> 
         writes.extend(patch(world, after, false, authors.main));
         return writes;
     }
-    let path = ["status".to_owned()];
-    let main = with_value_of(&after, before, &path);
-    let status = with_value_of(before, &after, &path);
+    let main = with_value_of(&after, before, &*STATUS);
+    let status = with_value_of(before, &after, &*STATUS);
     writes.extend(patch(world, main, false, authors.main));
     writes.extend(patch(world, status, true, authors.status));
     writes
@@ -237,4 +277,66 @@ mod tests {
             assert_eq!(with_value_of(&object, &other, &path), expected);
         }
     }
+}
+
+/// What a request makes of a change that it makes a part of: of one that is about an object and its status, which have an endpoint each.
+pub fn part_of(change: RuleChange, write: &Write, all: &[Write]) -> RuleChange {
+    let Operation::Patch { status, .. } = &write.operation else {
+        return change;
+    };
+    let is_other = |other: &Write| match &other.operation {
+        Operation::Patch { status: other, .. } => other != status,
+        _ => false,
+    };
+    let in_parts = all
+        .iter()
+        .any(|other| is_other(other) && other.makes(&change));
+    let (true, Some(before), Some(after)) = (in_parts, &change.before, &change.after) else {
+        return change;
+    };
+    let after = match status {
+        true => with_value_of(before, after, &*STATUS),
+        false => with_value_of(after, before, &*STATUS),
+    };
+    RuleChange {
+        after: Some(after),
+        ..change
+    }
+}
+
+/// What a request writes of its object, where that is a part with an endpoint of its own.
+fn part(write: &Write) -> Option<&[String]> {
+    match &write.operation {
+        Operation::Patch { status: true, .. } => Some(&*STATUS),
+        Operation::Scale { path, .. } => Some(path),
+        _ => None,
+    }
+}
+
+/// A request on an object's status or replicas, decided on one state of it, for another state of the same object: `None` if what it writes was
+/// changed in between, or nothing is left to do.
+pub fn rebased(write: &Write, before: &Record, now: &Record) -> Option<Write> {
+    let path = part(write)?;
+    if write.uid != now.meta().uid() || now.meta().is_deleting() {
+        return None;
+    }
+    let untouched = match [before, now].map(|object| value_at(object, path)) {
+        [Some(before), Some(now)] => before.same(now),
+        [before, now] => before.is_none() && now.is_none(),
+    };
+    let expected = write.expected.as_ref().filter(|_| untouched)?;
+    let after = with_value_of(now, expected, path);
+    let operation = match &write.operation {
+        Operation::Patch { status, .. } => Operation::Patch {
+            status: *status,
+            operations: operations(now, &after)?,
+        },
+        scale => scale.clone(),
+    };
+    Some(Write {
+        operation,
+        expected: Some(after),
+        resource_version: now.meta().resource_version().to_owned(),
+        ..write.clone()
+    })
 }

@@ -313,7 +313,20 @@ fn needed(rule: &Rule, namespaced: bool) -> Constraints {
 
 /// Whether a rule keeps nothing in mind of an object that has ceased to match, and writes no other one.
 pub fn forgets(rule: &Rule) -> bool {
-    rule.steps.iter().all(step_forgets)
+    rule.steps.iter().all(step_forgets) && !writes_in_parts(rule)
+}
+
+/// Whether a rule writes to several endpoints of its subject: the first may end the match, and the others come after it.
+fn writes_in_parts(rule: &Rule) -> bool {
+    let endpoint = |step: &Step| match &step.action {
+        Action::Patch { status, .. } => Some(if *status { 1 } else { 0 }),
+        Action::Scale { .. } => Some(2),
+        Action::Restart { .. } => Some(0),
+        _ => None,
+    };
+    let mut endpoints = rule.steps.iter().filter_map(endpoint);
+    let first = endpoints.next();
+    endpoints.any(|other| Some(other) != first)
 }
 
 fn step_forgets(step: &Step) -> bool {

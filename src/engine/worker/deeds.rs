@@ -248,6 +248,8 @@ impl Engine {
                 asked: Asked::Write(Box::new(write.clone())),
                 changes,
                 follow_ups: vec![],
+                rest: vec![],
+                left: None,
                 places: vec![(name, places)],
                 wanted,
                 since: now,

@@ -1,11 +1,12 @@
 //! One object: a pass, the limits, at most one request.
 
-use super::Engine;
 use super::deeds::Around;
 use super::remember::Recalled;
 use super::targets::counted;
+use super::unfinished::Unfinished;
+use super::{Engine, Load};
 use crate::decide::pass::{PassContext, pass};
-use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Subject, Write};
+use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Subject, Write, part_of};
 use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, Report, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
@@ -140,6 +141,7 @@ impl Engine {
             decision.changes.push(reaped.change);
         }
         self.due.set(&key, recheck);
+        let left = self.finish(&key, &record, &mut decision, now);
         let write = self.choose(&key, &record, &mut decision, now, &mut findings);
         self.related.looked_at(&key);
         if let Some(refused) = self.refused.get(&key) {
@@ -150,6 +152,19 @@ impl Engine {
             .map(|write| (write, vec![]))
             .collect();
         let (mut made, mut told) = (vec![], vec![]);
+        let mut rest: Vec<Unfinished> = vec![];
+        if let Some((chosen, _)) = &write {
+            let left_over = decision
+                .writes
+                .iter()
+                .filter(|w| Unfinished::is_left_over(w));
+            let all = left_over.map(|w| Unfinished {
+                write: w.clone(),
+                changes: vec![],
+                before: record.clone(),
+            });
+            rest.extend(all.filter(|left| !left.is_as(chosen)));
+        }
         for change in decision.changes {
             if let Some((_, changes)) = deeds.iter_mut().find(|(w, _)| w.makes(&change))
                 && !self.options.dry
@@ -158,10 +173,21 @@ impl Engine {
                 continue;
             }
             match &write {
-                Some((write, _)) if !self.options.dry && write.makes(&change) => made.push(change),
+                Some((write, _)) if !self.options.dry && write.makes(&change) => {
+                    for left in rest.iter_mut().filter(|left| left.write.makes(&change)) {
+                        let part = part_of(change.clone(), &left.write, &decision.writes);
+                        left.changes.push(part);
+                    }
+                    made.push(part_of(change, write, &decision.writes));
+                }
                 // Its request comes after this one.
                 Some(_)
-                    if !self.options.dry && decision.writes.iter().any(|w| w.makes(&change)) => {}
+                    if !self.options.dry && decision.writes.iter().any(|w| w.makes(&change)) =>
+                {
+                    if let Some(later) = rest.iter_mut().find(|r| r.write.makes(&change)) {
+                        later.changes.push(change);
+                    }
+                }
                 _ => told.push(change),
             }
         }
@@ -194,8 +220,14 @@ impl Engine {
             Some(write) if !self.options.dry => match self.paused_until(&key, now) {
                 Some(until) => self.due.no_later_than(&key, until),
                 None => {
-                    let made = (made, follow_ups);
-                    self.emit(write, made, &record, (wanted, now), effects);
+                    let is_chosen = |left: &Unfinished| left.is_as(&write.0);
+                    let load = Load {
+                        changes: made,
+                        follow_ups,
+                        rest,
+                        left: left.into_iter().find(is_chosen),
+                    };
+                    self.emit(write, load, &record, (wanted, now), effects);
                 }
             },
             Some((write, _)) => {

@@ -69,10 +69,12 @@ mod send;
 mod standby;
 pub mod status;
 mod targets;
+mod unfinished;
 mod waits;
 
 pub use explain::{Unexplained, key_of_text};
 
+use self::unfinished::Unfinished;
 use super::counts::Histogram;
 use super::due::Due;
 use super::queue::Queue;
@@ -162,6 +164,10 @@ struct InFlight {
     changes: Vec<RuleChange>,
     /// What is asked of other objects once this one is answered well.
     follow_ups: Vec<FollowUp>,
+    /// What of the same decision is asked of this object afterwards.
+    rest: Vec<Unfinished>,
+    /// Of a request that was left over by an earlier decision: as it was then.
+    left: Option<Unfinished>,
     /// What each rule of a write writes.
     places: Vec<(Arc<str>, Vec<Place>)>,
     /// When the object came to be looked at: its change was seen, or a moment was due.
@@ -177,7 +183,12 @@ struct InFlight {
 type FollowUp = (ObjectKey, Write, Vec<RuleChange>);
 
 /// What goes with a request: the changes it makes, and what follows it.
-type Load = (Vec<RuleChange>, Vec<FollowUp>);
+struct Load {
+    changes: Vec<RuleChange>,
+    follow_ups: Vec<FollowUp>,
+    rest: Vec<Unfinished>,
+    left: Option<Unfinished>,
+}
 
 /// A request on another object that need not be made again in the same state.
 struct SettledDeed {
@@ -197,6 +208,8 @@ impl InFlight {
             asked,
             changes: vec![],
             follow_ups: vec![],
+            rest: vec![],
+            left: None,
             places: vec![],
             wanted: since,
             since,
@@ -289,6 +302,8 @@ pub struct Engine {
     /// Subjects that wait for another object to be let go.
     waiters: AHashMap<ObjectKey, Vec<ObjectKey>>,
     follow_ups: Vec<FollowUp>,
+    /// What is left of decisions, by object.
+    unfinished: AHashMap<ObjectKey, Vec<Unfinished>>,
     /// Whether it may be waited behind some step.
     in_waits: bool,
     /// Requests of subjects on other objects.
@@ -352,6 +367,7 @@ impl Engine {
             related: Index::default(),
             waiters: AHashMap::new(),
             follow_ups: vec![],
+            unfinished: AHashMap::new(),
             in_waits: false,
             fans: Fans::default(),
             forbidden: AHashMap::new(),

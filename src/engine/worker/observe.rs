@@ -185,6 +185,7 @@ impl Engine {
         self.paused.remove(key);
         self.settled.remove(key);
         self.settled_deeds.remove(key);
+        self.unfinished.remove(key);
         self.answers.forget(key);
         self.related.forget(key);
         self.taken_over.remove(key);

@@ -141,6 +141,7 @@ impl Engine {
         self.allowed(&request);
         self.note_acts(&request);
         self.follow_ups.append(&mut request.follow_ups);
+        self.leave_over(&mut request);
         // An answer that shows nothing but that nothing changed: the state is still the one decided on.
         let state = state.or_else(|| unchanged.then_some(request.fingerprint.0));
         let known = self.store.get(&key).map(|e| e.record.meta());
@@ -249,6 +250,10 @@ impl Engine {
         match &fault {
             // The newer object is on its way, or here already.
             Fault::Stale => {
+                if let Some(left) = &request.left {
+                    let rest = request.rest.iter().chain([left]).cloned().collect();
+                    self.unfinished.insert(key.clone(), rest);
+                }
                 let known = self
                     .store
                     .get(&key)

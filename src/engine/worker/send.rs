@@ -13,7 +13,7 @@ impl Engine {
     pub(super) fn emit(
         &mut self,
         (write, fingerprint): (Write, (u64, u64)),
-        (changes, follow_ups): Load,
+        load: Load,
         record: &Record,
         (wanted, now): (Timestamp, Timestamp),
         effects: &mut Vec<Effect>,
@@ -29,7 +29,7 @@ impl Engine {
             .iter()
             .map(|index| {
                 let name = &rules.rules()[*index].name;
-                let of = changes.iter().filter(|change| change.rule == *name);
+                let of = load.changes.iter().filter(|change| change.rule == *name);
                 let written = |change| written_by(change, &write, record);
                 (name.clone(), of.flat_map(written).collect())
             })
@@ -69,8 +69,10 @@ impl Engine {
                 subject: key.clone(),
                 key,
                 asked,
-                changes,
-                follow_ups,
+                changes: load.changes,
+                follow_ups: load.follow_ups,
+                rest: load.rest,
+                left: load.left,
                 places,
                 wanted,
                 since: now,

@@ -38,6 +38,7 @@ impl Engine {
         self.told.clear();
         self.refused.clear();
         self.follow_ups.clear();
+        self.unfinished.clear();
         self.wants = Wants::default();
         self.in_waits = false;
         // Whoever acts keeps the state.
@@ -93,6 +94,7 @@ impl Engine {
         self.queue.clear();
         self.due = Due::default();
         self.follow_ups.clear();
+        self.unfinished.clear();
         while let Some(key) = self.overdue.pop(now) {
             self.read(key, now, effects);
         }

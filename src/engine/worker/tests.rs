@@ -26,6 +26,7 @@ mod reload;
 mod restarts;
 mod schedule;
 mod standby;
+mod unfinished;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_767_225_600 + seconds).unwrap()
