@@ -222,6 +222,15 @@ impl World {
     fn update(&mut self, key: &ObjectKey, mut value: Value, held: &Held) -> Record {
         self.version += 1;
         value["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        // As a server answers: what is empty there is absent.
+        if let Some(metadata) = value["metadata"].as_object_mut() {
+            for name in ["labels", "annotations"] {
+                let empty = metadata.get(name).and_then(Value::as_object);
+                if empty.is_some_and(serde_json::Map::is_empty) {
+                    metadata.shift_remove(name);
+                }
+            }
+        }
         self.store(key.clone(), &value, held.made_uid, held.implied)
     }
 

@@ -93,6 +93,14 @@ impl Related {
                 && clause.joins_with_subject()
             {
                 clause.subject_hashes(scope, &mut |_| {}).map_err(told)?;
+                continue;
+            }
+            let mut fault = None;
+            test.clauses(&mut |clause| {
+                fault = fault.take().or(clause.has_right_side(scope).err());
+            });
+            if let Some(fault) = fault {
+                return Err(told(fault));
             }
         }
         let probe = self.probe(namespace.clone(), &names, &labels, scope)?;

@@ -110,6 +110,10 @@ impl Clause {
             }
             Subject::Expr(expr) => match expr.evaluate(scope) {
                 Ok(value) => Ok(Selected::One(value.filter(|value| !value.is_null()))),
+                // What the subject lacks says nothing of any candidate.
+                Err(ExprFault::Absent(name)) if scope.is_joining() && !is_of_candidate(&name) => {
+                    Err(Verdict::Unknown(super::join::absent(&name)))
+                }
                 Err(ExprFault::Absent(_)) => Ok(Selected::One(None)),
                 Err(ExprFault::Unknown(reason)) => Err(Verdict::Unknown(reason)),
                 Err(ExprFault::Failed(reason)) => Err(Verdict::WrongType(format!(
@@ -305,7 +309,7 @@ impl Clause {
     fn without_right(&self, expr: &Expr, what: Option<&str>, scope: &Scope<'_>) -> Verdict {
         let of_candidate = what.is_some_and(|what| what.starts_with("candidate"));
         if scope.is_joining() && !expr.is_of_candidate_alone() && !of_candidate {
-            return Verdict::Unknown(join::absent(expr));
+            return Verdict::Unknown(join::absent(&format!("${{{}}}", expr.text())));
         }
         Verdict::Fail
     }
@@ -328,4 +332,13 @@ impl Selected<'_, '_> {
             values.pop()
         }
     }
+}
+
+/// Whether an absent value would be one of the candidate's, or was made by a function of who knows what. See [`ExprFault::Absent`].
+fn is_of_candidate(name: &str) -> bool {
+    let of = |root: &str| {
+        let rest = name.strip_prefix(root);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    !["object", "namespaceObject", "params"].into_iter().any(of)
 }

@@ -24,8 +24,12 @@ pub enum JoinFault {
     Failed(String),
 }
 
-pub(super) fn absent(expr: &Expr) -> String {
-    format!("the value to join by, `${{{}}}`, is not there", expr.text())
+pub(super) fn absent(what: &str) -> String {
+    format!("the value to join by, `{what}`, is not there")
+}
+
+fn absent_value(expr: &Expr) -> JoinFault {
+    JoinFault::Unknown(absent(&format!("${{{}}}", expr.text())))
 }
 
 impl Clause {
@@ -47,6 +51,26 @@ impl Clause {
     /// Whether the other side of a join is computed, and so differs from subject to subject.
     pub fn joins_with_subject(&self) -> bool {
         self.joins() && matches!(&self.right, Prepared::Expr(..))
+    }
+
+    /// Whether the right side has a value, where that is the subject's and the same for all candidates. `scope` is asking no candidate.
+    ///
+    /// # Errors
+    /// It is not there, or not known.
+    pub fn has_right_side(&self, scope: &Scope<'_>) -> Result<(), JoinFault> {
+        let Prepared::Expr(expr, _) = &self.right else {
+            return Ok(());
+        };
+        if expr.reads_candidate() {
+            return Ok(());
+        }
+        match expr.evaluate(scope) {
+            Ok(Some(value)) if !value.is_null() => Ok(()),
+            Ok(_) | Err(ExprFault::Absent(_)) => Err(absent_value(expr)),
+            Err(ExprFault::Unknown(why)) => Err(JoinFault::Unknown(why)),
+            // Told where it is compared.
+            Err(ExprFault::Failed(_)) => Ok(()),
+        }
     }
 
     /// Hashes of the candidate's values. `scope` is asking that candidate.
@@ -83,7 +107,7 @@ impl Clause {
         let failed = |why: &str| JoinFault::Failed(format!("`${{{}}}`: {why}", expr.text()));
         let value = match expr.evaluate(scope) {
             Ok(Some(value)) if !value.is_null() => value,
-            Ok(_) | Err(ExprFault::Absent(_)) => return Err(JoinFault::Unknown(absent(expr))),
+            Ok(_) | Err(ExprFault::Absent(_)) => return Err(absent_value(expr)),
             Err(ExprFault::Unknown(why)) => return Err(JoinFault::Unknown(why)),
             Err(ExprFault::Failed(why)) => return Err(failed(&why)),
         };
