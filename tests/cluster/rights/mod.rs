@@ -469,6 +469,9 @@ async fn what_is_missing_is_named_with_the_rule_that_needs_it() {
         .unwrap();
     let rules = root().join("rules/pods/evicted-pods.yaml");
     let (documents, lines) = printed(&rules);
+    // Namespaces are read for their annotations, which may except their objects from the rule.
+    let of_the_rule = |line: &Line| ["pods", "namespaces"].contains(&line.of("resources"));
+    assert!(lines.iter().any(of_the_rule) && !lines.iter().all(of_the_rule));
     for (n, line) in lines.iter().enumerate() {
         let rest = lines.iter().enumerate().filter(|(other, _)| *other != n);
         let rest: Vec<&Line> = rest.map(|(_, line)| line).collect();
@@ -489,8 +492,13 @@ async fn what_is_missing_is_named_with_the_rule_that_needs_it() {
         ];
         let (good, said) = ordain(&check);
         let missing = format!("missing: {} {}", line.of("verbs"), line.of("resources"));
+        let needed_by = match of_the_rule(line) {
+            true => ", for rule evicted-pods",
+            false => ", for the daemon itself: ",
+        };
+        let told = |l: &str| l.starts_with(&missing) && l.contains(needed_by);
         assert!(
-            !good && said.contains(&missing) && said.contains(" 1 missing"),
+            !good && said.lines().any(told) && said.contains(" 1 missing"),
             "{line:?}: {said}"
         );
     }
