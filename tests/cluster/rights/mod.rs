@@ -5,6 +5,8 @@
 //! without a line, and without others that were not refused yet, is asked for without that line alone, too. A `get` is asked for when the answer to a
 //! write was lost: in the end a proxy loses all answers, so that these are asked for, too. What has all of them is refused nothing.
 
+mod namespaced;
+
 use crate::control_plane::{Audited, Options, Plane};
 use crate::daemon::Daemon;
 use crate::proxy::Proxy;
@@ -79,9 +81,14 @@ impl Line {
 
 /// The printed documents, and each line of them.
 fn printed(rules: &Path) -> (Vec<Value>, Vec<Line>) {
+    printed_within(rules, &[])
+}
+
+/// The same for a daemon that only looks into these namespaces; none: all.
+fn printed_within(rules: &Path, namespaces: &[&str]) -> (Vec<Value>, Vec<Line>) {
     let (rules, definitions) = (rules.display().to_string(), root().join("rules"));
     let definitions = definitions.display().to_string();
-    let (good, text) = ordain(&[
+    let mut arguments = vec![
         "rbac",
         "--rules",
         &rules,
@@ -89,7 +96,9 @@ fn printed(rules: &Path) -> (Vec<Value>, Vec<Line>) {
         &definitions,
         "--state-namespace",
         HOME,
-    ]);
+    ];
+    arguments.extend(namespaces.iter().flat_map(|name| ["--namespace", *name]));
+    let (good, text) = ordain(&arguments);
     assert!(good, "{text}");
     let mut documents: Vec<Value> = text
         .split("---\n")
