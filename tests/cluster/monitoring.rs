@@ -4,10 +4,10 @@ use crate::container::get;
 use crate::control_plane::processes::{free_port, start};
 use crate::control_plane::shared;
 use crate::control_plane::tools::run;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, until};
 use crate::prometheus::program;
 use crate::proxy::{Proxy, Purpose};
-use crate::scene::{map, namespace};
+use crate::scene::{map, namespace, setting};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PostParams};
 use serde_json::Value;
@@ -363,4 +363,50 @@ async fn every_query_of_the_dashboard_shows_what_happens_to_a_running_daemon() {
         }
     }
     assert_eq!(daemon.stop().await, Some(0), "{}", daemon.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_age_of_the_queue_is_that_of_what_has_waited_longest() {
+    const MAPS: usize = 6;
+    let plane = shared();
+    let client = plane.client().await;
+    let home = namespace(&client, "queued").await;
+    let maps: Api<ConfigMap> = Api::namespaced(client, &home);
+    let proxy = Proxy::start(plane.kubeconfig()).await;
+    let rule = setting("team", &home, "$.metadata.labels.team", "blue");
+    let mut daemon = Daemon::start(&proxy.kubeconfig(), &rule, &["--workers=1"]);
+    daemon.ready().await;
+    // The only request that may be on its way is not answered for a while.
+    proxy.catch("PATCH", true);
+    let made = Instant::now();
+    for n in 0..MAPS {
+        let new = map(&format!("map-{n}"));
+        maps.create(&PostParams::default(), &new).await.unwrap();
+    }
+    let series = async |daemon: &Daemon, name: &str| -> f64 {
+        let (_, page) = daemon.http("GET", "/metrics").await.unwrap();
+        let value = page.lines().find_map(|l| l.strip_prefix(name));
+        value.unwrap().trim().parse().unwrap()
+    };
+    let oldest = "ordain_queue_oldest_seconds";
+    // What other tests make may wait there too.
+    until("that they wait", &daemon, || async {
+        series(&daemon, "ordain_queue_depth").await >= (MAPS - 1) as f64
+    })
+    .await;
+    for seconds in [1.0, 3.0] {
+        until("that they have waited longer", &daemon, || async {
+            series(&daemon, oldest).await >= seconds
+        })
+        .await;
+        let age = series(&daemon, oldest).await;
+        assert!(age <= made.elapsed().as_secs_f64(), "{age}");
+    }
+    proxy.catch_nothing();
+    until("that nobody waits", &daemon, || async {
+        let all = maps.list(&Default::default()).await.unwrap();
+        let done = all.iter().filter(|m| m.metadata.labels.is_some()).count();
+        done == MAPS && series(&daemon, oldest).await == 0.0
+    })
+    .await;
 }
