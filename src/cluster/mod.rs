@@ -11,6 +11,7 @@ mod pause;
 mod proxy;
 mod requests;
 pub mod rights;
+mod skew;
 pub mod state;
 pub mod traffic;
 mod warnings;

@@ -2,15 +2,18 @@
 //!
 //! A shard is written with the `resourceVersion` that this daemon saw last, so that nobody's write is lost unseen: where somebody else has
 //! written meanwhile it is read first. What a person has edited or deleted is written anew; what another daemon has written is handed back.
+//! What is read is handed on by our own clock, if the writer's was another one.
 
 use super::lease::Fence;
 use super::requests::{self, Answer};
+use super::skew::Clocks;
 use super::wire::Wire;
 use super::{api, fault};
 use crate::engine::{Fault, Keep, Kept, Outcome};
-use crate::state::stamp_of;
+use crate::state::{Shard, stamp_of};
 use futures::future::join_all;
 use http::{Request, header};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -86,37 +89,39 @@ impl StateMaps {
     /// # Errors
     /// They cannot be read.
     pub async fn recall(&self) -> Result<Vec<(String, String)>, Fault> {
-        let list = self.list("application/json").await?;
+        let (list, clocks) = self.list("application/json").await?;
         let mut known = BTreeMap::new();
         let mut texts = vec![];
         for item in list["items"].as_array().into_iter().flatten() {
             let name = item["metadata"]["name"].as_str().unwrap_or_default();
             let text = item["data"]["state"].as_str().unwrap_or_default();
             known.insert(name.to_owned(), seen(item));
-            texts.push((name.to_owned(), text.to_owned()));
+            texts.push((name.to_owned(), by_our_clock(name, text, item, clocks)));
         }
         *self.known.lock() = known;
         Ok(texts)
     }
 
-    async fn list(&self, accept: &str) -> Result<Value, Fault> {
+    async fn list(&self, accept: &str) -> Result<(Value, Option<Clocks>), Fault> {
         let label = LABEL.replace('/', "%2F");
         let path = format!("{}?labelSelector={label}%3D{}", self.path(), self.label());
         let request = Request::get(path)
             .header(header::ACCEPT, accept)
             .body(vec![]);
         let answer = self.send(request, TIMEOUT).await?;
-        match answer.status.is_success() {
-            true => serde_json::from_slice(&answer.body)
-                .map_err(|error| Fault::Rejected(format!("the list of its state: {error}"))),
-            false => Err(self.refusal(&answer)),
+        if !answer.status.is_success() {
+            return Err(self.refusal(&answer));
         }
+        let clocks = Clocks::of(&answer.headers, Timestamp::now());
+        let list = serde_json::from_slice(&answer.body)
+            .map_err(|error| Fault::Rejected(format!("the list of its state: {error}")))?;
+        Ok((list, clocks))
     }
 
     /// Shards that are not as they were left, by their numbers. None if nobody can tell.
     pub async fn damaged(&self) -> Vec<usize> {
         let before = self.known.lock().clone();
-        let Ok(list) = self.list(METADATA).await else {
+        let Ok((list, _)) = self.list(METADATA).await else {
             return vec![];
         };
         let there: BTreeMap<&str, &str> = list["items"]
@@ -252,8 +257,9 @@ impl StateMaps {
         if !answer.status.is_success() {
             return Err(self.refusal(&answer));
         }
-        let there: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let there = seen(&there);
+        let clocks = Clocks::of(&answer.headers, Timestamp::now());
+        let map: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let there = seen(&map);
         self.known.lock().insert(name.to_owned(), there.clone());
         if there.text == known.text || known.sent.as_ref() == Some(&there.text) {
             return Ok(Look::Ours);
@@ -262,7 +268,7 @@ impl StateMaps {
         match stamp_of(&there.text) {
             // A person who edits a text leaves the moment alone at which it was written.
             Some((writer, at)) if writer != self.writer && Some(at) > before => {
-                Ok(Look::Foreign(there.text.to_string()))
+                Ok(Look::Foreign(by_our_clock(name, &there.text, &map, clocks)))
             }
             _ => Ok(Look::Changed),
         }
@@ -340,6 +346,30 @@ enum Look {
     Changed,
     /// Another daemon, this.
     Foreign(String),
+}
+
+/// The text of a shard as our clock would have it. Without a word of the server, or where it cannot be read, it stays as it is.
+fn by_our_clock(name: &str, text: &str, map: &Value, clocks: Option<Clocks>) -> String {
+    let ahead = || {
+        let (writer, at) = stamp_of(text)?;
+        let at = Timestamp::from_millisecond(at).ok()?;
+        Some((writer, clocks?.ahead(at, map)?))
+    };
+    let Some((writer, ahead)) = ahead() else {
+        return text.to_owned();
+    };
+    // What is wrong with it is told by whoever reads it: then it stays as it is, too.
+    let Ok((mut shard, None)) = Shard::read(text) else {
+        return text.to_owned();
+    };
+    tracing::warn!(
+        name,
+        writer,
+        seconds = ahead.as_secs(),
+        "what was remembered was written by a clock that is so far ahead of this one (negative: behind): what has lasted so long has lasted so long"
+    );
+    shard.shift(-ahead);
+    shard.write()
 }
 
 fn seen(map: &Value) -> Known {

@@ -381,7 +381,12 @@ impl Follower {
             let frame = match timeout_at(cut, frames.next()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(None) => return Ok(Restart::Ended),
-                Ok(Some(Err(_))) => return Ok(Restart::Broken),
+                Ok(Some(Err(error))) => {
+                    // Nothing is lost: the next one goes on from the last version. Who sees many looks at what lies between.
+                    let error = fault::transport_message(&error);
+                    tracing::info!(%kind, error, "a watch was cut: it goes on from where it was");
+                    return Ok(Restart::Broken);
+                }
                 Err(_) => {
                     tracing::warn!(%kind, "a watch shows no sign of life: cut");
                     return Ok(Restart::Silent);

@@ -4,8 +4,9 @@
 //! PURE. The state is cut into shards by a hash, so that each fits into one ConfigMap and a change of one match writes one of them. Offline it is
 //! one file, the only shard.
 //!
-//! `text` one shard as JSON, with a format version · `layout` which shards there are and which of them counts · `merge` two daemons' states as one.
+//! `text` one shard as JSON, with a format version · `clock` the same by another clock · `layout` which shards there are and which of them counts · `merge` two daemons' states as one.
 
+mod clock;
 mod layout;
 mod merge;
 mod text;

@@ -1,5 +1,7 @@
 //! `apply` on the real server, judged by its audit log.
 
+mod force;
+
 use crate::control_plane::audit::Request;
 use crate::control_plane::{Plane, shared};
 use crate::daemon::{Daemon, until};

@@ -1,5 +1,7 @@
 //! The Helm chart on a real API server, by the real helm: what is installed is accepted, acts, follows its rules, survives upgrades.
 
+mod replicas;
+
 use crate::container::Container;
 use crate::control_plane::processes::free_port;
 use crate::control_plane::programs::program;
@@ -298,6 +300,10 @@ async fn it_acts_as_installed_follows_its_rules_and_passes_its_own_test() {
     );
     assert_eq!(writes.len(), patches.len(), "{writes:?}");
     assert_eq!(container.stop().await, Some(0), "{}", container.log());
+    // From the first line to the last, whoever collects it can read it.
+    let log = container.json_log();
+    let said = |message: &str| log.iter().any(|line| line["message"] == message);
+    assert!(said("ordain starts") && said("changed"), "{log:?}");
     quiet(plane.helm(&["uninstall", "ordain", "--namespace", &home]));
 }
 

@@ -7,11 +7,13 @@
 
 use crate::control_plane::Plane;
 use crate::control_plane::processes::start;
+use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{
     ConfigMap, EnvVar, KeyToPath, Pod, ProjectedVolumeSource, ServiceAccount, Volume,
 };
 use kube::api::{Api, PostParams};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
@@ -120,6 +122,22 @@ impl Container {
         let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+
+    /// All it has printed: an object in each line, which says when, how important it is, and what.
+    #[track_caller]
+    pub fn json_log(&self) -> Vec<Value> {
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
+        let read = |line: &str| {
+            let read: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+            let time = read["timestamp"].as_str().map(str::parse::<Timestamp>);
+            assert!(time.is_some_and(|t| t.is_ok()), "{line}");
+            let levels = ["ERROR", "WARN", "INFO"].map(Some);
+            assert!(levels.contains(&read["level"].as_str()), "{line}");
+            assert!(read["message"].is_string(), "{line}");
+            read
+        };
+        log.lines().map(read).collect()
     }
 
     /// Asks what a probe asks until it is answered well.

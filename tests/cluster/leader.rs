@@ -23,8 +23,9 @@ const LEASE: Duration = Duration::from_secs(5);
 const PERIOD: Duration = Duration::from_millis(500);
 /// How often a leader is killed.
 const KILLS: usize = 10;
-/// What a busy machine may add to a hand-over.
-const SLACK: Duration = Duration::from_secs(3);
+/// What a hand-over is made of beside the waiting: the Lease is read and taken, what is remembered is read, and the first write reaches the audit
+/// log. Some 50 ms, on a busy machine more.
+const TAKING: Duration = Duration::from_secs(1);
 
 /// Sets the label `seen` of the maps of a namespace to the value of their label `step`.
 fn rule(namespace: &str) -> String {
@@ -469,7 +470,7 @@ async fn a_rolling_update_and_ten_kills_under_load_write_nothing_twice_and_leave
         namespace,
         home,
         maps,
-        ..
+        leases,
     } = scene("rolling", &words).await;
     let kubeconfig = plane.kubeconfig();
     let mut old = [
@@ -506,12 +507,14 @@ async fn a_rolling_update_and_ten_kills_under_load_write_nothing_twice_and_leave
     .await;
     let gap = longest_gap(&namespace, begun, Timestamp::now());
     assert!(
-        gap < PERIOD + SLACK,
+        gap < PERIOD + TAKING,
         "a rolling update waits for no lease: {gap:?}"
     );
 
     let begun = Timestamp::now();
     for _ in 0..KILLS {
+        // The worst moment: it has just renewed the Lease, and the other one has still to see that.
+        renewed(&new[leader], &leases).await;
         new[leader].kill();
         new[1 - leader].until("that it leads", leads).await;
         new[leader].start_again();
@@ -519,10 +522,26 @@ async fn a_rolling_update_and_ten_kills_under_load_write_nothing_twice_and_leave
         leader = 1 - leader;
     }
     let gap = longest_gap(&namespace, begun, Timestamp::now());
-    assert!(gap < LEASE + PERIOD + SLACK, "longer than a lease: {gap:?}");
+    assert!(
+        gap < LEASE + PERIOD + TAKING,
+        "longer than a lease from the last look at it: {gap:?}"
+    );
     load.stop().await;
     follows(&new[leader], &maps, "map-0", "last").await;
     observed.agrees_with_the_audit_log(&namespace).await;
+}
+
+/// Waits until the Lease is renewed.
+async fn renewed(daemon: &Daemon, leases: &Api<Lease>) {
+    let time = async || {
+        let spec = leases.get("ordain").await.unwrap().spec.unwrap();
+        spec.renew_time
+    };
+    let before = time().await;
+    until("that the lease is renewed", daemon, || async {
+        time().await != before
+    })
+    .await;
 }
 
 /// Which one leads; waits until one does.

@@ -1,5 +1,7 @@
 //! What lasts as long as the match, on the real server: what is written down, and each way in which it is given back.
 
+mod bounds;
+
 use crate::control_plane::shared;
 use crate::daemon::{Daemon, until};
 use crate::scene::{Place, map, namespace};

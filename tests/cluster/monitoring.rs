@@ -4,9 +4,10 @@ use crate::container::get;
 use crate::control_plane::processes::{free_port, start};
 use crate::control_plane::shared;
 use crate::control_plane::tools::run;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, until};
 use crate::prometheus::program;
-use crate::scene::{map, namespace};
+use crate::proxy::{Proxy, Purpose};
+use crate::scene::{map, namespace, setting};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PostParams};
 use serde_json::Value;
@@ -192,14 +193,15 @@ impl Prometheus {
         Some(answer["data"].clone())
     }
 
-    /// Whether a query has a result with a number in it.
+    /// Whether a query has a result that is more than nothing: what is always 0 shows nothing.
     async fn has(&mut self, query: &str) -> bool {
         let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
         let Some(data) = self.ask(&format!("/api/v1/query?query={query}")).await else {
             return false;
         };
         let results = data["result"].as_array().unwrap();
-        results.iter().any(|r| r["value"][1] != "NaN")
+        let number = |r: &Value| r["value"][1].as_str().and_then(|n| n.parse::<f64>().ok());
+        results.iter().any(|r| number(r).is_some_and(|n| n > 0.0))
     }
 }
 
@@ -211,7 +213,7 @@ impl Drop for Prometheus {
 }
 
 /// Rules of every sort, about ConfigMaps of one namespace: one that acts, one in Audit, one that warns, one whose test finds no quantity, one that
-/// looks at other objects.
+/// looks at other objects, one that may act once an hour, one that stops after the first.
 fn rules(namespace: &str) -> String {
     let rule = |name: &str, mode: &str, test: &str, action: &str| {
         format!(
@@ -241,45 +243,106 @@ fn rules(namespace: &str) -> String {
             "  actions:\n",
             "  related:\n  - {name: others, resources: [{apiVersion: v1, kind: ConfigMap}]}\n  actions:\n",
         ),
+        rule("waits", "Enforce", &lacks("waits"), &set("waits"))
+            + "  limits: {throttle: {objects: 1, per: 1h}}\n",
+        rule("stops", "Enforce", &lacks("stops"), &set("stops"))
+            + "  limits: {abortAbove: {objects: 1}}\n",
     ]
     .join("---\n")
 }
 
+/// What needs a world of its own: writes that are not answered, and a frozen daemon.
+const LATE: [&str; 3] = ["Queue, A", "Oldest in the queue, A", "Frozen, A"];
+
+/// A world in which everything happens that a dashboard is for, a bit of it with each step: objects come, watches break, the server fails for a
+/// moment, rules are changed.
+struct World {
+    maps: Api<ConfigMap>,
+    proxy: Proxy,
+    rules: String,
+    steps: usize,
+}
+
+impl World {
+    async fn step(&mut self, daemon: &Daemon) {
+        let name = format!("map-{}", self.steps);
+        match self.steps % 20 {
+            5 => self
+                .proxy
+                .refuse(Purpose::Write, &format!("/{name}"), 1, 503, Some(1)),
+            10 => self.proxy.cut_watches(),
+            15 => daemon.save_rules(&format!("# {}\n{}", self.steps, self.rules)),
+            _ => {}
+        }
+        // So that there is always something to do: a rate needs counters that grow.
+        self.maps
+            .create(&PostParams::default(), &map(&name))
+            .await
+            .unwrap();
+        self.steps += 1;
+        sleep(Duration::from_millis(200)).await;
+    }
+
+    /// Goes on until each of these queries has shown something.
+    async fn until_all_show(
+        &mut self,
+        mut left: BTreeMap<String, String>,
+        (prometheus, daemon): (&mut Prometheus, &Daemon),
+    ) {
+        let started = Instant::now();
+        while !left.is_empty() {
+            self.step(daemon).await;
+            for (of, query) in left.clone() {
+                if prometheus.has(&query).await {
+                    left.remove(&of);
+                }
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "nothing but 0: {left:#?}\n{}\n{}",
+                prometheus.log(),
+                daemon.log()
+            );
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn every_query_of_the_dashboard_returns_data_of_a_running_daemon() {
+async fn every_query_of_the_dashboard_shows_what_happens_to_a_running_daemon() {
     let (Some(prometheus), Some(promtool)) = (program("prometheus"), program("promtool")) else {
         return;
     };
     let plane = shared();
     let client = plane.client().await;
     let home = namespace(&client, "monitored").await;
-    let mut daemon = Daemon::start(&plane.kubeconfig(), &rules(&home), &[]);
+    let proxy = Proxy::start(plane.kubeconfig()).await;
+    let rules = rules(&home);
+    let mut daemon = Daemon::start(&proxy.kubeconfig(), &rules, &["--workers=1"]);
     daemon.ready().await;
     let mut prometheus = Prometheus::start(&prometheus, daemon.port());
-    let mut left = queries();
-    assert!(left.len() > 30, "{left:?}");
-    let maps: Api<ConfigMap> = Api::namespaced(client, &home);
-    let started = Instant::now();
-    for n in 0.. {
-        // So that there is always something to do: a rate needs counters that grow.
-        let new = map(&format!("map-{n}"));
-        maps.create(&PostParams::default(), &new).await.unwrap();
-        for (of, query) in left.clone() {
-            if prometheus.has(&query).await {
-                left.remove(&of);
-            }
-        }
-        if left.is_empty() {
-            break;
-        }
-        assert!(
-            started.elapsed() < PATIENCE,
-            "no data: {left:#?}\n{}\n{}",
-            prometheus.log(),
-            daemon.log()
-        );
-        sleep(Duration::from_millis(200)).await;
-    }
+    let mut all = queries();
+    assert!(all.len() > 30, "{all:?}");
+    let mut world = World {
+        maps: Api::namespaced(client, &home),
+        proxy,
+        rules,
+        steps: 0,
+    };
+    let late = LATE.map(|of| (of.to_owned(), all.remove(of).unwrap()));
+    let [depth, oldest, frozen] = late;
+    world.until_all_show(all, (&mut prometheus, &daemon)).await;
+    // The only request that may be on its way is not answered: all others wait.
+    world.proxy.catch("PATCH", true);
+    let queue = [depth, oldest].into();
+    world
+        .until_all_show(queue, (&mut prometheus, &daemon))
+        .await;
+    world.proxy.catch_nothing();
+    let (code, said) = daemon.http("POST", "/freeze").await.unwrap();
+    assert_eq!(code, 200, "{said}");
+    world
+        .until_all_show([frozen].into(), (&mut prometheus, &daemon))
+        .await;
 
     // What it reads is well-formed, and the alerts can be evaluated on it.
     let (_, page) = daemon.http("GET", "/metrics").await.unwrap();
@@ -295,8 +358,55 @@ async fn every_query_of_the_dashboard_returns_data_of_a_running_daemon() {
     for rule in rules {
         assert_eq!(rule["health"], "ok", "{rule}");
         if rule["labels"]["severity"] == "critical" {
-            assert_eq!(rule["state"], "inactive", "{rule}");
+            let stopped = rule["name"] == "OrdainRuleAborted";
+            assert_eq!(rule["state"] != "inactive", stopped, "{rule}");
         }
     }
     assert_eq!(daemon.stop().await, Some(0), "{}", daemon.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_age_of_the_queue_is_that_of_what_has_waited_longest() {
+    const MAPS: usize = 6;
+    let plane = shared();
+    let client = plane.client().await;
+    let home = namespace(&client, "queued").await;
+    let maps: Api<ConfigMap> = Api::namespaced(client, &home);
+    let proxy = Proxy::start(plane.kubeconfig()).await;
+    let rule = setting("team", &home, "$.metadata.labels.team", "blue");
+    let mut daemon = Daemon::start(&proxy.kubeconfig(), &rule, &["--workers=1"]);
+    daemon.ready().await;
+    // The only request that may be on its way is not answered for a while.
+    proxy.catch("PATCH", true);
+    let made = Instant::now();
+    for n in 0..MAPS {
+        let new = map(&format!("map-{n}"));
+        maps.create(&PostParams::default(), &new).await.unwrap();
+    }
+    let series = async |daemon: &Daemon, name: &str| -> f64 {
+        let (_, page) = daemon.http("GET", "/metrics").await.unwrap();
+        let value = page.lines().find_map(|l| l.strip_prefix(name));
+        value.unwrap().trim().parse().unwrap()
+    };
+    let oldest = "ordain_queue_oldest_seconds";
+    // What other tests make may wait there too.
+    until("that they wait", &daemon, || async {
+        series(&daemon, "ordain_queue_depth").await >= (MAPS - 1) as f64
+    })
+    .await;
+    for seconds in [1.0, 3.0] {
+        until("that they have waited longer", &daemon, || async {
+            series(&daemon, oldest).await >= seconds
+        })
+        .await;
+        let age = series(&daemon, oldest).await;
+        assert!(age <= made.elapsed().as_secs_f64(), "{age}");
+    }
+    proxy.catch_nothing();
+    until("that nobody waits", &daemon, || async {
+        let all = maps.list(&Default::default()).await.unwrap();
+        let done = all.iter().filter(|m| m.metadata.labels.is_some()).count();
+        done == MAPS && series(&daemon, oldest).await == 0.0
+    })
+    .await;
 }

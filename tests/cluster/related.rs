@@ -3,12 +3,16 @@
 use crate::control_plane::audit::Request;
 use crate::control_plane::{Plane, shared};
 use crate::daemon::{Daemon, until};
-use crate::scene::{account_everywhere, namespace};
+use crate::scene::{self, Place, account_everywhere, define, following, follows, namespace};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch,
+    PatchParams, PostParams,
+};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -321,4 +325,118 @@ async fn the_owner_of_a_crashing_pod_is_scaled() {
         .map(|r| (r.name.as_str(), r.subresource.as_str(), r.code))
         .collect();
     assert_eq!(scaled, [("crashing", "scale", 200)], "{requests:?}");
+}
+
+/// Deletes the ConfigMaps called `map-…` that no Ticket of `group` uses.
+fn unused(namespace: &str, group: &str) -> String {
+    format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: unused}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: v1, kind: ConfigMap}}]
+    namespaces: ['{namespace}']
+    names: ['map-*']
+  related:
+  - name: users
+    resources: [{{apiVersion: {group}/v1, kind: Ticket}}]
+    selector: {{matchLabels: {{uses: '${{object.metadata.name}}'}}}}
+    count: {{value: 0}}
+  actions:
+  - delete: {{}}
+  limits: {{abortAbove: {{objects: 20}}}}
+"
+    )
+}
+
+/// A kind that is not there has no objects, and that proves nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_is_not_there_is_not_none() {
+    let Place {
+        plane,
+        client,
+        namespace,
+        maps,
+    } = Place::new("unused").await;
+    let group = format!("{namespace}.example");
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    scene::create(&maps, &["map-a", "bystander"]).await;
+    // What this one does shows that a change was seen: both look at the same objects.
+    let rules = [
+        unused(&namespace, &group),
+        following("seeing", "v1", "ConfigMap", &namespace),
+    ];
+    let mut daemon = Daemon::start(&plane.kubeconfig(), &rules.join("---\n"), &[]);
+    let kind = format!("Ticket.{group}");
+    let missed = |status: &Value| {
+        let kinds = status["kinds"].as_array().unwrap();
+        let findings = status["findings"]["listed"].as_array().unwrap();
+        let rule = status["rules"].as_array().unwrap();
+        kinds
+            .iter()
+            .any(|k| k["kind"] == kind.as_str() && k["state"] == "NoSuchKind")
+            && findings.iter().any(|f| {
+                f["rule"] == "unused"
+                    && f["reason"] == "Waiting"
+                    && f["message"].as_str().unwrap().contains(&kind)
+            })
+            && rule
+                .iter()
+                .any(|r| r["name"] == "unused" && r["state"] == "waiting")
+    };
+    daemon.until("which kind the rule waits for", missed).await;
+    follows(&daemon, &maps, "map-a", "1").await;
+    follows(&daemon, &maps, "bystander", "1").await;
+    assert!(deletions(plane, &namespace).is_empty());
+    assert!(missed(&daemon.status().await.unwrap()));
+
+    // It comes, and there are none.
+    let definition = define(&crds, &group, "Ticket").await;
+    let gone = async |name: &str| maps.get_opt(name).await.unwrap().is_none();
+    until("that what nobody uses is gone", &daemon, || gone("map-a")).await;
+    let resource = ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk(&group, "v1", "Ticket"),
+        "tickets",
+    );
+    let tickets: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
+    let mut ticket = DynamicObject::new("one", &resource);
+    ticket.metadata.labels = Some([("uses".to_owned(), "map-b".to_owned())].into());
+    let make = PostParams::default();
+    tickets.create(&make, &ticket).await.unwrap();
+    daemon
+        .until("the ticket", |s| {
+            let kinds = s["kinds"].as_array().unwrap();
+            kinds
+                .iter()
+                .any(|k| k["kind"] == kind.as_str() && k["objects"] == 1)
+        })
+        .await;
+    scene::create(&maps, &["map-b"]).await;
+    follows(&daemon, &maps, "map-b", "1").await;
+    tickets
+        .delete("one", &DeleteParams::default())
+        .await
+        .unwrap();
+    until("that what it used is gone", &daemon, || gone("map-b")).await;
+
+    // It goes while the daemon runs.
+    crds.delete(&definition, &DeleteParams::default())
+        .await
+        .unwrap();
+    daemon.until("that the kind is missed again", missed).await;
+    scene::create(&maps, &["map-c"]).await;
+    follows(&daemon, &maps, "map-c", "1").await;
+    follows(&daemon, &maps, "bystander", "2").await;
+    assert!(!gone("map-c").await);
+    define(&crds, &group, "Ticket").await;
+    until("that it goes when that is known", &daemon, || gone("map-c")).await;
+    let all = deletions(plane, &namespace);
+    let names: Vec<(&str, u64)> = all.iter().map(|r| (r.name.as_str(), r.code)).collect();
+    let wanted = [("map-a", 200), ("map-b", 200), ("map-c", 200)];
+    assert_eq!(names, wanted, "{all:?}");
+    crds.delete(&definition, &DeleteParams::default())
+        .await
+        .unwrap();
 }

@@ -2,6 +2,7 @@
 
 use crate::daemon::{Daemon, until};
 use crate::scene::{Place, create_old, left_over, namespace};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -225,4 +226,91 @@ async fn without_its_namespace_it_acts_and_says_that_nothing_is_kept() {
         place.maps.get_opt("a").await.unwrap().is_none()
     })
     .await;
+}
+
+/// The moments below, as a clock shows them that is ahead by so many milliseconds.
+fn shifted(value: &mut Value, ahead: i64) {
+    match value {
+        Value::Object(members) => members.values_mut().for_each(|m| shifted(m, ahead)),
+        Value::Array(items) => items.iter_mut().for_each(|i| shifted(i, ahead)),
+        Value::Number(number) => match number.as_i64() {
+            Some(at) if at > 1_000_000_000_000 => *value = json!(at + ahead),
+            _ => {}
+        },
+        _ => {}
+    }
+}
+
+/// Writes this state now, as a replica does whose clock is ahead by so many milliseconds.
+async fn write_by_clock(home: &Api<ConfigMap>, texts: &[(String, String)], ahead: i64) {
+    for (name, text) in texts {
+        let mut shard: Value = serde_json::from_str(text).unwrap();
+        shard["at"] = json!(Timestamp::now().as_millisecond());
+        shifted(&mut shard, ahead);
+        shard["writer"] = json!("another-replica");
+        let mut map = home.get(name).await.unwrap();
+        map.data = Some([("state".to_owned(), shard.to_string())].into());
+        let as_ordain = PostParams {
+            field_manager: Some("ordain".into()),
+            ..PostParams::default()
+        };
+        home.replace(name, &as_ordain, &map).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_whose_clock_is_hours_wrong_makes_no_match_older_or_younger() {
+    const HOURS: i64 = 2 * 3_600_000;
+    let place = Place::new("state-clock").await;
+    let home = namespace(&place.client, "state-home").await;
+    let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), &home);
+    create_old(&place.maps, "a").await;
+    let option = format!("--state-namespace={home}");
+    let kubeconfig = place.plane.kubeconfig();
+    let mut daemon = Daemon::start(&kubeconfig, &rule(&place, "1h"), &[&option]);
+    daemon.ready().await;
+    until("the match is kept", &daemon, || async {
+        since(&state(&maps).await).len() == 1
+    })
+    .await;
+    let begun = since(&state(&maps).await)[0];
+    // Older than the time by which it may be taken for younger.
+    until("that it has held for a while", &daemon, || async {
+        Timestamp::now().as_millisecond() > begun + 10_000
+    })
+    .await;
+    let page = format!(
+        "/explain?rule=left-over&object=ConfigMap/{}/a",
+        place.namespace
+    );
+    assert_eq!(daemon.stop().await, Some(0));
+    let texts = state(&maps).await;
+    for (ahead, told) in [(-HOURS, "seconds=-7"), (HOURS, "seconds=7")] {
+        write_by_clock(&maps, &texts, ahead).await;
+        daemon.start_again();
+        let held = async || -> Option<Timestamp> {
+            let (_, said) = daemon.http("GET", &page).await?;
+            let said: Value = serde_json::from_str(&said).ok()?;
+            said["heldSince"].as_str()?.parse().ok()
+        };
+        until("since when it holds", &daemon, || async {
+            held().await.is_some()
+        })
+        .await;
+        let later = held().await.unwrap().as_millisecond() - begun;
+        assert!((0..5_000).contains(&later), "{ahead}: {later} ms later");
+        let log = daemon.whole_log();
+        assert!(
+            log.lines()
+                .any(|l| l.contains("was written by a clock") && l.contains(told)),
+            "{log}"
+        );
+        assert_eq!(daemon.stop().await, Some(0));
+    }
+    // It was told of once, and is there.
+    assert!(place.maps.get_opt("a").await.unwrap().is_some());
+    let told = place.plane.audit().of_ordain(&place.namespace);
+    assert!(told.iter().all(|r| r.verb != "delete"), "{told:?}");
+    let events = place.plane.audit().events_of_ordain(&place.namespace);
+    assert_eq!(events.len(), 1, "{events:?}");
 }

@@ -1,12 +1,16 @@
 //! Watches through a proxy that misbehaves: whatever happens, what is seen ends as what is there, and no more is asked than needed.
 
 use crate::control_plane::{Options, Plane};
+use crate::daemon::{Daemon, until};
 use crate::proxy::{Proxy, Purpose};
-use crate::scene::{Place, create, create_all, names, namespace, take_step};
+use crate::scene::{
+    Place, create, create_all, following, follows, names, namespace, take_step, until_seen,
+};
 use crate::seen::Seen;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams};
 use ordain::engine::Lost;
+use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_is_cut_goes_on_where_it_was() {
@@ -166,4 +170,70 @@ async fn pages_of_a_long_list_are_put_together() {
     seen.until("all of them", |s| s.has(&namespace, &expected))
         .await;
     assert_eq!(proxy.count(Purpose::Read, "/configmaps"), 3);
+}
+
+/// Seconds since the watch of a kind has shown a sign of life.
+fn age(status: &Value, kind: &str) -> f64 {
+    let kinds = status["kinds"].as_array().unwrap();
+    let of_it = kinds.iter().find(|k| k["kind"] == kind);
+    of_it.unwrap()["watchAgeSeconds"].as_f64().unwrap()
+}
+
+/// Whether a line of the log says this of ConfigMaps.
+fn told(daemon: &Daemon, what: &str) -> bool {
+    let log = daemon.whole_log();
+    log.lines()
+        .any(|l| l.contains(what) && l.contains("kind=ConfigMap"))
+}
+
+/// A watch lives for a minute and a half, up to two, and a quarter of a minute more while it is silent: so long this takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_tells_of_watches_that_are_cut_or_silent_and_how_old_each_is() {
+    let Place {
+        plane,
+        namespace,
+        maps,
+        ..
+    } = Place::new("told").await;
+    let proxy = Proxy::start(plane.kubeconfig()).await;
+    create(&maps, &["a"]).await;
+    let rule = following("maps", "v1", "ConfigMap", &namespace);
+    let mut daemon = Daemon::start(&proxy.kubeconfig(), &rule, &[]);
+    follows(&daemon, &maps, "a", "1").await;
+    let status = daemon.status().await.unwrap();
+    let kinds = status["kinds"].as_array().unwrap();
+    assert!(
+        kinds.iter().all(|k| k["watchAgeSeconds"].is_f64()),
+        "{status}"
+    );
+    assert!(!told(&daemon, "a watch"), "{}", daemon.log());
+
+    proxy.cut_watches();
+    until("a word of the watch that was cut", &daemon, || async {
+        told(&daemon, "a watch was cut")
+    })
+    .await;
+    follows(&daemon, &maps, "a", "2").await;
+
+    // Each change is a sign of life.
+    let young = daemon
+        .until("a watch that is alive", |s| age(s, "ConfigMap") < 5.0)
+        .await;
+    proxy.stall_watches();
+    take_step(&maps, "a", "3").await;
+    for older in [10.0, 60.0] {
+        let status = daemon
+            .until("that it grows older", |s| age(s, "ConfigMap") > older)
+            .await;
+        assert!(age(&status, "ConfigMap") > age(&young, "ConfigMap"));
+    }
+    assert!(!told(&daemon, "shows no sign of life"), "{}", daemon.log());
+    until("a word of the silent watch", &daemon, || async {
+        told(&daemon, "a watch shows no sign of life")
+    })
+    .await;
+    until_seen(&daemon, &maps, "a", "3").await;
+    daemon
+        .until("that it is alive", |s| age(s, "ConfigMap") < 5.0)
+        .await;
 }

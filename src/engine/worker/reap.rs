@@ -6,6 +6,7 @@ use crate::decide::state_annotation::{Said, SubjectState};
 use crate::decide::{
     Finding, Operation, Reason, RuleChange, Standing, Want, Write, held, kept, state_annotation,
 };
+use crate::engine::Lost;
 use crate::engine::store::{Sync, name_of};
 use crate::object::{ObjectKey, Record};
 use crate::rule::apply::ownership::Ownership;
@@ -173,13 +174,23 @@ impl Engine {
 
     /// Whether the object, or its Namespace, was taken out of the rule's hands.
     fn is_ignored(&self, key: &ObjectKey, record: &Record, rule: &str, now: Timestamp) -> bool {
-        match self.namespace_of(key, record) {
-            Ok(namespace) => {
-                let ignored = Ignored::of(record, namespace.as_ref(), now);
-                ignored.entirely || ignored.rule(rule)
-            }
-            Err(_) => true,
-        }
+        let namespace = match self.namespace_of(key, record) {
+            Ok(namespace) => namespace,
+            // What may never be seen is not heeded anywhere (`--namespace`, Roles alone): the annotations of Namespaces. What is only not seen
+            // yet, or not now, is waited for.
+            Err(_) if self.are_namespaces_out_of_reach() => None,
+            Err(_) => return true,
+        };
+        let ignored = Ignored::of(record, namespace.as_ref(), now);
+        ignored.entirely || ignored.rule(rule)
+    }
+
+    fn are_namespaces_out_of_reach(&self) -> bool {
+        let sync = self.store.kind(&self.namespace_kind).map(|k| &k.sync);
+        matches!(
+            sync,
+            Some(Sync::Lost(Lost::OutOfScope | Lost::Forbidden(_)))
+        )
     }
 
     /// Whether some subject of a rule in force wants an object.

@@ -112,3 +112,64 @@ fn each_rule_counts_its_own_and_takes_its_series_along() {
     assert!(page.contains("rule=\"r\""), "{page}");
     assert_eq!(running.stop(), 0);
 }
+
+/// The page of a daemon over these manifests, with one rule, once these series have these values.
+fn page_over(objects: &str, rule: &str, wanted: &[(&str, f64)]) -> String {
+    let dir = folder(&[("cluster/m.yaml", objects), ("rules/r.yaml", rule)]);
+    let running = Running::start(dir.path(), &["--rules", "rules", "--manifests", "cluster"]);
+    running.page("/metrics", |page| {
+        let is = |(series, wanted): &(&str, f64)| value(page, series) == Some(*wanted);
+        wanted.iter().all(is)
+    })
+}
+
+#[test]
+fn what_a_kind_takes_in_memory_is_the_size_of_its_objects() {
+    const MORE: usize = 20_000;
+    // Data is only kept where a rule reads it.
+    let reads = label_rule("reads", "size", "big").replace(
+        "  where:\n",
+        "  where:\n  - {path: $.data.key, operator: Exists}\n",
+    );
+    let bytes = |more: usize| {
+        let large = config_map("b").replace("key: value", &format!("key: {}", "x".repeat(more)));
+        let both_changed = (
+            "ordain_watch_events_total{kind=\"ConfigMap\",type=\"modified\"}",
+            2.0,
+        );
+        let page = page_over(&(config_map("a") + &large), &reads, &[both_changed]);
+        value(&page, "ordain_store_bytes{kind=\"ConfigMap\"}").unwrap() as usize
+    };
+    let (small, large) = (bytes(1), bytes(1 + MORE));
+    assert!((100..10_000).contains(&small), "{small}");
+    assert!(
+        (large - small).abs_diff(MORE) < 100,
+        "{MORE} bytes more: {small}, {large}"
+    );
+}
+
+#[test]
+fn objects_of_which_something_is_not_known_are_pending() {
+    // Where the name of the other object is absent nobody knows which it is.
+    let joins = label_rule("joins", "size", "big").replace(
+        "  where:\n",
+        "  related:\n  - name: others\n    resources: [{apiVersion: v1, kind: ConfigMap}]\n    names: ['${object.data.other}']\n    count: {value: 1}\n  where:\n",
+    );
+    let known = config_map("c").replace("key: value", "other: a");
+    let objects = config_map("a") + &config_map("b") + &known;
+    page_over(
+        &objects,
+        &joins,
+        &[
+            (
+                "ordain_rule_objects{rule=\"joins\",state=\"in_scope\"}",
+                3.0,
+            ),
+            ("ordain_rule_objects{rule=\"joins\",state=\"pending\"}", 2.0),
+            (
+                "ordain_changes_total{rule=\"joins\",kind=\"ConfigMap\",verb=\"patch\",outcome=\"Ok\"}",
+                1.0,
+            ),
+        ],
+    );
+}

@@ -1,6 +1,8 @@
 //! What a rule waits for: its kinds and their Namespaces known, and known whole.
 
 use super::*;
+use crate::engine::Lost;
+use crate::rule::related::{Keys, Probe};
 
 #[test]
 fn nothing_is_done_before_the_kind_and_its_namespaces_are_known() {
@@ -138,6 +140,107 @@ fn a_kind_that_does_not_exist_has_no_objects_and_holds_nobody_up() {
         0,
         "they went with their kind"
     );
+}
+
+/// Deletes the ConfigMaps that no Secret uses.
+const UNUSED: &str = "  match:
+    resources: [{apiVersion: v1, kind: ConfigMap}]
+  related:
+  - name: users
+    resources: [{apiVersion: v1, kind: Secret}]
+    selector: {matchLabels: {uses: '${object.metadata.name}'}}
+    count: {value: 0}
+  actions:
+  - delete: {}
+  limits: {abortAbove: {objects: 20}}
+";
+
+fn listed(bench: &mut Bench, secrets: &[Record], now: i64) {
+    let kind = secret_kind;
+    let started = Observation::ListStarted { kind: kind() };
+    bench.engine.observe(started, at(now));
+    for record in secrets {
+        let (kind, record) = (kind(), record.clone());
+        let seen = Observation::Applied { kind, record };
+        bench.engine.observe(seen, at(now));
+    }
+    let done = Observation::ListDone { kind: kind() };
+    bench.engine.observe(done, at(now));
+}
+
+fn lost(bench: &mut Bench, why: Lost, now: i64) {
+    let kind = secret_kind();
+    bench
+        .engine
+        .observe(Observation::Lost { kind, why }, at(now));
+}
+
+/// Asks for the list of the rule [`UNUSED`] itself, whether the rule is ready or not.
+fn users(bench: &Bench) -> Result<usize, String> {
+    let rule = &bench.engine.rules.rules()[0];
+    let everywhere = Probe {
+        namespace: None,
+        keys: Keys::new(),
+        each: false,
+    };
+    let members = bench.engine.candidates(rule, 0, &everywhere)?;
+    Ok(members.len())
+}
+
+#[test]
+fn nobody_is_taken_for_unused_while_it_is_not_known_who_uses_it() {
+    let unknown = [
+        None,
+        Some(Lost::NoSuchKind),
+        Some(Lost::Forbidden("no".into())),
+        Some(Lost::Unreachable("no".into())),
+    ];
+    for why in unknown {
+        let records = vec![map("a", 1, json!({}))];
+        let options = EngineOptions::default();
+        let mut bench = Bench::new(options, rule("unused", UNUSED), records);
+        match why.clone() {
+            Some(why) => lost(&mut bench, why, 0),
+            // It has begun, and nobody knows what is still to come.
+            None => {
+                let kind = secret_kind();
+                let started = Observation::ListStarted { kind };
+                bench.engine.observe(started, at(0));
+            }
+        }
+        assert!(bench.work(0).is_empty(), "{why:?}");
+        bench.see(map("b", 2, json!({})), 1);
+        assert!(bench.work(1).is_empty(), "{why:?}");
+        assert_eq!(bench.engine.status(at(1)).rules[0].state, "waiting");
+        assert!(users(&bench).is_err(), "{why:?}");
+        let told = messages(&bench, Reason::Waiting).concat()
+            + &messages(&bench, Reason::Forbidden).concat();
+        assert_eq!(told.contains("Secret"), why.is_some(), "{told}");
+        // There are none, and that is known.
+        listed(&mut bench, &[], 2);
+        assert_eq!(users(&bench), Ok(0));
+        assert_eq!(bench.work(2).len(), 2, "{why:?}");
+    }
+}
+
+#[test]
+fn what_went_with_its_kind_proves_nothing() {
+    let options = EngineOptions::default();
+    let records = vec![map("a", 1, json!({}))];
+    let mut bench = Bench::new(options, rule("unused", UNUSED), records);
+    let user = json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"namespace": "shop", "name": "one", "uid": "u-one", "resourceVersion": "2", "labels": {"uses": "a"}}});
+    let user = Record::from_value(&user);
+    listed(&mut bench, std::slice::from_ref(&user), 0);
+    assert!(bench.work(0).is_empty(), "it is used");
+    lost(&mut bench, Lost::NoSuchKind, 1);
+    bench.see(map("b", 3, json!({})), 1);
+    assert!(bench.work(1).is_empty());
+    assert_eq!(bench.engine.status(at(1)).rules[0].state, "waiting");
+    // It is there again, and so is the one.
+    listed(&mut bench, &[user], 2);
+    let (_, write) = one(bench.work(2));
+    assert_eq!(write.object, key("b"));
 }
 
 #[test]
