@@ -8,7 +8,8 @@
 use crate::control_plane::{Audited, Options, Plane};
 use crate::daemon::Daemon;
 use crate::proxy::Proxy;
-use crate::ready_made::case::{self, Case, Cluster};
+use crate::ready_made::administrator::Cluster;
+use crate::ready_made::case::{self, Case};
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
