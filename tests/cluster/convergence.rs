@@ -2,9 +2,11 @@
 //! spelling of numbers, an admission policy or a webhook that rewrites, an autoscaler.
 //!
 //! `completed` lists and maps that the server completes
+//! `reordered` lists that somebody else puts in another order
 //! `webhook`   what a mutating webhook makes of them
 
 mod completed;
+mod reordered;
 mod webhook;
 
 use crate::daemon::{Daemon, until};

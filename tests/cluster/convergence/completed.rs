@@ -15,7 +15,7 @@ pub(super) fn asked(place: &Place, resource: &str, name: &str) -> usize {
     let requests = place.plane.audit().of_ordain(&place.namespace);
     let of_it = requests
         .iter()
-        .filter(|r| r.resource == resource && r.name == name && r.code == 200);
+        .filter(|r| r.resource == resource && r.name == name && (200..300).contains(&r.code));
     of_it.count()
 }
 
