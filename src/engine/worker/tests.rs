@@ -25,6 +25,7 @@ mod picks;
 mod reload;
 mod restarts;
 mod schedule;
+mod series;
 mod standby;
 
 fn at(seconds: i64) -> Timestamp {
