@@ -7,6 +7,7 @@ mod daemon;
 mod explain;
 mod metrics;
 mod once;
+mod parameters;
 mod picks;
 mod plan;
 mod rbac;
