@@ -268,6 +268,63 @@ fn is_labelled(map: &ConfigMap, expected: &[&str]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn explain_shows_each_clause_with_the_value_that_the_cluster_has() {
+    let Place {
+        plane,
+        namespace,
+        maps,
+        ..
+    } = Place::new("explained").await;
+    create(&maps, &["map-a", "map-b"]).await;
+    for (name, color) in [("map-a", "red"), ("map-b", "blue")] {
+        let data = Patch::Merge(json!({"data": {"color": color}}));
+        maps.patch(name, &PatchParams::default(), &data)
+            .await
+            .unwrap();
+    }
+    let clauses = "  where:
+  - {path: $.data.color, operator: NotEquals, value: blue}
+  - {path: $.metadata.uid, value: '${twins[0].metadata.uid}'}
+  related:
+  - {name: twins, resources: [{apiVersion: v1, kind: ConfigMap}], names: ['${object.metadata.name}']}
+  actions:
+";
+    let rules = setting("painted", &namespace, "$.data.color", "blue");
+    let rules = rules.replace("  actions:\n", clauses);
+    let folder = folder(&rules);
+    let mut daemon = Daemon::start(&plane.kubeconfig(), &rules, &["--audit-only"]);
+    daemon.ready().await;
+    let address = format!("127.0.0.1:{}", daemon.port());
+    for from in [&[][..], &["--from", &address]] {
+        let explain = |name: &str| {
+            let object = format!("ConfigMap/{namespace}/{name}");
+            let arguments = [&["explain", "painted", &object][..], from].concat();
+            ordain(folder.path(), &plane.kubeconfig(), &arguments)
+        };
+        let red = explain("map-a");
+        assert_eq!(red.code, 0, "{red:?}");
+        let uid = maps.get("map-a").await.unwrap().metadata.uid.unwrap();
+        for line in [
+            &*format!("  passed  namespaces: [{namespace}*] (is {namespace})\n"),
+            "  passed  $.data.color NotEquals \"blue\" (is red)\n",
+            &*format!("  passed  $.metadata.uid Equals ${{twins[0].metadata.uid}} (is {uid})\n"),
+            &*format!("  twins = [\"ConfigMap/{namespace}/map-a\"]\n"),
+            "it matches, and there is something to do\n",
+            "-  color: red\n+  color: blue\n",
+        ] {
+            assert!(red.out.contains(line), "{line}\n{red:?}");
+        }
+        let frozen = "in the way: all rules are frozen to Audit\n";
+        assert_eq!(red.out.contains(frozen), !from.is_empty(), "{red:?}");
+        let blue = explain("map-b");
+        assert_eq!(blue.code, 1, "{blue:?}");
+        let line = "  failed  $.data.color NotEquals \"blue\" (is blue)\n";
+        assert!(blue.out.contains(line), "{blue:?}");
+    }
+    assert_eq!(written(plane, &namespace).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_asks_no_cluster() {
     let folder = folder(&both("anything"));
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
