@@ -275,8 +275,8 @@ async fn explain_shows_each_clause_with_the_value_that_the_cluster_has() {
         maps,
         ..
     } = Place::new("explained").await;
-    create(&maps, &["map-a", "map-b"]).await;
-    for (name, color) in [("map-a", "red"), ("map-b", "blue")] {
+    create(&maps, &["map-a", "map-b", "palette"]).await;
+    for (name, color) in [("map-a", "red"), ("map-b", "blue"), ("palette", "blue")] {
         let data = Patch::Merge(json!({"data": {"color": color}}));
         maps.patch(name, &PatchParams::default(), &data)
             .await
@@ -284,9 +284,9 @@ async fn explain_shows_each_clause_with_the_value_that_the_cluster_has() {
     }
     let clauses = "  where:
   - {path: $.data.color, operator: NotEquals, value: blue}
-  - {path: $.metadata.uid, value: '${twins[0].metadata.uid}'}
+  - {expression: '${paints[0].data.color}', value: blue}
   related:
-  - {name: twins, resources: [{apiVersion: v1, kind: ConfigMap}], names: ['${object.metadata.name}']}
+  - {name: paints, resources: [{apiVersion: v1, kind: ConfigMap}], names: [palette]}
   actions:
 ";
     let rules = setting("painted", &namespace, "$.data.color", "blue");
@@ -303,12 +303,11 @@ async fn explain_shows_each_clause_with_the_value_that_the_cluster_has() {
         };
         let red = explain("map-a");
         assert_eq!(red.code, 0, "{red:?}");
-        let uid = maps.get("map-a").await.unwrap().metadata.uid.unwrap();
         for line in [
             &*format!("  passed  namespaces: [{namespace}*] (is {namespace})\n"),
             "  passed  $.data.color NotEquals \"blue\" (is red)\n",
-            &*format!("  passed  $.metadata.uid Equals ${{twins[0].metadata.uid}} (is {uid})\n"),
-            &*format!("  twins = [\"ConfigMap/{namespace}/map-a\"]\n"),
+            "  passed  ${paints[0].data.color} Equals \"blue\" (is blue)\n",
+            &*format!("  paints = [\"ConfigMap/{namespace}/palette\"]\n"),
             "it matches, and there is something to do\n",
             "-  color: red\n+  color: blue\n",
         ] {
