@@ -568,7 +568,8 @@ fn request(path: &str, write: &Write, accept: &str) -> Result<Request<Vec<u8>>, 
         } => {
             let mut body = manifest.clone();
             precondition(&mut body, write);
-            if write.resource_version.is_empty() {
+            // What the daemon keeps of its own, for no rule, takes the place of what it kept before.
+            if write.resource_version.is_empty() && !write.rules.is_empty() {
                 body["metadata"]["resourceVersion"] = Value::from(ABSENT);
             }
             // The only character of a field manager that a query does not take as it is.

@@ -1,9 +1,10 @@
 //! `plan`, `run --once` and `check` as processes on a real API server: exit codes, text, JSON, and what was really written.
 
 use crate::command::{ordain, ordain_with};
+use crate::daemon::{Daemon, until};
 use crate::scene::{
     Place, account_for, both, create, create_all, data_of, deleting, is_blue, labelling, names,
-    written,
+    setting, written,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams};
@@ -199,6 +200,127 @@ async fn a_kind_that_may_not_be_listed_is_3() {
         );
     }
     assert_eq!(written(plane, &namespace).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_looks_at_admission_is_told_and_its_other_part_runs() {
+    let Place {
+        plane,
+        client,
+        namespace,
+        maps,
+    } = Place::new("unadmitted").await;
+    create(&maps, &["map-a"]).await;
+    let at = |name: &str, label: &str, when: &str| {
+        let path = format!("$.metadata.labels.{label}");
+        let spec = format!("spec:\n  when: [{when}]\n");
+        setting(name, &namespace, &path, "yes").replace("spec:\n", &spec)
+    };
+    let rules = [
+        at("both-ways", "both", "Create, Reconcile"),
+        at("new-ones", "new", "Create, Update"),
+        at("in-the-loop", "looped", "Reconcile"),
+    ]
+    .join("---\n");
+    let admission = "it looks at admission, and there is no admission server yet";
+    let told = |log: &str| {
+        let lines = log.lines().filter(|line| line.contains(admission));
+        let both = format!("WARN {admission}: only its Reconcile part runs rule=both-ways");
+        let new = format!("WARN {admission}: it does nothing rule=new-ones");
+        assert!(log.contains(&both) && log.contains(&new), "{log}");
+        assert_eq!(lines.count(), 2, "{log}");
+    };
+    let mut daemon = Daemon::start(&plane.kubeconfig(), &rules, &[]);
+    until("the labels of the loop", &daemon, || async {
+        is_labelled(&maps.get("map-a").await.unwrap(), &["both", "looped"])
+    })
+    .await;
+    daemon
+        .until("that nothing is in flight", |s| s["requestsInFlight"] == 0)
+        .await;
+    told(&daemon.whole_log());
+    // One that is made now does not pass by Ordain either.
+    create(&maps, &["map-b"]).await;
+    until("the labels of the new one", &daemon, || async {
+        is_labelled(&maps.get("map-b").await.unwrap(), &["both", "looped"])
+    })
+    .await;
+    assert_eq!(daemon.stop().await, Some(0));
+    // So it is of one pass.
+    create_all(&client, &[(namespace.clone(), "map-c".to_owned())]).await;
+    let folder = folder(&rules);
+    let once = ["run", "--once", "--log-format", "text"];
+    let once = ordain(folder.path(), &plane.kubeconfig(), &once);
+    assert_eq!(once.code, 0, "{once:?}");
+    told(&once.err);
+    assert!(is_labelled(
+        &maps.get("map-c").await.unwrap(),
+        &["both", "looped"]
+    ));
+}
+
+/// Whether these are its labels.
+fn is_labelled(map: &ConfigMap, expected: &[&str]) -> bool {
+    let labels = map.metadata.labels.iter().flatten();
+    labels
+        .map(|(name, _)| name.as_str())
+        .eq(expected.iter().copied())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_shows_each_clause_with_the_value_that_the_cluster_has() {
+    let Place {
+        plane,
+        namespace,
+        maps,
+        ..
+    } = Place::new("explained").await;
+    create(&maps, &["map-a", "map-b", "palette"]).await;
+    for (name, color) in [("map-a", "red"), ("map-b", "blue"), ("palette", "blue")] {
+        let data = Patch::Merge(json!({"data": {"color": color}}));
+        maps.patch(name, &PatchParams::default(), &data)
+            .await
+            .unwrap();
+    }
+    let clauses = "  where:
+  - {path: $.data.color, operator: NotEquals, value: blue}
+  - {expression: '${paints[0].data.color}', value: blue}
+  related:
+  - {name: paints, resources: [{apiVersion: v1, kind: ConfigMap}], names: [palette]}
+  actions:
+";
+    let rules = setting("painted", &namespace, "$.data.color", "blue");
+    let rules = rules.replace("  actions:\n", clauses);
+    let folder = folder(&rules);
+    let mut daemon = Daemon::start(&plane.kubeconfig(), &rules, &["--audit-only"]);
+    daemon.ready().await;
+    let address = format!("127.0.0.1:{}", daemon.port());
+    for from in [&[][..], &["--from", &address]] {
+        let explain = |name: &str| {
+            let object = format!("ConfigMap/{namespace}/{name}");
+            let arguments = [&["explain", "painted", &object][..], from].concat();
+            ordain(folder.path(), &plane.kubeconfig(), &arguments)
+        };
+        let red = explain("map-a");
+        assert_eq!(red.code, 0, "{red:?}");
+        for line in [
+            &*format!("  passed  namespaces: [{namespace}*] (is {namespace})\n"),
+            "  passed  $.data.color NotEquals \"blue\" (is red)\n",
+            "  passed  ${paints[0].data.color} Equals \"blue\" (is blue)\n",
+            &*format!("  paints = [\"ConfigMap/{namespace}/palette\"]\n"),
+            "it matches, and there is something to do\n",
+            "-  color: red\n+  color: blue\n",
+        ] {
+            assert!(red.out.contains(line), "{line}\n{red:?}");
+        }
+        let frozen = "in the way: all rules are frozen to Audit\n";
+        assert_eq!(red.out.contains(frozen), !from.is_empty(), "{red:?}");
+        let blue = explain("map-b");
+        assert_eq!(blue.code, 1, "{blue:?}");
+        let line = "  failed  $.data.color NotEquals \"blue\" (is blue)\n";
+        assert!(blue.out.contains(line), "{blue:?}");
+    }
+    assert_eq!(written(plane, &namespace).len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,13 @@
 //! A world that does not change is not written to again, whoever else has a word in what is stored: the server's defaults and its own
-//! spelling of numbers, an admission policy that rewrites, an autoscaler.
+//! spelling of numbers, an admission policy or a webhook that rewrites, an autoscaler.
 //!
 //! `completed` lists and maps that the server completes
+//! `reordered` lists that somebody else puts in another order
+//! `webhook`   what a mutating webhook makes of them
 
 mod completed;
+mod reordered;
+mod webhook;
 
 use crate::daemon::{Daemon, until};
 use crate::scene::{Place, found, map};

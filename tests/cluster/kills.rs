@@ -19,6 +19,8 @@ use tokio::time::{Instant, sleep};
 const KILLS: usize = 16;
 /// `after` of the rule that deletes.
 const AFTER: i64 = 12;
+/// Every moment comes within this time, that of the deletion as well.
+const MOMENT: Duration = Duration::from_secs(30);
 
 fn rules(namespace: &str) -> String {
     let of = |name: &str, kind: &str, actions: &str| {
@@ -160,28 +162,29 @@ async fn whatever_moment_it_is_killed_nothing_is_shortened_doubled_or_lost() {
         (&events, true),
         (&patches, true),
     ];
-    let mut caught = 0;
-    for kill in 0..kills {
-        let (trap, before) = traps[kill % traps.len()];
+    let (mut landed, mut rounds) = (0, 0);
+    while landed < kills {
+        assert!(
+            rounds < 2 * kills,
+            "only {landed} of {rounds} kills came at their moment"
+        );
+        let (trap, before) = traps[landed % traps.len()];
         proxy.catch(trap, before);
         for kind in ["goes", "told", "counted"] {
-            put(&place, kind, &format!("{kind}-{kill}")).await;
+            put(&place, kind, &format!("{kind}-{rounds}")).await;
         }
-        deploy(&place, &format!("again-{kill}")).await;
+        deploy(&place, &format!("again-{rounds}")).await;
+        rounds += 1;
         let started = Instant::now();
-        // A deletion comes when it comes; whatever is under way then is as good a moment.
-        while proxy.caught() == 0 && started.elapsed() < Duration::from_secs(8) {
+        while proxy.caught() == 0 && started.elapsed() < MOMENT {
             sleep(Duration::from_millis(5)).await;
         }
-        caught += usize::from(proxy.caught() > 0);
+        // One that missed its moment is a kill like another, and is made up for.
+        landed += usize::from(proxy.caught() > 0);
         daemon.kill();
         proxy.catch_nothing();
         daemon.start_again();
     }
-    assert!(
-        caught * 4 >= kills * 3,
-        "only {caught} of {kills} kills came at their moment"
-    );
     until("all are deleted", &daemon, || async {
         of_kind(&place, "goes").await.is_empty()
     })
@@ -192,7 +195,7 @@ async fn whatever_moment_it_is_killed_nothing_is_shortened_doubled_or_lost() {
             .all(|count| count == "1")
     })
     .await;
-    let each_once = || [(1, kills)].into();
+    let each_once = || [(1, rounds)].into();
     until("all are restarted", &daemon, || async {
         changes(&place).await == each_once()
     })
@@ -222,14 +225,14 @@ async fn whatever_moment_it_is_killed_nothing_is_shortened_doubled_or_lost() {
             _ => {}
         }
     }
-    assert_eq!(made.len(), kills);
+    assert_eq!(made.len(), rounds);
     // All are gone, none twice. Of a request whose client was killed the log need not tell that it succeeded.
-    assert!(gone <= kills, "{gone} deletions of {kills} objects");
+    assert!(gone <= rounds, "{gone} deletions of {rounds} objects");
 
     // None told twice, none not told.
     let told: Api<Event> = Api::namespaced(place.client.clone(), &place.namespace);
     until("all are told", &daemon, || async {
-        told.list(&ListParams::default()).await.unwrap().items.len() >= kills
+        told.list(&ListParams::default()).await.unwrap().items.len() >= rounds
     })
     .await;
     let told = told.list(&ListParams::default()).await.unwrap();
@@ -238,14 +241,14 @@ async fn whatever_moment_it_is_killed_nothing_is_shortened_doubled_or_lost() {
         *of.entry(event.regarding.unwrap().name.unwrap())
             .or_default() += 1;
     }
-    assert_eq!(of.len(), kills);
+    assert_eq!(of.len(), rounds);
     assert!(of.values().all(|times| *times == 1), "{of:?}");
 
     assert_eq!(changes(&place).await, each_once(), "each restarted once");
 
     // And what is remembered of each is still right: the same key does nothing, another one acts once.
     let all = counts(&of_kind(&place, "counted").await);
-    assert_eq!(all, [("1".to_owned(), kills)].into(), "each once");
+    assert_eq!(all, [("1".to_owned(), rounds)].into(), "each once");
     for map in of_kind(&place, "counted").await {
         let name = map.metadata.name.unwrap();
         let patch = json!({"data": {"version": "2"}});
@@ -256,7 +259,7 @@ async fn whatever_moment_it_is_killed_nothing_is_shortened_doubled_or_lost() {
             .unwrap();
     }
     until("each is counted again", &daemon, || async {
-        counts(&of_kind(&place, "counted").await) == [("2".to_owned(), kills)].into()
+        counts(&of_kind(&place, "counted").await) == [("2".to_owned(), rounds)].into()
     })
     .await;
     assert_eq!(daemon.stop().await, Some(0));

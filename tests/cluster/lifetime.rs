@@ -347,6 +347,25 @@ async fn a_rule_that_is_removed_while_the_daemon_is_down_gives_back_what_it_hold
     assert!(scene.is_held("api").await);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn so_does_one_that_came_after_another() {
+    let scene = Scene::new("later").await;
+    scene.create("web", 3).await;
+    let rule = zero(&scene.place.namespace);
+    let first = rule
+        .replace("name: zero", "name: first")
+        .replace("hold: 'yes'", "hold: never");
+    let mut daemon = scene.daemon(&format!("{first}---\n{OTHER}"));
+    daemon.ready().await;
+    // What is kept of the first does not stand in the way of what is to be kept of both.
+    daemon.save_rules(&format!("{first}---\n{rule}---\n{OTHER}"));
+    scene.held(&daemon, "web").await;
+    daemon.kill();
+    daemon.save_rules(OTHER);
+    daemon.start_again();
+    scene.back(&daemon, "web", 3).await;
+}
+
 /// Each ConfigMap with the label `hold` gets copies named in its data.
 fn copies(namespace: &str) -> String {
     format!(

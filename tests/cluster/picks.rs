@@ -1,4 +1,8 @@
 //! Some of many, and numbers of all: `pick` and `metric` on the real server.
+//!
+//! `evictions` in the order of `pick`
+
+mod evictions;
 
 use crate::daemon::{Daemon, until};
 use crate::prometheus::program;

@@ -1,4 +1,8 @@
 //! Restarts, rollbacks and evictions, on the real server with its controllers, and kwok as the kubelet.
+//!
+//! `nowhere` rollbacks that have nowhere to go
+
+mod nowhere;
 
 use crate::control_plane::shared;
 use crate::daemon::{Daemon, until};

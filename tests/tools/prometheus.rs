@@ -1,17 +1,21 @@
 //! Debian's Prometheus: found in `$PATH`, else its package is downloaded and unpacked, once, outside the checkout. Nothing is installed.
+//!
+//! On a machine with apt-get it has to be there: a test that needs it fails without it, unless `ORDAIN_WITHOUT_PROMETHEUS` is set.
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// Says that the tests may go without it.
+const WITHOUT: &str = "ORDAIN_WITHOUT_PROMETHEUS";
+
 /// The path of `prometheus` or `promtool`; `None`, after one line on standard error, where this machine cannot have it.
+///
+/// # Panics
+/// It could have it, and does not.
 pub fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if let Some(found) = std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|program| program.is_file())
-    {
+    if let Some(found) = in_path(name) {
         return Some(found);
     }
     let cache = std::env::var_os("XDG_CACHE_HOME")
@@ -30,7 +34,18 @@ pub fn program(name: &str) -> Option<PathBuf> {
     }
 }
 
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut programs = std::env::split_paths(&path).map(|folder| folder.join(name));
+    programs.find(|program| program.is_file())
+}
+
 fn skip(name: &str, why: &str) -> Option<PathBuf> {
+    let may = std::env::var_os(WITHOUT).is_some() || in_path("apt-get").is_none();
+    assert!(
+        may,
+        "there is no {name} here and none can be had: {why}; `apt install prometheus`, or say {WITHOUT}=1 to test without it"
+    );
     // Written past the test harness, which shows only what failed tests print.
     let _ = writeln!(
         std::io::stderr(),

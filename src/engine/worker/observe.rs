@@ -199,7 +199,9 @@ impl Engine {
         self.told.remove(key);
         self.set_findings(key, vec![]);
         for index in self.rules.for_kind(&key.kind) {
-            self.states[*index].forget(key);
+            if let Some(next) = self.states[*index].forget(key) {
+                self.queue.push(next, now);
+            }
         }
         let rules = Arc::clone(&self.rules);
         for index in rules.limited(&key.kind) {

@@ -74,6 +74,8 @@ impl Engine {
         now: Timestamp,
     ) {
         let rules = self.rules.clone();
+        // A pause that is over holds nobody up: whoever had to wait until now is asked for anew.
+        let paused = self.paused_until(key, now).is_some();
         for index in counted {
             let state = &self.states[*index];
             let Some(picks) = &state.picks else {
@@ -89,7 +91,7 @@ impl Engine {
                 || !state.scope_known
                 || limits.aborted().is_some()
                 || limits.throttled_until(key, &rule.limits, now).is_some();
-            let own = state.breaker_open(key) || self.paused.contains_key(key);
+            let own = state.breaker_open(key) || paused;
             let asked = self.queue.is_held(key)
                 || self.in_flight.values().any(|asked| asked.subject == *key);
             if let Some(picks) = &mut self.states[*index].picks {

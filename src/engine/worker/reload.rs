@@ -67,6 +67,7 @@ impl Engine {
         self.answers.retain(same);
         self.away.retain(same);
         let mut keys = vec![];
+        let mut keys_with_room = vec![];
         let mut quiet: Vec<Quiet> = vec![];
         let mut touched: AHashSet<GroupKind> = difference.concerned.iter().cloned().collect();
         for name in difference.removed.iter().chain(&difference.changed) {
@@ -138,7 +139,7 @@ impl Engine {
                 for (position, index) in &leave {
                     let state = &mut self.states[*index];
                     state.count(standings::get(old, *position), -1);
-                    state.forget(&key_of(kind, name));
+                    keys_with_room.extend(state.forget(&key_of(kind, name)));
                     state.matches.gone(Uid::of(entry.record.meta().uid()));
                 }
                 let mut concerned = false;
@@ -198,6 +199,9 @@ impl Engine {
         }
         for key in keys {
             self.forget_refusals_of(key, now);
+        }
+        for key in keys_with_room {
+            self.queue.push(key, now);
         }
         let touched = [&difference.added, &difference.changed, &difference.removed];
         let first = older.rules().is_empty();

@@ -112,14 +112,15 @@ impl RuleState {
         }
     }
 
-    /// Forgets an object that is gone.
-    pub fn forget(&mut self, key: &ObjectKey) {
+    /// Forgets an object that is gone. Answers one to look at again: there may be room now for the series that it was left out with.
+    #[must_use]
+    pub fn forget(&mut self, key: &ObjectKey) -> Option<ObjectKey> {
         self.limits.forget(key);
         if let Some(picks) = &mut self.picks {
             picks.forget(key);
         }
-        self.series.set(key, vec![]);
         self.times.forget(key);
+        self.series.set(key, vec![])
     }
 
     /// Asks the object's breaker for one more change that writes these places; false if it is open, or opens.

@@ -25,6 +25,7 @@ mod picks;
 mod reload;
 mod restarts;
 mod schedule;
+mod series;
 mod standby;
 mod unfinished;
 

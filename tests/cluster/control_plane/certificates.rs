@@ -53,6 +53,11 @@ impl Authority {
         self.sign(server, folder, "server");
     }
 
+    /// Its own certificate, as PEM.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
     /// Writes `NAME.crt`, `NAME.key` and `NAME.pub` of a client that is `system:masters`.
     pub fn write_client(&self, folder: &Path, name: &str) {
         let client = client(name);

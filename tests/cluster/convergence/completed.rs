@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How often Ordain has written to one object. A request that came too late, as a controller has just written the status, is made anew.
-fn asked(place: &Place, resource: &str, name: &str) -> usize {
+pub(super) fn asked(place: &Place, resource: &str, name: &str) -> usize {
     let requests = place.plane.audit().of_ordain(&place.namespace);
     let of_it = requests
         .iter()
-        .filter(|r| r.resource == resource && r.name == name && r.code == 200);
+        .filter(|r| r.resource == resource && r.name == name && (200..300).contains(&r.code));
     of_it.count()
 }
 
-fn of(place: &Place, api_version: &str, kind: &str) -> Api<DynamicObject> {
+pub(super) fn of(place: &Place, api_version: &str, kind: &str) -> Api<DynamicObject> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let gvk = GroupVersionKind::gvk(group, version, kind);
     let resource = ApiResource::from_gvk(&gvk);
@@ -34,7 +34,7 @@ async fn label(api: &Api<DynamicObject>, name: &str, value: &str) {
 }
 
 /// Changes the labels of an object again and again; the daemon has looked at each when this returns.
-async fn disturb(daemon: &Daemon, api: &Api<DynamicObject>, name: &str, times: usize) {
+pub(super) async fn disturb(daemon: &Daemon, api: &Api<DynamicObject>, name: &str, times: usize) {
     static NOTES: AtomicUsize = AtomicUsize::new(0);
     for _ in 0..times {
         let before = evaluated(daemon).await;

@@ -1,4 +1,8 @@
 //! `ordain explain`: on manifests, and asked of a running daemon.
+//!
+//! `obstacles` what is not known, not yet, or in the way
+
+mod obstacles;
 
 use super::*;
 

@@ -173,3 +173,46 @@ fn objects_of_which_something_is_not_known_are_pending() {
         ],
     );
 }
+
+#[test]
+fn a_metric_has_so_many_series_on_the_page_and_that_there_are_more_is_told_until_there_are_not() {
+    let rule = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: numbered}
+spec:
+  match:
+    resources: [{apiVersion: v1, kind: ConfigMap}]
+  actions:
+  - metric: {name: shop_number, value: '${object.data.key}'}
+";
+    let numbered =
+        |n: usize| config_map(&format!("m{n}")).replace("key: value", &format!("key: '{n}'"));
+    let most: String = (0..1_000).map(numbered).collect();
+    let dir = folder(&[
+        ("rules/r.yaml", rule),
+        ("cluster/most.yaml", &most),
+        ("cluster/more.yaml", &numbered(1_000)),
+    ]);
+    let running = Running::start(dir.path(), &["--rules", "rules", "--manifests", "cluster"]);
+    let rows = |page: &str| {
+        page.lines()
+            .filter(|l| l.starts_with("shop_number{"))
+            .count()
+    };
+    let told = "ordain_findings{rule=\"numbered\",reason=\"TooManySeries\"}";
+    let page = running.page("/metrics", |page| value(page, told) == Some(1.0));
+    assert_eq!(rows(&page), 1_000);
+    let status = running.status(|s| s["findings"]["byReason"]["TooManySeries"] == 1);
+    let message = status["findings"]["listed"][0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("`shop_number` would have more than 1000 series: "),
+        "{message}"
+    );
+    // One goes, whichever it is.
+    let (_, fewer) = most.split_once("---\n").unwrap();
+    put(dir.path(), "cluster/most.yaml", fewer);
+    let page = running.page("/metrics", |page| {
+        value(page, told).is_none_or(|n| n == 0.0)
+    });
+    assert_eq!(rows(&page), 1_000);
+}

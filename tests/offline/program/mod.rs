@@ -8,6 +8,7 @@ mod explain;
 mod metrics;
 mod once;
 mod parameters;
+mod parameters_of_one_rule;
 mod picks;
 mod plan;
 mod rbac;

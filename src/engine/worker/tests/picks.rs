@@ -380,3 +380,23 @@ fn what_changes_for_many_at_once_changes_for_one_after_the_other() {
     }
     assert!(bench.work(1).is_empty());
 }
+
+#[test]
+fn one_that_was_refused_has_its_turn_again_when_its_pause_is_over() {
+    let take = IN_ORDER.replace("direction: Descending}", "direction: Descending}, take: 1");
+    let mut bench = Bench::new(EngineOptions::default(), rules(&[&take]), numbered(3));
+    let (id, write) = one(bench.work(0));
+    assert_eq!(&*write.object.name, "m2");
+    let refused = || Outcome::Failed(Fault::Budget("not now".into()));
+    bench.answer(id, refused(), 0);
+    assert!(bench.work(0).is_empty(), "nobody else has the turn");
+    let wake = bench.wake.unwrap().as_second() - at(0).as_second();
+    let (id, write) = one(bench.work(wake));
+    assert_eq!(&*write.object.name, "m2");
+    // So it is again and again.
+    bench.answer(id, refused(), wake);
+    assert!(bench.work(wake).is_empty());
+    let wake = bench.wake.unwrap().as_second() - at(0).as_second();
+    let (_, write) = one(bench.work(wake));
+    assert_eq!(&*write.object.name, "m2");
+}
