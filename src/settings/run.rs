@@ -72,7 +72,7 @@ pub struct RunSettings {
     /// The Lease's name, the same for all replicas of one daemon; what it remembers is kept as NAME-state-*
     #[arg(long, value_name = "NAME", env = "ORDAIN_LEASE_NAME", default_value = crate::rights::DEFAULT_LEASE, value_parser = object_name)]
     pub lease_name: String,
-    /// A Lease that was not renewed for this long may be taken by another replica; whole seconds, 2s to 1h
+    /// After the last write of a leader that was killed another replica writes within this time; whole seconds, 2s to 1h. The Lease is taken when it has stood as it is for two retry periods less, but not less than the renew deadline
     #[arg(long, value_name = "TIME", env = "ORDAIN_LEASE_DURATION", default_value = "15s", value_parser = span)]
     pub lease_duration: Duration,
     /// A leader that could not renew its Lease for this long stops writing; shorter than --lease-duration

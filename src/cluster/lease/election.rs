@@ -11,12 +11,23 @@ use std::time::{Duration, Instant};
 pub struct Terms {
     /// What this replica is called in the Lease.
     pub identity: Arc<str>,
-    /// A Lease that was not renewed for this long may be taken. Whole seconds: the Lease says them.
+    /// After the last write of a leader that was killed another one writes within this time.
     pub duration: Duration,
     /// A leader that could not renew for this long stops. Shorter than `duration`.
     pub renew_deadline: Duration,
     /// Between two tries to get or renew the Lease.
     pub retry_period: Duration,
+}
+
+impl Terms {
+    /// How long a Lease must stand as it is before it may be taken; whole seconds, as the Lease says them. Shorter than the duration by the
+    /// time in which a standby may see the last renewal late, and by that in which it takes the Lease and writes.
+    pub fn term(&self) -> Duration {
+        let shorter = self.duration.saturating_sub(self.retry_period * 2);
+        let term = shorter.max(self.renew_deadline);
+        let seconds = term.as_secs() + u64::from(term.subsec_nanos() > 0);
+        Duration::from_secs(seconds).min(self.duration)
+    }
 }
 
 /// Whether this replica leads, and who does otherwise.
@@ -204,7 +215,7 @@ impl Election {
         let seconds = seen.lease["spec"]["leaseDurationSeconds"].as_u64();
         let term = match seconds {
             Some(seconds) if seconds > 0 => Duration::from_secs(seconds),
-            _ => self.terms.duration,
+            _ => self.terms.term(),
         };
         term.saturating_sub(now.saturating_duration_since(seen.since))
     }
@@ -249,7 +260,7 @@ impl Election {
     /// The moment before which nobody else can take the Lease; `None` if this replica does not lead.
     pub fn term_end(&mut self, now: Instant) -> Option<Instant> {
         self.lapse(now);
-        Some(self.renewed? + self.terms.duration)
+        Some(self.renewed? + self.terms.term())
     }
 
     /// How long to wait before the next request.
@@ -329,7 +340,7 @@ impl Election {
             spec["acquireTime"] = time.clone().into();
             spec["holderIdentity"] = (*self.terms.identity).into();
         }
-        spec["leaseDurationSeconds"] = self.terms.duration.as_secs().into();
+        spec["leaseDurationSeconds"] = self.terms.term().as_secs().into();
         spec["renewTime"] = time.into();
         claimed
     }

@@ -103,7 +103,7 @@ impl Candidate {
     ) -> Result<Candidate, Misconfigured> {
         let (told, standing) = watch::channel(Standing::default());
         let (release, released) = oneshot::channel();
-        let fence = Arc::new(Fence::new(terms.duration));
+        let fence = Arc::new(Fence::new(terms.term()));
         let (presses, pressed) = mpsc::channel(4);
         let (acknowledge, acknowledged) = mpsc::unbounded_channel();
         let identity = terms.identity.clone();

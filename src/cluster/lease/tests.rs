@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const DURATION: Duration = Duration::from_secs(15);
+/// Two periods less, in which the last renewal is seen late and the Lease is taken.
+const TERM: Duration = Duration::from_secs(11);
 const DEADLINE: Duration = Duration::from_secs(10);
 const PERIOD: Duration = Duration::from_secs(2);
 
@@ -109,7 +111,7 @@ fn the_first_one_creates_the_lease_and_the_second_stands_by() {
     assert_eq!(a.pause(), PERIOD);
     assert_eq!(server.spec("holderIdentity"), "a");
     assert_eq!(server.spec("leaseTransitions"), 0);
-    assert_eq!(server.spec("leaseDurationSeconds"), 15);
+    assert_eq!(server.spec("leaseDurationSeconds"), TERM.as_secs());
     assert_eq!(server.spec("renewTime"), "1970-01-01T00:00:00.000000Z");
     b.ask(&mut server);
     assert!(!b.leads());
@@ -135,7 +137,7 @@ fn a_lease_that_is_not_renewed_is_taken_when_its_duration_has_passed_on_the_own_
         b.ask(&mut server);
         assert!(waited <= DURATION, "{waited:?}");
     }
-    assert_eq!(waited, DURATION);
+    assert_eq!(waited, TERM);
     assert_eq!(server.spec("leaseTransitions"), 1);
     // The former leader finds out, and had stopped before.
     a.pass(DEADLINE);
@@ -186,7 +188,7 @@ fn a_lease_that_somebody_deletes_is_made_again_by_who_held_it() {
         waited += pause;
         b.ask(&mut server);
     }
-    assert_eq!(waited, DURATION);
+    assert_eq!(waited, TERM);
 }
 
 #[test]
@@ -475,4 +477,24 @@ fn what_is_acknowledged_is_told_to_whoever_leads_once_and_taken_away() {
     }
     let standing = two.election.standing(two.now);
     assert_eq!(standing.reload.as_deref(), Some("today"));
+}
+
+#[test]
+fn a_term_leaves_room_within_the_duration_and_is_never_shorter_than_the_deadline() {
+    let ms = Duration::from_millis;
+    for (duration, deadline, period, term) in [
+        (15_000, 10_000, 2_000, 11_000),
+        (5_000, 3_000, 500, 4_000),
+        (5_000, 3_000, 750, 4_000),
+        (10_000, 8_000, 4_000, 8_000),
+        (2_000, 1_500, 100, 2_000),
+    ] {
+        let terms = Terms {
+            identity: "a".into(),
+            duration: ms(duration),
+            renew_deadline: ms(deadline),
+            retry_period: ms(period),
+        };
+        assert_eq!(terms.term(), ms(term), "{terms:?}");
+    }
 }
