@@ -4,7 +4,7 @@ use super::compare;
 use super::document::{ExpectedSeries, RuleTest, Step};
 use super::files::resolve;
 use crate::decide::{Finding, RuleChange};
-use crate::engine::Report;
+use crate::engine::{Fault, Report};
 use crate::manifests::admission::Admission;
 use crate::manifests::{Simulation, World};
 use crate::object::{ObjectKey, Record};
@@ -34,6 +34,11 @@ impl Seen {
                 outcome: Ok(()),
                 ..
             } => self.changes.extend(changes),
+            // Nothing was refused: it is decided again from the newer object.
+            Report::Changed {
+                outcome: Err(Fault::Stale),
+                ..
+            } => {}
             Report::Changed {
                 changes,
                 outcome: Err(fault),
