@@ -230,6 +230,11 @@ fn on_subject(at: &At<'_>, working: &mut Working<'_>, turn: &mut Turn) -> Result
     let mut progress = Progress::Done;
     let items = at.items(working.record(), turn)?;
     turn.counts_room(at, None, &items);
+    if let (Action::Apply(apply), true) = (&step.action, items.is_empty())
+        && let Some(name) = &apply.name
+    {
+        turn.bind_nothing(name);
+    }
     let told = turn.wants.len();
     for (number, item) in items.iter().enumerate() {
         progress = progress.max(element(at, (number, item.as_ref()), working, turn)?);
