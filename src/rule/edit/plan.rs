@@ -2,12 +2,12 @@
 
 use super::Hindrance;
 use super::answer::Answered;
+use super::fixed::fixed;
 use super::same::{keep_spelling, misfit, same};
 use super::site::{NoSite, Site};
-use super::value::{self, Claims, Desired, Wrong};
+use super::value::{self, Claims, Desired, Empties, Wrong};
 use super::{Action, Change, Edit, EditChange, EditContext, Endpoint, FixedFields, Planned};
 use crate::object::Node;
-use crate::object::difference::json_patch;
 use crate::rule::expr::{ExprFault, Scope};
 use crate::rule::path::{Hop, Place};
 use crate::rule::test::{self, TestRun, Verdict};
@@ -297,68 +297,4 @@ pub(super) fn upsert_keys<'k>(
         Some(keys) => keys.iter().map(|k| &**k).collect(),
         None => list.map(Type::list_keys).unwrap_or_default(),
     }
-}
-
-/// Why a change is one that the server never takes.
-fn fixed(
-    schema: Option<&KindSchema>,
-    object: Node<'_>,
-    place: &Place,
-    current: Option<Node<'_>>,
-    action: &Action,
-) -> Option<String> {
-    let here: Vec<Option<&str>> = place
-        .location
-        .iter()
-        .map(|hop| match hop {
-            Hop::Name(name) => Some(&**name),
-            Hop::Index(_) => None,
-        })
-        .collect();
-    let check = |path: &[Option<&str>]| -> Option<String> {
-        if is_immutable(object, path) {
-            return Some("the object is marked `immutable`".into());
-        }
-        let fixed = schema?.fixed(path)?;
-        Some(match fixed.instead {
-            Some(instead) => format!("{} is fixed at creation; patch {instead}", fixed.what),
-            None => format!("{} is fixed at creation", fixed.what),
-        })
-    };
-    let (Some(node), Action::Put(new)) = (current, action) else {
-        return check(&here);
-    };
-    let old = node.to_value();
-    json_patch(&old, new).iter().find_map(|operation| {
-        let tokens: Vec<String> = operation
-            .path()
-            .tokens()
-            .map(|t| t.decoded().into_owned())
-            .collect();
-        let mut path = here.clone();
-        let mut at = Some(&old);
-        for token in &tokens {
-            match at {
-                Some(Value::Array(list)) => {
-                    path.push(None);
-                    at = token.parse::<usize>().ok().and_then(|i| list.get(i));
-                }
-                other => {
-                    path.push(Some(token));
-                    at = other.and_then(|v| v.get(token));
-                }
-            }
-        }
-        check(&path)
-    })
-}
-
-/// ConfigMaps and Secrets with `immutable: true` keep their data, and stay so.
-fn is_immutable(object: Node<'_>, path: &[Option<&str>]) -> bool {
-    matches!(
-        path.first(),
-        Some(Some("data" | "binaryData" | "stringData" | "immutable"))
-    ) && matches!(text(object, "kind"), Some("ConfigMap" | "Secret"))
-        && text(object, "apiVersion") == Some("v1")
-        && object.get_str("immutable").and_then(Node::as_bool) == Some(true)
 }
