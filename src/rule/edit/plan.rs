@@ -177,7 +177,7 @@ fn at_site(
         overruled: None,
         made: Vec::new(),
     };
-    let desired = desired(edit, value, site, &mut claims);
+    let desired = desired(edit, value, site, context.schema, &mut claims);
     if planned.overruled.is_none() {
         planned.overruled = claims.overruled.take();
     }
@@ -261,6 +261,7 @@ fn desired(
     edit: &Edit,
     mut value: Value,
     site: &Site<'_, '_>,
+    schema: Option<&KindSchema>,
     claims: &mut Claims<'_>,
 ) -> Result<Desired, Wrong> {
     let current = site.node;
@@ -275,7 +276,14 @@ fn desired(
         EditChange::Set(_) => Ok(value::set(current, value, &pointer, claims)),
         EditChange::Remove => Ok(value::remove(current, &pointer, claims)),
         EditChange::Default(_) => value::default(current, &value, &mut pointer, claims),
-        EditChange::Merge(_) => value::merge(current, &value, &mut pointer, claims),
+        EditChange::Merge(_) => {
+            let drops = schema.is_some_and(|s| s.gvk.is_of_kubernetes());
+            let empties = match drops || pointer.starts_with("/metadata/") {
+                true => Empties::LeftOut,
+                false => Empties::Kept,
+            };
+            value::merge(current, &value, &mut pointer, empties, claims)
+        }
         EditChange::Add { at, .. } => value::add(current, &value, *at, &mut pointer, claims),
         EditChange::Upsert { key, at, .. } => {
             let keys = upsert_keys(key.as_deref(), site.ty);
