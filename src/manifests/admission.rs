@@ -40,6 +40,8 @@ pub struct Admitted {
     pub changes: Vec<RuleChange>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// Tests that failed because something could not be read: the rule, and why.
+    pub unreadable: Vec<(Arc<str>, String)>,
 }
 
 impl Admission {
@@ -220,6 +222,7 @@ impl Admission {
         };
         Admitted {
             findings: concerned.into_iter().map(finding).collect(),
+            unreadable: vec![],
             object: (!refused).then_some(request.object),
             changes: vec![],
         }
@@ -246,11 +249,21 @@ impl Admission {
             (decision, refused)
         });
         match decided {
-            Some((decision, refused)) => conclude(decision, request.object, occasion, refused),
+            Some((mut decision, refused)) => {
+                let rules = self.rules_at(occasion).rules();
+                let wrong = std::mem::take(&mut decision.wrong_types).into_iter();
+                let unreadable = wrong.map(|(index, why)| (rules[index].name.clone(), why));
+                let unreadable = unreadable.collect();
+                Admitted {
+                    unreadable,
+                    ..conclude(decision, request.object, occasion, refused)
+                }
+            }
             None => Admitted {
                 object: Some(request.object),
                 changes: vec![],
                 findings: vec![],
+                unreadable: vec![],
             },
         }
     }
@@ -286,6 +299,7 @@ fn conclude(decision: Decision, object: Value, occasion: Occasion, refused: bool
             object: None,
             changes: vec![],
             findings: decision.findings,
+            unreadable: vec![],
         };
     }
     let mut changed = None;
@@ -300,6 +314,7 @@ fn conclude(decision: Decision, object: Value, occasion: Occasion, refused: bool
         object: Some(changed.filter(|_| !stays).unwrap_or(object)),
         changes: if stays { vec![] } else { decision.changes },
         findings: decision.findings,
+        unreadable: vec![],
     }
 }
 

@@ -144,6 +144,7 @@ pub(super) fn passes(
             Ok(false)
         }
         Verdict::Unknown(reason) => Err(ExprFault::Unknown(reason)),
+        Verdict::Failed(reason) => Err(ExprFault::Failed(reason)),
     }
 }
 
