@@ -343,7 +343,7 @@ fn element(
         Action::Warn { message } | Action::Deny { message } => {
             let names = turn.names();
             let scope = names.scope(at, working.record(), item);
-            if let Some(text) = tell::text(message, &scope)? {
+            if let Some(text) = tell::text(at, message, &scope, turn.lists.as_deref())? {
                 turn.find(tell::reason(&at.step.action), text);
             }
             Progress::Done
