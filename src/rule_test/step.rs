@@ -99,7 +99,19 @@ pub(super) fn run_step(
             .map_err(|e| e.to_string())?;
     }
     let now = simulation.now();
-    for manifest in resolve(&test.file, step.line, &step.apply, problems).objects {
+    let applied = resolve(&test.file, step.line, &step.apply, problems).objects;
+    for key in &step.delete {
+        let key = cluster_scoped(key, simulation.world());
+        if applied
+            .iter()
+            .any(|manifest| simulation.world().key_of(&manifest.value) == key)
+        {
+            return Err(format!(
+                "delete: {key} is applied in the same step, where deletions come last: write two steps"
+            ));
+        }
+    }
+    for manifest in applied {
         put(
             admission,
             simulation.world_mut(),
