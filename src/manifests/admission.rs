@@ -169,7 +169,9 @@ impl Admission {
             return None;
         }
         let namespace = namespace_of(key, record, world);
-        let told = Record::from_value(&request.told());
+        let schema = world.schema().kind(&key.kind);
+        let resource = schema.as_deref().map(|kind| &*kind.plural);
+        let told = Record::from_value(&request.told(resource));
         let context = PassContext {
             rules,
             namespace,
@@ -345,7 +347,7 @@ struct Request<'a> {
 
 impl Request<'_> {
     /// `request`, as an API server tells a webhook of it, as far as there is something to tell without one: the user is nobody.
-    fn told(&self) -> Value {
+    fn told(&self, resource: Option<&str>) -> Value {
         let operation = match self.occasion {
             Occasion::Delete => "DELETE",
             Occasion::Update => "UPDATE",
@@ -354,13 +356,24 @@ impl Request<'_> {
         let key = self.key;
         let api_version = self.object["apiVersion"].as_str().unwrap_or_default();
         let version = api_version.rsplit('/').next().unwrap_or_default();
+        let group = &*key.kind.group;
+        let kind = json!({"group": group, "version": version, "kind": *key.kind.kind});
+        let resource =
+            resource.map(|name| json!({"group": group, "version": version, "resource": name}));
+        let object = (self.occasion != Occasion::Delete).then_some(&self.object);
         json!({
             "operation": operation,
             "name": *key.name,
             "namespace": key.namespace.as_deref().unwrap_or_default(),
-            "kind": {"group": *key.kind.group, "version": version, "kind": *key.kind.kind},
+            "kind": kind,
+            "requestKind": kind,
+            "resource": resource,
+            "requestResource": resource,
+            "subResource": "",
+            "requestSubResource": "",
             "userInfo": {"username": "", "groups": []},
             "dryRun": false,
+            "object": object,
             "oldObject": self.former,
         })
     }

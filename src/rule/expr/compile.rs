@@ -5,6 +5,7 @@ use super::calls::spelled;
 use super::code::{Arithmetic, Code, Comparison, Reads};
 use super::compare::compare;
 use super::eval::{Fault, Frame, article};
+use super::members::Member;
 use super::value::{self, Val};
 use super::{ExprProblem, Members, Names};
 use crate::object::Key;
@@ -153,6 +154,25 @@ impl Compiler<'_> {
             mend,
         });
         Code::Const(Val::Null)
+    }
+
+    /// As [`Self::problem`], at a field of a chain.
+    pub(super) fn problem_of_member(
+        &mut self,
+        member: &Member,
+        message: String,
+        mend: Option<String>,
+    ) {
+        let problem = ExprProblem {
+            at: member.at,
+            length: member.length,
+            message,
+            mend,
+        };
+        // `x == null` asks again.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     pub(super) fn code(&mut self, tree: &IdedExpr) -> Code {
