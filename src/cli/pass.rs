@@ -133,6 +133,7 @@ impl Loaded {
                 tally.take(report, tense);
             }
             tally.findings.extend(admitted.findings);
+            tally.note_unreadable(admitted.unreadable);
             if let Some(object) = admitted.object {
                 world.put(&object, now);
             }
@@ -306,6 +307,9 @@ pub fn once_on_cluster(
         tally.note_schedules(&status.lock().rules, Timestamp::now());
     }
     tally.undecided.extend(status.lock().errors.iter().cloned());
+    if let Some(engine) = &status.lock().engine {
+        tally.note_counted(&engine.rules);
+    }
     Ok(tally)
 }
 

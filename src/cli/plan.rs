@@ -45,6 +45,7 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
             recall(&mut simulation, file)?;
         }
         simulation.settle(&mut |report| tally.take(report, Tense::Future))?;
+        tally.note_counted(&simulation.rules());
         tally
     };
     tally.finish();

@@ -152,6 +152,7 @@ fn once_on_manifests(settings: &RunSettings, options: EngineOptions) -> anyhow::
         print(&report);
         tally.take(report, Tense::Past);
     })?;
+    tally.note_counted(&simulation.rules());
     if let Some(folder) = &settings.write_manifests {
         let input = Manifests::read(&settings.cluster.manifests).objects;
         export::write(folder, simulation.world(), &input)

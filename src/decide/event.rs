@@ -4,7 +4,7 @@ use super::apply::{Deed, Progress, Prospect};
 use super::once::Occasion;
 use super::steps::At;
 use super::turn::Turn;
-use super::{Operation, RuleChange, Write};
+use super::{Operation, RuleChange, Write, tell};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::Verb;
 use crate::rule::expr::{ExprFault, Scope, Template};
@@ -115,7 +115,7 @@ pub(super) fn event(
         object: key.clone(),
         before: None,
         after: Some(Record::from_value(
-            &json!({"type": kind, "reason": reason, "note": note}),
+            &json!({"type": kind, "reason": reason, "note": tell::without_secrets(at, note, turn.lists.as_deref())}),
         )),
         why: vec![],
     };

@@ -379,9 +379,12 @@ fn check(of: &Test, scope: &crate::rule::expr::Scope<'_>, secret: bool) -> Check
         trace: Some(&mut trace),
     };
     let verdict = test::all(std::slice::from_ref(of), &mut run);
+    let mut absent = None;
     let (clause, value, inner) = match of {
         Test::Clause(clause) => {
-            let value = trace.pop().and_then(|t| t.value).filter(|_| !secret);
+            let trace = trace.pop();
+            absent = trace.as_ref().and_then(|t| t.absent.clone());
+            let value = trace.and_then(|t| t.value).filter(|_| !secret);
             (clause.text().to_owned(), value, vec![])
         }
         Test::All(tests) | Test::Any(tests) | Test::None(tests) => {
@@ -398,13 +401,13 @@ fn check(of: &Test, scope: &crate::rule::expr::Scope<'_>, secret: bool) -> Check
         Verdict::Pass => (CheckOutcome::Passed, None),
         Verdict::Fail => (CheckOutcome::Failed, None),
         Verdict::WrongType(why) => (CheckOutcome::WrongType, Some(why)),
-        Verdict::Unknown(why) => (CheckOutcome::Unknown, Some(why)),
+        Verdict::Unknown(why) | Verdict::Failed(why) => (CheckOutcome::Unknown, Some(why)),
     };
     Check {
         clause,
         value,
         outcome,
-        why,
+        why: why.or(absent),
         inner,
     }
 }

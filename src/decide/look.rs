@@ -96,6 +96,10 @@ pub(super) fn look_inside(world: &World<'_>, rule: &Rule, record: &Record, turn:
             turn.standing = Standing::Waiting;
             turn.find(Reason::Waiting, reason);
         }
+        Verdict::Failed(reason) => {
+            turn.standing = Standing::Failed;
+            turn.find(Reason::ExpressionFailed, reason);
+        }
     }
 }
 

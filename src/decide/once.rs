@@ -495,6 +495,8 @@ fn chance(
         if !turn.has_room(at) {
             return Ok(Chance::Waits);
         }
+        let within = once.and_then(|once| once.within);
+        turn.recheck(within.map(|within| moment_after(now, within)));
         turn.notes.push((index, Note::Acted(act, this)));
         return Ok(Chance::Done);
     }

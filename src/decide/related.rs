@@ -133,7 +133,7 @@ fn members(
                     done.wrong_types.push(reason);
                 }
             }
-            Verdict::Unknown(why) => return unknown(&why),
+            Verdict::Unknown(why) | Verdict::Failed(why) => return unknown(&why),
         }
     }
     List::known(members, list.one)

@@ -230,6 +230,11 @@ fn on_subject(at: &At<'_>, working: &mut Working<'_>, turn: &mut Turn) -> Result
     let mut progress = Progress::Done;
     let items = at.items(working.record(), turn)?;
     turn.counts_room(at, None, &items);
+    if let (Action::Apply(apply), true) = (&step.action, items.is_empty())
+        && let Some(name) = &apply.name
+    {
+        turn.bind_nothing(name);
+    }
     let told = turn.wants.len();
     for (number, item) in items.iter().enumerate() {
         progress = progress.max(element(at, (number, item.as_ref()), working, turn)?);
@@ -338,7 +343,7 @@ fn element(
         Action::Warn { message } | Action::Deny { message } => {
             let names = turn.names();
             let scope = names.scope(at, working.record(), item);
-            if let Some(text) = tell::text(message, &scope)? {
+            if let Some(text) = tell::text(at, message, &scope, turn.lists.as_deref())? {
                 turn.find(tell::reason(&at.step.action), text);
             }
             Progress::Done

@@ -175,7 +175,7 @@ impl On<'_> {
                 metric::sample(about.0, self.at.position, metric, scope, turn)
             }
             Action::Warn { message } | Action::Deny { message } => {
-                if let Some(text) = tell::text(message, scope)? {
+                if let Some(text) = tell::text(self.at, message, scope, turn.lists.as_deref())? {
                     turn.told
                         .push((member.key.clone(), tell::reason(action), text));
                 }

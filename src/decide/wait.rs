@@ -99,7 +99,8 @@ fn holds_up(
     match verdict {
         Verdict::Pass => return false,
         Verdict::Fail => {}
-        Verdict::WrongType(why) => turn.wrong_types.push(why),
+        // `wait` belongs to the loop, where no verdict is left open by an expression.
+        Verdict::WrongType(why) | Verdict::Failed(why) => turn.wrong_types.push(why),
         Verdict::Unknown(why) => turn.find(Reason::Waiting, why),
     }
     let (step, number) = awaited.step;

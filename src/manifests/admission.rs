@@ -40,6 +40,8 @@ pub struct Admitted {
     pub changes: Vec<RuleChange>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// Tests that failed because something could not be read: the rule, and why.
+    pub unreadable: Vec<(Arc<str>, String)>,
 }
 
 impl Admission {
@@ -167,7 +169,9 @@ impl Admission {
             return None;
         }
         let namespace = namespace_of(key, record, world);
-        let told = Record::from_value(&request.told());
+        let schema = world.schema().kind(&key.kind);
+        let resource = schema.as_deref().map(|kind| &*kind.plural);
+        let told = Record::from_value(&request.told(resource));
         let context = PassContext {
             rules,
             namespace,
@@ -220,6 +224,7 @@ impl Admission {
         };
         Admitted {
             findings: concerned.into_iter().map(finding).collect(),
+            unreadable: vec![],
             object: (!refused).then_some(request.object),
             changes: vec![],
         }
@@ -246,11 +251,21 @@ impl Admission {
             (decision, refused)
         });
         match decided {
-            Some((decision, refused)) => conclude(decision, request.object, occasion, refused),
+            Some((mut decision, refused)) => {
+                let rules = self.rules_at(occasion).rules();
+                let wrong = std::mem::take(&mut decision.wrong_types).into_iter();
+                let unreadable = wrong.map(|(index, why)| (rules[index].name.clone(), why));
+                let unreadable = unreadable.collect();
+                Admitted {
+                    unreadable,
+                    ..conclude(decision, request.object, occasion, refused)
+                }
+            }
             None => Admitted {
                 object: Some(request.object),
                 changes: vec![],
                 findings: vec![],
+                unreadable: vec![],
             },
         }
     }
@@ -286,6 +301,7 @@ fn conclude(decision: Decision, object: Value, occasion: Occasion, refused: bool
             object: None,
             changes: vec![],
             findings: decision.findings,
+            unreadable: vec![],
         };
     }
     let mut changed = None;
@@ -300,6 +316,7 @@ fn conclude(decision: Decision, object: Value, occasion: Occasion, refused: bool
         object: Some(changed.filter(|_| !stays).unwrap_or(object)),
         changes: if stays { vec![] } else { decision.changes },
         findings: decision.findings,
+        unreadable: vec![],
     }
 }
 
@@ -330,7 +347,7 @@ struct Request<'a> {
 
 impl Request<'_> {
     /// `request`, as an API server tells a webhook of it, as far as there is something to tell without one: the user is nobody.
-    fn told(&self) -> Value {
+    fn told(&self, resource: Option<&str>) -> Value {
         let operation = match self.occasion {
             Occasion::Delete => "DELETE",
             Occasion::Update => "UPDATE",
@@ -339,13 +356,24 @@ impl Request<'_> {
         let key = self.key;
         let api_version = self.object["apiVersion"].as_str().unwrap_or_default();
         let version = api_version.rsplit('/').next().unwrap_or_default();
+        let group = &*key.kind.group;
+        let kind = json!({"group": group, "version": version, "kind": *key.kind.kind});
+        let resource =
+            resource.map(|name| json!({"group": group, "version": version, "resource": name}));
+        let object = (self.occasion != Occasion::Delete).then_some(&self.object);
         json!({
             "operation": operation,
             "name": *key.name,
             "namespace": key.namespace.as_deref().unwrap_or_default(),
-            "kind": {"group": *key.kind.group, "version": version, "kind": *key.kind.kind},
+            "kind": kind,
+            "requestKind": kind,
+            "resource": resource,
+            "requestResource": resource,
+            "subResource": "",
+            "requestSubResource": "",
             "userInfo": {"username": "", "groups": []},
             "dryRun": false,
+            "object": object,
             "oldObject": self.former,
         })
     }

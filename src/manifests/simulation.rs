@@ -5,7 +5,7 @@ use super::world::seen;
 use crate::decide::explain::Explanation;
 use crate::decide::{Operation, Write};
 use crate::engine::worker::lifetimes::Known;
-use crate::engine::worker::status::MetricStatus;
+use crate::engine::worker::status::{MetricStatus, RuleStatus};
 use crate::engine::{
     Effect, Engine, EngineOptions, Kept, Observation, Outcome, Recalled, Report, Unexplained,
     WatchedKind,
@@ -139,6 +139,11 @@ impl Simulation {
     /// The cluster, to change it as a person would; [`settle`](Self::settle) shows the engine what happened.
     pub fn world_mut(&mut self) -> &mut World {
         &mut self.world
+    }
+
+    /// What the engine knows of each rule now.
+    pub fn rules(&self) -> Vec<RuleStatus> {
+        self.engine.status(self.now).rules
     }
 
     /// What `metric` steps show now.

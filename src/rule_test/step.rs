@@ -4,7 +4,7 @@ use super::compare;
 use super::document::{ExpectedSeries, RuleTest, Step};
 use super::files::resolve;
 use crate::decide::{Finding, RuleChange};
-use crate::engine::Report;
+use crate::engine::{Fault, Report};
 use crate::manifests::admission::Admission;
 use crate::manifests::{Simulation, World};
 use crate::object::{ObjectKey, Record};
@@ -34,6 +34,11 @@ impl Seen {
                 outcome: Ok(()),
                 ..
             } => self.changes.extend(changes),
+            // Nothing was refused: it is decided again from the newer object.
+            Report::Changed {
+                outcome: Err(Fault::Stale),
+                ..
+            } => {}
             Report::Changed {
                 changes,
                 outcome: Err(fault),
@@ -94,7 +99,19 @@ pub(super) fn run_step(
             .map_err(|e| e.to_string())?;
     }
     let now = simulation.now();
-    for manifest in resolve(&test.file, step.line, &step.apply, problems).objects {
+    let applied = resolve(&test.file, step.line, &step.apply, problems).objects;
+    for key in &step.delete {
+        let key = cluster_scoped(key, simulation.world());
+        if applied
+            .iter()
+            .any(|manifest| simulation.world().key_of(&manifest.value) == key)
+        {
+            return Err(format!(
+                "delete: {key} is applied in the same step, where deletions come last: write two steps"
+            ));
+        }
+    }
+    for manifest in applied {
         put(
             admission,
             simulation.world_mut(),

@@ -26,7 +26,7 @@ mod types;
 mod version;
 
 pub use bundle::BundleError;
-pub use fixed::Fixed;
+pub use fixed::{Fixed, Growing};
 pub use nearest::nearest;
 pub use object_name::parse_object;
 pub use types::{Shape, Type};

@@ -7,7 +7,7 @@ use crate::object::difference;
 use serde_json::{Value, json};
 
 impl Tally {
-    /// `{changes, findings, summary}`, with `later`, `failed` and `undecided` where there are any.
+    /// `{changes, findings, summary}`, with `later`, `failed`, `unreadable` and `undecided` where there are any.
     pub fn json(&self, tense: Tense) -> Value {
         let change = |c: &RuleChange| {
             let mut change = json!({
@@ -40,6 +40,13 @@ impl Tally {
                 .map(|(c, fault)| {
                     json!({"rule": *c.rule, "verb": c.verb.as_str(), "object": c.object.to_string(), "message": fault_text(fault)})
                 })
+                .collect();
+        }
+        if !self.unreadable.is_empty() {
+            document["unreadable"] = self
+                .unreadable
+                .iter()
+                .map(|(rule, of)| json!({"rule": **rule, "tests": of.times, "reason": of.why}))
                 .collect();
         }
         if !self.undecided.is_empty() {

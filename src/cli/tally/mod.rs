@@ -10,6 +10,7 @@ pub use text::change_text;
 use super::exit;
 use super::output::count;
 use crate::decide::{Finding, Later, Reason, RuleChange};
+use crate::engine::worker::status::RuleStatus;
 use crate::engine::{Fault, Report};
 use crate::object::ObjectKey;
 use crate::rule::{Rule, Verb};
@@ -41,8 +42,19 @@ pub struct Tally {
     pub aborted: BTreeMap<Arc<str>, String>,
     /// Rules whose schedule hides what they would change, and when it opens.
     pub closed: BTreeMap<Arc<str>, Option<Timestamp>>,
+    /// Of each rule, how many tests failed because something could not be read, and why, as far as that is known.
+    pub unreadable: BTreeMap<Arc<str>, Unreadable>,
     /// Kinds that could not be looked at, and why; files that could not be read.
     pub undecided: Vec<String>,
+}
+
+/// Tests of a rule that failed because a value could not be read as its type, or an expression failed.
+#[derive(Default)]
+pub struct Unreadable {
+    /// How many.
+    pub times: u64,
+    /// One of the reasons.
+    pub why: Option<String>,
 }
 
 /// What is being told.
@@ -123,6 +135,29 @@ impl Tally {
         let unchecked = || self.unchecked.contains(&change.rule);
         let whole = || unchecked().then(|| block(Reason::UncheckedPath)).flatten();
         held.copied().or_else(whole)
+    }
+
+    /// Takes note of tests that failed at an admission.
+    pub fn note_unreadable(&mut self, of: Vec<(Arc<str>, String)>) {
+        for (rule, why) in of {
+            let of_rule = self.unreadable.entry(rule).or_default();
+            of_rule.times += 1;
+            of_rule.why = Some(why);
+        }
+    }
+
+    /// Takes note of what the loop has counted.
+    pub fn note_counted(&mut self, rules: &[RuleStatus]) {
+        for rule in rules.iter().filter(|rule| rule.counts.wrong_types > 0) {
+            let of_rule = self.unreadable.entry(Arc::from(&*rule.name)).or_default();
+            of_rule.times += rule.counts.wrong_types;
+            // The latest error may be one of a request.
+            let latest = rule
+                .last_error
+                .clone()
+                .filter(|_| rule.counts.failures == 0);
+            of_rule.why = of_rule.why.take().or(latest);
+        }
     }
 
     /// Takes note of the rules that are outside their schedule.

@@ -1,7 +1,7 @@
 //! A tally for people: diffs, findings, what comes later, the last line.
 
 use super::{Tally, Tense};
-use crate::cli::output::{Ink, Paint};
+use crate::cli::output::{Ink, Paint, count};
 use crate::decide::{Finding, Later, RuleChange};
 use crate::engine::Fault;
 use crate::object::{difference, duration};
@@ -63,6 +63,19 @@ impl Tally {
         }
         for finding in &self.findings {
             text.push_str(&finding_text(finding, paint));
+            text.push('\n');
+        }
+        for (rule, unreadable) in &self.unreadable {
+            let tests = count(
+                usize::try_from(unreadable.times).unwrap_or(usize::MAX),
+                "test",
+            );
+            let why = match &unreadable.why {
+                Some(why) => format!(": {why}"),
+                None => String::new(),
+            };
+            let line = format!("rule {rule}: {tests} failed for what could not be read{why}");
+            text.push_str(&paint.ink(Ink::Yellow, &line));
             text.push('\n');
         }
         for line in &self.undecided {

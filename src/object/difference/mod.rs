@@ -8,5 +8,5 @@ mod tree;
 
 pub use fields::{Field, fields, short};
 pub use patch::{json_patch, record_patch};
-pub use sensitive::{is_secret, is_secret_place, redact};
+pub use sensitive::{Held, is_secret, is_secret_place, redact};
 pub use text::{record_text, text, yaml};

@@ -279,7 +279,7 @@ pub(super) fn right(
             _ => match expressions::single(context, values, "`values`", names)? {
                 Single::Expr(expr) => Some(Right::Expr(expr)),
                 // A parameter.
-                Single::Literal(Value::Array(items)) => Some(Right::Values(items)),
+                Single::Literal(Value::Array(items)) => Some(Right::Parameter(items)),
                 Single::Literal(_) => {
                     fields::list(context.report, values, "`values`")?;
                     None

@@ -467,7 +467,7 @@ fn count(
             return None;
         }
         Right::Value(value) => std::slice::from_ref(value),
-        Right::Values(values) => values,
+        Right::Values(values) | Right::Parameter(values) => values,
         Right::Expr(_) => &[],
     };
     if let Some(wrong) = literals.iter().find(|value| value.as_u64().is_none()) {

@@ -5,7 +5,7 @@ use super::fields::Fields;
 use super::kinds::Matched;
 use super::paths::listed;
 use super::report::Spot;
-use super::values;
+use super::{parameters, values};
 use crate::rule::path::Path;
 use crate::rule::yaml::{Data, Tree};
 use crate::rule::{Action, Lifetime, Occasion, Step, Verb, protection};
@@ -196,7 +196,26 @@ pub(super) fn edit(
         "set" | "default" | "merge" => values::written(value),
         _ => vec![vec![]],
     };
-    fixed(context, path_tree, path, &leaves);
+    // What is computed may well hold all that stood there.
+    let replaces = matches!(verb, "set" | "merge") && !parameters::has_expression(value);
+    let growth = match verb {
+        "upsert" | "add" => Growth::Adds,
+        "remove" => Growth::Replaces,
+        _ if replaces => Growth::Replaces,
+        _ => Growth::Fills,
+    };
+    fixed(context, path_tree, path, &leaves, growth);
+}
+
+/// What an edit does to a list that only grows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Growth {
+    /// Adds elements.
+    Adds,
+    /// Makes the list where there is none, changes fields of its elements.
+    Fills,
+    /// Puts another list in its place, or none.
+    Replaces,
 }
 
 /// Whether the edit is one of `stringData` of a Secret in the loop.
@@ -253,6 +272,7 @@ fn fixed(
     path_tree: &Tree,
     path: &Path,
     leaves: &[Vec<Option<&str>>],
+    growth: Growth,
 ) {
     if context.when.has(Occasion::Create) {
         return;
@@ -264,7 +284,7 @@ fn fixed(
             free += 1;
             continue;
         };
-        match only_fixed(schema, path, leaves) {
+        match only_fixed(schema, path, leaves, growth) {
             Some(what) => {
                 fixed.push(matched.name().to_owned());
                 named |= matched.named;
@@ -289,12 +309,26 @@ fn fixed(
     }
 }
 
-fn only_fixed(schema: &KindSchema, path: &Path, leaves: &[Vec<Option<&str>>]) -> Option<Fixed> {
+fn only_fixed(
+    schema: &KindSchema,
+    path: &Path,
+    leaves: &[Vec<Option<&str>>],
+    growth: Growth,
+) -> Option<Fixed> {
+    let lost = |path: &[Option<&str>]| {
+        let growing = schema.growing().filter(|growing| growing.is_on(path))?;
+        let loses = match growth {
+            Growth::Adds => false,
+            Growth::Fills => growing.holds(path),
+            Growth::Replaces => growing.holds(path) || path.len() == growing.list.len(),
+        };
+        loses.then_some(growing.fixed)
+    };
     let mut first = None;
     for field in path.fields(schema) {
         for leaf in leaves {
             let whole: Vec<Option<&str>> = field.iter().chain(leaf).copied().collect();
-            let fixed = schema.fixed(&whole)?;
+            let fixed = schema.fixed(&whole).or_else(|| lost(&whole))?;
             first.get_or_insert(fixed);
         }
     }

@@ -6,6 +6,7 @@
 
 mod about;
 mod answer;
+mod fixed;
 mod noop;
 mod plan;
 mod same;

@@ -46,7 +46,7 @@ pub fn is_noop(
             match verdict {
                 Verdict::Pass => {}
                 Verdict::Fail => return true,
-                Verdict::WrongType(_) | Verdict::Unknown(_) => return false,
+                Verdict::WrongType(_) | Verdict::Unknown(_) | Verdict::Failed(_) => return false,
             }
         }
         match edit.change.template().filter(|_| computed) {

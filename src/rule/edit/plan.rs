@@ -2,12 +2,12 @@
 
 use super::Hindrance;
 use super::answer::Answered;
+use super::fixed::fixed;
 use super::same::{keep_spelling, misfit, same};
 use super::site::{NoSite, Site};
-use super::value::{self, Claims, Desired, Wrong};
+use super::value::{self, Claims, Desired, Empties, Wrong};
 use super::{Action, Change, Edit, EditChange, EditContext, Endpoint, FixedFields, Planned};
 use crate::object::Node;
-use crate::object::difference::json_patch;
 use crate::rule::expr::{ExprFault, Scope};
 use crate::rule::path::{Hop, Place};
 use crate::rule::test::{self, TestRun, Verdict};
@@ -144,6 +144,7 @@ pub(super) fn passes(
             Ok(false)
         }
         Verdict::Unknown(reason) => Err(ExprFault::Unknown(reason)),
+        Verdict::Failed(reason) => Err(ExprFault::Failed(reason)),
     }
 }
 
@@ -177,7 +178,7 @@ fn at_site(
         overruled: None,
         made: Vec::new(),
     };
-    let desired = desired(edit, value, site, &mut claims);
+    let desired = desired(edit, value, site, context.schema, &mut claims);
     if planned.overruled.is_none() {
         planned.overruled = claims.overruled.take();
     }
@@ -261,6 +262,7 @@ fn desired(
     edit: &Edit,
     mut value: Value,
     site: &Site<'_, '_>,
+    schema: Option<&KindSchema>,
     claims: &mut Claims<'_>,
 ) -> Result<Desired, Wrong> {
     let current = site.node;
@@ -275,7 +277,14 @@ fn desired(
         EditChange::Set(_) => Ok(value::set(current, value, &pointer, claims)),
         EditChange::Remove => Ok(value::remove(current, &pointer, claims)),
         EditChange::Default(_) => value::default(current, &value, &mut pointer, claims),
-        EditChange::Merge(_) => value::merge(current, &value, &mut pointer, claims),
+        EditChange::Merge(_) => {
+            let drops = schema.is_some_and(|s| s.gvk.is_of_kubernetes());
+            let empties = match drops || pointer.starts_with("/metadata/") {
+                true => Empties::LeftOut,
+                false => Empties::Kept,
+            };
+            value::merge(current, &value, &mut pointer, empties, claims)
+        }
         EditChange::Add { at, .. } => value::add(current, &value, *at, &mut pointer, claims),
         EditChange::Upsert { key, at, .. } => {
             let keys = upsert_keys(key.as_deref(), site.ty);
@@ -297,68 +306,4 @@ pub(super) fn upsert_keys<'k>(
         Some(keys) => keys.iter().map(|k| &**k).collect(),
         None => list.map(Type::list_keys).unwrap_or_default(),
     }
-}
-
-/// Why a change is one that the server never takes.
-fn fixed(
-    schema: Option<&KindSchema>,
-    object: Node<'_>,
-    place: &Place,
-    current: Option<Node<'_>>,
-    action: &Action,
-) -> Option<String> {
-    let here: Vec<Option<&str>> = place
-        .location
-        .iter()
-        .map(|hop| match hop {
-            Hop::Name(name) => Some(&**name),
-            Hop::Index(_) => None,
-        })
-        .collect();
-    let check = |path: &[Option<&str>]| -> Option<String> {
-        if is_immutable(object, path) {
-            return Some("the object is marked `immutable`".into());
-        }
-        let fixed = schema?.fixed(path)?;
-        Some(match fixed.instead {
-            Some(instead) => format!("{} is fixed at creation; patch {instead}", fixed.what),
-            None => format!("{} is fixed at creation", fixed.what),
-        })
-    };
-    let (Some(node), Action::Put(new)) = (current, action) else {
-        return check(&here);
-    };
-    let old = node.to_value();
-    json_patch(&old, new).iter().find_map(|operation| {
-        let tokens: Vec<String> = operation
-            .path()
-            .tokens()
-            .map(|t| t.decoded().into_owned())
-            .collect();
-        let mut path = here.clone();
-        let mut at = Some(&old);
-        for token in &tokens {
-            match at {
-                Some(Value::Array(list)) => {
-                    path.push(None);
-                    at = token.parse::<usize>().ok().and_then(|i| list.get(i));
-                }
-                other => {
-                    path.push(Some(token));
-                    at = other.and_then(|v| v.get(token));
-                }
-            }
-        }
-        check(&path)
-    })
-}
-
-/// ConfigMaps and Secrets with `immutable: true` keep their data, and stay so.
-fn is_immutable(object: Node<'_>, path: &[Option<&str>]) -> bool {
-    matches!(
-        path.first(),
-        Some(Some("data" | "binaryData" | "stringData" | "immutable"))
-    ) && matches!(text(object, "kind"), Some("ConfigMap" | "Secret"))
-        && text(object, "apiVersion") == Some("v1")
-        && object.get_str("immutable").and_then(Node::as_bool) == Some(true)
 }

@@ -159,6 +159,7 @@ pub(super) fn merge(
     current: Option<Node<'_>>,
     value: &Value,
     pointer: &mut String,
+    empties: Empties,
     claims: &mut Claims<'_>,
 ) -> Result<Desired, Wrong> {
     let Value::Object(patch) = value else {
@@ -168,7 +169,7 @@ pub(super) fn merge(
         return Err(Wrong(pointer.clone(), "a map"));
     }
     let mut target = current.map_or_else(|| Value::Object(Map::new()), Node::to_value);
-    merge_into(&mut target, patch, pointer, claims);
+    merge_into(&mut target, patch, pointer, empties, claims);
     let created_nothing =
         current.is_none() && !patch.is_empty() && target.as_object().is_none_or(Map::is_empty);
     Ok(if created_nothing {
@@ -178,11 +179,21 @@ pub(super) fn merge(
     })
 }
 
+/// What becomes of a map that a merge would create only to remove from it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Empties {
+    /// It is there, empty, as the standard says.
+    Kept,
+    /// Kubernetes' own kinds store what is empty as what is absent: it would be written again and again.
+    LeftOut,
+}
+
 /// RFC 7386, leaf by leaf.
 fn merge_into(
     target: &mut Value,
     patch: &Map<String, Value>,
     pointer: &mut String,
+    empties: Empties,
     claims: &mut Claims<'_>,
 ) {
     if !target.is_object() {
@@ -200,9 +211,14 @@ fn merge_into(
             }
             Value::Object(below) if !below.is_empty() => {
                 let mut member = map.get(name).cloned().unwrap_or_default();
-                merge_into(&mut member, below, pointer, claims);
+                merge_into(&mut member, below, pointer, empties, claims);
                 let removes_only = member.as_object().is_some_and(Map::is_empty);
-                if !removes_only || map.get(name).is_some_and(Value::is_object) {
+                let stands = !removes_only || map.get(name).is_some_and(Value::is_object);
+                let mut kept = || {
+                    let made = Some(Value::Object(Map::new()));
+                    empties == Empties::Kept && claims.claim(pointer, made, false)
+                };
+                if stands || kept() {
                     map.insert(name.clone(), member);
                 }
             }
@@ -229,7 +245,13 @@ fn merged(target: &mut Value, patch: &Map<String, Value>) {
         overruled: None,
         made: Vec::new(),
     };
-    merge_into(target, patch, &mut String::new(), &mut claims);
+    merge_into(
+        target,
+        patch,
+        &mut String::new(),
+        Empties::LeftOut,
+        &mut claims,
+    );
 }
 
 fn elements<'v>(value: &'v Value, pointer: &str) -> Result<&'v [Value], Wrong> {

@@ -129,6 +129,11 @@ pub(super) enum Code {
         negated: bool,
         pair: Box<(Code, Code)>,
     },
+    /// `x == null`: whether it is absent, which null is too.
+    IsNull {
+        of: Box<Code>,
+        negated: bool,
+    },
     In(Box<(Code, Code)>),
     /// Elements; true for `?element`.
     List(Vec<(Code, bool)>),
@@ -156,6 +161,27 @@ pub(super) enum Code {
 }
 
 impl Code {
+    /// Whether it only reads what is there: a name, a field, an element.
+    pub fn is_reading(&self) -> bool {
+        matches!(
+            self,
+            Code::Object
+                | Code::NamespaceObject
+                | Code::Item
+                | Code::Current
+                | Code::Request
+                | Code::Variable(..)
+                | Code::Applied
+                | Code::Candidate
+                | Code::Related(..)
+                | Code::Previous
+                | Code::Local(..)
+                | Code::Select { .. }
+                | Code::OptSelect { .. }
+                | Code::Index { .. }
+        )
+    }
+
     /// What it reads, for messages: names and literal keys only, never a value.
     pub fn describe(&self) -> String {
         match self {

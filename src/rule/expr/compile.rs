@@ -5,6 +5,7 @@ use super::calls::spelled;
 use super::code::{Arithmetic, Code, Comparison, Reads};
 use super::compare::compare;
 use super::eval::{Fault, Frame, article};
+use super::members::Member;
 use super::value::{self, Val};
 use super::{ExprProblem, Members, Names};
 use crate::object::Key;
@@ -155,6 +156,25 @@ impl Compiler<'_> {
         Code::Const(Val::Null)
     }
 
+    /// As [`Self::problem`], at a field of a chain.
+    pub(super) fn problem_of_member(
+        &mut self,
+        member: &Member,
+        message: String,
+        mend: Option<String>,
+    ) {
+        let problem = ExprProblem {
+            at: member.at,
+            length: member.length,
+            message,
+            mend,
+        };
+        // `x == null` asks again.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
     pub(super) fn code(&mut self, tree: &IdedExpr) -> Code {
         if self.depth > DEEPEST {
             return self.problem(tree.id, "the expression is nested too deeply".into(), None);
@@ -285,10 +305,20 @@ impl Compiler<'_> {
             }
             (operators::LOGICAL_NOT, [a]) => Code::Not(Box::new(self.condition(a))),
             (operators::NEGATE, [a]) => Code::Negate(self.boxed(a)),
-            (operators::EQUALS | operators::NOT_EQUALS, [a, b]) => Code::Equal {
-                negated: name == operators::NOT_EQUALS,
-                pair: Box::new((self.code(a), self.code(b))),
-            },
+            (operators::EQUALS | operators::NOT_EQUALS, [a, b]) => {
+                let negated = name == operators::NOT_EQUALS;
+                let is_null =
+                    |tree: &IdedExpr| matches!(tree.expr, Expr::Literal(LiteralValue::Null));
+                let pair = (self.code(a), self.code(b));
+                match (is_null(a), is_null(b)) {
+                    (false, true) if pair.0.is_reading() => self.is_null(a, pair.0, negated),
+                    (true, false) if pair.1.is_reading() => self.is_null(b, pair.1, negated),
+                    _ => Code::Equal {
+                        negated,
+                        pair: Box::new(pair),
+                    },
+                }
+            }
             (operators::IN, [a, b]) => Code::In(Box::new((self.code(a), self.code(b)))),
             (operators::INDEX | operators::OPT_INDEX, [of, index]) => {
                 let optional = name == operators::OPT_INDEX;
@@ -347,6 +377,17 @@ impl Compiler<'_> {
             }
             _ => return None,
         })
+    }
+
+    /// What is compared with null is asked whether it is there, as `has` asks.
+    fn is_null(&mut self, tree: &IdedExpr, of: Code, negated: bool) -> Code {
+        if matches!(of, Code::Select { .. } | Code::Index { .. }) {
+            self.note_members(tree, true);
+        }
+        Code::IsNull {
+            of: Box::new(of),
+            negated,
+        }
     }
 
     /// Code that must give a bool.

@@ -209,6 +209,14 @@ impl<'s, 'a> Frame<'s, 'a> {
                 let b = self.eval(&pair.1)?;
                 Ok(Val::Bool(compare::equal(self, &a, &b)? != *negated))
             }
+            Code::IsNull { of, negated } => {
+                let is_null = match self.eval(of) {
+                    Ok(Val::Null | Val::Optional(None)) | Err(Fault::Absent(_)) => true,
+                    Ok(_) => false,
+                    Err(fault) => return Err(fault),
+                };
+                Ok(Val::Bool(is_null != *negated))
+            }
             Code::In(pair) => {
                 let needle = self.eval(&pair.0)?;
                 let haystack = self.eval(&pair.1)?;

@@ -67,6 +67,11 @@ impl Compiler<'_> {
                         "object" => break MemberOf::Object,
                         "namespaceObject" => break MemberOf::Namespace,
                         "candidate" if self.names.candidate => break MemberOf::Candidate,
+                        "request" if self.names.request => {
+                            names.reverse();
+                            self.check_request(&names);
+                            return;
+                        }
                         name => {
                             let mut lists = self.names.lists.iter();
                             match lists.position(|list| list.one && *list.name == *name) {

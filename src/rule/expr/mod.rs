@@ -35,6 +35,7 @@ mod members;
 mod names;
 mod operators;
 mod output;
+mod request;
 mod syntax;
 mod template;
 #[cfg(test)]
@@ -146,7 +147,7 @@ impl fmt::Display for ExprFault {
 }
 
 /// What is wrong with an expression, relative to its text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExprProblem {
     /// Byte offset in the expression's text (without `${` and `}`).
     pub at: usize,

@@ -14,6 +14,8 @@ pub enum Right {
     Value(Value),
     /// `values`, literals.
     Values(Vec<Value>),
+    /// `values`, the list of a parameter: nobody who wrote the rule can know whether it will be empty.
+    Parameter(Vec<Value>),
     /// One `${ }` that is the whole of `value`, or of `values` (then it gives a list).
     Expr(Expr),
 }
@@ -253,7 +255,7 @@ fn prepare(
             format!("`{word}` takes `values`, a list"),
             "write `values: [a, b]`",
         )),
-        (Right::Values(_), false) => Err(ClauseProblem::new(
+        (Right::Values(_) | Right::Parameter(_), false) => Err(ClauseProblem::new(
             ClausePart::Right,
             format!("`{word}` takes one `value`"),
             match operator {
@@ -265,14 +267,12 @@ fn prepare(
                 _ => "write `value`".to_owned(),
             },
         )),
-        (Right::Values(values), true) => {
-            if values.is_empty() {
-                return Err(ClauseProblem::new(
-                    ClausePart::Right,
-                    format!("`{word}` needs at least one value"),
-                    "write `values: [a, b]`",
-                ));
-            }
+        (Right::Values(values), true) if values.is_empty() => Err(ClauseProblem::new(
+            ClausePart::Right,
+            format!("`{word}` needs at least one value"),
+            "write `values: [a, b]`",
+        )),
+        (Right::Values(values) | Right::Parameter(values), true) => {
             let mut operands = SmallVec::with_capacity(values.len());
             for (index, value) in values.into_iter().enumerate() {
                 operands.push(literal(
@@ -331,7 +331,9 @@ fn told(subject: &Subject, read_as: Option<ReadAs>, operator: Operator, right: &
     let _ = match right {
         Right::Nothing => Ok(()),
         Right::Value(value) => write!(out, " {value}"),
-        Right::Values(values) => write!(out, " {}", Value::Array(values.clone())),
+        Right::Values(values) | Right::Parameter(values) => {
+            write!(out, " {}", Value::Array(values.clone()))
+        }
         Right::Expr(expr) => write!(out, " ${{{}}}", expr.text()),
     };
     out.into()

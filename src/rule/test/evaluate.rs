@@ -71,6 +71,14 @@ impl From<Verdict> for Outcome {
     }
 }
 
+/// What a failed expression makes of a test: it fails, and is counted. A request must not slip through that way: there it is open.
+fn failed(scope: &Scope<'_>, why: String) -> Verdict {
+    match scope.request {
+        Some(_) => Verdict::Failed(why),
+        None => Verdict::WrongType(why),
+    }
+}
+
 impl Clause {
     pub(super) fn outcome(&self, run: &mut TestRun<'_, '_>) -> Outcome {
         let outcome = match self.selected(run.scope) {
@@ -82,10 +90,17 @@ impl Clause {
                 .selected(run.scope)
                 .ok()
                 .and_then(|selected| selected.shown());
+            let absent = self
+                .expressions()
+                .find_map(|e| match e.evaluate(run.scope) {
+                    Err(fault @ ExprFault::Absent(_)) => Some(fault.to_string()),
+                    _ => None,
+                });
             if let Some(trace) = run.trace.as_mut() {
                 trace.push(ClauseTrace {
                     clause: self.text().to_owned(),
                     value,
+                    absent,
                     verdict: outcome.verdict.clone(),
                 });
             }
@@ -116,10 +131,9 @@ impl Clause {
                 }
                 Err(ExprFault::Absent(_)) => Ok(Selected::One(None)),
                 Err(ExprFault::Unknown(reason)) => Err(Verdict::Unknown(reason)),
-                Err(ExprFault::Failed(reason)) => Err(Verdict::WrongType(format!(
-                    "`${{{}}}`: {reason}",
-                    expr.text()
-                ))),
+                Err(ExprFault::Failed(reason)) => {
+                    Err(failed(scope, format!("`${{{}}}`: {reason}", expr.text())))
+                }
             },
         }
     }
@@ -270,7 +284,11 @@ impl Clause {
                 return Err(self.without_right(expr, Some(&what), scope));
             }
             Err(ExprFault::Unknown(reason)) => return Err(Verdict::Unknown(reason)),
-            Err(ExprFault::Failed(reason)) => return Err(wrong(format!("has no value: {reason}"))),
+            Err(ExprFault::Failed(reason)) => {
+                let text = expr.text();
+                let why = format!("the right side `${{{text}}}` has no value: {reason}");
+                return Err(failed(scope, why));
+            }
         };
         let one = |value: Value| {
             let kind = value_kind(&value);

@@ -144,7 +144,7 @@ fn hash(seen: Seen<'_>) -> u64 {
         return STATE.hash_one((2u8, float.to_bits()));
     }
     let (tag, size) = match seen {
-        Seen::Node(node) => (tag_of(node), node.len()),
+        Seen::Node(node) => (tag_of(node), seen.size()),
         Seen::Value(Value::Bool(b)) => (3 + u8::from(*b), None),
         Seen::Value(Value::Array(_)) => (5, seen.size()),
         Seen::Value(Value::Object(_)) => (6, seen.size()),

@@ -74,6 +74,8 @@ pub enum Verdict {
     WrongType(String),
     /// The object waits.
     Unknown(String),
+    /// At admission: an expression failed, so that nobody can say whether it passes.
+    Failed(String),
 }
 
 /// What evaluating tests needs and gathers.
@@ -94,6 +96,8 @@ pub struct ClauseTrace {
     pub clause: String,
     /// The selected value, a list if there are several; long ones are cut.
     pub value: Option<Value>,
+    /// Why an expression in it has no value: which field is not there.
+    pub absent: Option<String>,
     /// How it came out.
     pub verdict: Verdict,
 }
@@ -122,7 +126,7 @@ pub fn all(tests: &[Test], run: &mut TestRun<'_, '_>) -> Verdict {
 /// AND. The first test that fails decides, and only its own flip can change that: what comes behind it is looked at only for a trace.
 fn conjunction(tests: &[Test], run: &mut TestRun<'_, '_>) -> Outcome {
     let mut decided: Option<Outcome> = None;
-    let mut unknown: Option<String> = None;
+    let mut unknown: Option<Verdict> = None;
     let mut flips_at = None;
     for test in tests {
         if decided.is_some() && run.trace.is_none() {
@@ -135,14 +139,14 @@ fn conjunction(tests: &[Test], run: &mut TestRun<'_, '_>) -> Outcome {
         match outcome.verdict {
             Verdict::Pass => flips_at = earlier(flips_at, outcome.flips_at),
             Verdict::Fail | Verdict::WrongType(_) => decided = Some(outcome),
-            Verdict::Unknown(reason) => {
+            open @ (Verdict::Unknown(_) | Verdict::Failed(_)) => {
                 flips_at = earlier(flips_at, outcome.flips_at);
-                unknown.get_or_insert(reason);
+                unknown.get_or_insert(open);
             }
         }
     }
     decided.unwrap_or(Outcome {
-        verdict: unknown.map_or(Verdict::Pass, Verdict::Unknown),
+        verdict: unknown.unwrap_or(Verdict::Pass),
         flips_at,
     })
 }
@@ -150,7 +154,7 @@ fn conjunction(tests: &[Test], run: &mut TestRun<'_, '_>) -> Outcome {
 /// What tests came to of which none passes.
 struct NonePasses {
     /// Why one might, the first reason.
-    unknown: Option<String>,
+    unknown: Option<Verdict>,
     /// A value of the wrong type, the first one.
     wrong: Option<String>,
     flips_at: Option<Timestamp>,
@@ -179,8 +183,8 @@ fn first_that_passes(tests: &[Test], run: &mut TestRun<'_, '_>) -> Result<Outcom
             Verdict::WrongType(reason) => {
                 none.wrong.get_or_insert(reason);
             }
-            Verdict::Unknown(reason) => {
-                none.unknown.get_or_insert(reason);
+            open @ (Verdict::Unknown(_) | Verdict::Failed(_)) => {
+                none.unknown.get_or_insert(open);
             }
         }
     }
@@ -191,7 +195,7 @@ fn first_that_passes(tests: &[Test], run: &mut TestRun<'_, '_>) -> Result<Outcom
 fn disjunction(tests: &[Test], run: &mut TestRun<'_, '_>) -> Outcome {
     first_that_passes(tests, run).unwrap_or_else(|none| Outcome {
         verdict: match (none.unknown, none.wrong) {
-            (Some(reason), _) => Verdict::Unknown(reason),
+            (Some(open), _) => open,
             (None, Some(reason)) => Verdict::WrongType(reason),
             (None, None) => Verdict::Fail,
         },
@@ -209,7 +213,7 @@ fn negation(tests: &[Test], run: &mut TestRun<'_, '_>) -> Outcome {
         Err(none) => Outcome {
             verdict: match (none.wrong, none.unknown) {
                 (Some(reason), _) => Verdict::WrongType(reason),
-                (None, Some(reason)) => Verdict::Unknown(reason),
+                (None, Some(open)) => open,
                 (None, None) => Verdict::Pass,
             },
             flips_at: none.flips_at,

@@ -116,7 +116,7 @@ impl Operand {
                     Some(version) => Ok(Self::Semver(version)),
                     None => refuse(
                         format!("{text:?} is no semantic version"),
-                        full_version(text),
+                        "write for example `1.27.0`",
                     ),
                 },
                 Value::Number(n) => refuse(
@@ -165,9 +165,19 @@ impl Operand {
     }
 }
 
-/// A semantic version, with or without the `v` that Kubernetes and most image tags put before it.
+/// A semantic version, with or without the `v` that Kubernetes and most image tags put before it. Parts that are left out are 0.
 pub(super) fn semver(text: &str) -> Option<Version> {
-    Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()
+    let bare = text.strip_prefix('v').unwrap_or(text);
+    if let Ok(version) = Version::parse(bare) {
+        return Some(version);
+    }
+    let (numbers, rest) = bare.split_at(bare.find(['-', '+']).unwrap_or(bare.len()));
+    let missing = match numbers.matches('.').count() {
+        0 => ".0.0",
+        1 => ".0",
+        _ => return None,
+    };
+    Version::parse(&format!("{numbers}{missing}{rest}")).ok()
 }
 
 fn full_version_of(text: &str) -> String {
@@ -175,21 +185,6 @@ fn full_version_of(text: &str) -> String {
     match text.split('.').count() {
         1 => format!("\"{text}.0.0\""),
         _ => format!("\"{text}.0\""),
-    }
-}
-
-/// What to write instead of a version that is not a full one.
-fn full_version(text: &str) -> String {
-    let bare = text.strip_prefix('v').unwrap_or(text);
-    let parts: Vec<&str> = bare.split('.').collect();
-    if parts.len() < 3
-        && parts
-            .iter()
-            .all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
-    {
-        format!("write all three parts: `{}`", full_version_of(text))
-    } else {
-        "write for example `1.27.0`".into()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::object::quantity::Quantity;
 use crate::object::{Node, NodeKind, duration};
 use jiff::Timestamp;
 use semver::Version;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
@@ -39,25 +39,32 @@ impl<'a> Seen<'a> {
         match self {
             Seen::Node(node) => match (self.number(), Number::of_value(other)) {
                 (Some(a), Some(b)) => a.compare(b) == Some(Ordering::Equal),
-                _ => node.equals(other),
+                _ => equal(node, other),
             },
             Seen::Value(value) => same(value, other),
         }
     }
 
-    /// Characters, elements or members.
+    /// Characters, elements or members; a member that is null counts as absent.
     pub(super) fn size(self) -> Option<usize> {
         match self {
+            Seen::Node(node) if node.kind() == NodeKind::Map => {
+                Some(node.entries().filter(|(_, n)| !n.is_null()).count())
+            }
             Seen::Node(node) => node.len(),
             Seen::Value(Value::String(text)) => Some(text.chars().count()),
             Seen::Value(Value::Array(list)) => Some(list.len()),
-            Seen::Value(Value::Object(map)) => Some(map.len()),
+            Seen::Value(Value::Object(map)) => Some(present(map)),
             Seen::Value(_) => None,
         }
     }
 
     pub(super) fn is_empty(self) -> bool {
         match self {
+            // The first member that is there answers.
+            Seen::Node(node) if node.kind() == NodeKind::Map => {
+                node.entries().all(|(_, n)| n.is_null())
+            }
             Seen::Node(node) => node.is_empty(),
             Seen::Value(_) => self.size() == Some(0),
         }
@@ -90,6 +97,36 @@ pub(super) fn value_kind(value: &Value) -> &'static str {
     }
 }
 
+/// How many members are there: a null one is not.
+fn present(map: &Map<String, Value>) -> usize {
+    map.values().filter(|value| !value.is_null()).count()
+}
+
+/// Deep equality of a value in a record; members that are null count as absent on both sides.
+fn equal(node: Node<'_>, value: &Value) -> bool {
+    match value {
+        Value::Object(map) => {
+            let mut members = 0;
+            node.kind() == NodeKind::Map
+                && node
+                    .entries()
+                    .filter(|(_, member)| !member.is_null())
+                    .all(|(key, member)| {
+                        members += 1;
+                        map.get(key).is_some_and(|value| equal(member, value))
+                    })
+                && members == present(map)
+        }
+        Value::Array(list) if node.kind() == NodeKind::List => {
+            let mut items = node.items();
+            list.iter()
+                .all(|value| items.next().is_some_and(|item| equal(item, value)))
+                && items.next().is_none()
+        }
+        _ => node.equals(value),
+    }
+}
+
 /// Deep equality of computed values, 1 equal to 1.0 as in records.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
@@ -101,8 +138,9 @@ fn same(a: &Value, b: &Value) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
         }
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
+            present(a) == present(b)
                 && a.iter()
+                    .filter(|(_, a)| !a.is_null())
                     .all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
         }
         _ => a == b,

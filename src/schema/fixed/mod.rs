@@ -3,10 +3,10 @@
 mod table;
 
 use super::KindSchema;
-use table::{OF_ALL, RULES, Rule, WHEN_IMMUTABLE};
+use table::{GROWS, OF_ALL, RULES, Rule, WHEN_IMMUTABLE};
 
 /// A field fixed at creation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fixed {
     /// The fixed field, for people: `spec of a Pod but image, tolerations added, activeDeadlineSeconds`.
     pub what: &'static str,
@@ -14,7 +14,52 @@ pub struct Fixed {
     pub instead: Option<&'static str>,
 }
 
+/// A list of which elements can be added, but neither removed nor changed, but for one field of theirs.
+#[derive(Clone, Copy, Debug)]
+pub struct Growing {
+    /// Where it is: names.
+    pub list: &'static [&'static str],
+    /// The field of its elements that can be changed.
+    pub free: &'static str,
+    /// What is fixed in it.
+    pub fixed: Fixed,
+}
+
+impl Growing {
+    /// Whether the path leads to what is in its elements, but not to their free field.
+    pub fn holds(&self, path: &[Option<&str>]) -> bool {
+        path.len() > self.list.len()
+            && self.is_on(path)
+            && path.get(self.list.len() + 1) != Some(&Some(self.free))
+    }
+
+    /// Whether the path leads to the list, or into it.
+    pub fn is_on(&self, path: &[Option<&str>]) -> bool {
+        path.len() >= self.list.len()
+            && self
+                .list
+                .iter()
+                .zip(path)
+                .all(|(name, step)| *step == Some(*name))
+    }
+}
+
 impl KindSchema {
+    /// The list of this kind that only grows, if it has one.
+    pub fn growing(&self) -> Option<Growing> {
+        let of_this = |grows: &&table::Grows| {
+            *grows.group == *self.gvk.group && *grows.kind == *self.gvk.kind
+        };
+        GROWS.iter().find(of_this).map(|grows| Growing {
+            list: grows.list,
+            free: grows.free,
+            fixed: Fixed {
+                what: grows.what,
+                instead: grows.instead,
+            },
+        })
+    }
+
     /// Whether, and why, the field at `path` (names and, for list elements, `None`) cannot be changed after creation.
     /// The answer takes the whole path: `spec.containers.*.image` of a Pod can, `spec.containers.*.env` cannot; `spec.containers` as a whole can, since its
     /// images can: ask for the leaves of a constructed value.

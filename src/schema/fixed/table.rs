@@ -295,3 +295,23 @@ pub(super) const WHEN_IMMUTABLE: &[Rule] = &[
         "data, stringData and immutable of a Secret with `immutable: true`",
     ),
 ];
+
+/// A list whose elements can be added to, but neither removed nor changed.
+pub(super) struct Grows {
+    pub group: &'static str,
+    pub kind: &'static str,
+    pub list: &'static [&'static str],
+    /// The one field of its elements that can be changed.
+    pub free: &'static str,
+    pub what: &'static str,
+    pub instead: Option<&'static str>,
+}
+
+pub(super) const GROWS: &[Grows] = &[Grows {
+    group: "",
+    kind: "Pod",
+    list: &["spec", "tolerations"],
+    free: "tolerationSeconds",
+    what: "what stands in tolerations of a Pod, to which others can be added,",
+    instead: Some("the pod template of its owner (Deployment, StatefulSet, DaemonSet, Job, …)"),
+}];

@@ -294,3 +294,19 @@ fn a_running_daemon_explains_what_stands_in_the_way_there() {
         ran.err
     );
 }
+
+#[test]
+fn an_expression_without_a_value_says_which_field_is_not_there() {
+    let floor = FLOOR.replace(
+        "${variables.label}",
+        "${object.spec.template.spec.hostname}",
+    );
+    let dir = folder(&[
+        ("r.yaml", &floor),
+        ("cluster/all.yaml", &deployment("web", 1)),
+    ]);
+    let ran = explain(dir.path(), "floor", "Deployment/shop/web", &[]);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    let why = "failed  ${object.spec.template.spec.hostname} Equals \"web\": `object.spec.template` is not there";
+    assert!(ran.out.contains(why), "{}", ran.out);
+}

@@ -428,3 +428,94 @@ fn what_a_schedule_hides_is_shown_and_marked() {
     assert!(run("2026-01-05T12:00:00Z").contains("nothing changed"));
     assert!(run("2026-01-05T22:00:00Z").contains("1 patched"));
 }
+
+/// Two ConfigMaps whose names are too short for what the test computes.
+fn unreadable() -> tempfile::TempDir {
+    let rule = label_rule("far", "team", "one").replace(
+        "  where:\n",
+        "  where:\n  - {expression: '${object.metadata.name.substring(0, 50)}', value: x}\n",
+    );
+    folder(&[
+        ("rules/r.yaml", &rule),
+        ("cluster/all.yaml", &(config_map("a") + &config_map("b"))),
+    ])
+}
+
+#[test]
+fn tests_that_failed_for_what_could_not_be_read_are_told_once_for_each_rule() {
+    let dir = unreadable();
+    let told = "rule far: 2 tests failed for what could not be read: `${object.metadata.name.substring(0, 50)}`: `substring`";
+    for command in [
+        &["plan", "--manifests", "cluster"][..],
+        &["run", "--once", "--manifests", "cluster"],
+    ] {
+        let ran = ordain(dir.path(), command);
+        assert!(ran.out.contains(told), "{command:?}: {}", ran.out);
+        // The tests are decided: they failed.
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let json = ordain(dir.path(), &[command, &["-o", "json"]].concat()).json();
+        let unreadable = &json["unreadable"][0];
+        assert_eq!(
+            (&unreadable["rule"], &unreadable["tests"]),
+            (&"far".into(), &2.into()),
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn what_a_rule_says_of_a_secret_never_quotes_it() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: shop}\ndata: {password: aHVudGVyMg==}\n";
+    let rule = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: weak}
+spec:
+  match: {resources: [{apiVersion: v1, kind: Secret}]}
+  actions:
+  - warn: {message: 'weak: ${object.data.password} ${base64.decode(object.data.password)}'}
+  - event: {reason: Weak, message: 'it is ${base64.decode(object.data.password)}'}
+  - patch:
+    - {path: $.metadata.annotations.copy, set: '${base64.decode(object.data.password)}'}
+---
+apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: reads}
+spec:
+  match: {resources: [{apiVersion: v1, kind: ConfigMap}]}
+  related:
+  - {name: secrets, resources: [{apiVersion: v1, kind: Secret}]}
+  actions:
+  - warn: {message: \"beside ${secrets.map(s, base64.decode(s.data.password)).join(',')}\"}
+";
+    let dir = folder(&[
+        ("rules/r.yaml", rule),
+        (
+            "cluster/all.yaml",
+            &(secret.to_owned() + "---\n" + &config_map("a")),
+        ),
+    ]);
+    for command in [
+        &["plan", "--manifests", "cluster"][..],
+        &["plan", "--manifests", "cluster", "-o", "json"],
+        &["run", "--once", "--manifests", "cluster"],
+        &["explain", "weak", "Secret/shop/a", "--manifests", "cluster"],
+        &[
+            "explain",
+            "reads",
+            "ConfigMap/shop/a",
+            "--manifests",
+            "cluster",
+        ],
+    ] {
+        let ran = ordain(dir.path(), command);
+        assert!(
+            ran.out.contains("(sensitive, 7 bytes"),
+            "{command:?}: {}",
+            ran.out
+        );
+        for hidden in ["hunter2", "aHVudGVyMg=="] {
+            assert!(!ran.out.contains(hidden), "{command:?}: {}", ran.out);
+            assert!(!ran.err.contains(hidden), "{command:?}: {}", ran.err);
+        }
+    }
+}

@@ -193,3 +193,12 @@ fn every_rule_test_of_the_project_passes() {
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
 }
+
+#[test]
+fn what_a_step_applies_it_does_not_delete() {
+    let dir = tested(&TEST.replace("delete: [ConfigMap/shop/b]", "delete: [ConfigMap/shop/c]"));
+    let ran = ordain(dir.path(), &["test", "."]);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    let why = "delete: ConfigMap/shop/c is applied in the same step, where deletions come last: write two steps";
+    assert!(ran.out.contains(why), "{}", ran.out);
+}

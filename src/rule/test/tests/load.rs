@@ -218,10 +218,10 @@ fn clauses_that_mean_nothing_are_refused() {
         (
             Some(ReadAs::Semver),
             AtLeast,
-            value(json!("1.27")),
+            value(json!("1.27.0.1")),
             ClausePart::Right,
             "is no semantic version",
-            "write all three parts: `\"1.27.0\"`",
+            "write for example `1.27.0`",
         ),
         (
             Some(ReadAs::Semver),

@@ -86,7 +86,7 @@ fn letter(verdict: &Verdict) -> char {
         Verdict::Pass => 'P',
         Verdict::Fail => 'F',
         Verdict::WrongType(_) => 'W',
-        Verdict::Unknown(_) => 'U',
+        Verdict::Unknown(_) | Verdict::Failed(_) => 'U',
     }
 }
 
