@@ -2,9 +2,9 @@
 
 use super::{image, of, rule, workload};
 use crate::daemon::{Daemon, until};
-use crate::scene::Place;
+use crate::scene::{Place, found};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -23,6 +23,19 @@ fn patches(place: &Place) -> usize {
     requests.retain(|r| r.verb == "patch");
     assert!(requests.iter().all(|r| r.code == 200), "{requests:?}");
     requests.len()
+}
+
+/// Waits until the server knows that the account of the Pods is gone: it hears of it like everybody else.
+async fn refuses_pods(place: &Place) {
+    let pods: Api<Pod> = Api::namespaced(place.client.clone(), &place.namespace);
+    let probe: Pod = of(json!({"metadata": {"name": "probe"}, "spec": {
+        "serviceAccountName": "runner", "containers": [{"name": "app", "image": "registry.example/app:1"}]}}));
+    let dry = PostParams {
+        dry_run: true,
+        ..Default::default()
+    };
+    let refused = || async { pods.create(&dry, &probe).await.err() };
+    found(|| "that no Pod can be made".to_owned(), refused).await;
 }
 
 /// The generation whose rollout the controller has given up, if it is the present one.
@@ -75,6 +88,7 @@ async fn a_rule_never_rolls_back_its_own_rollback() {
         .delete("runner", &DeleteParams::default())
         .await
         .unwrap();
+    refuses_pods(&place).await;
     let second = json!({"spec": {"template": {"spec": {"containers": [{"name": "app", "image": "registry.example/app:2"}]}}}});
     let params = PatchParams::default();
     let patched = deployments
