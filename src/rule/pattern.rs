@@ -12,7 +12,7 @@ pub(super) struct PatternProblem {
     /// One sentence without a full stop.
     pub(super) message: String,
     /// What to write instead.
-    pub(super) mend: Option<&'static str>,
+    pub(super) mend: Option<String>,
 }
 
 /// Found anywhere in a text.
@@ -51,7 +51,11 @@ fn build(text: &str) -> Result<Regex, PatternProblem> {
                 "this regular expression does not compile: {}",
                 reason(&error)
             ),
-            mend: mend(&error),
+            mend: mend(&error).map(str::to_owned).or_else(|| {
+                // What begins with `*` was meant as a glob.
+                text.starts_with('*')
+                    .then(|| format!("this is no glob: write `{}`", of_glob(text)))
+            }),
         })
 }
 
@@ -66,6 +70,25 @@ fn reason(error: &regex::Error) -> String {
         .trim()
         .trim_start_matches("error: ")
         .to_owned()
+}
+
+/// The regular expression that finds what a glob stands for.
+pub(super) fn of_glob(glob: &str) -> String {
+    let mut out = String::new();
+    if !glob.starts_with('*') {
+        out.push('^');
+    }
+    let inner = glob.trim_matches('*');
+    for (number, part) in inner.split('*').enumerate() {
+        if number > 0 {
+            out.push_str(".*");
+        }
+        out.push_str(&regex::escape(part).replace("\\?", ".").replace("\\-", "-"));
+    }
+    if !glob.ends_with('*') {
+        out.push('$');
+    }
+    out
 }
 
 /// For the two forms that no linear-time engine has.

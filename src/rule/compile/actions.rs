@@ -47,6 +47,9 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree) -> Actions {
         context.report.error(tree, "`actions` names no step", mend);
     }
     context.writes = feedback::writings(items);
+    let named = items.iter().filter(|item| item.entry("apply").is_some());
+    let named = named.filter_map(|item| item.entry("name")?.1.text());
+    context.named = named.map(str::to_owned).collect();
     for item in items {
         (context.once, context.previous) = (false, false);
         if let Some((mut step, at)) = step(context, item, &mut actions.applied) {

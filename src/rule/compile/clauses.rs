@@ -3,7 +3,7 @@
 use super::document::Context;
 use super::expressions::{self, Single};
 use super::fields::{self, Fields};
-use super::paths;
+use super::{globs, habits, paths};
 use crate::rule::expr::Names;
 use crate::rule::path::Path;
 use crate::rule::test::{Clause, ClausePart, Operator, ReadAs, Right, Subject, Test};
@@ -152,6 +152,7 @@ fn clause(
             None => context.reads.more_than_metadata |= more,
         }
         type_fits(context, of, path, read_as, operator, &right, item);
+        globs::warn(context, of, path, read_as, operator, &right);
     }
     match Clause::new(subject, read_as, operator, right) {
         Ok(clause) => Some(clause),
@@ -192,7 +193,7 @@ fn subject<'t>(
         (None, Some(expression)) => {
             let text = fields::text(context.report, expression, "`expression`")?;
             if !text.contains("${") {
-                let mend = format!("write `${{{}}}`", fields::shortened(text.trim()));
+                let mend = format!("write `${{{}}}`", habits::unwrapped(text));
                 let message = "`expression` is CEL in `${ }`";
                 context.report.error(expression, message, Some(mend));
                 return None;
@@ -411,7 +412,7 @@ pub(super) fn described(shape: Shape) -> &'static str {
     }
 }
 
-fn equality(operator: Operator) -> bool {
+pub(super) fn equality(operator: Operator) -> bool {
     matches!(
         operator,
         Operator::Equals | Operator::NotEquals | Operator::In | Operator::NotIn

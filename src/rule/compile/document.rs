@@ -53,6 +53,8 @@ pub(super) struct Context<'a, 'f> {
     pub schema: &'a Schema,
     /// The names of the `apply` steps so far.
     pub applied: Vec<Arc<str>>,
+    /// The names of all steps that apply something, also of those further down.
+    pub named: Vec<String>,
     /// The step at hand has a `forEach`, so that there is an `item`.
     pub repeats: bool,
     /// The names of the metrics so far, and where each stands.
@@ -298,6 +300,7 @@ fn spec_of(
         report,
         schema,
         applied: vec![],
+        named: vec![],
         repeats: false,
         metrics: vec![],
         sinks: given.1,

@@ -91,9 +91,15 @@ pub(super) fn compile(context: &mut Context<'_, '_>, tree: &Tree, status: bool) 
     if let (Some(template), "set" | "merge" | "upsert" | "add") = (&template, verb)
         && template.expressions().iter().any(|e| e.reads_now())
     {
+        let message = match context.previous {
+            true => format!(
+                "`{verb}` from `now` is refused, beside a `key` of `once` too: two looks at one state must come to the same value"
+            ),
+            false => format!("`{verb}` from `now` would write at every look"),
+        };
         context.report.error(
             value,
-            format!("`{verb}` from `now` would write at every look"),
+            message,
             Some("`default` writes once, where nothing is".into()),
         );
     }

@@ -59,7 +59,7 @@ pub(super) fn template(
         Err(problems) => {
             for mut problem in problems {
                 let at = locate(tree, &problem.location, problem.in_key);
-                if names.current && !names.item && is_item(at, &problem.problem) {
+                if names.current && !names.item && marks(at, 0, &problem.problem, "item") {
                     problem.problem.message = "`item` is what a wildcard, filter or index of the path selects, and this path has none".into();
                     problem.problem.mend = Some(
                         "`current` is the value at the path, `object` the whole object".into(),
@@ -180,7 +180,16 @@ fn expr(context: &mut Context<'_, '_>, tree: &Tree, text: &str, names: Names<'_>
     }
 }
 
-fn report(context: &mut Context<'_, '_>, tree: &Tree, offset: usize, problem: ExprProblem) {
+fn report(context: &mut Context<'_, '_>, tree: &Tree, offset: usize, mut problem: ExprProblem) {
+    if context.applied.is_empty()
+        && let Some(name) = context.named.first()
+        && marks(tree, offset, &problem, "applied")
+    {
+        problem.message = format!(
+            "the step named `{name}` stands further down: `applied` holds what steps before this one applied"
+        );
+        problem.mend = Some("put the `apply` step before this one".into());
+    }
     let at: Spot = context
         .report
         .within(tree, problem.at + offset, problem.length);
@@ -199,13 +208,14 @@ fn expressions_in(tree: &Tree) -> usize {
     }
 }
 
-/// Whether the problem marks the name `item`.
-fn is_item(tree: &Tree, problem: &ExprProblem) -> bool {
+/// Whether the problem marks this name.
+fn marks(tree: &Tree, offset: usize, problem: &ExprProblem, name: &str) -> bool {
     let marked = tree.text().and_then(|text| {
-        let end = problem.at.checked_add(problem.length)?;
-        text.get(problem.at..end)
+        let at = problem.at.checked_add(offset)?;
+        let end = at.checked_add(problem.length)?;
+        text.get(at..end)
     });
-    marked == Some("item")
+    marked == Some(name)
 }
 
 /// The string that a location of a template means.

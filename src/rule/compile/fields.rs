@@ -44,9 +44,18 @@ pub(super) fn did_you_mean<'c>(
 
 /// As [`did_you_mean`], else all of them if they are few.
 pub(super) fn one_of_these(name: &str, candidates: &[&str]) -> Option<String> {
-    did_you_mean(name, candidates.iter().copied()).or_else(|| {
-        (candidates.len() <= 14).then(|| format!("write one of {}", candidates.join(", ")))
-    })
+    did_you_mean(name, candidates.iter().copied()).or_else(|| few(candidates))
+}
+
+fn few(candidates: &[&str]) -> Option<String> {
+    (candidates.len() <= 14).then(|| format!("write one of {}", candidates.join(", ")))
+}
+
+/// Whether a word says no, as `NotIn`, `DoesNotExist`.
+fn negates(word: &str) -> bool {
+    let folded = word.to_lowercase();
+    let begins = ["not", "non", "isnt", "doesnt", "!"];
+    begins.iter().any(|begin| folded.starts_with(begin)) || word.contains("Not")
 }
 
 /// `a list` for messages, with the text of short scalars: `the number 5`.
@@ -73,10 +82,12 @@ pub(super) fn fields<'t>(
     later: &[&str],
 ) -> Option<Fields<'t>> {
     let Data::Map(entries) = &tree.data else {
+        let plain = ["`delete`", "`evict`", "`restart`"].contains(&what);
+        let mend = plain.then(|| "write `{}`".into());
         report.error(
             tree,
             format!("{what} is a map, and here is {}", found(tree)),
-            None,
+            mend,
         );
         return None;
     };
@@ -248,7 +259,12 @@ pub(super) fn word<T: Copy>(
         format!("{what} cannot be `{}`", shortened(written)),
         habits::mend(what, written)
             .map(str::to_owned)
-            .or_else(|| one_of_these(written, &names)),
+            .or_else(|| {
+                // The opposite of what was meant is no help.
+                let alike = names.iter().filter(|n| !negates(written) || negates(n));
+                did_you_mean(written, alike.copied())
+            })
+            .or_else(|| few(&names)),
     );
     None
 }

@@ -24,7 +24,15 @@ pub(super) fn mend(what: &str, word: &str) -> Option<&'static str> {
         ("`operator`", "<" | "Lt" | "lt") => "write `LessThan`",
         ("`operator`", "<=" | "Le" | "lte" | "LessThanOrEquals") => "write `AtMost`",
         ("`operator`", "=~" | "Regex") => "write `Matches`",
-        ("`operator`", "!~" | "NotMatches") => "write `DoesNotMatch`",
+        ("`operator`", "!~" | "NotMatches" | "NotMatch" | "DoesntMatch") => "write `DoesNotMatch`",
+        (
+            "`operator`",
+            "NotExists" | "NotExist" | "DoesNotExists" | "DoesntExist" | "!Exists" | "Absent"
+            | "Missing" | "IsNull",
+        ) => "write `DoesNotExist`",
+        ("`operator`", "IsNotNull" | "NotNull" | "Present") => "write `Exists`",
+        ("`operator`", "IsNotEmpty" | "NonEmpty" | "!Empty") => "write `NotEmpty`",
+        ("`operator`", "IsEmpty") => "write `Empty`",
         ("`operator`", "AnyIn" | "Contains") => {
             "write `Equals` or `In` with a path to the elements, as `$.spec.list[*]`"
         }
@@ -107,6 +115,23 @@ pub(super) fn single(what: &str, text: &str) -> Option<String> {
     }
 }
 
+/// What a text between `{{ }}` is called here.
+fn in_our_words(name: &str) -> String {
+    fields::shortened(&name.replacen("request.object.", "object.", 1))
+}
+
+/// What to write instead of an expression that has no `${ }`, perhaps another tool's braces.
+pub(super) fn unwrapped(text: &str) -> String {
+    let inner = text.trim();
+    let braces = inner
+        .strip_prefix("{{")
+        .and_then(|rest| rest.strip_suffix("}}"));
+    match braces {
+        Some(name) => in_our_words(name.trim()),
+        None => fields::shortened(inner),
+    }
+}
+
 /// Warns of variables of Kyverno: they are text here, and would be written as they stand.
 pub(super) fn braces(report: &mut Report<'_>, tree: &Tree) {
     match &tree.data {
@@ -122,8 +147,7 @@ pub(super) fn braces(report: &mut Report<'_>, tree: &Tree) {
             let known = ["request.", "element", "images.", "serviceAccountName"];
             if known.iter().any(|known| name.starts_with(known)) {
                 let spot = report.within(tree, at, inner.len() + 4);
-                let name = name.replacen("request.object.", "object.", 1);
-                let mend = format!("write `${{{}}}`", fields::shortened(&name));
+                let mend = format!("write `${{{}}}`", in_our_words(name));
                 let message = "`{{ }}` is plain text here: values are computed in `${ }`";
                 report.warning(spot, message, Some(mend));
             }

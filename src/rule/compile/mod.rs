@@ -18,6 +18,7 @@ mod expressions;
 mod feedback;
 mod fields;
 mod file;
+mod globs;
 mod habits;
 mod hash;
 mod kinds;

@@ -86,6 +86,12 @@ pub(super) fn fits(
             report.error(*place, message, Some(mend.into()));
             continue;
         }
+        let goes = !occasions.has(Occasion::Create) && !occasions.has(Occasion::Update);
+        if goes && verb == Verb::Patch {
+            let message = "what is being deleted is changed by nobody: with `when: [Delete]` alone `patch` never runs";
+            let mend = "add `Create` or `Update` to `when`, or write `deny` or `warn`";
+            report.error(*place, message, Some(mend.into()));
+        }
         if !AT_ADMISSION.contains(&verb) {
             let message = format!(
                 "at admission there are only patch, deny and warn: `{}` never runs",

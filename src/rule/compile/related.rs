@@ -4,7 +4,7 @@ use super::document::Context;
 use super::expressions::{self, Single};
 use super::fields::{self, Fields};
 use super::kinds::{self, Matched};
-use super::parameters::name_of;
+use super::parameters::{self, name_of};
 use super::report::Spot;
 use super::variables::{Declared, taken};
 use super::{clauses, matching};
@@ -179,8 +179,18 @@ fn list(
             None
         }
     };
+    let fixed_spaces = |tree: &&Tree| !parameters::has_expression(tree);
+    if let Some(tree) = of
+        .get("namespaceSelector")
+        .filter(|tree| !fixed_spaces(tree))
+    {
+        let message = "`${ }` has no place in `namespaceSelector`: it chooses the same Namespaces for every object";
+        let mend = "choose the Namespaces in a list above, whose `selector` takes `${ }`, and test here `{path: $.metadata.namespace, operator: In, values: \"${spaces.map(s, s.metadata.name)}\"}`";
+        context.report.error(tree, message, Some(mend.into()));
+    }
     let namespace_selector = of
         .get("namespaceSelector")
+        .filter(fixed_spaces)
         .map(|tree| matching::labels(context.report, tree, "namespaceSelector"));
     context.reads.namespace |= namespace_selector.is_some();
     let within = within(context, of, names, &namespace_selector);

@@ -371,7 +371,8 @@ impl Compiler<'_> {
                         article(x),
                         article(y)
                     );
-                    return Some(self.problem(id, message, None));
+                    let mend = comparison?.mend(x, y).map(str::to_owned);
+                    return Some(self.problem(id, message, mend));
                 }
                 Code::Compare(comparison?, Box::new(pair))
             }

@@ -190,11 +190,14 @@ impl<'s, 'a> Frame<'s, 'a> {
                 let b = self.eval(&pair.1)?;
                 let order = compare::compare(&a, &b);
                 if order.is_none() && a.kind() | b.kind() | value::NUMBER != value::NUMBER {
+                    let mend = comparison.mend(&a, &b);
                     return Err(Fault::failed(format!(
-                        "`{}` cannot compare {} with {}",
+                        "`{}` cannot compare {} with {}{}{}",
                         comparison.as_str(),
                         article(&a),
-                        article(&b)
+                        article(&b),
+                        if mend.is_some() { "; " } else { "" },
+                        mend.unwrap_or_default()
                     )));
                 }
                 Ok(Val::Bool(order.is_some_and(|order| match comparison {

@@ -62,10 +62,10 @@ impl Compiler<'_> {
         self.reads.params = true;
         match params.get(name) {
             Some(Some(value)) => return Some(Code::Const(value.clone())),
-            // Not a constant: nothing is concluded from it.
+            // Its value was refused, so that none of this ever runs: something of which nothing is known, and nothing is concluded.
             Some(None) => {
                 self.reads.subject = true;
-                return Some(Code::Const(Val::Null));
+                return Some(Code::Object);
             }
             None => {}
         }
@@ -239,9 +239,9 @@ impl Compiler<'_> {
         );
         let mend = match nearest {
             Some(name) => Some(format!("did you mean `{name}`?")),
-            None => self.is_torn_name(id).then(|| {
+            None => self.of_other_tools(id, name).or_else(|| self.is_torn_name(id).then(|| {
                 "a name with `-` or `/` in it stands in brackets: `labels['app.kubernetes.io/name']`".into()
-            }),
+            })),
         };
         self.problem(
             id,
@@ -263,6 +263,24 @@ impl Compiler<'_> {
                         .into(),
                 ),
             ),
+        }
+    }
+
+    /// What names of a ValidatingAdmissionPolicy are here.
+    fn of_other_tools(&self, id: u64, name: &str) -> Option<String> {
+        match name {
+            "oldObject" if self.names.request => Some("write `request.oldObject`".into()),
+            "oldObject" => Some(
+                "`request.oldObject` is there at admission: write `when: [Update]`, without `Reconcile`".into(),
+            ),
+            "variables" => {
+                let (start, _) = self.source.offset_for(id)?;
+                let behind = self.text.get(start as usize + name.len()..)?.strip_prefix('.')?;
+                let end = behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                let variable = &behind[..end.unwrap_or(behind.len())];
+                Some(format!("a variable is read by its name alone: write `{variable}`"))
+            }
+            _ => None,
         }
     }
 

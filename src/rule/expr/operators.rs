@@ -1,8 +1,21 @@
 //! `&&`, `||`, `-` and arithmetic.
 
-use super::code::{Arithmetic, Code};
+use super::code::{Arithmetic, Code, Comparison};
 use super::eval::{Fault, Frame, article};
 use super::value::{self, Val};
+
+impl Comparison {
+    /// What to write where quantities or versions are compared.
+    pub fn mend(self, a: &Val<'_>, b: &Val<'_>) -> Option<&'static str> {
+        let ordered = value::QUANTITY | value::SEMVER;
+        ((a.kind() | b.kind()) & ordered != 0).then_some(match self {
+            Comparison::Less => "write `a.isLessThan(b)`",
+            Comparison::Greater => "write `a.isGreaterThan(b)`",
+            Comparison::AtMost => "write `a.compareTo(b) <= 0`",
+            Comparison::AtLeast => "write `a.compareTo(b) >= 0`",
+        })
+    }
+}
 
 impl<'a> Frame<'_, 'a> {
     /// `&&` and `||`: a side that decides makes the other's fault not matter.

@@ -113,6 +113,9 @@ pub(super) fn syntax(text: &str, rest_at: usize, error: &str) -> PathProblem {
     if text[..at].ends_with('.') || here == '-' || here == '/' {
         return trouble.mended("names with other characters than letters, digits and `_` are written in brackets and quotes: `['app.kubernetes.io/name']`");
     }
+    if here == ']' && text[..at].ends_with('[') {
+        return trouble.mended("write `[*]` for every element, `[0]` for the first");
+    }
     if here == '\\' || text[..at].ends_with('\\') || has_odd_escape(&text[at..]) {
         return trouble
             .mended("inside the quotes of a path a backslash is written twice: `'\\\\.'`");

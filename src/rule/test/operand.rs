@@ -224,7 +224,7 @@ fn unordered(value: &Value, operator: Operator) -> Result<Operand, Refusal> {
 fn pattern(text: &str) -> Result<Regex, Refusal> {
     pattern::unanchored(text).map_err(|problem| Refusal {
         message: problem.message,
-        mend: problem.mend.map(Into::into),
+        mend: problem.mend,
     })
 }
 

@@ -312,6 +312,6 @@ pub(super) const GROWS: &[Grows] = &[Grows {
     kind: "Pod",
     list: &["spec", "tolerations"],
     free: "tolerationSeconds",
-    what: "what stands in tolerations of a Pod, to which others can be added,",
+    what: "a toleration that a Pod has (others can be added)",
     instead: Some("the pod template of its owner (Deployment, StatefulSet, DaemonSet, Job, …)"),
 }];
