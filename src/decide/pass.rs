@@ -42,6 +42,8 @@ pub struct PassContext<'a> {
     /// Whether this rule may act on this object now; a closed gate makes it behave as in Audit. Frozen, aborted, throttled, breaker open.
     /// Asked only for rules that match.
     pub gate: &'a dyn Fn(RuleIndex) -> bool,
+    /// Whether it may give back there what it has changed: as the gate, but whether it is the object's turn in `pick` is not asked.
+    pub returns: &'a dyn Fn(RuleIndex) -> bool,
     /// Take every rule as Enforce (`plan`, `test`).
     pub assume_enforce: bool,
     /// Nothing is done (`plan`): steps behind one that acts on another object are shown too.

@@ -186,7 +186,7 @@ fn ending(
             mode => mode,
         },
         verb,
-        acts: enforces && chosen && protected.is_none() && (context.gate)(index),
+        acts: enforces && chosen && protected.is_none() && (context.returns)(index),
         ..end(&rule.name, why)
     };
     end.findings.extend(protected.map(|why| {

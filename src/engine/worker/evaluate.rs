@@ -305,7 +305,7 @@ impl Engine {
     ) -> T {
         let rules = Arc::clone(&self.rules);
         let namespace = self.namespace_of(key, record);
-        let gate = |index: usize| {
+        let open = |index: usize| {
             let rule = &rules.rules()[index];
             let state = &self.states[index];
             let held = self.looks_first(index);
@@ -314,8 +314,9 @@ impl Engine {
                 && !held
                 && state.ready
                 && !self.lifetimes.hold_up(rule)
-                && !self.is_closed(index, key, now)
         };
+        let gate = |index: usize| open(index) && !self.is_closed(index, key, now);
+        let returns = |index: usize| open(index) && !self.is_held_back(index, key, now);
         let context = PassContext {
             occasion: Occasion::Reconcile,
             request: None,
@@ -326,6 +327,7 @@ impl Engine {
             },
             now,
             gate: &gate,
+            returns: &returns,
             assume_enforce: self.options.assume_enforce,
             ahead: self.options.dry,
             neighbours: &Around {

@@ -273,6 +273,8 @@ pub struct Engine {
     awaited: AHashMap<ObjectKey, Awaited>,
     /// Until when nothing is asked for again after a failure, whatever happens to the object.
     paused: AHashMap<ObjectKey, Timestamp>,
+    /// Pods that a budget keeps, as members of lists: when their eviction is asked for again, and what the server said.
+    budgeted: AHashMap<ObjectKey, (Timestamp, String)>,
     /// Writes that lead nowhere until the object changes.
     settled: AHashMap<ObjectKey, Vec<Settled>>,
     settled_deeds: AHashMap<ObjectKey, Vec<SettledDeed>>,
@@ -344,6 +346,7 @@ impl Engine {
             next_id: 0,
             awaited: AHashMap::new(),
             paused: AHashMap::new(),
+            budgeted: AHashMap::new(),
             settled: AHashMap::new(),
             settled_deeds: AHashMap::new(),
             answers: AllAnswers::default(),

@@ -183,6 +183,7 @@ impl Engine {
         self.due.set(key, None);
         self.queue.forget(key);
         self.paused.remove(key);
+        self.budgeted.remove(key);
         self.settled.remove(key);
         self.settled_deeds.remove(key);
         self.answers.forget(key);

@@ -121,7 +121,7 @@ impl Engine {
             if enforces && !held {
                 self.check_limits(index, now);
             }
-            let closed = self.closed(index, key, now);
+            let closed = self.holds_back(index, key, now);
             acts = enforces && !held && closed.is_none();
             if let Some(closed) = closed.filter(|_| enforces) {
                 finding = closed.finding;
@@ -319,7 +319,10 @@ impl Engine {
                 if let Some(index) = index {
                     self.guard_by_namespaces(object, index, &state.subjects);
                 }
-                subjects.extend(state.subjects);
+                // Not all of them are written down: those known to hold it now end their match without a trace on it.
+                let others = self.wants.agreeing(object, &held(rule), 0);
+                let others = others.into_iter().map(|other| (other, String::new()));
+                subjects.extend(others.chain(state.subjects));
                 known &= index.is_none_or(|index| self.all_seen(index));
             }
         }
