@@ -299,6 +299,7 @@ impl<'w, 'a> Run<'w, 'a> {
                         ahead: self.world.context.ahead,
                         barred: settled.barred(index),
                         claim_all: self.thorough || rivals,
+                        has_changed: self.has_changed(position),
                     };
                     act(
                         self.world,
@@ -352,6 +353,11 @@ impl<'w, 'a> Run<'w, 'a> {
         true
     }
 
+    fn has_changed(&self, position: usize) -> bool {
+        let mut slots = self.slots.iter();
+        slots.any(|slot| slot.position == position && !slot.effects.is_empty())
+    }
+
     /// A rule's turn after another one has deleted the object: nothing is left to do, but an object that it would delete as well is due for
     /// it, and counts for its limits, whoever comes first.
     fn would_delete_too(&self, position: usize, turn: &mut Turn) {
@@ -368,6 +374,7 @@ impl<'w, 'a> Run<'w, 'a> {
             ahead: self.world.context.ahead,
             barred: &[],
             claim_all: false,
+            has_changed: false,
         };
         let mut own = look(self.world, rule, &self.working);
         act(
@@ -413,6 +420,7 @@ impl<'w, 'a> Run<'w, 'a> {
                     ahead: true,
                     barred: &[],
                     claim_all: rivals,
+                    has_changed: false,
                 };
                 act(self.world, self.rule(position), &mut own, manner, &mut turn);
                 if rivals {
@@ -469,7 +477,7 @@ impl<'w, 'a> Run<'w, 'a> {
         }
         let matched = matches!(turn.standing, Standing::Matched { .. });
         self.cut.retain(|known| *known != position);
-        if turn.cut {
+        if turn.cut && (matched || turn.standing == Standing::Failed) {
             self.cut.push(position);
         }
         let standing = &mut self.standings[position];

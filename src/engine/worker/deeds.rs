@@ -128,9 +128,9 @@ impl Neighbours for Around<'_> {
         &self,
         rule: RuleIndex,
         object: &ObjectKey,
-        subjects: &[(ObjectKey, String)],
-    ) -> Option<bool> {
-        self.engine.still_held(rule, object, subjects, self.now)
+        by: (&[(ObjectKey, String)], &[Box<str>]),
+    ) -> Option<Vec<bool>> {
+        self.engine.still_held(rule, object, by, self.now)
     }
 
     fn enforces_for(&self, rule: RuleIndex, subjects: &[(ObjectKey, String)]) -> bool {

@@ -73,8 +73,7 @@ impl Engine {
         for other in self.wants.set(&key, &decision.wants) {
             self.queue.push(other, now);
         }
-        let wants = |object: &ObjectKey| decision.wants.iter().any(|w| w.object == *object);
-        self.look_at_unwanted(&key, wants, now);
+        self.look_at_unwanted(&key, &decision.wants, now);
         let reaped = self.reap(&key, &record, now);
         let held_until = self.guard_held(&key, &record, now);
         self.note_owned(&key, &record, &decision.changes);

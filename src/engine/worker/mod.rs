@@ -298,8 +298,8 @@ pub struct Engine {
     forbidden: AHashMap<Permission, Forbidden>,
     /// What rules hold as long as they match.
     lifetimes: Lifetimes,
-    /// Objects to look at when a subject no longer wants them, by subject.
-    wards: AHashMap<ObjectKey, Vec<ObjectKey>>,
+    /// Objects to look at when a subject no longer wants them, by subject, each with the names under which it wants it.
+    wards: AHashMap<ObjectKey, AHashMap<ObjectKey, Vec<Arc<str>>>>,
     /// Whether a subject is being asked if it still wants a target.
     asking: AtomicBool,
     /// What was told of fields that others have taken over.
