@@ -357,6 +357,12 @@ fn apply(
         if before.contents == contents {
             return Ok(Progress::Done);
         }
+        // What was asked for the first of them is not done either.
+        let is_of_it = |deed: &Deed| {
+            let applies = matches!(deed.write.operation, Operation::Apply { .. });
+            applies && deed.write.object == object
+        };
+        turn.deeds.retain(|deed| !is_of_it(deed));
         let message = format!("{object}: this rule wants two different contents of it at once");
         turn.find(Reason::Conflict, message);
         return Ok(Progress::Stopped);
