@@ -131,6 +131,7 @@ fn converged(c: &mut Criterion) {
         namespace: Err("not asked for"),
         now: now(),
         gate: &|_| true,
+        returns: &|_| true,
         assume_enforce: false,
         ahead: false,
         neighbours: &ordain::decide::Alone,

@@ -95,14 +95,14 @@ pub trait Neighbours {
         false
     }
 
-    /// Whether a rule still holds something of an object for some subject: those that are written down on it, or others. `None`: it is not
-    /// known now.
+    /// Whether a rule still holds these places of an object (RFC 6901) for some subject, each: for those that are written down on it, or for
+    /// others. `None`: it is not known now.
     fn still_held(
         &self,
         _rule: RuleIndex,
         _object: &ObjectKey,
-        _subjects: &[(ObjectKey, String)],
-    ) -> Option<bool> {
+        _by: (&[(ObjectKey, String)], &[Box<str>]),
+    ) -> Option<Vec<bool>> {
         None
     }
 
@@ -180,6 +180,13 @@ pub struct Want {
 }
 
 impl Want {
+    /// The name under which it is wanted; of what was applied once and is kept, that under which it was applied.
+    pub fn under(&self) -> &str {
+        let kept = self.rule.strip_suffix("kept");
+        let name = kept.and_then(|name| name.strip_suffix(BETWEEN));
+        name.unwrap_or(&self.rule)
+    }
+
     /// What a rule wants at one place of an object.
     pub(super) fn at(rule: &str, object: &ObjectKey, claim: &Claim) -> Want {
         let value = claim.value.as_ref().map(ToString::to_string);
@@ -350,6 +357,12 @@ fn apply(
         if before.contents == contents {
             return Ok(Progress::Done);
         }
+        // What was asked for the first of them is not done either.
+        let is_of_it = |deed: &Deed| {
+            let applies = matches!(deed.write.operation, Operation::Apply { .. });
+            applies && deed.write.object == object
+        };
+        turn.deeds.retain(|deed| !is_of_it(deed));
         let message = format!("{object}: this rule wants two different contents of it at once");
         turn.find(Reason::Conflict, message);
         return Ok(Progress::Stopped);

@@ -3,14 +3,15 @@
 use super::apply::{Deed, Progress, Prospect};
 use super::steps::At;
 use super::turn::Turn;
-use super::{Operation, Reason, RuleChange, Write};
+use super::{Operation, Reason, RuleChange, Write, memory};
 use crate::object::difference::is_secret;
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::archive::{self, Archive};
 use crate::rule::{Step, Verb};
 use serde_json::json;
 
-/// `number`: of the step; `free`: it acts now whatever it did before. Where a step behind it takes the object away, what is archived must be what the object is now; else it is archived once a match.
+/// `number`: of the step; `free`: it acts now whatever it did before. It is archived once a match; and where a step behind it takes the object
+/// away, as soon as that is due what is archived must be what the object is now.
 pub(super) fn archive(
     at: &At<'_>,
     step: &Archive,
@@ -36,7 +37,9 @@ pub(super) fn archive(
         ["delete", "evict"].contains(&later.action.verb().as_str())
             && later.target == at.step.target
     };
-    let done = match rule.steps.iter().skip(position + 1).any(goes) {
+    let is_due = |later: &&Step| memory::is_due(world, index, later);
+    let mut due = rule.steps.iter().skip(position + 1).take_while(is_due);
+    let done = match due.any(goes) {
         _ if free => false,
         true => neighbours.archived(index, number, content),
         false if neighbours.begun(index, number).is_none() => true,

@@ -252,6 +252,7 @@ fn wants(
             ahead: true,
             barred,
             claim_all: true,
+            has_changed: false,
         };
         act(world, rule, &mut alone, manner, &mut turn);
     }

@@ -89,6 +89,7 @@ impl<'a> Glance<'a> {
             occasion: Occasion::Reconcile,
             request: None,
             gate: &|_| false,
+            returns: &|_| false,
             assume_enforce: false,
             ahead: false,
             neighbours: &Alone,

@@ -6,7 +6,7 @@ use super::world::World;
 use crate::object::ObjectKey;
 use crate::rule::edit::Answers;
 use crate::rule::set::RuleIndex;
-use crate::rule::{Mode, Rule, Verb};
+use crate::rule::{Mode, Rule, Step, Verb};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,6 +117,15 @@ pub(super) fn moment_after(moment: Timestamp, length: Duration) -> Timestamp {
         .ok()
         .and_then(|length| moment.checked_add(length).ok())
         .unwrap_or(Timestamp::MAX)
+}
+
+/// Whether the match has held long enough for a step, as far as that alone decides.
+pub(super) fn is_due(world: &World<'_>, index: RuleIndex, step: &Step) -> bool {
+    step.has_key()
+        || step
+            .after
+            .and_then(|after| due(world, index, after))
+            .is_none()
 }
 
 /// Whether the step at `position` waits for its match to have held long enough, and with it those behind it.

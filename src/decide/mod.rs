@@ -57,7 +57,7 @@ mod writes;
 
 pub use apply::{Alone, BETWEEN, Neighbours, Opponent, Picked, Prospect, Want, kept};
 pub use conflict::opposes;
-pub use lifetime::held;
+pub use lifetime::{held, held_at};
 pub use memory::{Blank, LastAct, Later, Memory, Note};
 pub use once::{Act, Acted, LONGEST_KEY, MOST, Present, SPARE, in_annotation};
 pub use world::schema_of;

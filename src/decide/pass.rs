@@ -42,6 +42,8 @@ pub struct PassContext<'a> {
     /// Whether this rule may act on this object now; a closed gate makes it behave as in Audit. Frozen, aborted, throttled, breaker open.
     /// Asked only for rules that match.
     pub gate: &'a dyn Fn(RuleIndex) -> bool,
+    /// Whether it may give back there what it has changed: as the gate, but whether it is the object's turn in `pick` is not asked.
+    pub returns: &'a dyn Fn(RuleIndex) -> bool,
     /// Take every rule as Enforce (`plan`, `test`).
     pub assume_enforce: bool,
     /// Nothing is done (`plan`): steps behind one that acts on another object are shown too.
@@ -307,6 +309,7 @@ impl<'w, 'a> Run<'w, 'a> {
                         ahead: self.world.context.ahead,
                         barred: settled.barred(index),
                         claim_all: self.thorough || rivals,
+                        has_changed: self.has_changed(position),
                     };
                     act(
                         self.world,
@@ -360,6 +363,11 @@ impl<'w, 'a> Run<'w, 'a> {
         true
     }
 
+    fn has_changed(&self, position: usize) -> bool {
+        let mut slots = self.slots.iter();
+        slots.any(|slot| slot.position == position && !slot.effects.is_empty())
+    }
+
     /// A rule's turn after another one has deleted the object: nothing is left to do, but an object that it would delete as well is due for
     /// it, and counts for its limits, whoever comes first.
     fn would_delete_too(&self, position: usize, turn: &mut Turn) {
@@ -376,6 +384,7 @@ impl<'w, 'a> Run<'w, 'a> {
             ahead: self.world.context.ahead,
             barred: &[],
             claim_all: false,
+            has_changed: false,
         };
         let mut own = look(self.world, rule, &self.working);
         act(
@@ -421,6 +430,7 @@ impl<'w, 'a> Run<'w, 'a> {
                     ahead: true,
                     barred: &[],
                     claim_all: rivals,
+                    has_changed: false,
                 };
                 act(self.world, self.rule(position), &mut own, manner, &mut turn);
                 if rivals {
@@ -477,7 +487,7 @@ impl<'w, 'a> Run<'w, 'a> {
         }
         let matched = matches!(turn.standing, Standing::Matched { .. });
         self.cut.retain(|known| *known != position);
-        if turn.cut {
+        if turn.cut && (matched || turn.standing == Standing::Failed) {
             self.cut.push(position);
         }
         let standing = &mut self.standings[position];

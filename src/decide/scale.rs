@@ -21,19 +21,19 @@ pub(super) fn step(
     for (_, edit) in edits.iter().filter(|(kinds, _)| kinds.contains(kind)) {
         if at.held {
             changed |= lifetime::hold(at.world, at.rule, (edit, item), working, at.how(), turn)?;
-            continue;
+        } else {
+            changed |= patch::patch(
+                at.world,
+                (edit, item),
+                Endpoint::Main,
+                working,
+                at.how(),
+                turn,
+            )?;
         }
-        changed |= patch::patch(
-            at.world,
-            (edit, item),
-            Endpoint::Main,
-            working,
-            at.how(),
-            turn,
-        )?;
         turn.scaled |= changed;
         // What is remembered of it goes with it, and the scale subresource carries none of that.
-        turn.scaled_along |= changed && once;
+        turn.scaled_along |= changed && (once || at.held);
     }
     Ok(changed)
 }

@@ -37,6 +37,17 @@ pub struct Former {
     pub made: usize,
 }
 
+impl Former {
+    /// The maps that were made for it, the deepest first.
+    pub fn maps_made(&self) -> impl Iterator<Item = &str> {
+        let above = |of: &str| of.rfind('/').unwrap_or_default();
+        let whole: &str = &self.pointer;
+        let maps =
+            std::iter::successors(Some(above(whole)), move |end| Some(above(&whole[..*end])));
+        maps.map(|end| &whole[..end]).take(self.made)
+    }
+}
+
 /// What a rule remembers on one subject.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubjectState {

@@ -105,10 +105,11 @@ pub(super) fn all(
     turn: &mut Turn,
 ) -> Result<(), ExprFault> {
     let at_admission = world.context.occasion != Occasion::Reconcile;
-    // Until the last step was come to.
-    turn.cut = true;
     let mut skipped = false;
     for (position, step) in rule.steps.iter().enumerate() {
+        // Those to come may want something, this one included.
+        let coming = &rule.steps[position..];
+        turn.cut = skipped || coming.iter().any(|s| s.lifetime == Lifetime::WhileMatched);
         let done = turn.changed
             || !turn.deeds.is_empty()
             || !turn.samples.is_empty()
@@ -224,6 +225,11 @@ fn on_subject(at: &At<'_>, working: &mut Working<'_>, turn: &mut Turn) -> Result
     }
     let of = (at.manner.index, rule);
     if memory::holds_up(world, of, at.position, turn) {
+        return Ok(Next::Waits);
+    }
+    // What the steps before it have changed is written first: a budget may keep the object, and what they did stands.
+    let changed = turn.changed || at.manner.has_changed;
+    if matches!(step.action, Action::Evict) && changed && !at.manner.ahead {
         return Ok(Next::Waits);
     }
     turn.repeats = step.for_each.is_some();

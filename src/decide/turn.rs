@@ -60,7 +60,7 @@ pub(super) struct Turn {
     pub scaled_along: bool,
     /// The places that steps with `lifetime: WhileMatched` are about.
     pub held: Vec<Box<str>>,
-    /// Not every step was come to that wants something as long as it matches.
+    /// Not every step was come to that wants something as long as it matches: none, as long as no step was.
     pub cut: bool,
     pub deletion: Option<Deletion>,
     /// A `restart`, a `rollback` is part of what changed.
@@ -118,7 +118,7 @@ impl Turn {
             scaled: false,
             scaled_along: false,
             held: vec![],
-            cut: false,
+            cut: true,
             deletion: None,
             restarts: false,
             rolls_back: false,
@@ -226,6 +226,8 @@ pub(super) struct Manner<'b> {
     pub barred: &'b [Box<str>],
     /// Note what the rule wants also where it is so already.
     pub claim_all: bool,
+    /// The rule has changed the object in this pass already.
+    pub has_changed: bool,
 }
 
 /// The steps of a rule that matched. A step that fails is undone and ends the list, the steps before it stand; what waits undoes the whole

@@ -142,10 +142,11 @@ pub(super) fn without_state_since(object: Record, before: &Record, rule: &str) -
     let Some(metadata) = metadata else {
         return object;
     };
+    // Where there are none, it may be that the rule has taken back the last one.
     let annotations = metadata
-        .get_mut("annotations")
-        .and_then(Value::as_object_mut);
-    let Some(annotations) = annotations else {
+        .entry("annotations")
+        .or_insert_with(|| Value::Object(serde_json::Map::new()));
+    let Some(annotations) = annotations.as_object_mut() else {
         return object;
     };
     for name in state_annotation::names(rule) {

@@ -387,7 +387,10 @@ impl Picks {
             true => group.due.insert(own.clone()),
             false => group.due.remove(own),
         };
-        next_in_turn(group, first.as_ref(), &mut self.wake);
+        // One that has become the first by itself is being looked at: looking again would only make it a candidate again, for ever.
+        if group.due.first().is_some_and(|next| next != own) {
+            next_in_turn(group, first.as_ref(), &mut self.wake);
+        }
     }
 
     /// Who begins: the first of each group.

@@ -30,6 +30,8 @@ impl OfRule {
     }
 
     fn enter(&mut self, subject: &ObjectKey, want: &Want) {
+        // Two steps may want one thing: it counts once.
+        self.leave(subject);
         let wanted = (want.contents, want.claim.clone());
         self.by_subject.insert(subject.clone(), wanted);
         *self.contents.entry(want.contents).or_default() += 1;

@@ -179,6 +179,7 @@ impl Admission {
             occasion: request.occasion,
             request: Some(&told),
             gate: &|_| !self.frozen,
+            returns: &|_| !self.frozen,
             assume_enforce: self.assume_enforce,
             ahead: false,
             neighbours: &Around(world),

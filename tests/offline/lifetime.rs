@@ -250,6 +250,45 @@ fn a_rule_that_is_changed_gives_back_what_it_no_longer_changes() {
     assert!(scene.is_as_before(), "{}", scene.object());
 }
 
+/// A rule about a Namespace, with steps for the Deployments in it.
+fn on_deployments(steps: &[&str]) -> String {
+    let mut text = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: hold}
+spec:
+  mode: Enforce
+  match: {resources: [{apiVersion: v1, kind: Namespace}], names: [shop]}
+  related: [{name: servers, resources: [{apiVersion: apps/v1, kind: Deployment}]}]
+  actions:
+  - warn: {message: held}
+"
+    .to_owned();
+    for step in steps {
+        text += &format!("  - {step}\n    target: servers\n    lifetime: WhileMatched\n");
+    }
+    text
+}
+
+#[test]
+fn a_target_gets_back_what_a_changed_rule_no_longer_changes_of_it() {
+    let patch = "patch: [{path: $.spec.paused, set: true}]";
+    let scale = "scale: {replicas: 0}";
+    let mut scene = Scene::new(&[&on_deployments(&[patch, scale])]);
+    scene.put(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}));
+    assert_eq!(scene.replicas(), 0);
+    assert_eq!(scene.object()["spec"]["paused"], json!(true));
+    // One step is taken out, and comes again.
+    scene.load(set(&[&on_deployments(&[patch])]));
+    assert_eq!(scene.replicas(), 3);
+    assert_eq!(scene.object()["spec"]["paused"], json!(true));
+    scene.load(set(&[&on_deployments(&[patch, scale])]));
+    assert_eq!(scene.replicas(), 0);
+    // All of them.
+    scene.load(set(&[&on_deployments(&[])]));
+    assert!(scene.is_as_before(), "{}", scene.object());
+    assert!(scene.remembered().is_empty(), "{}", scene.object());
+}
+
 #[test]
 fn what_becomes_permanent_stays_and_is_forgotten() {
     let zero = replicas("zero", 0);

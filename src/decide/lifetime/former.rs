@@ -1,6 +1,6 @@
 //! Former values on one object's tree: noting what a rule is about to write over, and putting it back.
 
-use crate::decide::state_annotation::{Former, SubjectState};
+use crate::decide::state_annotation::{self, Former, Said, SubjectState};
 use crate::object::{Node, Record};
 use crate::rule::edit::{completed, same};
 use crate::schema::{KindSchema, Type};
@@ -70,22 +70,22 @@ pub(super) fn note(
             continue;
         }
         let set = new.map(Node::to_value);
-        let known = state.former.iter_mut().find(|f| f.pointer == *pointer);
-        match known {
+        let known = state.former.iter().position(|f| f.pointer == *pointer);
+        match known.map(|at| &mut state.former[at]) {
             // Its own value of before takes another one: what it found there at first stays.
             Some(former) if is_as_set(old, (pointer, former.set.as_ref()), schema) => {
                 former.set = set;
             }
             // Somebody else changed it meanwhile: that is what is given back.
-            known => {
+            _ => {
                 let former = Former {
                     pointer: pointer.clone(),
                     was: old.map(Node::to_value),
                     set,
-                    made: missing_above(before.root(), pointer),
+                    made: made_above(before, &state.former, pointer),
                 };
                 match known {
-                    Some(known) => *known = former,
+                    Some(at) => state.former[at] = former,
                     None => state.former.push(former),
                 }
             }
@@ -93,19 +93,32 @@ pub(super) fn note(
     }
 }
 
-/// How many of the maps above a place are not there.
-fn missing_above(root: Node<'_>, pointer: &str) -> usize {
-    let names: Vec<String> = tokens(pointer).collect();
-    let Some((_, above)) = names.split_last() else {
-        return 0;
-    };
-    let mut node = Some(root);
-    let mut missing = 0;
-    for name in above {
-        node = node.and_then(|n| n.get_str(name)).filter(|n| !n.is_null());
-        missing += usize::from(node.is_none());
+/// How many of the maps above a place go with what was written there: those that are not there, and those that were made for a field that
+/// some rule has changed. Whichever of them goes last takes such a map along.
+fn made_above(before: &Record, own: &[Former], pointer: &str) -> usize {
+    let meta = before.meta();
+    let others: Vec<Former> = state_annotation::rules(meta)
+        .filter_map(|rule| match SubjectState::read(meta, rule) {
+            Said::State(state) => Some(state.former),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let made: Vec<&str> = own
+        .iter()
+        .chain(&others)
+        .flat_map(Former::maps_made)
+        .collect();
+    let mut above = pointer;
+    let mut count = 0;
+    while let Some((map, _)) = above.rsplit_once('/')
+        && !map.is_empty()
+        && (made.contains(&map) || at(before.root(), map).is_none())
+    {
+        count += 1;
+        above = map;
     }
-    missing
+    count
 }
 
 /// Puts back every field that is as the rule left it, and takes it out of the state; those named in `keep` stay as they are. True: some was.
@@ -233,6 +246,24 @@ mod tests {
         let mut tree = json!({"a": {"b": 1, "c": 2}});
         assert!(put_back(&mut tree, &mut state, &[], None));
         assert_eq!(tree, json!({"a": {"c": 2}}));
+    }
+
+    #[test]
+    fn a_map_made_for_one_of_several_fields_goes_with_the_last() {
+        let (none, one) = (json!({}), json!({"a": {"b": {"c": 1}}}));
+        let two = json!({"a": {"b": {"c": 1, "d": 2}}});
+        let mut state = SubjectState::default();
+        noted(&mut state, "/a/b/c", &none, &one);
+        noted(&mut state, "/a/b/d", &one, &two);
+        let mut tree = two.clone();
+        assert!(put_back(&mut tree, &mut state, &[], None));
+        assert_eq!(tree, none);
+        // What was there before stays.
+        let (there, set) = (json!({"a": {"b": {}}}), json!({"a": {"b": {"c": 1}}}));
+        noted(&mut state, "/a/b/c", &there, &set);
+        let mut tree = set;
+        assert!(put_back(&mut tree, &mut state, &[], None));
+        assert_eq!(tree, there);
     }
 
     #[test]

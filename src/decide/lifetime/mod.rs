@@ -6,6 +6,7 @@
 
 mod former;
 
+use super::apply::BETWEEN;
 use super::look::{is_out_of_scope, look};
 use super::patch;
 use super::protect::protected_target;
@@ -32,7 +33,6 @@ pub(super) struct End {
     /// Where it stands in the set; `None`: it is gone.
     pub index: Option<RuleIndex>,
     pub mode: Mode,
-    pub verb: Verb,
     /// Not held back: it is done, and not only told.
     pub acts: bool,
     /// The states around each of its parts.
@@ -41,6 +41,8 @@ pub(super) struct End {
     /// Why it has ended.
     pub why: &'static str,
     state: SubjectState,
+    /// The places that it holds on.
+    keep: Vec<Box<str>>,
 }
 
 /// Whether an object carries state of some rule.
@@ -72,7 +74,7 @@ pub(super) fn ends(world: &World<'_>, indexes: &[RuleIndex]) -> (Snapshot, Vec<E
         }
         if let Said::State(state) = own(world, meta, name)
             && !state.former.is_empty()
-            && let Some(end) = ending(world, indexes, name, &working, state)
+            && let Some(end) = ending(world, indexes, name, &working, &state)
         {
             ends.push(end);
         }
@@ -83,8 +85,8 @@ pub(super) fn ends(world: &World<'_>, indexes: &[RuleIndex]) -> (Snapshot, Vec<E
         let mut progress = false;
         for end in ends.iter_mut().filter(|end| end.acts) {
             let before = working.record().clone();
-            let state = &mut end.state;
-            if working.change(|tree| former::put_back(tree, state, &[], schema)) {
+            let (state, keep) = (&mut end.state, &end.keep);
+            if working.change(|tree| former::put_back(tree, state, keep, schema)) {
                 end.effects.push((before, working.record().clone()));
                 progress = true;
             }
@@ -100,7 +102,8 @@ pub(super) fn ends(world: &World<'_>, indexes: &[RuleIndex]) -> (Snapshot, Vec<E
         .collect();
     for end in ends.iter_mut().filter(|end| end.acts) {
         let before = working.record().clone();
-        let left = conclude(world, &end.rule, &mut end.state, &[], &mut working, &taken);
+        let (state, keep) = (&mut end.state, &end.keep);
+        let left = conclude(world, &end.rule, state, keep, &mut working, &taken);
         end.findings.extend(left);
         end.effects.push((before, working.record().clone()));
     }
@@ -108,9 +111,9 @@ pub(super) fn ends(world: &World<'_>, indexes: &[RuleIndex]) -> (Snapshot, Vec<E
     let state = working.snapshot();
     for end in ends.iter_mut().filter(|end| !end.acts) {
         let before = working.record().clone();
-        let kept = &mut end.state;
-        working.change(|tree| former::put_back(tree, kept, &[], schema));
-        conclude(world, &end.rule, kept, &[], &mut working, &taken);
+        let (kept, keep) = (&mut end.state, &end.keep);
+        working.change(|tree| former::put_back(tree, kept, keep, schema));
+        conclude(world, &end.rule, kept, keep, &mut working, &taken);
         end.effects.push((before, working.record().clone()));
         working.restore(state.clone());
     }
@@ -123,23 +126,23 @@ fn ending(
     indexes: &[RuleIndex],
     name: &str,
     working: &Working<'_>,
-    state: SubjectState,
+    state: &SubjectState,
 ) -> Option<End> {
     let context = world.context;
     if world.ignored.entirely || world.ignored.rule(name) {
         return None;
     }
-    let subjects = state.subjects.clone();
+    let subjects = &state.subjects;
     let end = |rule: &Arc<str>, why| End {
         rule: rule.clone(),
         index: None,
         mode: Mode::Enforce,
-        verb: Verb::Patch,
         acts: true,
         effects: vec![],
         findings: vec![],
         why,
-        state,
+        state: state.clone(),
+        keep: vec![],
     };
     let Some(index) = context.rules.index_of(name) else {
         let gone = context.neighbours.is_gone(name);
@@ -149,11 +152,16 @@ fn ending(
     if rule.mode == Mode::Off {
         return None;
     }
+    let mut keep = vec![];
     let why = if !subjects.is_empty() {
-        let object = world.subject.key;
-        match context.neighbours.still_held(index, object, &subjects) {
-            Some(false) => "nothing that the rule matches has it as a target any more",
-            _ => return None,
+        keep = held_for(world, index, state)?;
+        let own = || matches_itself(world, indexes, index, working);
+        if keep.len() == state.former.len() || own() {
+            return None;
+        }
+        match keep.is_empty() {
+            true => "nothing that the rule matches has it as a target any more",
+            false => "nothing that the rule matches changes this of it any more",
         }
     } else if !holds(rule) {
         "the rule no longer says `lifetime: WhileMatched`"
@@ -185,8 +193,8 @@ fn ending(
             Mode::Enforce if !chosen => Mode::Audit,
             mode => mode,
         },
-        verb,
-        acts: enforces && chosen && protected.is_none() && (context.gate)(index),
+        acts: enforces && chosen && protected.is_none() && (context.returns)(index),
+        keep,
         ..end(&rule.name, why)
     };
     end.findings.extend(protected.map(|why| {
@@ -194,6 +202,31 @@ fn ending(
         (Reason::Protected, format!("protected from {verb}: {why}"))
     }));
     Some(end)
+}
+
+/// The places of the subject, of those that a rule holds for others, that it holds on for some of them. `None`: it is not known now.
+fn held_for(world: &World<'_>, index: RuleIndex, state: &SubjectState) -> Option<Vec<Box<str>>> {
+    let places: Vec<Box<str>> = state.former.iter().map(|f| f.pointer.clone()).collect();
+    let by = (&*state.subjects, &*places);
+    let neighbours = world.context.neighbours;
+    let held = neighbours.still_held(index, world.subject.key, by)?;
+    let held = places.into_iter().zip(held).filter(|(_, held)| *held);
+    Some(held.map(|(place, _)| place).collect())
+}
+
+/// Whether what a rule holds of an object may also be held for that itself: what it then does not change any more comes back at the end of its
+/// turn ([`release`]).
+fn matches_itself(
+    world: &World<'_>,
+    indexes: &[RuleIndex],
+    index: RuleIndex,
+    working: &Working<'_>,
+) -> bool {
+    let rule = &world.context.rules.rules()[index];
+    holds(rule)
+        && indexes.contains(&index)
+        && !is_out_of_scope(world, rule, working)
+        && !has_ended(look(world, rule, working).standing)
 }
 
 fn has_ended(standing: Standing) -> bool {
@@ -210,7 +243,7 @@ pub(super) fn holds(rule: &Rule) -> bool {
 }
 
 /// What a rule's giving back is called: as what it did.
-pub(super) fn verb(rule: &Rule) -> Verb {
+fn verb(rule: &Rule) -> Verb {
     let mut steps = rule.steps.iter();
     let patches = steps.any(|step| matches!(step.action, Action::Patch { .. }));
     let scales = rule.steps.iter().any(|step| {
@@ -354,7 +387,12 @@ pub(super) fn hold(
 
 /// What a rule keeps hold of where a step with a target writes: the name under which it wants the object for its subject.
 pub fn held(rule: &str) -> Arc<str> {
-    format!("{rule}\nheld").into()
+    format!("{rule}{BETWEEN}held").into()
+}
+
+/// As [`held`], of one place of the object (RFC 6901).
+pub fn held_at(rule: &str, place: &str) -> Arc<str> {
+    format!("{rule}{BETWEEN}held{place}").into()
 }
 
 /// Writes down on the copy of a target what stood at some places before, and for which subject it was changed.
@@ -445,11 +483,18 @@ pub(super) fn release(world: &World<'_>, rule: &Rule, working: &mut Working<'_>,
     let Said::State(mut state) = own(world, working.record().meta(), &rule.name) else {
         return;
     };
+    let mut held = turn.held.clone();
     if !state.subjects.is_empty() {
-        // It is held for others, whatever the rule holds of it as its own subject.
-        return;
+        let index = world.context.rules.index_of(&rule.name);
+        let Some(for_others) = index.and_then(|index| held_for(world, index, &state)) else {
+            return;
+        };
+        if for_others.is_empty() {
+            state.subjects.clear();
+        }
+        held.extend(for_others);
     }
-    let held = &turn.held;
+    let held = &*held;
     if state.former.iter().all(|f| held.contains(&f.pointer)) {
         return;
     }

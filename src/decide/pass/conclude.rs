@@ -12,7 +12,7 @@ use crate::rule::expr::Variables;
 use crate::rule::path::PodPrefix;
 use crate::rule::related::Lists;
 use crate::rule::test::{self, Test, TestRun, Verdict};
-use crate::rule::{Action, Mode, Rule, Verb};
+use crate::rule::{Action, Lifetime, Mode, Rule, Step, Verb};
 use std::sync::Arc;
 
 /// Where `restart` writes, below the Pod template.
@@ -54,15 +54,19 @@ impl Run<'_, '_> {
             if end.acts {
                 given_back.push(end.rule.clone());
             }
-            decision.changes.push(RuleChange {
+            let change = RuleChange {
                 rule: end.rule,
                 mode: end.mode,
-                verb: end.verb,
+                verb: Verb::Patch,
                 object: self.world.subject.key.clone(),
                 before: Some(before),
                 after: Some(after),
                 why: vec![end.why.to_owned()],
-            });
+            };
+            let rule = end.index.map(|at| &self.world.context.rules.rules()[at]);
+            let scaled = rule.and_then(|rule| self.world.replicas_held(rule));
+            let parts = [(Verb::Scale, scaled)];
+            decision.changes.extend(self.world.by_verb(change, parts));
         }
         for slot in &mut self.slots {
             let rule = &self.world.context.rules.rules()[self.indexes[slot.position]];
@@ -90,18 +94,15 @@ impl Run<'_, '_> {
                     .into_iter()
                     .map(|reason| (self.indexes[slot.position], reason)),
             );
-            // What came before a deletion is not written: the object goes.
-            let void =
-                slot.deletes || (slot.enforces && (!fixpoint || stays || self.deletion.is_some()));
+            // What came before a deletion is not written: the object goes. What came before an eviction is, by a request of its own; only
+            // where nothing is done both come in one pass.
+            let goes = |is: bool| is && !slot.evicts;
+            let void = goes(slot.deletes)
+                || (slot.enforces && (!fixpoint || stays || goes(self.deletion.is_some())));
             let first = decision.changes.len();
             if !void && let Some(change) = self.world.patched(rule, &slot.effects) {
-                let change = match lifetime::verb(rule) {
-                    verb @ Verb::Scale => RuleChange { verb, ..change },
-                    _ => change,
-                };
-                decision
-                    .changes
-                    .extend(self.world.by_verb(change, slot, rule));
+                let parts = self.world.parts(rule, slot);
+                decision.changes.extend(self.world.by_verb(change, parts));
             }
             decision.wants.append(&mut slot.wants);
             decision.later.append(&mut slot.later);
@@ -296,31 +297,48 @@ impl World<'_> {
 
     /// Where the replicas are that a rule scales: names from the object's root.
     fn replicas(&self, rule: &Rule) -> Option<Vec<String>> {
-        let kind = &self.subject.key.kind;
-        rule.steps.iter().find_map(|step| {
-            let (Action::Scale { edits }, None) = (&step.action, step.target) else {
-                return None;
-            };
-            let (_, edit) = edits.iter().find(|(kinds, _)| kinds.contains(kind))?;
-            let names = edit.path.plain_names(PodPrefix::None)?;
-            Some(names.iter().map(|n| n.as_str().to_owned()).collect())
-        })
+        self.scaled_by(rule, &|step| step.target.is_none())
     }
 
-    /// What was scaled, restarted or rolled back is a change of its own.
-    fn by_verb(&self, mut change: RuleChange, slot: &Slot, rule: &Rule) -> Vec<RuleChange> {
-        if !(slot.restarts || slot.rolls_back || slot.scales) {
-            return vec![change];
-        }
-        let mut changes = vec![];
+    /// As [`World::replicas`], of what it takes back, be the object its subject or a target.
+    fn replicas_held(&self, rule: &Rule) -> Option<Vec<String>> {
+        self.scaled_by(rule, &|step| step.lifetime == Lifetime::WhileMatched)
+    }
+
+    fn scaled_by(&self, rule: &Rule, asked: &dyn Fn(&Step) -> bool) -> Option<Vec<String>> {
+        let kind = &self.subject.key.kind;
+        rule.steps
+            .iter()
+            .filter(|step| asked(step))
+            .find_map(|step| {
+                let Action::Scale { edits } = &step.action else {
+                    return None;
+                };
+                let (_, edit) = edits.iter().find(|(kinds, _)| kinds.contains(kind))?;
+                let names = edit.path.plain_names(PodPrefix::None)?;
+                Some(names.iter().map(|n| n.as_str().to_owned()).collect())
+            })
+    }
+
+    /// What a rule has scaled, restarted or rolled back, and where.
+    fn parts(&self, rule: &Rule, slot: &Slot) -> [(Verb, Option<Vec<String>>); 3] {
         let template = ["spec", "template"].map(str::to_owned);
         let restarted = [&template[..], &RESTARTED_AT.map(str::to_owned)].concat();
         let scaled = slot.scales.then(|| self.replicas(rule)).flatten();
-        let parts = [
+        [
             (Verb::Restart, slot.restarts.then_some(restarted)),
             (Verb::Rollback, slot.rolls_back.then(|| template.to_vec())),
             (Verb::Scale, scaled),
-        ];
+        ]
+    }
+
+    /// What was scaled, restarted or rolled back is a change of its own.
+    fn by_verb(
+        &self,
+        mut change: RuleChange,
+        parts: impl IntoIterator<Item = (Verb, Option<Vec<String>>)>,
+    ) -> Vec<RuleChange> {
+        let mut changes = vec![];
         for (verb, path) in parts {
             let (Some(path), Some(before), Some(after)) = (path, &change.before, &change.after)
             else {
@@ -328,7 +346,7 @@ impl World<'_> {
             };
             let between = writes::with_value_of(after, before, &path);
             if between != *after {
-                let between = writes::without_state_since(between, before, &rule.name);
+                let between = writes::without_state_since(between, before, &change.rule);
                 changes.push(RuleChange {
                     verb,
                     before: Some(between.clone()),

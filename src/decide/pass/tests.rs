@@ -103,6 +103,7 @@ impl<'a> Given<'a> {
             },
             now: self.now.parse().unwrap(),
             gate: self.open,
+            returns: self.open,
             assume_enforce: self.assume_enforce,
             ahead: false,
             neighbours: &crate::decide::Alone,

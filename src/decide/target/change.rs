@@ -18,6 +18,7 @@ use crate::rule::expr::{ExprFault, Other, Scope};
 use crate::rule::path::PodPrefix;
 use crate::rule::{Action, Occasion as Look};
 use crate::schema::KindSchema;
+use std::sync::Arc;
 
 impl On<'_> {
     /// A step that changes the member, for all elements of its `forEach`, as one request.
@@ -26,12 +27,7 @@ impl On<'_> {
             return Ok(Progress::Done);
         }
         if self.at.held {
-            turn.wants.push(Want {
-                rule: lifetime::held(&self.at.rule.name),
-                object: self.member.key.clone(),
-                contents: 0,
-                claim: None,
-            });
+            self.wants_held(lifetime::held(&self.at.rule.name), turn);
         }
         let mut working = Working::new(&self.member.record);
         let mut endpoint = Endpoint::Main;
@@ -43,7 +39,11 @@ impl On<'_> {
             let occasion = match self.chance(item, turn)? {
                 Chance::Always => None,
                 Chance::Acts(occasion) => Some(occasion),
-                Chance::Done => continue,
+                Chance::Done => {
+                    // What it then changed it holds on.
+                    self.holds_on(item, &working, turn)?;
+                    continue;
+                }
                 Chance::Waits => {
                     waits = true;
                     continue;
@@ -146,6 +146,75 @@ impl On<'_> {
         }
     }
 
+    /// The step keeps hold of something of the member, under this name.
+    fn wants_held(&self, rule: Arc<str>, turn: &mut Turn) {
+        let want = Want {
+            rule,
+            object: self.member.key.clone(),
+            contents: 0,
+            claim: None,
+        };
+        // Elements of a `forEach` are about the same places, as often as not: what this member is wanted for stands at the end.
+        let mut told = turn.wants.iter().rev();
+        let mut told = told.by_ref().take_while(|told| told.object == want.object);
+        if told.all(|told| told.rule != want.rule) {
+            turn.wants.push(want);
+        }
+    }
+
+    fn wants_places_held(&self, places: &[Box<str>], turn: &mut Turn) {
+        for place in places {
+            self.wants_held(lifetime::held_at(&self.at.rule.name, place), turn);
+        }
+    }
+
+    /// A step that has acted for its key keeps hold of what it then changed, as long as the match lasts.
+    fn holds_on(
+        &self,
+        item: Option<&Record>,
+        working: &Working<'_>,
+        turn: &mut Turn,
+    ) -> Result<(), ExprFault> {
+        if !self.at.held {
+            return Ok(());
+        }
+        let (world, member) = (self.at.world, self.member);
+        let schema = schema_of(&member.key, &member.record, world.context.rules.schema());
+        let pod = schema.as_ref().and_then(|s| s.pod_prefix());
+        let context = EditContext {
+            schema: schema.as_deref(),
+            endpoint: Endpoint::Main,
+            barred: &[],
+            answers: None,
+            fixed: fixed_fields(world, false),
+        };
+        let names = turn.names();
+        let scope = Scope {
+            other: Some(Other {
+                object: working.record().root(),
+                pod,
+                joins: false,
+            }),
+            ..names.scope(self.at, self.record, item)
+        };
+        let edits: Vec<&Edit> = match &self.at.step.action {
+            Action::Patch { edits, .. } => edits.iter().collect(),
+            Action::Scale { edits } => {
+                let of_kind = edits
+                    .iter()
+                    .filter(|(kinds, _)| kinds.contains(&member.key.kind));
+                of_kind.map(|(_, edit)| edit).collect()
+            }
+            _ => vec![],
+        };
+        for edit in edits {
+            if let Some(places) = edit::about(edit, &scope, &context)? {
+                self.wants_places_held(&places, turn);
+            }
+        }
+        Ok(())
+    }
+
     /// Edits of the member's copy. `None`: they disagree with another subject.
     fn edit(
         &self,
@@ -176,6 +245,11 @@ impl On<'_> {
                 }),
                 ..*scope
             };
+            let places = match self.at.held {
+                true => edit::about(edit, &scope, &context)?,
+                false => None,
+            };
+            self.wants_places_held(places.as_deref().unwrap_or_default(), turn);
             let mut planned = plan(edit, &scope, &context)?;
             turn.recheck(planned.recheck_at);
             turn.wrong_types.append(&mut planned.wrong_types);
@@ -192,10 +266,6 @@ impl On<'_> {
             if !planned.changes() {
                 continue;
             }
-            let places = match self.at.held {
-                true => edit::about(edit, &scope, &context)?,
-                false => None,
-            };
             let before = working.snapshot();
             working.write(&planned);
             if let Some(places) = places

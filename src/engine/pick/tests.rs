@@ -258,3 +258,15 @@ fn one_acts_after_the_other() {
     assert_eq!(picks.take_woken(), [key(0)]);
     assert_eq!(picks.first_due(), [key(0)]);
 }
+
+#[test]
+fn one_that_becomes_the_first_while_it_is_looked_at_is_not_looked_at_again() {
+    let mut picks = picks(0, None);
+    picks.begin();
+    picks.set(&key(1), Some(&rank(0, 1, true)));
+    picks.take_woken();
+    for due in [true, false, true] {
+        picks.set_due(&key(1), due);
+        assert_eq!(picks.take_woken(), []);
+    }
+}

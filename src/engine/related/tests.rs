@@ -200,6 +200,7 @@ fn recomputed(
             occasion: Occasion::Reconcile,
             request: None,
             gate: &|_| true,
+            returns: &|_| true,
             assume_enforce: false,
             ahead: false,
             neighbours: &Plain(objects),

@@ -65,6 +65,12 @@ impl Neighbours for Around<'_> {
             Operation::Event { .. } | Operation::Archive { .. } => return Prospect::New,
             Operation::Delete { .. } | Operation::Evict => false,
         };
+        if matches!(write.operation, Operation::Evict)
+            && let Some((until, message)) = engine.budgeted.get(object)
+            && *until > self.now
+        {
+            return Prospect::Barred(Reason::Waiting, message.clone(), Some(*until));
+        }
         if counts && let Some(message) = engine.breaker_message(rule, object) {
             return Prospect::Barred(Reason::BreakerOpen, message, None);
         }
@@ -122,9 +128,9 @@ impl Neighbours for Around<'_> {
         &self,
         rule: RuleIndex,
         object: &ObjectKey,
-        subjects: &[(ObjectKey, String)],
-    ) -> Option<bool> {
-        self.engine.still_held(rule, object, subjects, self.now)
+        by: (&[(ObjectKey, String)], &[Box<str>]),
+    ) -> Option<Vec<bool>> {
+        self.engine.still_held(rule, object, by, self.now)
     }
 
     fn enforces_for(&self, rule: RuleIndex, subjects: &[(ObjectKey, String)]) -> bool {
@@ -483,12 +489,14 @@ impl Engine {
                 self.let_go(&object);
                 self.nudge(subject, now);
             }
-            // Neither a failure, nor a reason to ask at once.
+            // Neither a failure, nor a reason to ask at once, whatever else the subject is looked at for.
             Fault::Budget(message) => {
-                let message = format!("{object}: {message}");
-                self.add_refusal(&subject, &write.rules, Reason::Waiting, &message);
+                let until = now.checked_add(BUDGET_PAUSE).unwrap_or(now);
+                self.budgeted.retain(|_, (until, _)| *until > now);
+                self.budgeted
+                    .insert(object.clone(), (until, message.clone()));
                 self.let_go(&object);
-                self.later(&subject, request.wanted, Some(BUDGET_PAUSE), now);
+                self.nudge(subject, now);
                 return;
             }
             Fault::Rejected(message)

@@ -147,10 +147,29 @@ fn the_next_step_comes_when_the_watch_shows_the_applied_object() {
 }
 
 #[test]
-fn others_wait_for_the_answer_and_are_then_written_down_together() {
+fn all_that_are_known_before_it_is_applied_are_written_down_at_once() {
     let mut bench = Bench::new(&["a", "b", "c", "d"]);
     let (id, write) = bench.only();
     let made = Bench::taken(&write, 5);
+    let said = &made["metadata"]["annotations"]["state.ordain.dev/r"];
+    for subject in ["u-a", "u-b", "u-c", "u-d"] {
+        assert!(said.as_str().unwrap().contains(subject), "{said}");
+    }
+    bench.see("ConfigMap", &made);
+    bench.answer(id, Outcome::Written(Record::from_value(&made)));
+    let next = bench.work();
+    assert_eq!(next.len(), 4, "each goes on: {next:?}");
+}
+
+#[test]
+fn others_wait_for_the_answer_and_are_then_written_down_together() {
+    let mut bench = Bench::new(&["a"]);
+    let (id, write) = bench.only();
+    let made = Bench::taken(&write, 5);
+    for name in ["b", "c", "d"] {
+        bench.see("ServiceAccount", &object("ServiceAccount", name, 2));
+    }
+    assert!(bench.work().is_empty());
     bench.see("ConfigMap", &made);
     // The first goes on with its next step; on one object there is one request at a time.
     let (_, next) = bench.only();

@@ -74,8 +74,7 @@ impl Engine {
         for other in self.wants.set(&key, &decision.wants) {
             self.queue.push(other, now);
         }
-        let wants = |object: &ObjectKey| decision.wants.iter().any(|w| w.object == *object);
-        self.look_at_unwanted(&key, wants, now);
+        self.look_at_unwanted(&key, &decision.wants, now);
         let reaped = self.reap(&key, &record, now);
         let held_until = self.guard_held(&key, &record, now);
         self.note_owned(&key, &record, &decision.changes);
@@ -337,7 +336,7 @@ impl Engine {
     ) -> T {
         let rules = Arc::clone(&self.rules);
         let namespace = self.namespace_of(key, record);
-        let gate = |index: usize| {
+        let open = |index: usize| {
             let rule = &rules.rules()[index];
             let state = &self.states[index];
             let held = self.looks_first(index);
@@ -346,8 +345,9 @@ impl Engine {
                 && !held
                 && state.ready
                 && !self.lifetimes.hold_up(rule)
-                && !self.is_closed(index, key, now)
         };
+        let gate = |index: usize| open(index) && !self.is_closed(index, key, now);
+        let returns = |index: usize| open(index) && !self.is_held_back(index, key, now);
         let context = PassContext {
             occasion: Occasion::Reconcile,
             request: None,
@@ -358,6 +358,7 @@ impl Engine {
             },
             now,
             gate: &gate,
+            returns: &returns,
             assume_enforce: self.options.assume_enforce,
             ahead: self.options.dry,
             neighbours: &Around {

@@ -175,7 +175,7 @@ impl Engine {
         }
         if self.awaits_rivals(index) {
             told.push(
-                "it waits until what the rules around one `target` are about was looked at".into(),
+                "it waits until everything was looked at for which something may be wanted of the same objects".into(),
             );
         }
         if self.standby {

@@ -112,8 +112,24 @@ impl Engine {
         key: &ObjectKey,
         now: Timestamp,
     ) -> Option<Closed> {
+        let closed = self.holds_back(index, key, now);
+        // It is looked at again when it is its turn.
+        closed.or_else(|| {
+            self.must_wait(index, key).then_some(Closed {
+                finding: None,
+                until: None,
+            })
+        })
+    }
+
+    /// As [`Engine::closed`], of what a rule has done and takes back: among those that it picks, the object need not be any more.
+    pub(super) fn holds_back(
+        &mut self,
+        index: usize,
+        key: &ObjectKey,
+        now: Timestamp,
+    ) -> Option<Closed> {
         let rule = Arc::clone(&self.rules.rules()[index]);
-        let must_wait = self.must_wait(index, key);
         let state = &mut self.states[index];
         if !state.unproven.is_empty() {
             // Told once for the rule: [`Engine::review_paths`].
@@ -145,16 +161,10 @@ impl Engine {
                 until: Some(forbidden.until),
             });
         }
-        if let Some(until) = state.limits.throttled_until(key, &rule.limits, now) {
-            return Some(Closed {
-                finding: Some((Reason::Throttled, "throttle: waits for its turn".to_owned())),
-                until: Some(until),
-            });
-        }
-        // It is looked at again when it is its turn.
-        must_wait.then_some(Closed {
-            finding: None,
-            until: None,
+        let until = state.limits.throttled_until(key, &rule.limits, now)?;
+        Some(Closed {
+            finding: Some((Reason::Throttled, "throttle: waits for its turn".to_owned())),
+            until: Some(until),
         })
     }
 
@@ -170,6 +180,11 @@ impl Engine {
 
     /// As [`Engine::closed`], without words: asked for every rule that matches.
     pub(super) fn is_closed(&self, index: usize, key: &ObjectKey, now: Timestamp) -> bool {
+        self.must_wait(index, key) || self.is_held_back(index, key, now)
+    }
+
+    /// As [`Engine::holds_back`], without words.
+    pub(super) fn is_held_back(&self, index: usize, key: &ObjectKey, now: Timestamp) -> bool {
         let rule = &self.rules.rules()[index];
         let state = &self.states[index];
         let forbidden = || {
@@ -178,7 +193,6 @@ impl Engine {
         };
         !state.unproven.is_empty()
             || state.breaker_open(key)
-            || self.must_wait(index, key)
             || state.limits.aborted().is_some()
             || state
                 .limits

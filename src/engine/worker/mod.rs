@@ -286,6 +286,8 @@ pub struct Engine {
     awaited: AHashMap<ObjectKey, Awaited>,
     /// Until when nothing is asked for again after a failure, whatever happens to the object.
     paused: AHashMap<ObjectKey, Timestamp>,
+    /// Pods that a budget keeps, as members of lists: when their eviction is asked for again, and what the server said.
+    budgeted: AHashMap<ObjectKey, (Timestamp, String)>,
     /// Writes that lead nowhere until the object changes.
     settled: AHashMap<ObjectKey, Vec<Settled>>,
     settled_deeds: AHashMap<ObjectKey, Vec<SettledDeed>>,
@@ -311,8 +313,8 @@ pub struct Engine {
     forbidden: AHashMap<Permission, Forbidden>,
     /// What rules hold as long as they match.
     lifetimes: Lifetimes,
-    /// Objects to look at when a subject no longer wants them, by subject.
-    wards: AHashMap<ObjectKey, Vec<ObjectKey>>,
+    /// Objects to look at when a subject no longer wants them, by subject, each with the names under which it wants it.
+    wards: AHashMap<ObjectKey, AHashMap<ObjectKey, Vec<Arc<str>>>>,
     /// Whether a subject is being asked if it still wants a target.
     asking: AtomicBool,
     /// What was told of fields that others have taken over.
@@ -359,6 +361,7 @@ impl Engine {
             next_id: 0,
             awaited: AHashMap::new(),
             paused: AHashMap::new(),
+            budgeted: AHashMap::new(),
             settled: AHashMap::new(),
             settled_deeds: AHashMap::new(),
             answers: AllAnswers::default(),

@@ -79,6 +79,7 @@ impl Engine {
                 self.overdue.set(key, Some(until));
             }
             self.paused.clear();
+            self.budgeted.clear();
             self.keeper.clock_set_back(now);
             for forbidden in self.forbidden.values_mut() {
                 forbidden.until = forbidden.until.min(now);

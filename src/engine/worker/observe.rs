@@ -78,7 +78,7 @@ impl Engine {
             });
             self.namespace_changed(&key.name, same, now);
             if !same {
-                self.look_at_unwanted(&key, |_| false, now);
+                self.look_at_unwanted(&key, &[], now);
                 self.wake_selecting(&key.name, now);
             }
         }
@@ -183,13 +183,14 @@ impl Engine {
         self.due.set(key, None);
         self.queue.forget(key);
         self.paused.remove(key);
+        self.budgeted.remove(key);
         self.settled.remove(key);
         self.settled_deeds.remove(key);
         self.unfinished.remove(key);
         self.answers.forget(key);
         self.related.forget(key);
         self.taken_over.remove(key);
-        self.look_at_unwanted(key, |_| false, now);
+        self.look_at_unwanted(key, &[], now);
         self.fans.decided_anew(key);
         for other in self.wants.set(key, &[]) {
             self.queue.push(other, now);

@@ -80,13 +80,15 @@ impl Engine {
             else {
                 continue;
             };
-            let matched: Vec<ObjectKey> = objects
+            let mut matched: Vec<ObjectKey> = objects
                 .iter()
                 .filter(|(_, entry)| {
                     standings::get(&entry.standings, position) == standings::MATCHED
                 })
                 .map(|(name, _)| key_of(&resolved.kind, name))
                 .collect();
+            // The first of those for which one object is applied is the same each time.
+            matched.sort_unstable();
             for key in matched {
                 self.queue.push(key, now);
             }

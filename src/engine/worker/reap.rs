@@ -4,7 +4,8 @@ use super::Engine;
 use crate::decide::protect::{Ignored, protected_from, protected_target};
 use crate::decide::state_annotation::{Said, SubjectState};
 use crate::decide::{
-    Finding, Operation, Reason, RuleChange, Standing, Want, Write, held, kept, state_annotation,
+    Finding, Operation, Reason, RuleChange, Standing, Want, Write, held, held_at, kept,
+    state_annotation,
 };
 use crate::engine::Lost;
 use crate::engine::store::{Sync, name_of};
@@ -12,6 +13,7 @@ use crate::object::{ObjectKey, Record};
 use crate::rule::apply::ownership::Ownership;
 use crate::rule::set::RuleIndex;
 use crate::rule::{Mode, Verb};
+use ahash::AHashSet;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -77,7 +79,7 @@ impl Engine {
                 let wanted = self.is_wanted(key, index, ownership, now);
                 if wanted != Wanted::No {
                     self.states[index].limits.set_due(key, false);
-                    self.guard(key, &ownership.subjects);
+                    self.guard(key, name, &ownership.subjects);
                     return None;
                 }
             }
@@ -98,7 +100,7 @@ impl Engine {
         // A narrowed `enforceFor` holds what was made, as Audit does.
         let chosen = index.is_none_or(|index| self.chosen_all(index, subjects));
         if let (false, Some(index)) = (chosen, index) {
-            self.guard(key, subjects);
+            self.guard(key, name, subjects);
             self.guard_by_namespaces(key, index, subjects);
         }
         let namespace = self.options.state_namespace.clone();
@@ -122,7 +124,7 @@ impl Engine {
             if enforces && !held {
                 self.check_limits(index, now);
             }
-            let closed = self.closed(index, key, now);
+            let closed = self.holds_back(index, key, now);
             acts = enforces && !held && closed.is_none();
             if let Some(closed) = closed.filter(|_| enforces) {
                 finding = closed.finding;
@@ -228,75 +230,95 @@ impl Engine {
         index: RuleIndex,
         now: Timestamp,
     ) -> Wanted {
+        match self.wanted_of(subject, object, index, now) {
+            None => Wanted::Unknown,
+            Some((wants, cut)) => match wants.iter().any(|want| want.under() == under) {
+                true => Wanted::Yes,
+                false if cut => Wanted::Unknown,
+                false => Wanted::No,
+            },
+        }
+    }
+
+    /// What a subject of a rule wants of an object as it is now, and whether it may want more. `None`: it cannot be said now.
+    fn wanted_of(
+        &self,
+        subject: &ObjectKey,
+        object: &ObjectKey,
+        index: RuleIndex,
+        now: Timestamp,
+    ) -> Option<(Vec<Want>, bool)> {
+        let nothing = Some((vec![], false));
         let rule = &self.rules.rules()[index];
         if rule.matches.kinds.iter().all(|k| k.kind != subject.kind) {
-            return Wanted::No;
+            return nothing;
         }
         if !self.looks_at_namespace(subject) {
-            return Wanted::Unknown;
+            return None;
         }
-        let Some(kind) = self.store.kind(&subject.kind) else {
-            return Wanted::Unknown;
-        };
+        let kind = self.store.kind(&subject.kind)?;
         if kind.sync != Sync::Synced {
-            return Wanted::Unknown;
+            return None;
         }
         let Some(entry) = kind.get(&name_of(subject)) else {
-            return Wanted::No;
+            return nothing;
         };
-        let decision = self.decide_ahead(subject, &entry.record, now);
+        let mut decision = self.decide_ahead(subject, &entry.record, now);
         match decision.standing(index) {
-            Standing::OutOfScope | Standing::Unmatched | Standing::NotPicked => Wanted::No,
-            Standing::Waiting | Standing::Ignored | Standing::Failed => Wanted::Unknown,
-            Standing::Matched { .. } => {
-                let kept = kept(under);
-                let of_rule = |want: &&Want| *want.rule == *under || want.rule == kept;
-                let mut wants = decision.wants.iter().filter(of_rule);
-                match wants.any(|want| want.object == *object) {
-                    true => Wanted::Yes,
-                    false if decision.cut.contains(&index) => Wanted::Unknown,
-                    false => Wanted::No,
-                }
+            Standing::OutOfScope | Standing::Unmatched | Standing::NotPicked => nothing,
+            Standing::Waiting | Standing::Ignored => None,
+            // A step that fails behind those that want something leaves no doubt about what is wanted.
+            Standing::Failed if decision.cut.contains(&index) => None,
+            Standing::Failed | Standing::Matched { .. } => {
+                decision.wants.retain(|want| want.object == *object);
+                Some((decision.wants, decision.cut.contains(&index)))
             }
         }
     }
 
-    /// Whether a rule still changes an object, which is a target of its steps, for some subject. `None`: that cannot be said now.
+    /// Which places of an object, which is a target of its steps, a rule still changes for some subject. `None`: that cannot be said now.
     pub(super) fn still_held(
         &self,
         index: RuleIndex,
         object: &ObjectKey,
-        subjects: &[(ObjectKey, String)],
+        (subjects, places): (&[(ObjectKey, String)], &[Box<str>]),
         now: Timestamp,
-    ) -> Option<bool> {
+    ) -> Option<Vec<bool>> {
         if !self.states[index].ready {
             return None;
         }
-        let rule = &self.rules.rules()[index];
-        let under = held(&rule.name);
+        let rule = &self.rules.rules()[index].name;
+        let under: Vec<Arc<str>> = places.iter().map(|place| held_at(rule, place)).collect();
         // Others than those that are written down are known once they were looked at.
-        let known = self.wants.agreeing(object, &under, 0);
-        let others = known.iter().any(|k| subjects.iter().all(|(s, _)| s != k));
-        if others {
-            return Some(true);
+        let by_others = |under: &Arc<str>| {
+            let known = self.wants.agreeing(object, under, 0);
+            known.iter().any(|k| subjects.iter().all(|(s, _)| s != k))
+        };
+        let mut held: Vec<bool> = under.iter().map(by_others).collect();
+        if held.iter().all(|held| *held) {
+            return Some(held);
         }
         // To ask a subject is to look at it, and that may lead back here.
         if !self.all_seen(index) || self.asking.swap(true, Ordering::Relaxed) {
             return None;
         }
-        let mut held = Some(false);
+        let mut known = true;
         for (subject, _) in subjects {
-            match self.wants_it(subject, (object, &under), index, now) {
-                Wanted::Yes => {
-                    held = Some(true);
-                    break;
-                }
-                Wanted::No => {}
-                Wanted::Unknown => held = None,
+            let Some((wants, cut)) = self.wanted_of(subject, object, index, now) else {
+                known = false;
+                continue;
+            };
+            known &= !cut;
+            for (held, under) in held.iter_mut().zip(&under) {
+                *held |= wants.iter().any(|want| want.rule == *under);
+            }
+            if held.iter().all(|held| *held) {
+                known = true;
+                break;
             }
         }
         self.asking.store(false, Ordering::Relaxed);
-        held
+        known.then_some(held)
     }
 
     /// Whether everything that a rule may be about was looked at.
@@ -319,7 +341,6 @@ impl Engine {
             return None;
         }
         let meta = record.meta();
-        let mut subjects: Vec<(ObjectKey, String)> = vec![];
         let mut known = true;
         let rules = Arc::clone(&self.rules);
         for rule in state_annotation::rules(meta) {
@@ -330,25 +351,32 @@ impl Engine {
                 if let Some(index) = index {
                     self.guard_by_namespaces(object, index, &state.subjects);
                 }
-                subjects.extend(state.subjects);
+                self.guard(object, &held(rule), &state.subjects);
+                // Not all of them are written down, and each may hold other places of it: what they hold now.
+                let places = state.former.iter().map(|f| held_at(rule, &f.pointer));
+                for under in places.chain([held(rule)]) {
+                    for subject in self.wants.agreeing(object, &under, 0) {
+                        self.guard_by(object, &under, subject);
+                    }
+                }
                 known &= index.is_none_or(|index| self.all_seen(index));
             }
         }
-        self.guard(object, &subjects);
         (!known).then(|| now.checked_add(LOOK_AGAIN).unwrap_or(now))
     }
 
     /// Looks at an object again when one of its subjects no longer wants it.
-    fn guard(&mut self, object: &ObjectKey, subjects: &[(ObjectKey, String)]) {
+    fn guard(&mut self, object: &ObjectKey, under: &Arc<str>, subjects: &[(ObjectKey, String)]) {
         for (subject, _) in subjects {
-            self.guard_by(object, subject.clone());
+            self.guard_by(object, under, subject.clone());
         }
     }
 
-    fn guard_by(&mut self, object: &ObjectKey, subject: ObjectKey) {
+    fn guard_by(&mut self, object: &ObjectKey, under: &Arc<str>, subject: ObjectKey) {
         let guarded = self.wards.entry(subject).or_default();
-        if !guarded.contains(object) {
-            guarded.push(object.clone());
+        let names = guarded.entry(object.clone()).or_default();
+        if !names.contains(under) {
+            names.push(under.clone());
         }
     }
 
@@ -365,27 +393,36 @@ impl Engine {
         }
         for namespace in subjects.iter().filter_map(|(key, _)| key.namespace.clone()) {
             let namespace = ObjectKey::new(self.namespace_kind.clone(), None, &namespace);
-            self.guard_by(object, namespace);
+            // Whatever the Namespace itself wants.
+            self.guard_by(object, &"".into(), namespace);
         }
     }
 
-    /// A subject was looked at: what it does not want (any more) is looked at, too.
-    pub(super) fn look_at_unwanted(
-        &mut self,
-        subject: &ObjectKey,
-        wanted: impl Fn(&ObjectKey) -> bool,
-        now: Timestamp,
-    ) {
+    /// A subject was looked at, and wants this: what it does not want (any more) is looked at, too.
+    pub(super) fn look_at_unwanted(&mut self, subject: &ObjectKey, wants: &[Want], now: Timestamp) {
         if self.wards.is_empty() {
             return;
         }
         let Some(guarded) = self.wards.get_mut(subject) else {
             return;
         };
-        let unwanted: Vec<ObjectKey> = guarded.extract_if(.., |o| !wanted(o)).collect();
+        let wanted: AHashSet<(&ObjectKey, &str)> = wants
+            .iter()
+            .map(|want| (&want.object, want.under()))
+            .collect();
+        let mut unwanted = vec![];
+        guarded.retain(|object, names| {
+            let count = names.len();
+            names.retain(|name| wanted.contains(&(object, &**name)));
+            if names.len() < count {
+                unwanted.push(object.clone());
+            }
+            !names.is_empty()
+        });
         if guarded.is_empty() {
             self.wards.remove(subject);
         }
+        unwanted.sort_unstable();
         for object in unwanted {
             self.queue.push(object, now);
         }
