@@ -84,3 +84,22 @@ fn what_is_wrong_with_it_is_said_with_the_nearest_name() {
         assert!(ran.err.contains(told), "{set:?}: {}{}", ran.out, ran.err);
     }
 }
+
+#[test]
+fn a_value_that_does_not_fit_is_the_only_problem_of_its_rule() {
+    let rule = FLOORS.replace(
+        "floor ${params.minimum}",
+        "floor ${string(params.minimum)} of ${string(params.minimum + 1)}",
+    );
+    for default in ["type: integer, default: 2", "type: integer"] {
+        let rule = rule.replacen("type: integer, default: 2", default, 1);
+        let dir = folder(&[("r.yaml", &rule)]);
+        let ran = ordain(
+            dir.path(),
+            &["check", "--set", "floor.minimum=few", "r.yaml"],
+        );
+        assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+        let said = ran.out + &ran.err;
+        assert_eq!(said.matches(" error: ").count(), 1, "{said}");
+    }
+}
