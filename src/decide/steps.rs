@@ -3,6 +3,7 @@
 use super::apply::{self, Progress};
 use super::checkpoint::Checkpoint;
 use super::elements::{elements, stops};
+use super::look::look;
 use super::once::{self, Chance};
 use super::protect::protected;
 use super::turn::{Deletion, Manner, Turn};
@@ -10,7 +11,7 @@ use super::wait::{self, Awaited};
 use super::working::{Snapshot, Working};
 use super::world::World;
 use super::{
-    Reason, archive, event, lifetime, memory, metric, patch, rollout, scale, target, tell,
+    Reason, Standing, archive, event, lifetime, memory, metric, patch, rollout, scale, target, tell,
 };
 use crate::object::{ObjectKey, Record};
 use crate::rule::expr::{ExprFault, Scope, Variables};
@@ -227,10 +228,14 @@ fn on_subject(at: &At<'_>, working: &mut Working<'_>, turn: &mut Turn) -> Result
     if memory::holds_up(world, of, at.position, turn) {
         return Ok(Next::Waits);
     }
-    // What the steps before it have changed is written first: a budget may keep the object, and what they did stands.
+    // What the steps before it have changed is written first: a budget may keep the object, and what they did stands. Not where that would end
+    // the match: then nothing would be evicted.
     let changed = turn.changed || at.manner.has_changed;
     if matches!(step.action, Action::Evict) && changed && !at.manner.ahead {
-        return Ok(Next::Waits);
+        let then = look(world, rule, working).standing;
+        if matches!(then, Standing::Matched { .. }) {
+            return Ok(Next::Waits);
+        }
     }
     turn.repeats = step.for_each.is_some();
     let mut progress = Progress::Done;

@@ -245,41 +245,6 @@ pub(super) fn write(
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn one_value_is_taken_from_another_object() {
-        let path: Vec<String> = ["spec", "open", "count"].map(str::to_owned).into();
-        let full = |n: i64| json!({"spec": {"open": {"count": n, "by": "x"}}, "a": n});
-        for (object, other, expected) in [
-            (
-                full(1),
-                full(2),
-                json!({"spec": {"open": {"count": 2, "by": "x"}}, "a": 1}),
-            ),
-            (
-                full(1),
-                json!({"spec": {"open": {}}}),
-                json!({"spec": {"open": {"by": "x"}}, "a": 1}),
-            ),
-            (full(1), json!({"spec": {}}), json!({"spec": {}, "a": 1})),
-            (
-                json!({"spec": {}}),
-                full(2),
-                json!({"spec": {"open": {"count": 2, "by": "x"}}}),
-            ),
-            (json!({"spec": 3}), full(2), json!({"spec": 3})),
-        ] {
-            let [object, other, expected] =
-                [object, other, expected].map(|value| Record::from_value(&value));
-            assert_eq!(with_value_of(&object, &other, &path), expected);
-        }
-    }
-}
-
 /// What a request makes of a change that it makes a part of: of one that is about an object and its status, which have an endpoint each.
 pub fn part_of(change: RuleChange, write: &Write, all: &[Write]) -> RuleChange {
     let Operation::Patch { status, .. } = &write.operation else {
@@ -340,4 +305,39 @@ pub fn rebased(write: &Write, before: &Record, now: &Record) -> Option<Write> {
         resource_version: now.meta().resource_version().to_owned(),
         ..write.clone()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn one_value_is_taken_from_another_object() {
+        let path: Vec<String> = ["spec", "open", "count"].map(str::to_owned).into();
+        let full = |n: i64| json!({"spec": {"open": {"count": n, "by": "x"}}, "a": n});
+        for (object, other, expected) in [
+            (
+                full(1),
+                full(2),
+                json!({"spec": {"open": {"count": 2, "by": "x"}}, "a": 1}),
+            ),
+            (
+                full(1),
+                json!({"spec": {"open": {}}}),
+                json!({"spec": {"open": {"by": "x"}}, "a": 1}),
+            ),
+            (full(1), json!({"spec": {}}), json!({"spec": {}, "a": 1})),
+            (
+                json!({"spec": {}}),
+                full(2),
+                json!({"spec": {"open": {"count": 2, "by": "x"}}}),
+            ),
+            (json!({"spec": 3}), full(2), json!({"spec": 3})),
+        ] {
+            let [object, other, expected] =
+                [object, other, expected].map(|value| Record::from_value(&value));
+            assert_eq!(with_value_of(&object, &other, &path), expected);
+        }
+    }
 }
