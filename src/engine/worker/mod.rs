@@ -246,6 +246,9 @@ struct Awaited {
     version: String,
     /// The list that had begun last when the wait began: only a later one ends it.
     list: u32,
+    /// The request whose answer did not show what the object is now: if it is something else than was asked for when that version is seen, to
+    /// ask again would lead nowhere.
+    unseen: Option<Box<InFlight>>,
 }
 
 /// A request that need not be made again in the same state.

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::decide::protect;
 use crate::engine::store::{Effect as Stored, Sync, key_of, name_of};
-use crate::engine::{Observation, standings};
+use crate::engine::{Observation, fingerprint, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::Mode;
 use crate::rule::set::RuleIndex;
@@ -222,13 +222,23 @@ impl Engine {
         if self.awaited.is_empty() {
             return;
         }
-        let Some(awaited) = self.awaited.get(key) else {
+        let Some(awaited) = self.awaited.get_mut(key) else {
             return;
         };
         let Some(entry) = self.store.get(key) else {
             return;
         };
-        if at_or_past(entry.record.meta().resource_version(), &awaited.version) {
+        let version = entry.record.meta().resource_version();
+        if at_or_past(version, &awaited.version) {
+            // Of a later version nobody knows who made it so.
+            let unseen = awaited.unseen.take().filter(|_| version == awaited.version);
+            if let Some(request) = unseen {
+                let state = fingerprint::state(entry.record.root());
+                match request.key == request.subject {
+                    true => self.settle(key, state, &request, None),
+                    false => self.settle_deed(&request, state, None),
+                }
+            }
             self.release(key);
             // What was applied for another object need not be of any rule's kind itself.
             if !self.rules.for_kind(&key.kind).is_empty() || self.is_held(key) {

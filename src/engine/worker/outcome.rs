@@ -167,6 +167,7 @@ impl Engine {
             }
             // Deleted meanwhile, and the watch has shown it already.
             None => self.let_go(&key),
+            Some(false) if state.is_none() => self.wait_to_see(request, version, now),
             Some(false) => self.wait_for(key, version, now),
         }
     }
@@ -388,7 +389,13 @@ impl Engine {
     }
 
     /// Remembers a request that leads nowhere as long as the object is in a state.
-    fn settle(&mut self, key: &ObjectKey, state: u64, request: &InFlight, refusal: Option<String>) {
+    pub(super) fn settle(
+        &mut self,
+        key: &ObjectKey,
+        state: u64,
+        request: &InFlight,
+        refusal: Option<String>,
+    ) {
         let settled = self.settled.entry(key.clone()).or_default();
         let operation = request.fingerprint.1;
         settled.retain(|s| s.state != state || s.operation != operation);

@@ -129,6 +129,20 @@ impl Engine {
         let until = now.checked_add(PATIENCE).unwrap_or(now);
         self.overdue.set(&key, Some(until));
         let list = self.store.kind(&key.kind).map_or(0, |k| k.lists());
-        self.awaited.insert(key, Awaited { version, list });
+        let awaited = Awaited {
+            version,
+            list,
+            unseen: None,
+        };
+        self.awaited.insert(key, awaited);
+    }
+
+    /// As [`Engine::wait_for`], for a request that was answered with that version and nothing else.
+    pub(super) fn wait_to_see(&mut self, request: InFlight, version: String, now: Timestamp) {
+        let key = request.key.clone();
+        self.wait_for(key.clone(), version, now);
+        if let Some(awaited) = self.awaited.get_mut(&key) {
+            awaited.unseen = Some(Box::new(request));
+        }
     }
 }

@@ -170,7 +170,13 @@ impl Engine {
         let known = self.store.get(&request.key);
         let behind = known
             .is_some_and(|entry| !at_or_past(entry.record.meta().resource_version(), &shown_at));
-        if behind {
+        if behind && matches!(outcome, Outcome::Accepted(_)) {
+            let waiters = self.waiters.entry(request.key.clone()).or_default();
+            if !waiters.contains(&request.subject) {
+                waiters.push(request.subject.clone());
+            }
+            self.wait_to_see(request, shown_at, now);
+        } else if behind {
             self.wait_with(request.subject, request.key, shown_at, now);
         } else {
             self.let_go(&request.key);

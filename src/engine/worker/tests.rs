@@ -24,6 +24,7 @@ mod namespaces;
 mod picks;
 mod reload;
 mod restarts;
+mod scales;
 mod schedule;
 mod series;
 mod standby;
