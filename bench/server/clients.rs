@@ -38,7 +38,7 @@ pub async fn ceiling(label: &str, maps: usize) {
 pub async fn floor(label: &str) {
     let client = Client::try_default().await.unwrap();
     let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
-    let watch = world::Watch::begin(&client, &format!("!{label}")).await;
+    let watch = world::Watch::of_all(&client, &format!("!{label}")).await;
     tokio::spawn(watch.follow(move |line, _| {
         let map = (world::namespace_of(line), world::name(line));
         sender.send(map).is_ok()

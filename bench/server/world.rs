@@ -84,14 +84,23 @@ pub async fn observe(client: &Client, label: &str) -> mpsc::UnboundedReceiver<(S
 pub struct Watch(kube::client::Body);
 
 impl Watch {
-    /// Of those that match a selector, which nothing does yet.
+    /// Of those that match a selector from now on.
     pub async fn begin(client: &Client, selector: &str) -> Watch {
         let list = format!("/api/v1/configmaps?labelSelector={selector}&limit=1");
         let request = http::Request::get(list).body(vec![]).unwrap();
         let answer: serde_json::Value = client.request(request).await.unwrap();
         let version = answer["metadata"]["resourceVersion"].as_str().unwrap();
+        Watch::ask(client, selector, &format!("&resourceVersion={version}")).await
+    }
+
+    /// Of those that match a selector, the ones that are there first.
+    pub async fn of_all(client: &Client, selector: &str) -> Watch {
+        Watch::ask(client, selector, "").await
+    }
+
+    async fn ask(client: &Client, selector: &str, from: &str) -> Watch {
         let watch = format!(
-            "/api/v1/configmaps?labelSelector={selector}&watch=1&resourceVersion={version}&timeoutSeconds=3600"
+            "/api/v1/configmaps?labelSelector={selector}&watch=1{from}&timeoutSeconds=3600"
         );
         let request = http::Request::get(watch)
             .body(kube::client::Body::empty())
