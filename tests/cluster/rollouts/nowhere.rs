@@ -49,8 +49,8 @@ fn given_up(web: &Deployment) -> Option<i64> {
         .flatten()
 }
 
-/// Alone it takes seven seconds. Beside others on a busy machine the controller of Deployments may not say for minutes that the second revision has
-/// failed, and then there is nothing to see: `cargo test --test cluster nowhere -- --include-ignored`.
+/// Alone it takes seven seconds. On a busy machine the controller of Deployments may keep saying `NewReplicaSetAvailable` of a revision of which no
+/// Pod can be made, whatever its deadline, and then there is no failure to see: `cargo test --test cluster nowhere -- --include-ignored`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "waits for a controller that a busy machine holds up"]
 async fn a_rule_never_rolls_back_its_own_rollback() {
