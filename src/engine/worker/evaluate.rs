@@ -151,19 +151,9 @@ impl Engine {
             .map(|write| (write, vec![]))
             .collect();
         let (mut made, mut told) = (vec![], vec![]);
-        let mut rest: Vec<Unfinished> = vec![];
-        if let Some((chosen, _)) = &write {
-            let left_over = decision
-                .writes
-                .iter()
-                .filter(|w| Unfinished::is_left_over(w));
-            let all = left_over.map(|w| Unfinished {
-                write: w.clone(),
-                changes: vec![],
-                before: record.clone(),
-            });
-            rest.extend(all.filter(|left| !left.is_as(chosen)));
-        }
+        let mut rest = write.as_ref().map_or(vec![], |(made, _)| {
+            Unfinished::beside(made, &decision.writes, &record)
+        });
         for change in decision.changes {
             if let Some((_, changes)) = deeds.iter_mut().find(|(w, _)| w.makes(&change))
                 && !self.options.dry

@@ -43,9 +43,21 @@ fn rules(bodies: &[&str]) -> Arc<RuleSet> {
             bytes: format!("apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: r{i}}}\nspec:\n  mode: Enforce\n  match:\n    resources: [{{apiVersion: v1, kind: ConfigMap}}]\n{body}").into_bytes(),
         })
         .collect();
-    let compiled = compile(&files, &Schema::bundled());
+    in_force(&files)
+}
+
+fn in_force(files: &[SourceFile]) -> Arc<RuleSet> {
+    let compiled = compile(files, &Schema::bundled());
     assert!(compiled.problems.is_empty(), "{}", compiled.problems[0]);
     Arc::new(RuleSet::new(compiled.rules, Schema::bundled()))
+}
+
+/// The one rule of a whole document.
+fn whole(document: &str) -> Arc<RuleSet> {
+    in_force(&[SourceFile {
+        name: "rule.yaml".into(),
+        bytes: document.into(),
+    }])
 }
 
 const LABEL: &str = "  actions:\n  - patch:\n    - {path: $.metadata.labels.team, set: web}\n";
@@ -290,13 +302,9 @@ fn secret_kind() -> GroupKind {
 }
 
 fn rule(name: &str, body: &str) -> Arc<RuleSet> {
-    let file = SourceFile {
-        name: "r.yaml".into(),
-        bytes: format!("apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: {name}}}\nspec:\n  mode: Enforce\n{body}").into_bytes(),
-    };
-    let compiled = compile(&[file], &Schema::bundled());
-    assert!(compiled.problems.is_empty(), "{}", compiled.problems[0]);
-    Arc::new(RuleSet::new(compiled.rules, Schema::bundled()))
+    whole(&format!(
+        "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: {name}}}\nspec:\n  mode: Enforce\n{body}"
+    ))
 }
 
 const TWO_KINDS: &str = "  match:\n    resources: [{apiVersion: v1, kind: ConfigMap}, {apiVersion: v1, kind: Secret}]\n";

@@ -20,13 +20,19 @@ pub(super) struct Unfinished {
 }
 
 impl Unfinished {
-    /// Whether a request is one that others leave over: not the object's main endpoint, which a new decision speaks of.
-    pub fn is_left_over(write: &Write) -> bool {
-        match &write.operation {
+    /// What a request that is made leaves over of a decision: not the object's main endpoint, which a new decision speaks of.
+    pub fn beside(made: &Write, all: &[Write], decided_on: &Record) -> Vec<Unfinished> {
+        let is_left_over = |write: &&Write| match &write.operation {
             Operation::Patch { status, .. } => *status,
             Operation::Scale { .. } => true,
             _ => false,
-        }
+        };
+        let left = all.iter().filter(is_left_over).map(|write| Unfinished {
+            write: write.clone(),
+            changes: vec![],
+            before: decided_on.clone(),
+        });
+        left.filter(|left| !left.is_as(made)).collect()
     }
 
     /// Whether a request goes to the same endpoint.

@@ -46,16 +46,9 @@ fn see(bench: &mut Bench, record: Record, now: i64) {
         .observe(Observation::Applied { kind, record }, at(now));
 }
 
-fn bench(rule: &str) -> Bench {
-    let file = SourceFile {
-        name: "zero.yaml".into(),
-        bytes: rule.into(),
-    };
-    let compiled = compile(&[file], &Schema::bundled());
-    assert!(compiled.problems.is_empty(), "{}", compiled.problems[0]);
-    let rules = Arc::new(RuleSet::new(compiled.rules, Schema::bundled()));
+fn bench(document: &str) -> Bench {
     let subject = map("subject", 1, json!({}));
-    let mut bench = Bench::new(EngineOptions::default(), rules, vec![subject]);
+    let mut bench = Bench::new(EngineOptions::default(), whole(document), vec![subject]);
     let kind = deployments();
     bench
         .engine

@@ -31,14 +31,7 @@ fn pod(version: u64, labels: Value, status: Value) -> Record {
 }
 
 fn bench() -> Bench {
-    let file = SourceFile {
-        name: "parts.yaml".into(),
-        bytes: PARTS.into(),
-    };
-    let compiled = compile(&[file], &Schema::bundled());
-    assert!(compiled.problems.is_empty(), "{}", compiled.problems[0]);
-    let rules = Arc::new(RuleSet::new(compiled.rules, Schema::bundled()));
-    let mut bench = Bench::new(EngineOptions::default(), rules, vec![]);
+    let mut bench = Bench::new(EngineOptions::default(), whole(PARTS), vec![]);
     let engine = &mut bench.engine;
     engine.observe(Observation::ListStarted { kind: pods() }, at(0));
     let kind = pods();
