@@ -52,7 +52,7 @@ fn subject(name: &str) -> ConfigMap {
 fn requests(plane: &Plane, namespace: &str) -> (usize, Vec<Request>) {
     let mut requests = plane.audit().of_ordain(namespace);
     requests.retain(|r| r.name.starts_with("made-"));
-    let good = requests.iter().filter(|r| r.code < 300).count();
+    let good = requests.iter().filter(|r| r.succeeded()).count();
     (good, requests)
 }
 

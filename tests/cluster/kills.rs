@@ -206,7 +206,7 @@ async fn whatever_moment_it_is_killed_nothing_is_shortened_doubled_or_lost() {
     let mut gone = 0;
     for request in place.plane.audit().all(&place.namespace) {
         let at: Timestamp = request.received.parse().unwrap();
-        let success = (200..300).contains(&request.code);
+        let success = request.succeeded();
         if request.resource != "configmaps" || !request.name.starts_with("goes-") {
             continue;
         }

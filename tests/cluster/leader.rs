@@ -330,7 +330,7 @@ async fn who_cannot_renew_stops_before_another_begins() {
     one.until("that it leads", leads).await;
     let mut two = replica_for(term, &plane.kubeconfig(), &rule(&namespace), &home);
     two.until("that it stands by", stands_by).await;
-    let observed = Observed::start(&maps);
+    let observed = Observed::start(&maps).await;
     let load = Load::start(&maps, vec!["a".into()]);
     // Everything else of it still works.
     proxy.refuse(Purpose::Write, "/leases/ordain", usize::MAX, 503, None);
@@ -390,15 +390,22 @@ struct Observed {
 }
 
 impl Observed {
-    fn start(maps: &Api<ConfigMap>) -> Observed {
+    /// Returns when it has seen what is there: two changes before that would be one to it.
+    async fn start(maps: &Api<ConfigMap>) -> Observed {
         let changes = Changes::default();
+        let (begun, begins) = tokio::sync::oneshot::channel();
         let task = tokio::spawn({
             let (maps, changes) = (maps.clone(), changes.clone());
             async move {
                 let events = watcher(maps, watcher::Config::default());
                 let mut events = std::pin::pin!(events);
+                let mut begun = Some(begun);
                 while let Some(event) = events.try_next().await.unwrap() {
                     let (map, listed) = match event {
+                        watcher::Event::InitDone => {
+                            begun.take().map(|begun| begun.send(()));
+                            continue;
+                        }
                         watcher::Event::Apply(map) => (map, false),
                         watcher::Event::InitApply(map) => (map, true),
                         _ => continue,
@@ -413,6 +420,7 @@ impl Observed {
                 }
             }
         });
+        begins.await.unwrap();
         Observed { changes, task }
     }
 
@@ -483,7 +491,7 @@ async fn a_rolling_update_and_ten_kills_under_load_write_nothing_twice_and_leave
             .await;
         daemon.ready().await;
     }
-    let observed = Observed::start(&maps);
+    let observed = Observed::start(&maps).await;
     follows(&old[0], &maps, "map-0", "first").await;
     let load = Load::start(&maps, names);
 

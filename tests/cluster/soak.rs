@@ -411,7 +411,7 @@ async fn soak() {
     // No write without a change of somebody else that called for it: of the object itself, of a child's parent, of what a Namespace counts.
     let written = plane.audit().of_ordain(&prefix);
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for request in written.iter().filter(|r| r.code < 300) {
+    for request in written.iter().filter(|r| r.succeeded()) {
         *counts
             .entry((request.namespace.clone(), request.name.clone()))
             .or_default() += 1;

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// How long the end of a request is waited for: of a server that was killed it never comes.
 const END: Duration = Duration::from_secs(5);
+/// What the server notes, with a code of 200, of a request to which it sent no answer, whatever came of it (`WithAudit` of k8s.io/apiserver).
+const NO_ANSWER: &str = "Connection closed early";
 
 /// A log that is still being written. The server notes a write before it begins it. How it ended may follow after the answer, and after
 /// watches have shown what it did: so who reads waits for the ends of those that have begun.
@@ -28,6 +30,7 @@ pub struct Request {
     pub subresource: String,
     pub namespace: String,
     pub name: String,
+    /// 0 where no answer was sent, because the client had gone: it may be done, or not.
     pub code: u64,
     /// What the server says of a failure.
     pub message: String,
@@ -35,6 +38,13 @@ pub struct Request {
     pub uri: String,
     /// When the server received it, RFC 3339 with microseconds.
     pub received: String,
+}
+
+impl Request {
+    /// Whether the server has said that it is done.
+    pub fn succeeded(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
 }
 
 impl AuditLog {
@@ -104,6 +114,7 @@ impl AuditLog {
                 continue;
             }
             open.remove(&text("/auditID"));
+            let answered = text("/responseStatus/message") != NO_ANSWER;
             requests.push(Request {
                 user_agent: text("/userAgent"),
                 user: text("/user/username"),
@@ -115,6 +126,7 @@ impl AuditLog {
                 code: event
                     .pointer("/responseStatus/code")
                     .and_then(Value::as_u64)
+                    .filter(|_| answered)
                     .unwrap_or(0),
                 message: text("/responseStatus/message"),
                 uri: text("/requestURI"),
