@@ -246,7 +246,7 @@ pub async fn copies(options: &Options) {
     println!("| --- | --- | --- | --- | --- | --- |");
     let mut measured = vec![];
     for round in 1..=options.rounds {
-        for who in options.participants(&[Who::Ceiling, Who::Ordain, Who::KubeRs]) {
+        for who in options.participants(&[Who::Ceiling, Who::Ordain, Who::KubeRs], round) {
             // Whose copies they are is remembered on them: each participant gets a server of its own.
             let plane = Plane::start(control_plane::Options {
                 audited: control_plane::Audited::EndsOfWrites,

@@ -7,12 +7,12 @@ pub fn share(sorted: &[f64], share: f64) -> f64 {
     sorted[((sorted.len() as f64 * share) as usize).min(sorted.len() - 1)]
 }
 
-/// The middle one; not a number where there is none.
+/// The middle one, of an even number what lies between the two in the middle; not a number where there is none.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => f64::NAN,
-        n => values[n / 2],
+        n => (values[(n - 1) / 2] + values[n / 2]) / 2.0,
     }
 }
 

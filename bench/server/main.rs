@@ -2,7 +2,8 @@
 //! how soon a Secret is the same in 300 namespaces.
 //!
 //! The server and etcd are those of the cluster tests, started for each scenario; each participant runs as a process of its own, alone, in
-//! turn and several rounds, each with a label of its own, so that all find the same objects and none what another did:
+//! turn and several rounds, every other one the other way round, each with a label of its own, so that all find the same objects and none what
+//! another did:
 //!
 //! * `ceiling`: knows every name beforehand and only sends the patches, 32 at once: what the server can take.
 //! * `floor`: looks for names in the bytes of the watch, and patches: what reacting costs at least. In the second scenario.

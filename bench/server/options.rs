@@ -39,8 +39,17 @@ impl Options {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Those of a scenario that are to take part.
-    pub fn participants(&self, all: &[Who]) -> Vec<Who> {
+    /// Those of a scenario that are to take part, in the order of a round. Every other round goes the other way round: what a server has done
+    /// already slows it down, and who always came first would look the better for it.
+    pub fn participants(&self, all: &[Who], round: usize) -> Vec<Who> {
+        let mut taking = self.taking_part(all);
+        if round.is_multiple_of(2) {
+            taking.reverse();
+        }
+        taking
+    }
+
+    fn taking_part(&self, all: &[Who]) -> Vec<Who> {
         let wanted = |who: &Who| {
             let names = self
                 .only

@@ -44,7 +44,7 @@ pub async fn label(options: &Options) {
     ];
     let mut measured = vec![];
     for round in 1..=options.rounds {
-        for who in options.participants(&all) {
+        for who in options.participants(&all, round) {
             let label = format!("l{round}-{}", who as usize);
             let before = world::patches(&plane);
             let mut seen = world::observe(&client, &label).await;
@@ -98,7 +98,7 @@ pub async fn reaction(options: &Options) {
     let all = [Who::Floor, Who::Ordain, Who::KubeRs, Who::Python, Who::Kopf];
     let mut measured = vec![];
     for round in 1..=options.rounds {
-        for who in options.participants(&all) {
+        for who in options.participants(&all, round) {
             let label = format!("l{round}-{}", who as usize);
             let mut seen = world::observe(&client, &label).await;
             let participant = start(&plane, who, &label, 0, &python);
@@ -189,7 +189,7 @@ pub async fn irrelevant(options: &Options) {
     let mut measured = vec![];
     let mut filling = 0;
     for round in 1..=options.rounds {
-        for who in options.participants(&all) {
+        for who in options.participants(&all, round) {
             let participant = start(&plane, who, "done", 0, &python);
             // Until it has listed everything and is at rest.
             let mut before = -1.0;
