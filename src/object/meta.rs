@@ -3,7 +3,7 @@
 use super::{Key, Node};
 use std::sync::LazyLock;
 
-/// The fields that every rule's `match` asks for: looked up without hashing their names.
+/// The fields that every event asks for: looked up without hashing their names.
 struct Keys {
     metadata: Key,
     labels: Key,
@@ -11,6 +11,12 @@ struct Keys {
     namespace: Key,
     name: Key,
     deletion_timestamp: Key,
+    api_version: Key,
+    kind: Key,
+    uid: Key,
+    resource_version: Key,
+    owner_references: Key,
+    controller: Key,
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
@@ -20,6 +26,12 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     namespace: Key::new("namespace"),
     name: Key::new("name"),
     deletion_timestamp: Key::new("deletionTimestamp"),
+    api_version: Key::new("apiVersion"),
+    kind: Key::new("kind"),
+    uid: Key::new("uid"),
+    resource_version: Key::new("resourceVersion"),
+    owner_references: Key::new("ownerReferences"),
+    controller: Key::new("controller"),
 });
 
 /// Absent or wrongly typed fields read as `None` or `""`.
@@ -55,7 +67,7 @@ impl<'a> Meta<'a> {
     /// `apiVersion`
     pub fn api_version(self) -> &'a str {
         self.root
-            .get_str("apiVersion")
+            .get(&KEYS.api_version)
             .and_then(Node::as_str)
             .unwrap_or("")
     }
@@ -63,7 +75,7 @@ impl<'a> Meta<'a> {
     /// `kind`
     pub fn kind(self) -> &'a str {
         self.root
-            .get_str("kind")
+            .get(&KEYS.kind)
             .and_then(Node::as_str)
             .unwrap_or("")
     }
@@ -85,12 +97,12 @@ impl<'a> Meta<'a> {
 
     /// `metadata.uid`
     pub fn uid(self) -> &'a str {
-        self.text("uid")
+        self.known(&KEYS.uid)
     }
 
     /// `metadata.resourceVersion`
     pub fn resource_version(self) -> &'a str {
-        self.text("resourceVersion")
+        self.known(&KEYS.resource_version)
     }
 
     /// `metadata.labels`
@@ -127,20 +139,22 @@ impl<'a> Meta<'a> {
 
     /// The owner reference with `controller: true`: (apiVersion, kind, name).
     pub fn controller(self) -> Option<(&'a str, &'a str, &'a str)> {
-        let owners = self.metadata?.get_str("ownerReferences")?;
-        let owner = owners
-            .items()
-            .find(|o| o.get_str("controller").and_then(Node::as_bool) == Some(true))?;
-        let field = |name| owner.get_str(name).and_then(Node::as_str).unwrap_or("");
-        Some((field("apiVersion"), field("kind"), field("name")))
+        let owner = self.controlling()?;
+        let field = |name| owner.get(name).and_then(Node::as_str).unwrap_or("");
+        Some((
+            field(&KEYS.api_version),
+            field(&KEYS.kind),
+            field(&KEYS.name),
+        ))
     }
 
     /// The uid of the owner that [`Meta::controller`] names.
     pub fn controller_uid(self) -> Option<&'a str> {
-        let owners = self.metadata?.get_str("ownerReferences")?;
-        let owner = owners
-            .items()
-            .find(|o| o.get_str("controller").and_then(Node::as_bool) == Some(true))?;
-        owner.get_str("uid").and_then(Node::as_str)
+        self.controlling()?.get(&KEYS.uid).and_then(Node::as_str)
+    }
+
+    fn controlling(self) -> Option<Node<'a>> {
+        let mut owners = self.metadata?.get(&KEYS.owner_references)?.items();
+        owners.find(|o| o.get(&KEYS.controller).and_then(Node::as_bool) == Some(true))
     }
 }

@@ -51,6 +51,8 @@ pub struct Index {
     /// Kinds of Namespaces' labels: some list selects by them.
     selects_namespaces: Vec<TableId>,
     by_subject: AHashMap<Id, Asked>,
+    /// How many of those there are of each kind: events of other kinds are no matter here.
+    subjects_of_kind: AHashMap<GroupKind, usize>,
     /// What the subject that is being looked at has asked for.
     asked: RefCell<Asked>,
     /// By rule: candidates that were handed out.
@@ -182,6 +184,12 @@ impl Index {
             asked.retain(|(table, _)| !dropped.contains(table));
             !asked.is_empty()
         });
+        self.subjects_of_kind.clear();
+        for subject in self.by_subject.keys() {
+            if let Some(key) = self.ids.key(*subject) {
+                *self.subjects_of_kind.entry(key.kind.clone()).or_default() += 1;
+            }
+        }
     }
 
     fn free(&mut self) -> TableId {
@@ -286,7 +294,7 @@ impl Index {
     /// The subject has been looked at: what it asked for meanwhile is what it is told of from now on.
     pub fn looked_at(&mut self, subject: &ObjectKey) {
         let mut asked = std::mem::take(self.asked.get_mut());
-        if asked.is_empty() && self.by_subject.is_empty() {
+        if asked.is_empty() && !self.subjects_of_kind.contains_key(&subject.kind) {
             return;
         }
         asked.sort_unstable();
@@ -300,6 +308,7 @@ impl Index {
             return;
         }
         let former = known.and_then(|id| self.by_subject.remove(&id));
+        self.count_subject(&subject.kind, former.is_some(), !asked.is_empty());
         let id = self.ids.hold(subject);
         for (table, key) in &asked {
             if former.as_ref().is_none_or(|f| !f.contains(&(*table, *key)))
@@ -323,11 +332,24 @@ impl Index {
         self.ids.release(id);
     }
 
+    /// Whether a subject of a kind has asked for anything before and now.
+    fn count_subject(&mut self, kind: &GroupKind, before: bool, now: bool) {
+        match (before, now) {
+            (false, true) => *self.subjects_of_kind.entry(kind.clone()).or_default() += 1,
+            (true, false) => {
+                if let Some(count) = self.subjects_of_kind.get_mut(kind) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.subjects_of_kind.remove(kind);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// A subject is gone.
     pub fn forget(&mut self, subject: &ObjectKey) {
-        if self.by_subject.is_empty() {
-            return;
-        }
         self.asked.get_mut().clear();
         self.looked_at(subject);
     }

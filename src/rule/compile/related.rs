@@ -233,6 +233,7 @@ fn list(
             .iter()
             .any(|m| m.schema.as_ref().is_none_or(|s| !s.namespaced)),
         finder: related::Finder::best(&object_names, &labels, &tests),
+        fixed: related::fixed(&tests),
         within,
         names: object_names,
         labels,

@@ -116,8 +116,8 @@ impl Related {
             Finder::Labels => parts.push(format!("by {:?}", self.labels.computed_keys())),
             Finder::Namespace => parts.push("by namespace".into()),
         }
-        for test in self.tests.iter().filter(|test| is_fixed(test)) {
-            tell(test, &mut parts, &mut told);
+        for at in &self.fixed {
+            tell(&self.tests[*at], &mut parts, &mut told);
         }
         parts.extend(
             self.unchecked_paths
@@ -189,24 +189,31 @@ impl Related {
         if !self.names.may_take(meta.name()) || !self.labels.fixed.matches(meta.labels()) {
             return false;
         }
+        if self.fixed.is_empty() {
+            return true;
+        }
         let scope = alone(candidate);
-        self.tests.iter().all(|test| {
-            if !is_fixed(test) {
-                return true;
-            }
-            let mut run = TestRun {
-                scope: &scope,
-                recheck_at: None,
-                trace: None,
-            };
+        let mut run = TestRun {
+            scope: &scope,
+            recheck_at: None,
+            trace: None,
+        };
+        self.fixed.iter().all(|at| {
+            let test = std::slice::from_ref(&self.tests[*at]);
             // What cannot be read is asked again, and counted then.
-            test::all(std::slice::from_ref(test), &mut run) != Verdict::Fail
+            test::all(test, &mut run) != Verdict::Fail
         })
     }
 }
 
+/// The places of the tests that come out the same for a candidate whatever the subject and the time.
+pub fn fixed(tests: &[Test]) -> Vec<usize> {
+    let places = tests.iter().enumerate().filter(|(_, test)| is_fixed(test));
+    places.map(|(at, _)| at).collect()
+}
+
 /// Whether a test comes out the same for a candidate whatever the subject and the time.
-pub(super) fn is_fixed(test: &Test) -> bool {
+fn is_fixed(test: &Test) -> bool {
     let mut fixed = true;
     test.clauses(&mut |clause| {
         fixed &= clause.read_as().is_none_or(|read_as| !read_as.is_of_time())

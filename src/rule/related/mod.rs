@@ -12,7 +12,7 @@ mod lists;
 mod names;
 mod question;
 
-pub use finder::{Candidate, Finder, Keys, Probe};
+pub use finder::{Candidate, Finder, Keys, Probe, fixed};
 pub use labels::Labels;
 pub use lists::{List, Lists, Member};
 pub use names::Names;
@@ -62,6 +62,8 @@ pub struct Related {
     pub namespace_selector: Option<LabelSelector>,
     /// All must pass.
     pub tests: Vec<Test>,
+    /// The places of those that come out the same for a candidate whatever the subject and the time ([`fixed`]).
+    pub fixed: Vec<usize>,
     /// On the number of members; the rule matches only if it passes.
     pub count: Option<Test>,
     /// The name is the one object.
