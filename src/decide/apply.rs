@@ -6,7 +6,7 @@ use super::steps::At;
 use super::turn::Turn;
 use super::wait::{self, Awaited};
 use super::world::World;
-use super::{Operation, Reason, RuleChange, Wanted, Write, answered};
+use super::{Operation, Reason, RuleChange, Wanted, Write, answered, once};
 use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::apply::ownership::{self, Ownership};
 use crate::rule::apply::{Apply, Rendered, fields, owner_reference};
@@ -441,12 +441,19 @@ fn apply(
     }
     let same_fields = known.as_ref().is_some_and(|k| k.fields == owned);
     let counts = !(same_fields && agrees_with(&contents_alone));
+    let (more, mut once) = known.map_or_else(Default::default, |k| (k.more, k.once));
+    let is_there = |uid: &str| subjects.iter().any(|(_, u)| u == uid);
+    once.retain(|act, _| more || once::subject_of(act).is_some_and(is_there));
+    if let Some(acted) = &turn.acting {
+        once::write_on_applied(&mut once, acted);
+    }
     let said = Ownership {
         subjects,
-        more: known.is_some_and(|k| k.more),
+        more,
         fields: owned,
         passing: apply.passing,
         by: world.context.state_namespace.to_owned(),
+        once,
     };
     let annotation = ownership::annotation(&rule.name);
     if !manifest["metadata"]["annotations"].is_object() {

@@ -1,27 +1,29 @@
 //! `once`: steps that act once each time a match begins, or when their key has changed.
+//!
+//! `written` what stands beside what was done.
+
+mod written;
 
 use super::apply::Progress;
 use super::memory::{LastAct, Later, Note, moment_after};
-use super::state_annotation::{Said, SubjectState, TooLarge};
 use super::steps::At;
 use super::turn::{Manner, Turn};
 use super::working::Working;
 use super::world::World;
 use super::{Reason, event};
-use crate::object::{Meta, Record};
+use crate::object::Record;
 use crate::rule::expr::{ExprFault, Scope, Template, hashed};
 use crate::rule::related::Member;
 use crate::rule::set::RuleIndex;
 use crate::rule::{FirstSeen, Rule, StepId, Verb};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
+pub use written::in_annotation;
+pub(super) use written::{subject_of, write_on_applied, write_on_member};
 
 /// Longest key, in bytes: it is kept of every object.
 pub const LONGEST_KEY: usize = 256;
-/// Most elements that are written down on an object; what acted for others the daemon remembers.
-const MOST_WRITTEN: usize = 256;
 
 /// A step, for one element of its `forEach` or one object of its `target`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -270,6 +272,7 @@ pub(super) fn chance_of(
         return Ok(Chance::Always);
     }
     turn.previous = None;
+    turn.acting = None;
     let names = turn.names();
     let scope = names.scope(at, record, item);
     chance(at, (element, member), (record, &scope), turn)
@@ -284,6 +287,7 @@ pub(super) fn settle(
     turn: &mut Turn,
 ) -> Result<(), ExprFault> {
     turn.previous = None;
+    turn.acting = None;
     if came.progress == Progress::Stopped {
         return Ok(());
     }
@@ -324,74 +328,13 @@ fn in_the_same_write(
         }
         return Ok(());
     }
-    write_on(world, rule, working, (act.to_string(), last))?;
+    written::write_on(world, rule, working, (act.to_string(), last))?;
     // What is remembered there is written in the next request; elsewhere when it is answered.
     turn.remembered.push(Acted {
         uid: world.subject.record.meta().uid().into(),
         ..occasion.acted
     });
     Ok(())
-}
-
-/// As [`in_the_same_write`], of what a step changes on a member of its `target`.
-pub(super) fn write_on_member(
-    at: &At<'_>,
-    working: &mut Working<'_>,
-    acted: &Acted,
-) -> Result<(), ExprFault> {
-    let name = on_member(acted.act, &acted.uid);
-    write_on(at.world, at.rule, working, (name, &acted.last))
-}
-
-/// Between an act and the uid of the subject for which it was done, on a member.
-const FOR: char = '@';
-
-/// What has acted on a member for a subject, by its name there.
-fn on_member(act: Act, subject: &str) -> String {
-    format!("{act}{FOR}{subject}")
-}
-
-/// Writes an act down on the copy of an object.
-fn write_on(
-    world: &World<'_>,
-    rule: &Rule,
-    working: &mut Working<'_>,
-    (name, last): (String, &LastAct),
-) -> Result<(), ExprFault> {
-    let by = world.context.state_namespace;
-    let mut state = match SubjectState::read_own(working.record().meta(), &rule.name, by) {
-        Said::State(state) => state,
-        Said::Nothing => SubjectState {
-            by: by.into(),
-            ..SubjectState::default()
-        },
-        Said::Foreign(other) => {
-            return Err(ExprFault::Failed(format!(
-                "a rule of this name in the installation of namespace {other} remembers something on the object"
-            )));
-        }
-        Said::Newer(version) => {
-            return Err(ExprFault::Failed(format!(
-                "what this rule remembers on the object is in format {version}, which this version does not know"
-            )));
-        }
-    };
-    state.once.insert(name, written(last));
-    while state.once.len() > MOST_WRITTEN {
-        let at = |of: &Value| of.get("at").map(ToString::to_string);
-        let oldest = state.once.iter().min_by_key(|(_, of)| at(of));
-        let Some(oldest) = oldest.map(|(act, _)| act.clone()) else {
-            break;
-        };
-        state.once.shift_remove(&oldest);
-    }
-    working
-        .remember(&state, &rule.name)
-        .map_err(|TooLarge(size)| {
-            ExprFault::Failed(format!(
-                "what this rule remembers on the object takes {size} bytes"
-            ))
-        })
 }
 
 /// A member of a list with an element of a `forEach`, as an [`Act`] counts them.
@@ -437,20 +380,13 @@ fn chance(
         }
         None => None,
     };
-    let uid = world.subject.record.meta().uid();
-    let written = match member {
-        Some(member) => in_writing(world, member, rule, &on_member(act, uid)),
-        None if step.writes_that_it_acted() => in_writing(world, record, rule, &act.to_string()),
-        None => None,
-    };
+    let written = written::last(at, act, (record, member), scope)?;
     let known = memory.last(index, act);
     // What was written with a change is never lost; what is remembered elsewhere may be some seconds old.
     let last = match (written, known) {
         (Some(written), Some(known)) if known.at >= written.at => Some(known),
         (Some(written), _) => {
-            // What this very pass has put on its copy is not done yet.
-            let stored = || in_writing(world, world.subject.record, rule, &act.to_string());
-            if member.is_some() || stored().as_ref() == Some(&written) {
+            if written::is_stored(at, act, member.is_some(), &written) {
                 turn.notes.push((index, Note::Acted(act, written.clone())));
             }
             Some(written)
@@ -568,52 +504,6 @@ fn key_of(template: &Template, scope: &Scope<'_>) -> Result<Arc<str>, ExprFault>
         )));
     }
     Ok(text.into())
-}
-
-/// What the subject itself says of a step, in the annotation that was written with its last change.
-fn in_writing(world: &World<'_>, record: &Record, rule: &Rule, name: &str) -> Option<LastAct> {
-    if !super::state_annotation::were_seen() {
-        return None;
-    }
-    let by = world.context.state_namespace;
-    let Said::State(state) = SubjectState::read_own(record.meta(), &rule.name, by) else {
-        return None;
-    };
-    read(state.once.get(name)?)
-}
-
-fn read(said: &Value) -> Option<LastAct> {
-    let at: Timestamp = said.get("at")?.as_str()?.parse().ok()?;
-    let nth = said.get("nth").and_then(Value::as_u64);
-    Some(LastAct {
-        key: said.get("key").and_then(Value::as_str).map(Arc::from),
-        nth: nth
-            .and_then(|nth| u32::try_from(nth).ok())
-            .unwrap_or_default(),
-        at,
-    })
-}
-
-/// The acts that an object itself tells of: those that the daemon of this namespace wrote with its changes.
-pub fn in_annotation(meta: Meta<'_>, rule: &str, by: &str) -> Vec<(Act, LastAct)> {
-    if !super::state_annotation::were_seen() {
-        return vec![];
-    }
-    let Said::State(state) = SubjectState::read_own(meta, rule, by) else {
-        return vec![];
-    };
-    let acts = state.once.iter();
-    acts.filter_map(|(act, said)| Some((Act::parse(act)?, read(said)?)))
-        .collect()
-}
-
-/// How an act stands in the annotation.
-pub(super) fn written(last: &LastAct) -> Value {
-    let mut said = json!({"nth": last.nth, "at": last.at.to_string()});
-    if let Some(key) = &last.key {
-        said["key"] = json!(**key);
-    }
-    said
 }
 
 #[cfg(test)]

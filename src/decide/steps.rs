@@ -304,6 +304,7 @@ fn element(
         Chance::Waits => return Ok(Progress::Stopped),
     };
     turn.previous = occasion.as_ref().map(|o| o.previous.clone());
+    turn.acting = occasion.as_ref().map(|o| o.acted.clone());
     let asked = turn.deeds.len();
     let mut changed = false;
     let called = event::step(at.position, number);

@@ -86,6 +86,8 @@ pub(super) struct Turn {
     pub room: Option<usize>,
     /// `previous` of the step at hand.
     pub previous: Option<Record>,
+    /// For what the step at hand acts, if it acts once.
+    pub acting: Option<Acted>,
     pub claims: Vec<Claim>,
     /// Those of edits that changed something.
     pub asked: Vec<Claim>,
@@ -132,6 +134,7 @@ impl Turn {
             remembered: vec![],
             room: None,
             previous: None,
+            acting: None,
             claims: vec![],
             asked: vec![],
             named: Map::new(),

@@ -3,6 +3,7 @@
 use crate::decide::Operation;
 use crate::object::difference::record_patch;
 use crate::object::{Node, NodeKind, Record};
+use crate::rule::apply::ownership;
 use ahash::RandomState;
 use json_patch::PatchOperation;
 use serde_json::Value;
@@ -67,7 +68,7 @@ pub fn operation(operation: &Operation) -> u64 {
             manager,
             force,
             ..
-        } => (manifest.to_string(), manager, force).hash(&mut hasher),
+        } => (timeless(&manifest.to_string()), manager, force).hash(&mut hasher),
         Operation::Archive { file, content, .. } => (file, content).hash(&mut hasher),
         Operation::Event { event, .. } => event.to_string().hash(&mut hasher),
         Operation::Scale { replicas, .. } => ("scale", replicas.to_string()).hash(&mut hasher),
@@ -83,14 +84,31 @@ pub fn operation(operation: &Operation) -> u64 {
     hasher.finish()
 }
 
-/// The text of an operation of a patch without the time of a restart: asked for a second later it is the same request.
+/// What a request says without the times of a restart and of what is written down as done `once`: asked for a second later it is the same
+/// request. Else one that the server refuses would be made again at once, and for ever.
 fn timeless(text: &str) -> String {
-    let Some(at) = text.find("restartedAt") else {
+    let mut text = without_moments(text);
+    if let Some(at) = text.find("restartedAt") {
+        let after = text.split_off(at);
+        text.extend(after.chars().filter(|c| !c.is_ascii_digit()));
+    }
+    text
+}
+
+/// Leaves out when something was done, in the text of a rule's annotation, which is text in a text.
+fn without_moments(text: &str) -> String {
+    const BEGINS: &str = r#"\"at\":\""#;
+    const ENDS: &str = r#"\""#;
+    if !text.contains(ownership::DOMAIN.trim_end_matches('/')) {
         return text.to_owned();
-    };
-    let digits = |c: char| !c.is_ascii_digit();
-    let (before, after) = text.split_at(at);
-    format!("{before}{}", after.replace(|c| !digits(c), ""))
+    }
+    let mut parts = text.split(BEGINS);
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.split_once(ENDS).map_or("", |(_, rest)| rest);
+        kept.push_str(rest);
+    }
+    kept
 }
 
 /// What differs between two states: paths and new values.
@@ -139,6 +157,22 @@ mod tests {
             a,
             of(json!({"metadata": {"name": "a"}, "data": {"x": 1, "y": [1, 2]}, "z": {}}))
         );
+    }
+
+    #[test]
+    fn a_request_is_the_same_whenever_it_is_made_and_another_for_another_key() {
+        let apply = |at: &str, key: &str| {
+            let said = json!({"once": {"apply@u": {"nth": 0, "at": at, "key": key}}}).to_string();
+            operation(&Operation::Apply {
+                manifest: json!({"metadata": {"annotations": {"state.ordain.dev/r": said}}}),
+                manager: "m".into(),
+                force: false,
+                counts: true,
+            })
+        };
+        let first = apply("2026-11-30T15:59:00.918256Z", "1");
+        assert_eq!(first, apply("2026-12-01T00:00:00Z", "1"));
+        assert_ne!(first, apply("2026-11-30T15:59:00.918256Z", "2"));
     }
 
     #[test]

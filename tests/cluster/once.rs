@@ -3,7 +3,7 @@
 use crate::daemon::{Daemon, until};
 use crate::scene::{Place, namespace};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 fn rule(namespace: &str) -> String {
@@ -95,4 +95,55 @@ async fn what_is_applied_once_stays_away_when_deleted_and_goes_with_the_match() 
             "delete report-of-two"
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_applied_once_says_so_itself_when_all_else_is_lost() {
+    let place = Place::new("kept-once").await;
+    let maps = &place.maps;
+    let subject: ConfigMap = serde_json::from_value(json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "web", "labels": {"reported": "yes"}}, "data": {"release": "one", "size": "5"}
+    }))
+    .unwrap();
+    maps.create(&PostParams::default(), &subject).await.unwrap();
+    let home = namespace(&place.client, "home").await;
+    let option = format!("--state-namespace={home}");
+    let rule = rule(&place.namespace).replace("    lifetime: WhileMatched\n", "");
+    let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rule, &[&option]);
+    let reported = |release: &'static str| async move {
+        let report = maps.get_opt(&format!("report-of-{release}")).await.unwrap();
+        report.and_then(|report| report.data?.get("size").cloned())
+    };
+    until("the first report", &daemon, || async {
+        reported("one").await.is_some()
+    })
+    .await;
+    // It is killed before it has written down what it did, and what there is of it is lost as well.
+    daemon.kill();
+    let remembered: Api<ConfigMap> = Api::namespaced(place.client.clone(), &home);
+    remembered
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await
+        .unwrap();
+    let change = |data: Value| async move {
+        let patch = Patch::Merge(json!({"data": data}));
+        maps.patch("web", &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    };
+    change(json!({"size": "6"})).await;
+    daemon.start_again();
+    daemon.ready().await;
+    daemon
+        .until("that it is at rest", |s| {
+            s["queueDepth"] == 0 && s["requestsInFlight"] == 0
+        })
+        .await;
+    assert_eq!(reported("one").await.as_deref(), Some("5"));
+    change(json!({"release": "two"})).await;
+    until("the second report", &daemon, || async {
+        reported("two").await.as_deref() == Some("6")
+    })
+    .await;
 }

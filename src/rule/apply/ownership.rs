@@ -3,7 +3,7 @@
 //! It names the object that carries it and is void on any other: controllers copy annotations.
 
 use crate::object::{GroupKind, Meta, ObjectKey};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Most subjects that are written down; an annotation may take 256 KiB in all.
 const MOST_SUBJECTS: usize = 500;
@@ -24,6 +24,8 @@ pub struct Ownership {
     pub passing: bool,
     /// The namespace of the daemon that lets it go; empty where that was not said.
     pub by: String,
+    /// What it was applied for by steps that act `once`: written with what they applied, so that neither is there without the other.
+    pub once: Map<String, Value>,
 }
 
 /// What the name of every rule's annotation begins with.
@@ -80,6 +82,11 @@ impl Ownership {
                 .and_then(Value::as_str)
                 .unwrap_or_default()
                 .into(),
+            once: said
+                .get("once")
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default(),
         })
     }
 
@@ -105,6 +112,9 @@ impl Ownership {
         if self.passing {
             said["lifetime"] = json!(PASSING);
             said["by"] = json!(self.by);
+        }
+        if !self.once.is_empty() {
+            said["once"] = Value::Object(self.once);
         }
         said.to_string()
     }

@@ -153,6 +153,10 @@ fn the_annotation_is_void_on_another_object() {
         fields: 255,
         passing: true,
         by: "ordain".into(),
+        once: json!({"apply@u-1": {"nth": 1}})
+            .as_object()
+            .unwrap()
+            .clone(),
     };
     let object = |name: &str, text: &str| {
         Record::from_value(

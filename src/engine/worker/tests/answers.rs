@@ -27,6 +27,29 @@ fn a_refusal_is_one_finding_and_no_retry_until_the_object_changes() {
 }
 
 #[test]
+fn what_is_done_once_is_refused_once_however_much_later_it_is_looked_at() {
+    let patch = "patch: [{path: $.metadata.labels.team, set: web}]";
+    let apply = "apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: b}, data: {x: '1'}}";
+    for step in [patch, apply] {
+        let body = format!(
+            "    names: [a]\n  actions:\n  - {step}\n    once: {{key: '${{object.?data.?x.orValue(0)}}'}}\n"
+        );
+        let shown = vec![map("a", 1, json!({}))];
+        let mut bench = Bench::new(EngineOptions::default(), rules(&[&body]), shown);
+        let refused = || Outcome::Failed(Fault::Refused("too long".into()));
+        let (id, _) = one(bench.work(0));
+        bench.answer(id, refused(), 0);
+        bench.see(map("a", 2, json!({})), 10);
+        for later in [11, 12, 13] {
+            assert!(bench.work(later).is_empty(), "{step} after {later} s");
+        }
+        assert_eq!(bench.found(Reason::Refused), 1, "{step}");
+        bench.see(map("a", 3, json!({"data": {"x": "1"}})), 14);
+        assert_eq!(bench.work(14).len(), 1, "another key: {step}");
+    }
+}
+
+#[test]
 fn an_answer_that_changed_nothing_is_not_asked_for_again() {
     let mut bench = Bench::labelling();
     let (id, _) = one(bench.work(0));
