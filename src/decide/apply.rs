@@ -215,6 +215,8 @@ pub struct Opponent {
 pub(super) struct Deed {
     pub write: Write,
     pub change: RuleChange,
+    /// It is done once: what it says is that of the state in which it was decided on first, whatever the rule itself changes then.
+    pub once: bool,
 }
 
 /// How far a step that acts on another object is.
@@ -508,7 +510,12 @@ fn apply(
         after: Some(after),
         why: vec![],
     };
-    turn.deeds.push(Deed { write, change });
+    let once = apply.keep || turn.acting.is_some();
+    turn.deeds.push(Deed {
+        write,
+        change,
+        once,
+    });
     Ok(Progress::Asked)
 }
 

@@ -98,6 +98,11 @@ pub(super) fn archive(
         )),
         why: vec![],
     };
-    turn.deeds.push(Deed { write, change });
+    let once = false;
+    turn.deeds.push(Deed {
+        write,
+        change,
+        once,
+    });
     Progress::Asked
 }

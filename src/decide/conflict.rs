@@ -250,6 +250,7 @@ fn wants(
         let manner = Manner {
             index,
             ahead: true,
+            chained: false,
             barred,
             claim_all: true,
             has_changed: false,

@@ -14,7 +14,7 @@ const MOST_ELEMENTS: usize = 1_000;
 pub(super) fn stops(progress: Progress, manner: Manner<'_>) -> bool {
     match progress {
         Progress::Done => false,
-        Progress::Asked => !manner.ahead,
+        Progress::Asked => !manner.ahead && !manner.chained,
         Progress::Stopped => true,
     }
 }

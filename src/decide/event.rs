@@ -119,7 +119,12 @@ pub(super) fn event(
         )),
         why: vec![],
     };
-    turn.deeds.push(Deed { write, change });
+    let once = true;
+    turn.deeds.push(Deed {
+        write,
+        change,
+        once,
+    });
     Ok(Progress::Asked)
 }
 

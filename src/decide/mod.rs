@@ -45,6 +45,7 @@ mod related;
 mod rollback;
 mod rollout;
 mod scale;
+mod sequel;
 pub mod state_annotation;
 mod steps;
 mod target;
@@ -60,6 +61,7 @@ pub use conflict::opposes;
 pub use lifetime::{held, held_at};
 pub use memory::{Blank, LastAct, Later, Memory, Note};
 pub use once::{Act, Acted, LONGEST_KEY, MOST, Present, SPARE, in_annotation};
+pub use sequel::{Carried, Remaining, Sequel};
 pub use world::schema_of;
 pub use writes::{part_of, rebased};
 
@@ -445,6 +447,8 @@ pub struct Decision {
     pub writes: Vec<Write>,
     /// Requests on other objects, under the same conditions: what `apply` and `event` steps ask.
     pub others: Vec<Write>,
+    /// What rules do when that is done which they ask for.
+    pub sequels: Vec<Sequel>,
     /// What the rules want of other objects, be it so already or not.
     pub wants: Vec<Want>,
     /// Of every rule, whatever its mode.
@@ -467,6 +471,8 @@ pub struct Decision {
     pub samples: Vec<(usize, Sample)>,
     /// Rules that give back what they changed, done or held back: index in the set.
     pub ending: Vec<usize>,
+    /// Rules that matched in some round, enforce, and may not act now: index in the set.
+    pub gated: Vec<usize>,
     /// Rules whose turn ended before its last step, so that they may want more: index in the set.
     pub cut: Vec<usize>,
     /// Tests failed on values that could not be read: (rule index, reason). Counted.

@@ -8,6 +8,7 @@ use super::lifetime;
 use super::look::{look, look_from, scope};
 use super::memory::{Later, Memory, Note};
 use super::once::Acted;
+use super::sequel::{self, Remaining};
 use super::turn::{Deletion, Manner, Turn, act, earlier};
 use super::working::{Snapshot, Working};
 use super::world::World;
@@ -133,8 +134,9 @@ struct Slot {
     /// Whether a `restart`, a `rollback` is part of them.
     restarts: bool,
     rolls_back: bool,
-    /// What it asks of other objects, and what it wants of them.
+    /// What it asks of other objects, what it does when that is done, and what it wants of them.
     deeds: Vec<Deed>,
+    sequel: Vec<Remaining>,
     wants: Vec<Want>,
     /// Steps that wait for their time.
     later: Vec<Later>,
@@ -173,6 +175,8 @@ struct Run<'w, 'a> {
     slots: Vec<Slot>,
     /// Positions of matching rules that enforce but whose gate is closed, in the last round.
     gated: Vec<usize>,
+    /// Of those of all rounds.
+    ever_gated: Vec<usize>,
     deletion: Option<(usize, Deletion)>,
     /// Positions of the rules whose last turn ended before its last step.
     cut: Vec<usize>,
@@ -199,6 +203,7 @@ impl<'w, 'a> Run<'w, 'a> {
             standings: vec![Standing::OutOfScope; indexes.len()],
             slots: vec![],
             gated: vec![],
+            ever_gated: vec![],
             deletion: None,
             cut: vec![],
             no_fixpoint: vec![],
@@ -301,12 +306,14 @@ impl<'w, 'a> Run<'w, 'a> {
                 if matched && !settled.is_stopped(index) && self.deletion.is_none() {
                     if !(self.world.context.gate)(index) {
                         self.gated.push(position);
+                        self.ever_gated.push(position);
                         continue;
                     }
                     let rivals = self.world.context.rules.has_rivals(index);
                     let manner = Manner {
                         index,
                         ahead: self.world.context.ahead,
+                        chained: false,
                         barred: settled.barred(index),
                         claim_all: self.thorough || rivals,
                         has_changed: self.has_changed(position),
@@ -320,6 +327,10 @@ impl<'w, 'a> Run<'w, 'a> {
                     );
                     if rivals && settled.meet(self.world, (index, &turn)) {
                         return false;
+                    }
+                    if turn.more {
+                        let barred = settled.barred(index);
+                        turn.sequel = self.sequel(position, barred, &before);
                     }
                 } else if matched && !settled.is_stopped(index) {
                     self.would_delete_too(position, &mut turn);
@@ -363,6 +374,30 @@ impl<'w, 'a> Run<'w, 'a> {
         true
     }
 
+    /// What the rule does when that is done which its turn asks for.
+    fn sequel(&self, position: usize, barred: &[Box<str>], start: &Snapshot) -> Vec<Remaining> {
+        let rule = self.rule(position);
+        let state = self.working.record_of(start);
+        let mut working = Working::new(&state);
+        let mut whole = look(self.world, rule, &working);
+        if !matches!(whole.standing, Standing::Matched { .. }) {
+            return vec![];
+        }
+        let manner = Manner {
+            index: self.indexes[position],
+            ahead: false,
+            chained: true,
+            barred,
+            claim_all: false,
+            has_changed: false,
+        };
+        act(self.world, rule, &mut working, manner, &mut whole);
+        let last = working.record().clone();
+        let record_of = |copy: &Snapshot| working.record_of(copy);
+        let from = (&state, &record_of as &dyn Fn(&Snapshot) -> Record);
+        sequel::behind(self.world, rule, whole, from, last)
+    }
+
     fn has_changed(&self, position: usize) -> bool {
         let mut slots = self.slots.iter();
         slots.any(|slot| slot.position == position && !slot.effects.is_empty())
@@ -381,7 +416,9 @@ impl<'w, 'a> Run<'w, 'a> {
         let state = self.working.record().clone();
         let manner = Manner {
             index: self.indexes[position],
-            ahead: self.world.context.ahead,
+            // What it changes before would be written first; it is due all the same.
+            ahead: true,
+            chained: false,
             barred: &[],
             claim_all: false,
             has_changed: false,
@@ -428,6 +465,7 @@ impl<'w, 'a> Run<'w, 'a> {
                 let manner = Manner {
                     index,
                     ahead: true,
+                    chained: false,
                     barred: &[],
                     claim_all: rivals,
                     has_changed: false,
@@ -523,7 +561,17 @@ impl<'w, 'a> Run<'w, 'a> {
         slot.latest.clear();
         // What it asked of others before its own changes ended its match it has asked.
         if matched {
-            slot.deeds = turn.deeds;
+            let former = std::mem::replace(&mut slot.deeds, turn.deeds);
+            let stays = |deed: &Deed| deed.once && !slot.effects.is_empty();
+            for first in former.into_iter().filter(stays) {
+                let mut deeds = slot.deeds.iter_mut();
+                if let Some(deed) = deeds.find(|d| d.once && d.write.object == first.write.object) {
+                    *deed = first;
+                }
+            }
+            if slot.sequel.is_empty() {
+                slot.sequel = turn.sequel;
+            }
             slot.later = turn.later;
             slot.lists = turn.lists;
             slot.waits = turn.waits;

@@ -3,7 +3,6 @@
 use super::apply::{self, Progress};
 use super::checkpoint::Checkpoint;
 use super::elements::{elements, stops};
-use super::look::look;
 use super::once::{self, Chance};
 use super::protect::protected;
 use super::turn::{Deletion, Manner, Turn};
@@ -11,7 +10,7 @@ use super::wait::{self, Awaited};
 use super::working::{Snapshot, Working};
 use super::world::World;
 use super::{
-    Reason, Standing, archive, event, lifetime, memory, metric, patch, rollout, scale, target, tell,
+    Reason, archive, event, lifetime, memory, metric, patch, rollout, scale, target, tell,
 };
 use crate::object::{ObjectKey, Record};
 use crate::rule::expr::{ExprFault, Scope, Variables};
@@ -37,6 +36,12 @@ impl At<'_> {
     pub fn how(&self) -> (Manner<'_>, Option<&Variables>, bool) {
         let creates = self.rule.when.has(Occasion::Create);
         (self.manner, self.variables, creates)
+    }
+
+    /// Whether what is asked of others might not be all: there are steps behind, or it comes behind a change of the object.
+    fn leaves_more(&self, turn: &Turn) -> bool {
+        let behind = self.position + 1 < self.rule.steps.len();
+        !self.manner.ahead && (behind || turn.changed || self.manner.has_changed)
     }
 
     /// A sentence that is told of the subject, about another object perhaps.
@@ -122,6 +127,13 @@ pub(super) fn all(
         if at_admission && !admits(step) {
             continue;
         }
+        if manner.chained {
+            turn.marks.push((turn.deeds.len(), working.snapshot()));
+            if held {
+                // It goes with the match: of what comes when that has ended it is no part.
+                continue;
+            }
+        }
         let at = At {
             world,
             rule,
@@ -205,6 +217,11 @@ fn on_members(
         let awaited = (at.step, wait);
         progress = wait::of_members(at.world, (at.manner.index, place), awaited, about, turn)?;
     }
+    let asked = progress == Progress::Asked;
+    turn.more |= asked && at.leaves_more(turn);
+    if asked && at.waits.is_some() {
+        return Ok(Next::Waits);
+    }
     Ok(Next::after(progress, at.manner))
 }
 
@@ -228,14 +245,12 @@ fn on_subject(at: &At<'_>, working: &mut Working<'_>, turn: &mut Turn) -> Result
     if memory::holds_up(world, of, at.position, turn) {
         return Ok(Next::Waits);
     }
-    // What the steps before it have changed is written first: a budget may keep the object, and what they did stands. Not where that would end
-    // the match: then nothing would be evicted.
+    // What the steps before it have changed is written first: a finalizer may have to go, or a budget keep the object.
     let changed = turn.changed || at.manner.has_changed;
-    if matches!(step.action, Action::Evict) && changed && !at.manner.ahead {
-        let then = look(world, rule, working).standing;
-        if matches!(then, Standing::Matched { .. }) {
-            return Ok(Next::Waits);
-        }
+    let goes = matches!(step.action, Action::Delete { .. } | Action::Evict);
+    if goes && changed && !at.manner.ahead && !at.manner.chained {
+        turn.more = true;
+        return Ok(Next::Waits);
     }
     turn.repeats = step.for_each.is_some();
     let mut progress = Progress::Done;
@@ -251,7 +266,9 @@ fn on_subject(at: &At<'_>, working: &mut Working<'_>, turn: &mut Turn) -> Result
         progress = progress.max(element(at, (number, item.as_ref()), working, turn)?);
     }
     turn.bind_elements();
-    if turn.deletion.is_some() || stops(progress, at.manner) {
+    let asked = progress == Progress::Asked;
+    turn.more |= asked && at.leaves_more(turn);
+    if turn.deletion.is_some() || stops(progress, at.manner) || (asked && at.waits.is_some()) {
         // One object that cannot be applied does not keep those that nobody wants any more.
         let all = matches!(step.action, Action::Apply(_)) && turn.wants.len() - told == items.len();
         return Ok(if all { Next::WaitsTold } else { Next::Waits });

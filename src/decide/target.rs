@@ -216,7 +216,12 @@ impl On<'_> {
         {
             Prospect::Made => Progress::Done,
             Prospect::New => {
-                turn.deeds.push(Deed { write, change });
+                let once = turn.acting.is_some();
+                turn.deeds.push(Deed {
+                    write,
+                    change,
+                    once,
+                });
                 Progress::Asked
             }
             Prospect::Barred(reason, message, until) => {

@@ -6,7 +6,7 @@ use super::memory::{Later, Note};
 use super::once::Acted;
 use super::working::Working;
 use super::world::World;
-use super::{Reason, Standing, lifetime, steps};
+use super::{Reason, Standing, lifetime, sequel, steps};
 use crate::object::{ObjectKey, Record};
 use crate::rule::edit::Claim;
 use crate::rule::expr::{ExprFault, Variables};
@@ -68,6 +68,12 @@ pub(super) struct Turn {
     pub rolls_back: bool,
     /// What is asked of other objects.
     pub deeds: Vec<Deed>,
+    /// There are steps behind what was asked or changed, which come when that is done.
+    pub more: bool,
+    /// How far the turn was before each step, where it goes on behind what it asks ([`Manner::chained`]).
+    pub marks: Vec<sequel::Mark>,
+    /// What those steps do that come when the rest is done.
+    pub sequel: Vec<sequel::Remaining>,
     /// What is wanted of them, be it so already or not.
     pub wants: Vec<Want>,
     /// Steps that wait for their time.
@@ -125,6 +131,9 @@ impl Turn {
             restarts: false,
             rolls_back: false,
             deeds: vec![],
+            more: false,
+            marks: vec![],
+            sequel: vec![],
             wants: vec![],
             later: vec![],
             waits: vec![],
@@ -225,6 +234,8 @@ pub(super) struct Manner<'b> {
     pub index: RuleIndex,
     /// Go on behind what is asked of other objects, to show all that would come.
     pub ahead: bool,
+    /// Go on behind what is asked of others and what is changed, as if that were done, to know what comes then ([`sequel`]).
+    pub chained: bool,
     /// Pointers at which the rule has lost a conflict.
     pub barred: &'b [Box<str>],
     /// Note what the rule wants also where it is so already.

@@ -1,8 +1,9 @@
 //! What came of a run of rounds: changes, findings, writes.
 
-use super::{ROUNDS, Run, Slot};
+use super::{ROUNDS, Run};
 use crate::decide::conflict::Settled;
 use crate::decide::lifetime::{self, End};
+use crate::decide::sequel::Sequel;
 use crate::decide::world::World;
 use crate::decide::writes::{self, Authors};
 use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Wanted};
@@ -34,6 +35,7 @@ impl Run<'_, '_> {
         let stays = !self.has_moved(None);
         let fixpoint = self.no_fixpoint.is_empty();
         decision.recheck_at = self.recheck_at;
+        decision.gated = self.ever_gated.iter().map(|at| self.indexes[*at]).collect();
         decision.cut = self.cut.iter().map(|at| self.indexes[*at]).collect();
         let mut given_back: Vec<Arc<str>> = vec![];
         for end in ends {
@@ -94,14 +96,14 @@ impl Run<'_, '_> {
                     .into_iter()
                     .map(|reason| (self.indexes[slot.position], reason)),
             );
-            // What came before a deletion is not written: the object goes. What came before an eviction is, by a request of its own; only
-            // where nothing is done both come in one pass.
-            let goes = |is: bool| is && !slot.evicts;
-            let void = goes(slot.deletes)
-                || (slot.enforces && (!fixpoint || stays || goes(self.deletion.is_some())));
+            // What is changed for a rule where another one deletes the object is not written: it goes. What the rule itself does before that is
+            // written before, by a request of its own; only where nothing is done both come in one pass.
+            let others_delete = self.deletion.is_some() && !slot.deletes && !slot.evicts;
+            let void = slot.enforces && (!fixpoint || stays || others_delete);
             let first = decision.changes.len();
             if !void && let Some(change) = self.world.patched(rule, &slot.effects) {
-                let parts = self.world.parts(rule, slot);
+                let did = (slot.scales, slot.restarts, slot.rolls_back);
+                let parts = self.world.parts(rule, did);
                 decision.changes.extend(self.world.by_verb(change, parts));
             }
             decision.wants.append(&mut slot.wants);
@@ -121,6 +123,11 @@ impl Run<'_, '_> {
                         decision.others.push(deed.write);
                     }
                 }
+            }
+            let stages = std::mem::take(&mut slot.sequel);
+            if slot.enforces && fixpoint && !stages.is_empty() {
+                let rule = rule.name.clone();
+                decision.sequels.push(Sequel { rule, stages });
             }
             if slot.deletes {
                 let verb = if slot.evicts {
@@ -283,7 +290,13 @@ impl World<'_> {
         }
     }
 
-    fn change(&self, rule: &Rule, verb: Verb, before: Record, after: Option<Record>) -> RuleChange {
+    pub(in crate::decide) fn change(
+        &self,
+        rule: &Rule,
+        verb: Verb,
+        before: Record,
+        after: Option<Record>,
+    ) -> RuleChange {
         RuleChange {
             rule: rule.name.clone(),
             mode: rule.mode,
@@ -296,7 +309,7 @@ impl World<'_> {
     }
 
     /// Where the replicas are that a rule scales: names from the object's root.
-    fn replicas(&self, rule: &Rule) -> Option<Vec<String>> {
+    pub(in crate::decide) fn replicas(&self, rule: &Rule) -> Option<Vec<String>> {
         self.scaled_by(rule, &|step| step.target.is_none())
     }
 
@@ -321,19 +334,23 @@ impl World<'_> {
     }
 
     /// What a rule has scaled, restarted or rolled back, and where.
-    fn parts(&self, rule: &Rule, slot: &Slot) -> [(Verb, Option<Vec<String>>); 3] {
+    pub(in crate::decide) fn parts(
+        &self,
+        rule: &Rule,
+        (scales, restarts, rolls_back): (bool, bool, bool),
+    ) -> [(Verb, Option<Vec<String>>); 3] {
         let template = ["spec", "template"].map(str::to_owned);
         let restarted = [&template[..], &RESTARTED_AT.map(str::to_owned)].concat();
-        let scaled = slot.scales.then(|| self.replicas(rule)).flatten();
+        let scaled = scales.then(|| self.replicas(rule)).flatten();
         [
-            (Verb::Restart, slot.restarts.then_some(restarted)),
-            (Verb::Rollback, slot.rolls_back.then(|| template.to_vec())),
+            (Verb::Restart, restarts.then_some(restarted)),
+            (Verb::Rollback, rolls_back.then(|| template.to_vec())),
             (Verb::Scale, scaled),
         ]
     }
 
     /// What was scaled, restarted or rolled back is a change of its own.
-    fn by_verb(
+    pub(in crate::decide) fn by_verb(
         &self,
         mut change: RuleChange,
         parts: impl IntoIterator<Item = (Verb, Option<Vec<String>>)>,

@@ -334,6 +334,7 @@ impl Engine {
         self.report_made(request, Ok(()), now);
         self.allowed(request);
         self.note_acts(request);
+        self.note_stage(request, None);
     }
 
     fn applied(&mut self, request: InFlight, record: &Record, now: Timestamp) {
@@ -441,6 +442,7 @@ impl Engine {
         } else {
             self.deed_undone(&request);
         }
+        self.note_stage_failed(&request, &fault);
         match &fault {
             Fault::Stale => {
                 let known = self.store.get(&object);

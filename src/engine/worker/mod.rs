@@ -66,6 +66,7 @@ mod rules;
 mod samples;
 mod schedule;
 mod send;
+mod sequels;
 mod standby;
 pub mod status;
 mod targets;
@@ -309,6 +310,8 @@ pub struct Engine {
     follow_ups: Vec<FollowUp>,
     /// What is left of decisions, by object.
     unfinished: AHashMap<ObjectKey, Vec<Unfinished>>,
+    /// What is left of rules' steps, by subject.
+    sequels: AHashMap<ObjectKey, Vec<sequels::Left>>,
     /// Whether it may be waited behind some step.
     in_waits: bool,
     /// Requests of subjects on other objects.
@@ -374,6 +377,7 @@ impl Engine {
             waiters: AHashMap::new(),
             follow_ups: vec![],
             unfinished: AHashMap::new(),
+            sequels: AHashMap::new(),
             in_waits: false,
             fans: Fans::default(),
             forbidden: AHashMap::new(),

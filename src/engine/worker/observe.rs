@@ -187,6 +187,7 @@ impl Engine {
         self.settled.remove(key);
         self.settled_deeds.remove(key);
         self.unfinished.remove(key);
+        self.sequels.remove(key);
         self.answers.forget(key);
         self.related.forget(key);
         self.taken_over.remove(key);

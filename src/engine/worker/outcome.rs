@@ -51,6 +51,7 @@ impl Engine {
             Outcome::Written(record) | Outcome::Read(record) => {
                 let version = record.meta().resource_version().to_owned();
                 self.learn(&request, &record);
+                self.note_stage(&request, Some(&record));
                 self.taken(
                     request,
                     version,
@@ -65,6 +66,7 @@ impl Engine {
                 {
                     self.learn_unchanged(&request);
                 }
+                self.note_stage(&request, None);
                 self.taken(request, version, None, now);
             }
             Outcome::Gone => {
@@ -248,6 +250,7 @@ impl Engine {
             }
             return;
         }
+        self.note_stage_failed(&request, &fault);
         match &fault {
             // The newer object is on its way, or here already.
             Fault::Stale => {

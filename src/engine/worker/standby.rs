@@ -39,6 +39,7 @@ impl Engine {
         self.refused.clear();
         self.follow_ups.clear();
         self.unfinished.clear();
+        self.sequels.clear();
         self.wants = Wants::default();
         self.in_waits = false;
         // Whoever acts keeps the state.
@@ -95,6 +96,7 @@ impl Engine {
         self.due = Due::default();
         self.follow_ups.clear();
         self.unfinished.clear();
+        self.sequels.clear();
         while let Some(key) = self.overdue.pop(now) {
             self.read(key, now, effects);
         }

@@ -1,9 +1,10 @@
 //! Steps of a rule: lists that end, steps that fail, endpoints of their own.
 
 use super::*;
+use crate::decide::Write;
 
 #[test]
-fn a_deletion_ends_the_list_and_drops_what_was_pending() {
+fn a_deletion_ends_the_list_and_drops_what_other_rules_would_change() {
     let set = rules(
         CONFIG_MAP,
         &[
@@ -15,7 +16,7 @@ fn a_deletion_ends_the_list_and_drops_what_was_pending() {
             (
                 "delete",
                 "where: [{path: $.data.a, value: x}], ",
-                "{patch: [{path: $.data.b, set: x}]}, {delete: {propagation: Orphan, gracePeriodSeconds: 5}}, {warn: {message: gone}}",
+                "{delete: {propagation: Orphan, gracePeriodSeconds: 5}}, {warn: {message: gone}}",
             ),
         ],
     );
@@ -39,6 +40,48 @@ fn a_deletion_ends_the_list_and_drops_what_was_pending() {
         ("delete", Verb::Delete, &None)
     );
     assert_eq!(decision.findings, []);
+}
+
+#[test]
+fn what_a_rule_changes_before_it_deletes_is_written_first() {
+    // Whether it matches then or not.
+    for tests in ["", "where: [{path: $.data.b, operator: DoesNotExist}], "] {
+        let steps = "{patch: [{path: $.data.b, set: x}]}, {delete: {}}";
+        let set = rules(CONFIG_MAP, &[("delete", tests, steps)]);
+        let decision = Given::new(&set).pass(&config_map(json!({"a": "1"})));
+        let verbs = |writes: &mut dyn Iterator<Item = &Write>| -> Vec<Verb> {
+            writes.map(|write| write.operation.verb()).collect()
+        };
+        assert_eq!(verbs(&mut decision.writes.iter()), [Verb::Patch]);
+        let left = &decision.sequels[0].stages;
+        assert_eq!(
+            verbs(&mut left.iter().map(|stage| &stage.write)),
+            [Verb::Delete]
+        );
+    }
+}
+
+#[test]
+fn what_comes_behind_what_is_asked_for_is_known_with_it() {
+    let steps = "{patch: [{path: $.metadata.labels.done, set: 'yes'}]}, {event: {reason: A, message: a}}, {patch: [{path: $.data.b, set: x}]}, {event: {reason: B, message: b}}, {event: {reason: C, message: c}, after: 1h}";
+    let tests = "where: [{path: $.metadata.labels.done, operator: DoesNotExist}], ";
+    let set = rules(CONFIG_MAP, &[("told", tests, steps)]);
+    let decision = Given::new(&set).pass(&config_map(json!({"a": "1"})));
+    assert_eq!(decision.writes.len(), 1);
+    assert_eq!(decision.others.len(), 1);
+    let left = decision.sequels[0].stages.iter();
+    let left: Vec<(bool, Verb)> = left
+        .map(|stage| (stage.own, stage.write.operation.verb()))
+        .collect();
+    // What waits for its time is part of the match.
+    assert_eq!(
+        left,
+        [
+            (false, Verb::Event),
+            (true, Verb::Patch),
+            (false, Verb::Event)
+        ]
+    );
 }
 
 #[test]
