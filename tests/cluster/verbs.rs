@@ -4,6 +4,7 @@ use crate::control_plane::shared;
 use crate::daemon::{Daemon, until};
 use crate::scene::namespace;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
@@ -145,4 +146,84 @@ spec:
         })
         .await;
     assert_eq!(told().await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_step_is_lost_when_the_first_one_ends_the_match() {
+    const COUNT: usize = 20;
+    let plane = shared();
+    let client = plane.client().await;
+    let name = namespace(&client, "whole").await;
+    let rule = format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: quarantines}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: apps/v1, kind: Deployment}}]
+    namespaces: ['{name}']
+    selector: {{matchLabels: {{quarantine: now}}}}
+  actions:
+  - patch: [{{path: $.metadata.labels.quarantine, set: done}}]
+  - event: {{reason: Quarantined, message: 'had ${{object.spec.replicas}}'}}
+  - scale: {{replicas: 0}}
+  - apply:
+      apiVersion: v1
+      kind: ConfigMap
+      metadata: {{name: '${{object.metadata.name}}-was'}}
+      data: {{replicas: '${{string(object.spec.replicas)}}'}}
+  - apply:
+      apiVersion: v1
+      kind: ConfigMap
+      metadata: {{name: '${{object.metadata.name}}-is'}}
+      data: {{quarantine: 'yes'}}
+  - patch: [{{path: $.metadata.annotations.quarantined, set: 'yes'}}]
+"
+    );
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &name);
+    for n in 0..COUNT {
+        let mut made = deployment(&format!("app-{n}"), 2);
+        let labels = [("quarantine".to_owned(), "now".to_owned())];
+        made.metadata.labels = Some(labels.into());
+        deployments
+            .create(&PostParams::default(), &made)
+            .await
+            .unwrap();
+    }
+    let mut daemon = Daemon::start(&plane.kubeconfig(), &rule, &[]);
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &name);
+    // Their controller changes them all the while.
+    until("that every step is done", &daemon, || async {
+        let list = deployments.list(&Default::default()).await.unwrap();
+        let done = |d: &&Deployment| {
+            let annotations = d.metadata.annotations.clone().unwrap_or_default();
+            let labels = d.metadata.labels.clone().unwrap_or_default();
+            d.spec.replicas == Some(0)
+                && annotations.get("quarantined").is_some_and(|is| is == "yes")
+                && labels["quarantine"] == "done"
+        };
+        list.iter().filter(done).count() == COUNT
+    })
+    .await;
+    for n in 0..COUNT {
+        let was = maps.get(&format!("app-{n}-was")).await.unwrap();
+        assert_eq!(was.data.unwrap()["replicas"], "2");
+        maps.get(&format!("app-{n}-is")).await.unwrap();
+    }
+    let events: Api<Event> = Api::namespaced(client.clone(), &name);
+    let told = events.list(&Default::default()).await.unwrap();
+    let told: Vec<_> = told
+        .into_iter()
+        .filter(|e| e.reason.as_deref() == Some("Quarantined"))
+        .collect();
+    assert_eq!(told.len(), COUNT);
+    assert!(told.iter().all(|e| e.note.as_deref() == Some("had 2")));
+    daemon
+        .until("that nothing is in flight", |s| s["requestsInFlight"] == 0)
+        .await;
+    let mut requests = plane.audit().of_ordain(&name);
+    requests.retain(|r| r.code == 200 || r.code == 201);
+    // Each Deployment three times (label, replicas, annotation) and two objects for it.
+    assert_eq!(requests.len(), COUNT * 5, "{requests:?}");
 }

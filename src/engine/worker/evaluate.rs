@@ -10,8 +10,8 @@ use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Subject, Wr
 use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, Report, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
-use crate::rule::{Mode, Occasion};
 use crate::rule::set::RuleIndex;
+use crate::rule::{Mode, Occasion};
 use jiff::{SignedDuration, Timestamp};
 use smallvec::SmallVec;
 use std::sync::Arc;
