@@ -75,6 +75,8 @@ pub(super) fn patch(
     let mut planned = plan(edit, &scope, &context)?;
     turn.recheck(planned.recheck_at);
     turn.wrong_types.append(&mut planned.wrong_types);
+    // What of the step can be made is made; those behind it build on all of it.
+    turn.failed |= !planned.findings.is_empty();
     for (reason, message) in std::mem::take(&mut planned.findings) {
         turn.find(reason.into(), message);
     }

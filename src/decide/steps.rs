@@ -151,6 +151,13 @@ pub(super) fn all(
             Some(list) => on_members(&at, list, working, turn)?,
             None => on_subject(&at, working, turn)?,
         };
+        if turn.failed {
+            // As where a value cannot be computed: nothing of the step is done.
+            if turn.has_found(Reason::WrongType) && step.target.is_none() {
+                last.clone().restore(working, turn);
+            }
+            return Ok(());
+        }
         match next {
             Next::Comes => {}
             Next::ComesPast => skipped = true,

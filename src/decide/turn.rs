@@ -66,6 +66,8 @@ pub(super) struct Turn {
     /// A `restart`, a `rollback` is part of what changed.
     pub restarts: bool,
     pub rolls_back: bool,
+    /// An edit could not be made: the list ends with its step.
+    pub failed: bool,
     /// What is asked of other objects.
     pub deeds: Vec<Deed>,
     /// There are steps behind what was asked or changed, which come when that is done.
@@ -130,6 +132,7 @@ impl Turn {
             deletion: None,
             restarts: false,
             rolls_back: false,
+            failed: false,
             deeds: vec![],
             more: false,
             marks: vec![],
@@ -209,6 +212,10 @@ impl Turn {
             self.named.entry(name).or_insert_with(list);
         }
         self.applied = Some(Record::from_value(&Value::Object(self.named.clone())));
+    }
+
+    pub fn has_found(&self, reason: Reason) -> bool {
+        self.findings.iter().any(|(found, _)| *found == reason)
     }
 
     pub fn find(&mut self, reason: Reason, message: String) {

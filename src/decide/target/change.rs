@@ -253,6 +253,7 @@ impl On<'_> {
             let mut planned = plan(edit, &scope, &context)?;
             turn.recheck(planned.recheck_at);
             turn.wrong_types.append(&mut planned.wrong_types);
+            turn.failed |= !planned.findings.is_empty();
             for (reason, message) in std::mem::take(&mut planned.findings) {
                 turn.find(reason.into(), format!("{}: {message}", member.key));
             }
