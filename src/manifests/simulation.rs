@@ -10,6 +10,7 @@ use crate::engine::{
     Effect, Engine, EngineOptions, Kept, Observation, Outcome, Recalled, Report, Unexplained,
     WatchedKind,
 };
+use crate::object::ObjectKey;
 use crate::rule::set::RuleSet;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -184,8 +185,10 @@ impl Simulation {
     pub fn settle(&mut self, report: &mut dyn FnMut(Report)) -> Result<(), Restless> {
         let mut idle_turns = 0;
         let mut effects = vec![];
+        // What happened before anything was done happened at one moment.
+        let mut together = true;
         loop {
-            let delivered = self.deliver();
+            let delivered = self.deliver(std::mem::take(&mut together));
             self.wake = self.engine.poll(self.now, BUDGET, &mut effects);
             let busy = delivered > 0 || !effects.is_empty();
             for effect in effects.drain(..) {
@@ -259,8 +262,9 @@ impl Simulation {
         Err(Restless(self.now))
     }
 
-    fn deliver(&mut self) -> usize {
+    fn deliver(&mut self, together: bool) -> usize {
         let mut delivered = 0;
+        let mut changed = vec![];
         for event in self.world.take_events() {
             let observation = match event {
                 Observation::Applied { kind, record } => self
@@ -277,8 +281,15 @@ impl Simulation {
             };
             if let Some(observation) = observation {
                 delivered += 1;
+                if let Observation::Applied { kind, record } = &observation {
+                    let meta = record.meta();
+                    changed.push(ObjectKey::new(kind.clone(), meta.namespace(), meta.name()));
+                }
                 self.engine.observe(observation, self.now);
             }
+        }
+        if together {
+            self.engine.count_together(&changed);
         }
         delivered
     }

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::decide::Reason;
 use crate::decide::breaker::{self, Open, Trip};
+use crate::engine::store::name_of;
 use crate::object::{ObjectKey, duration};
 use crate::rule::enforce_for::EnforceFor;
 use crate::rule::expr::NamespaceObject;
@@ -268,6 +269,30 @@ impl Engine {
                 .any(|key| last.replace(&key.kind) != Some(&key.kind) && is_counted(key));
         if counted {
             keys.sort_unstable();
+        }
+    }
+
+    /// Objects are to be looked at at one moment: a rule that counts how many it concerns does nothing to the first of them before it knows
+    /// what it would do to the last.
+    pub fn count_together(&mut self, keys: &[ObjectKey]) {
+        if keys.len() < 2 {
+            return;
+        }
+        let rules = Arc::clone(&self.rules);
+        for key in keys {
+            let mut counts = false;
+            for index in rules.limited(&key.kind) {
+                let rule = &rules.rules()[*index];
+                if rule.limits.are_counted() && rule.pick.is_none() && self.enforces(rule) {
+                    self.states[*index].scope_known = false;
+                    counts = true;
+                }
+            }
+            if counts {
+                self.store
+                    .kind_mut(&key.kind)
+                    .set_fresh(&name_of(key), true);
+            }
         }
     }
 

@@ -24,7 +24,12 @@ impl Engine {
             return self.stand_by(now, effects);
         }
         self.keep_time(now);
+        let mut due = vec![];
         while let Some(key) = self.due.pop(now) {
+            due.push(key);
+        }
+        self.count_together(&due);
+        for key in due {
             self.queue.push(key, now);
         }
         while self.in_flight.len() < self.options.workers

@@ -79,6 +79,7 @@ impl Engine {
         }
         let mut subjects = self.related.refresh(&self.store, object);
         self.put_in_order(&mut subjects);
+        self.count_together(&subjects);
         for subject in subjects {
             self.nudge(subject, now);
         }

@@ -8,7 +8,7 @@ use super::Engine;
 use crate::engine::store::Sync;
 use crate::rule::apply::Apply;
 use crate::rule::set::{RuleIndex, RuleSet};
-use crate::rule::{Action, Mode, Rule};
+use crate::rule::{Action, Mode, Rule, Step};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(super) struct Rivals {
     /// Names and hashes of the rules that have some.
     rules: Vec<(Arc<str>, u64)>,
-    /// Those of the rules that may apply one object for several subjects.
+    /// Those of the rules that may apply or change one object for several subjects.
     sharing: Vec<(Arc<str>, u64)>,
     /// The names of those of them whose subjects were not all looked at since.
     unmet: BTreeSet<Arc<str>>,
@@ -30,9 +30,17 @@ fn with_rivals(rules: &RuleSet) -> impl Iterator<Item = RuleIndex> {
     (0..rules.rules().len()).filter(|index| rules.has_rivals(*index))
 }
 
-/// Whether two subjects of a rule may want one object applied. Where all are of one kind and the name is made of theirs, or there is one for
+/// Whether two subjects of a rule may want something of one object. Where all are of one kind and the name is made of theirs, or there is one for
 /// each Namespace, they do not: such a rule need not wait.
 fn shares(rule: &Rule) -> bool {
+    // Two subjects may have one member.
+    let on_members = |step: &Step| {
+        let edits = matches!(step.action, Action::Patch { .. } | Action::Scale { .. });
+        edits && step.target.is_some()
+    };
+    if rule.steps.iter().any(on_members) {
+        return true;
+    }
     let [kind] = rule.matches.kinds.as_slice() else {
         return rule
             .steps
