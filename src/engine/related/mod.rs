@@ -15,7 +15,7 @@ use super::store::{Store, key_of};
 use crate::object::{GroupKind, ObjectKey};
 use crate::rule::Rule;
 use crate::rule::path::PodPrefix;
-use crate::rule::related::{Candidate, Keys, Probe};
+use crate::rule::related::{Candidate, Keys, OF_ANY_OBJECT, Probe};
 use crate::rule::set::RuleSet;
 use ahash::{AHashMap, AHashSet};
 use ids::{Id, Ids};
@@ -273,6 +273,9 @@ impl Index {
             .borrow_mut()
             .extend(keys.iter().map(|key| (*id, *key)));
         if let Some(path) = table.unproven.first() {
+            if path.text() == OF_ANY_OBJECT {
+                return Err("no schema knows its kind and there is no object of it: it may be misspelt; its CustomResourceDefinition among the manifests vouches for it".into());
+            }
             return Err(format!(
                 "no schema knows `{}` and no object has it: it may be misspelt",
                 path.text()

@@ -130,6 +130,10 @@ pub(super) fn finish(
         list.metadata_only = !known.more_than_metadata;
         if deletes {
             list.unchecked_paths = known.unchecked;
+            // A kind that nobody knows may be misspelt: that there is no object of it proves nothing before one was seen.
+            let unknown = known.kinds.iter().any(|kind| kind.schema.is_none());
+            let seen = unknown.then(|| Path::parse(related::OF_ANY_OBJECT));
+            list.unchecked_paths.extend(seen.and_then(Result::ok));
         }
         list.shape = list.shape_told().map(Arc::from);
         named.extend(list.kinds.iter().cloned().zip(known.places));

@@ -40,6 +40,9 @@ pub enum Within {
     Named(Template),
 }
 
+/// A path that every object has. Where no schema knows the kinds of a list it is one of its [`Related::unchecked_paths`].
+pub const OF_ANY_OBJECT: &str = "$.apiVersion";
+
 /// One compiled list.
 pub struct Related {
     /// An identifier of CEL.
