@@ -165,6 +165,7 @@ fn step(
                 Action::Apply(apply) => Some(Matched {
                     resolved: apply.resolved(),
                     schema: apply.schema(context.schema),
+                    scope: context.schema.scope(&apply.kind),
                     named: true,
                 }),
                 _ => None,

@@ -1,8 +1,10 @@
 //! Problems, each at the very place in the file that it is about.
 
 use super::file::File;
+use crate::object::GroupKind;
 use crate::rule::problem::{Place, Problem, Severity};
 use crate::rule::yaml::{Data, Tree, YamlProblem};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Most problems of one file that are shown; a file of noise would drown the others.
@@ -35,6 +37,8 @@ pub(super) struct Report<'f> {
     problems: Vec<Problem>,
     more: usize,
     errors: usize,
+    /// Kinds of which it was said that their scope is a guess: once is enough.
+    pub guessed: BTreeSet<GroupKind>,
 }
 
 impl<'f> Report<'f> {
@@ -45,6 +49,7 @@ impl<'f> Report<'f> {
             problems: vec![],
             more: 0,
             errors: 0,
+            guessed: BTreeSet::new(),
         }
     }
 
