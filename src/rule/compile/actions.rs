@@ -252,7 +252,7 @@ fn for_each(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Template> {
         context.report.error(tree, message, None);
         return None;
     }
-    Some(template)
+    Some(template.read_again())
 }
 
 fn event(context: &mut Context<'_, '_>, tree: &Tree, item: bool) -> Option<Action> {

@@ -390,7 +390,7 @@ pub(super) fn compile(
     rule: &Arc<str>,
     given: &Given<'_>,
 ) -> (Params, Values) {
-    let mut values: Vec<(Arc<str>, Option<Value>)> = vec![];
+    let mut values: Vec<(Arc<str>, Option<(Value, Type)>)> = vec![];
     let mut seen: Vec<Arc<str>> = vec![];
     for item in fields::list(report, tree, "`parameters`").unwrap_or_default() {
         let known = ["name", "type", "default", "description"];
@@ -416,10 +416,12 @@ pub(super) fn compile(
         let value = parameter(report, of, at, rule, &name, given);
         values.push((name, value));
     }
-    let params = Params::new(values.iter().cloned());
+    let seen = |value: &(Value, Type)| value.1.seen(value.0.clone());
+    let known = values.iter();
+    let params = Params::new(known.map(|(name, value)| (name.clone(), value.as_ref().map(seen))));
     let good = values
         .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)));
+        .filter_map(|(name, value)| Some((name, value?.0)));
     (params, good.collect())
 }
 
@@ -430,7 +432,7 @@ fn parameter(
     rule: &Arc<str>,
     name: &Arc<str>,
     given: &Given<'_>,
-) -> Option<Value> {
+) -> Option<(Value, Type)> {
     let default = of.get("default");
     if let Some(tree) = default.filter(|tree| has_expression(tree)) {
         report.error(
@@ -460,8 +462,8 @@ fn parameter(
         return None;
     }
     match given.value(report, rule, name, kind, at) {
-        Ok(Some(value)) => Some(value),
-        Ok(None) if default.is_some() => default.map(|(_, value)| value),
+        Ok(Some(value)) => Some((value, kind)),
+        Ok(None) if default.is_some() => default.map(|(_, value)| (value, kind)),
         Ok(None) => {
             report.error(
                 at,
