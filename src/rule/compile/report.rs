@@ -130,6 +130,32 @@ impl<'f> Report<'f> {
         }
     }
 
+    /// The mend of a value of the wrong type: where it is that of a parameter, the parameter's type is what can be changed.
+    pub fn mend_of_type(
+        &self,
+        at: impl Into<Spot>,
+        wanted: Option<&str>,
+        mend: Option<String>,
+    ) -> Option<String> {
+        match (self.parameter_at(at.into()), wanted) {
+            (Some(name), Some(wanted)) => {
+                Some(format!("give the parameter `{name}` the type `{wanted}`"))
+            }
+            (Some(_), None) => None,
+            (None, _) => mend,
+        }
+    }
+
+    /// The parameter that is all that stands at a place: `${params.NAME}`. What is looked at there is its value.
+    fn parameter_at(&self, at: Spot) -> Option<&str> {
+        let line = self.file.line(at.line);
+        let (start, _) = line.char_indices().nth(at.column.saturating_sub(1))?;
+        let inner = line[start..].trim_start_matches(['"', '\'', ' ']);
+        let (inner, _) = inner.strip_prefix("${")?.split_once('}')?;
+        let name = inner.trim().strip_prefix("params.")?;
+        super::parameters::is_name(name).then_some(name)
+    }
+
     /// Where in the source the text behind `before` stands.
     fn follow(&self, tree: &Tree, before: &str, next: Option<char>) -> Option<(usize, usize)> {
         let Data::Scalar { plain, .. } = tree.data else {
