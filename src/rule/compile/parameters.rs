@@ -383,6 +383,9 @@ pub(super) fn has_expression(tree: &Tree) -> bool {
 /// Parameters by name, with the values that count.
 pub(super) type Values = Vec<(Arc<str>, Value)>;
 
+/// A value, and the type that its parameter has.
+type Typed = (Value, Type);
+
 /// The parameters of a rule with the values that count, also for its hash. `None`: it declares none.
 pub(super) fn compile(
     report: &mut Report<'_>,
@@ -390,7 +393,7 @@ pub(super) fn compile(
     rule: &Arc<str>,
     given: &Given<'_>,
 ) -> (Params, Values) {
-    let mut values: Vec<(Arc<str>, Option<(Value, Type)>)> = vec![];
+    let mut values: Vec<(Arc<str>, Option<Typed>)> = vec![];
     let mut seen: Vec<Arc<str>> = vec![];
     for item in fields::list(report, tree, "`parameters`").unwrap_or_default() {
         let known = ["name", "type", "default", "description"];
@@ -416,7 +419,7 @@ pub(super) fn compile(
         let value = parameter(report, of, at, rule, &name, given);
         values.push((name, value));
     }
-    let seen = |value: &(Value, Type)| value.1.seen(value.0.clone());
+    let seen = |value: &Typed| value.1.seen(value.0.clone());
     let known = values.iter();
     let params = Params::new(known.map(|(name, value)| (name.clone(), value.as_ref().map(seen))));
     let good = values
@@ -432,7 +435,7 @@ fn parameter(
     rule: &Arc<str>,
     name: &Arc<str>,
     given: &Given<'_>,
-) -> Option<(Value, Type)> {
+) -> Option<Typed> {
     let default = of.get("default");
     if let Some(tree) = default.filter(|tree| has_expression(tree)) {
         report.error(
