@@ -102,8 +102,10 @@ impl Manifests {
         };
         let seen = self.objects.iter().filter_map(|m| {
             let (api_version, kind) = (m.value["apiVersion"].as_str()?, m.value["kind"].as_str()?);
+            let namespace = m.value["metadata"]["namespace"].as_str();
+            let names_one = namespace.is_some_and(|name| !name.is_empty());
             (!api_version.starts_with("ordain.dev/"))
-                .then(|| Gvk::from_api_version(api_version, kind))
+                .then(|| (Gvk::from_api_version(api_version, kind), names_one))
         });
         (schema.with_seen(seen), problems)
     }

@@ -156,7 +156,7 @@ pub(super) fn run_step(
 
 /// `ConfigMap/a` of a namespaced kind means the one in `default`, as a manifest would.
 fn cluster_scoped(key: &ObjectKey, world: &World) -> ObjectKey {
-    let namespaced = world.schema().kind(&key.kind).is_some_and(|k| k.namespaced);
+    let namespaced = world.schema().scope(&key.kind).is_namespaced();
     match (&key.namespace, namespaced) {
         (None, true) => ObjectKey::new(key.kind.clone(), Some("default"), &key.name),
         _ => key.clone(),

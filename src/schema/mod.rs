@@ -8,6 +8,7 @@
 //! * `openapi`, `crd`, `bundle` – the three sources
 //! * `fixed` – our own list of fields fixed at creation, which no source tells
 //! * `defaulted` – what the server fills in, of which the sources tell only a part
+//! * `scopes` – which kinds lie in no namespace, where no source tells
 //! * `nearest` – what a misspelt name was meant to be
 //! * `object_name` – objects as people write them
 
@@ -20,6 +21,7 @@ mod nearest;
 mod object_name;
 mod openapi;
 mod read;
+mod scopes;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -29,6 +31,7 @@ pub use bundle::BundleError;
 pub use fixed::{Fixed, Growing};
 pub use nearest::nearest;
 pub use object_name::parse_object;
+pub use scopes::Scope;
 pub use types::{Shape, Type};
 pub use version::preferred_first;
 
@@ -56,6 +59,8 @@ pub struct Schema {
     kinds: Arc<BTreeMap<GroupKind, Vec<Arc<KindSchema>>>>,
     /// Kinds of which there are objects, and nothing else is known.
     seen: Arc<BTreeSet<Gvk>>,
+    /// Those of which every object names no namespace: either they have none, or it goes without saying.
+    nowhere: Arc<BTreeSet<GroupKind>>,
 }
 
 impl Schema {
@@ -74,6 +79,7 @@ impl Schema {
         Schema {
             kinds: Arc::default(),
             seen: Arc::default(),
+            nowhere: Arc::default(),
         }
     }
 
@@ -97,7 +103,7 @@ impl Schema {
         }
         let base = Schema {
             kinds: Arc::new(kinds),
-            seen: self.seen.clone(),
+            ..self.clone()
         };
         (base.with_versions(added), problems)
     }
@@ -129,7 +135,7 @@ impl Schema {
         }
         Schema {
             kinds: Arc::new(kinds),
-            seen: self.seen.clone(),
+            ..self.clone()
         }
     }
 
@@ -143,23 +149,40 @@ impl Schema {
         }
         Schema {
             kinds: Arc::new(kinds),
-            seen: self.seen.clone(),
+            ..self.clone()
         }
     }
 
-    /// With kinds of which there are objects, at their versions: those that are not known otherwise can be matched by a glob then, and their
-    /// fields stay unknown.
-    pub fn with_seen(&self, kinds: impl IntoIterator<Item = Gvk>) -> Schema {
-        let unknown = |gvk: &Gvk| self.kind_at(gvk).is_none();
-        let found: Vec<Gvk> = kinds.into_iter().filter(unknown).collect();
-        if found.is_empty() {
-            return self.clone();
+    /// With kinds of which there are objects, at their versions, and whether the object names a namespace: those that are not known otherwise
+    /// can be matched by a glob then, and their fields stay unknown.
+    pub fn with_seen(&self, kinds: impl IntoIterator<Item = (Gvk, bool)>) -> Schema {
+        let mut seen = (*self.seen).clone();
+        let (mut somewhere, mut nowhere) = (BTreeSet::new(), BTreeSet::new());
+        for (gvk, names_namespace) in kinds {
+            if self.kind_at(&gvk).is_some() {
+                continue;
+            }
+            match names_namespace {
+                true => somewhere.insert(gvk.group_kind()),
+                false => nowhere.insert(gvk.group_kind()),
+            };
+            seen.insert(gvk);
         }
-        let seen = self.seen.iter().cloned().chain(found).collect();
+        // What was seen before and not now stays as it was.
+        let before = self.seen.iter().map(Gvk::group_kind);
+        somewhere.extend(before.filter(|kind| !self.nowhere.contains(kind)));
+        nowhere.extend(self.nowhere.iter().cloned());
+        nowhere.retain(|kind| !somewhere.contains(kind));
         Schema {
             kinds: self.kinds.clone(),
             seen: Arc::new(seen),
+            nowhere: Arc::new(nowhere),
         }
+    }
+
+    /// Whether there are objects of a kind of which nobody says where they lie, and they do not either.
+    pub fn lies_nowhere(&self, kind: &GroupKind) -> bool {
+        self.scope(kind) == Scope::Unknown && self.nowhere.contains(kind)
     }
 
     /// Kinds of which there are objects, and nothing else is known.

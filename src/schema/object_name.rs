@@ -85,7 +85,7 @@ mod tests {
             shown("example.com/v1/Boat/shop/a").unwrap(),
             "Boat.example.com Boat/shop/a"
         );
-        let seen = schema.with_seen([Gvk::from_api_version("example.com/v1", "Boat")]);
+        let seen = schema.with_seen([(Gvk::from_api_version("example.com/v1", "Boat"), true)]);
         let key = parse_object("Boat/shop/a", &seen).unwrap();
         assert_eq!(key.kind.to_string(), "Boat.example.com");
         assert_eq!(

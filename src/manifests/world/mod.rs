@@ -106,8 +106,8 @@ impl World {
         let gvk = Gvk::from_api_version(&text(&manifest["apiVersion"]), &text(&manifest["kind"]));
         let kind = gvk.group_kind();
         let namespace = text(&manifest["metadata"]["namespace"]);
-        // Of a kind that nobody knows, most are namespaced.
-        let namespaced = self.schema.kind(&kind).is_none_or(|k| k.namespaced);
+        // Of the kinds that nobody knows, most are namespaced.
+        let namespaced = !self.schema.scope(&kind).is_cluster();
         let namespace = match (namespaced, namespace.is_empty()) {
             (false, _) => None,
             (true, true) => Some("default"),

@@ -165,6 +165,7 @@ fn step(
                 Action::Apply(apply) => Some(Matched {
                     resolved: apply.resolved(),
                     schema: apply.schema(context.schema),
+                    scope: context.schema.scope(&apply.kind),
                     named: true,
                 }),
                 _ => None,
@@ -251,7 +252,7 @@ fn for_each(context: &mut Context<'_, '_>, tree: &Tree) -> Option<Template> {
         context.report.error(tree, message, None);
         return None;
     }
-    Some(template)
+    Some(template.read_again())
 }
 
 fn event(context: &mut Context<'_, '_>, tree: &Tree, item: bool) -> Option<Action> {

@@ -11,7 +11,7 @@ use crate::rule::ResolvedKind;
 use crate::rule::apply::Apply;
 use crate::rule::expr::{Expr, Names};
 use crate::rule::yaml::{Data, Tree};
-use crate::schema::KindSchema;
+use crate::schema::{KindSchema, Scope};
 use std::sync::Arc;
 
 /// Its modifiers.
@@ -114,7 +114,7 @@ pub(super) fn compile(
         apply: Apply {
             kind: resolved.kind.clone(),
             api_version,
-            namespaced: matched.schema.as_ref().is_none_or(|s| s.namespaced),
+            namespaced: !matched.scope.is_cluster(),
             manifest,
             copy,
             force,
@@ -284,23 +284,25 @@ fn is_namespace(kind: &GroupKind) -> bool {
 
 /// The namespace it goes to: its own, else the subject's.
 fn place(context: &mut Context<'_, '_>, tree: &Tree, metadata: Option<&Tree>, matched: &Matched) {
-    let Some(schema) = &matched.schema else {
-        return;
-    };
     let given = metadata
         .and_then(|m| m.get("namespace"))
         .filter(|t| !t.is_null());
-    match (schema.namespaced, given) {
-        (false, Some(at)) => {
+    match (matched.scope, given) {
+        (Scope::Cluster, Some(at)) => {
             let message = format!("{} is cluster-scoped and has no namespace", matched.name());
             context
                 .report
                 .error(at, message, Some("leave it out".into()));
         }
-        (true, None) => {
-            let homeless = context.kinds.iter().find(|k| {
-                k.schema.as_ref().is_some_and(|s| !s.namespaced) && !is_namespace(&k.resolved.kind)
-            });
+        (Scope::Unknown, None) => {
+            let at = tree.get("kind").unwrap_or(tree);
+            kinds::guessed(matched, at.into(), context.report);
+        }
+        (Scope::Namespaced, None) => {
+            let homeless = context
+                .kinds
+                .iter()
+                .find(|k| k.scope.is_cluster() && !is_namespace(&k.resolved.kind));
             if let Some(homeless) = homeless {
                 let message = format!(
                     "a {} has no namespace that this {} could go to",
@@ -319,14 +321,11 @@ fn place(context: &mut Context<'_, '_>, tree: &Tree, metadata: Option<&Tree>, ma
 
 /// An owner lives in the same namespace, or in none.
 fn owner(context: &mut Context<'_, '_>, at: &Tree, metadata: Option<&Tree>, matched: &Matched) {
-    let namespaced = context
-        .kinds
-        .iter()
-        .find(|k| k.schema.as_ref().is_some_and(|s| s.namespaced));
+    let namespaced = context.kinds.iter().find(|k| k.scope.is_namespaced());
     let Some(subject) = namespaced.map(|k| k.name().to_owned()) else {
         return;
     };
-    let cluster_scoped = matched.schema.as_ref().is_some_and(|s| !s.namespaced);
+    let cluster_scoped = matched.scope.is_cluster();
     if cluster_scoped {
         let message = format!(
             "a {subject}, which lives in a namespace, cannot own a {}, which does not",

@@ -3,7 +3,8 @@
 use super::document::Context;
 use super::expressions::{self, Single};
 use super::fields::{self, Fields};
-use super::{globs, habits, paths};
+use super::report::Report;
+use super::{globs, habits, paths, values};
 use crate::rule::expr::Names;
 use crate::rule::path::Path;
 use crate::rule::test::{Clause, ClausePart, Operator, ReadAs, Right, Subject, Test};
@@ -170,9 +171,14 @@ fn clause(
                     _ => value,
                 }),
             };
-            context
-                .report
-                .error(at.unwrap_or(subject_tree), problem.message, problem.mend);
+            let at = at.unwrap_or(subject_tree);
+            let mend = match problem.mend {
+                Some(mend) if mend.starts_with("write it without quotes") => {
+                    context.report.mend_of_type(at, Some("number"), Some(mend))
+                }
+                mend => mend,
+            };
+            context.report.error(at, problem.message, mend);
             None
         }
     }
@@ -337,7 +343,7 @@ fn type_fits(
         warnings.push((of.get("operator"), message, mend));
     } else if let Right::Value(value) = right {
         if equality(operator) && all(&|t| !holds(t.shape(), value)) {
-            warnings.push(mismatch(of.get("value"), shape, value));
+            warnings.push(mismatch(context.report, of.get("value"), shape, value));
         }
     } else if let Right::Values(values) = right {
         let trees: &[Tree] = match of.get("values").map(|t| &t.data) {
@@ -346,7 +352,7 @@ fn type_fits(
         };
         for (tree, value) in trees.iter().zip(values) {
             if all(&|t| !holds(t.shape(), value)) {
-                warnings.push(mismatch(Some(tree), shape, value));
+                warnings.push(mismatch(context.report, Some(tree), shape, value));
             }
         }
     }
@@ -358,6 +364,7 @@ fn type_fits(
 }
 
 fn mismatch<'t>(
+    report: &Report<'_>,
     tree: Option<&'t Tree>,
     shape: Shape,
     value: &Value,
@@ -376,6 +383,12 @@ fn mismatch<'t>(
         }
         (Shape::List, _) => Some("write `[*]` behind the path to look into each element".into()),
         _ => None,
+    };
+    let mend = match (tree, shape) {
+        (Some(tree), shape) if shape != Shape::List => {
+            report.mend_of_type(tree, values::parameter_type(shape), mend)
+        }
+        _ => mend,
     };
     let message = format!(
         "this is {}, which never equals {}",

@@ -202,6 +202,7 @@ pub(super) fn whole(
             .text()
             .filter(|text| text.parse::<i64>().is_ok())
             .map(|text| format!("write it without quotes: `{text}`"));
+        let mend = report.mend_of_type(tree, Some("integer"), mend);
         report.error(
             tree,
             format!("{what} is a whole number, and here is {}", found(tree)),

@@ -6,7 +6,7 @@ use crate::object::{GroupKind, Gvk};
 use crate::rule::ResolvedKind;
 use crate::rule::selector::{Globs, WORKLOADS};
 use crate::rule::yaml::Tree;
-use crate::schema::{KindSchema, Schema, Type};
+use crate::schema::{KindSchema, Schema, Scope, Type};
 use std::sync::Arc;
 
 /// Kinds that change all the time and that a glob never means.
@@ -19,6 +19,8 @@ const WORKLOAD: &str = "Workload";
 pub(super) struct Matched {
     pub resolved: ResolvedKind,
     pub schema: Option<Arc<KindSchema>>,
+    /// Where its objects lie.
+    pub scope: Scope,
     /// Written out, not by `Workload` or a glob.
     pub named: bool,
 }
@@ -46,8 +48,16 @@ pub(super) struct Kinds {
 }
 
 impl Kinds {
-    fn add(&mut self, gvk: &Gvk, schema: Option<Arc<KindSchema>>, at: Spot, named: bool) {
+    fn add(
+        &mut self,
+        of: &Schema,
+        gvk: &Gvk,
+        schema: Option<Arc<KindSchema>>,
+        at: Spot,
+        named: bool,
+    ) {
         let kind = gvk.group_kind();
+        let scope = of.scope(&kind);
         let same = |m: &&mut Matched| m.resolved.kind == kind && m.resolved.version == gvk.version;
         if let Some(known) = self.matched.iter_mut().find(same) {
             known.named |= named;
@@ -60,6 +70,7 @@ impl Kinds {
         self.matched.push(Matched {
             resolved,
             schema,
+            scope,
             named,
         });
         self.places.push(at);
@@ -114,6 +125,11 @@ pub(super) fn compile(tree: &Tree, report: &mut Report<'_>, schema: &Schema) -> 
         );
     }
     two_versions(&kinds, report);
+    for (matched, at) in kinds.matched.iter().zip(&kinds.places) {
+        if schema.lies_nowhere(&matched.resolved.kind) {
+            guessed(matched, *at, report);
+        }
+    }
     (!kinds.matched.is_empty()).then_some(kinds)
 }
 
@@ -175,7 +191,7 @@ fn include(entry: &Entry<'_>, report: &mut Report<'_>, schema: &Schema, kinds: &
                 || Gvk::from_api_version(&format!("{group}/v1"), kind),
                 |k| k.gvk.clone(),
             );
-            kinds.add(&gvk, found, kind_tree.into(), false);
+            kinds.add(schema, &gvk, found, kind_tree.into(), false);
         }
         return;
     };
@@ -194,7 +210,13 @@ fn include(entry: &Entry<'_>, report: &mut Report<'_>, schema: &Schema, kinds: &
         }
         if versions.matches(&found.gvk.api_version()) {
             some = true;
-            kinds.add(&found.gvk, Some(found.clone()), entry.tree.into(), false);
+            kinds.add(
+                schema,
+                &found.gvk,
+                Some(found.clone()),
+                entry.tree.into(),
+                false,
+            );
         }
     }
     for gvk in schema.seen() {
@@ -202,7 +224,7 @@ fn include(entry: &Entry<'_>, report: &mut Report<'_>, schema: &Schema, kinds: &
         let there = kinds.matched.iter().any(|m| m.resolved.kind == kind);
         if !there && names.matches(&gvk.kind) && versions.matches(&gvk.api_version()) {
             some = true;
-            kinds.add(gvk, None, entry.tree.into(), false);
+            kinds.add(schema, gvk, None, entry.tree.into(), false);
         }
     }
     if !some {
@@ -256,7 +278,7 @@ fn named(
     let gvk = Gvk::from_api_version(api_version, kind);
     if let Some(found) = schema.kind_at(&gvk) {
         if found.listable {
-            kinds.add(&gvk, Some(found), kind_tree.into(), true);
+            kinds.add(schema, &gvk, Some(found), kind_tree.into(), true);
         } else {
             let message = format!("{kind} cannot be listed, so that no rule can be about it");
             report.error(kind_tree, message, None);
@@ -286,7 +308,11 @@ fn named(
         let message = if builtin {
             format!("`{api_version}` has no kind `{kind}`")
         } else {
-            format!("nothing is known of `{api_version}` `{kind}`: its fields are not checked")
+            let but = match schema.scope(&gvk.group_kind()) {
+                Scope::Cluster => " but that it is cluster-scoped",
+                _ => "",
+            };
+            format!("nothing is known of `{api_version}` `{kind}`{but}: its fields are not checked")
         };
         (
             kind_tree,
@@ -302,7 +328,20 @@ fn named(
             "put its CustomResourceDefinition among the manifests, if there is one".into(),
         ));
         report.warning(at, message, mend);
-        kinds.add(&gvk, None, kind_tree.into(), true);
+        kinds.add(schema, &gvk, None, kind_tree.into(), true);
+    }
+}
+
+/// Says that nobody knows whether the objects of a kind lie in namespaces, where it matters.
+pub(super) fn guessed(matched: &Matched, at: Spot, report: &mut Report<'_>) {
+    let kind = &matched.resolved.kind;
+    if report.guessed.insert(kind.clone()) {
+        let message = format!(
+            "nothing says whether {} is cluster-scoped: it is taken to be namespaced",
+            kind
+        );
+        let mend = "put its CustomResourceDefinition among the manifests, or write a `namespace` into what is to have one";
+        report.warning(at, message, Some(mend.into()));
     }
 }
 

@@ -4,6 +4,7 @@ use super::document::Context;
 use super::paths::listed;
 use super::report::Spot;
 use crate::rule::expr::{Expr, MemberOf, Members};
+use crate::rule::path::{INSTEAD_OF_MANAGED_FIELDS, NO_MANAGED_FIELDS};
 use crate::rule::yaml::{Data, Tree};
 use crate::schema::{KindSchema, Shape, Type, nearest};
 
@@ -29,7 +30,8 @@ pub(super) fn check(context: &mut Context<'_, '_>, tree: &Tree, expr: &Expr) {
     // A chain begins with a shorter one, whose problem is the same.
     let mut told: Vec<usize> = vec![];
     for chain in expr.members() {
-        let Some((wrong, is_error)) = problem(context, chain, expr.members()) else {
+        let found = managed_fields(chain).or_else(|| problem(context, chain, expr.members()));
+        let Some((wrong, is_error)) = found else {
             continue;
         };
         let member = &chain.names[wrong.at];
@@ -46,6 +48,20 @@ pub(super) fn check(context: &mut Context<'_, '_>, tree: &Tree, expr: &Expr) {
             context.report.warning(at, wrong.message, wrong.mend);
         }
     }
+}
+
+/// A chain that reads what is not kept of any object.
+fn managed_fields(chain: &Members) -> Option<(Wrong, bool)> {
+    let [metadata, below, ..] = &*chain.names else {
+        return None;
+    };
+    let wrong = Wrong {
+        at: 1,
+        message: NO_MANAGED_FIELDS.into(),
+        mend: Some(INSTEAD_OF_MANAGED_FIELDS.into()),
+    };
+    let reads = (&*metadata.name, &*below.name) == ("metadata", "managedFields");
+    reads.then_some((wrong, true))
 }
 
 /// What is wrong with a chain over all kinds, and whether it is wrong for each of them.

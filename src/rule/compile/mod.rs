@@ -52,6 +52,7 @@ use super::problem::{Problem, Severity};
 use super::yaml::Tree;
 use crate::schema::Schema;
 use ahash::{AHashMap, AHashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A rule file as read.
@@ -123,12 +124,15 @@ pub fn compile_with(files: &[SourceFile], schema: &Schema, overrides: &[Override
     let mut reports: Vec<report::Report<'_>> = read.iter().map(report::Report::new).collect();
     let given = parameters::Given::read(&read, &mut reports, overrides);
     let sinks = sink::Sinks::read(&read, &mut reports);
+    let mut guessed = BTreeSet::new();
     for (index, (file, report)) in read.iter().zip(&mut reports).enumerate() {
         if file.parameters().chain(file.sinks()).next().is_some() {
             compiled.with_parameters.push(file.name.clone());
         }
         let quiet = belongs_to_tests.contains(&*file.name);
+        report.guessed = std::mem::take(&mut guessed);
         let outcome = file.compile(report, schema, (&given, &sinks), quiet);
+        guessed = std::mem::take(&mut report.guessed);
         if outcome.unreadable {
             compiled.unreadable.push(file.name.clone());
         }

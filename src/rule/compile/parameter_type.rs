@@ -123,6 +123,14 @@ impl Type {
         ))
     }
 
+    /// A value of this type as expressions see it: a number is a double, however it was written.
+    pub fn seen(self, value: Value) -> Value {
+        match (self, value.as_f64()) {
+            (Type::Number, Some(number)) => Value::from(number),
+            _ => value,
+        }
+    }
+
     /// A value of the command line.
     ///
     /// # Errors

@@ -383,6 +383,9 @@ pub(super) fn has_expression(tree: &Tree) -> bool {
 /// Parameters by name, with the values that count.
 pub(super) type Values = Vec<(Arc<str>, Value)>;
 
+/// A value, and the type that its parameter has.
+type Typed = (Value, Type);
+
 /// The parameters of a rule with the values that count, also for its hash. `None`: it declares none.
 pub(super) fn compile(
     report: &mut Report<'_>,
@@ -390,7 +393,7 @@ pub(super) fn compile(
     rule: &Arc<str>,
     given: &Given<'_>,
 ) -> (Params, Values) {
-    let mut values: Vec<(Arc<str>, Option<Value>)> = vec![];
+    let mut values: Vec<(Arc<str>, Option<Typed>)> = vec![];
     let mut seen: Vec<Arc<str>> = vec![];
     for item in fields::list(report, tree, "`parameters`").unwrap_or_default() {
         let known = ["name", "type", "default", "description"];
@@ -416,10 +419,12 @@ pub(super) fn compile(
         let value = parameter(report, of, at, rule, &name, given);
         values.push((name, value));
     }
-    let params = Params::new(values.iter().cloned());
+    let seen = |value: &Typed| value.1.seen(value.0.clone());
+    let known = values.iter();
+    let params = Params::new(known.map(|(name, value)| (name.clone(), value.as_ref().map(seen))));
     let good = values
         .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)));
+        .filter_map(|(name, value)| Some((name, value?.0)));
     (params, good.collect())
 }
 
@@ -430,7 +435,7 @@ fn parameter(
     rule: &Arc<str>,
     name: &Arc<str>,
     given: &Given<'_>,
-) -> Option<Value> {
+) -> Option<Typed> {
     let default = of.get("default");
     if let Some(tree) = default.filter(|tree| has_expression(tree)) {
         report.error(
@@ -460,8 +465,8 @@ fn parameter(
         return None;
     }
     match given.value(report, rule, name, kind, at) {
-        Ok(Some(value)) => Some(value),
-        Ok(None) if default.is_some() => default.map(|(_, value)| value),
+        Ok(Some(value)) => Some((value, kind)),
+        Ok(None) if default.is_some() => default.map(|(_, value)| (value, kind)),
         Ok(None) => {
             report.error(
                 at,

@@ -45,6 +45,12 @@ fn read(context: &mut Context<'_, '_>, tree: &Tree, item: Option<&Path>) -> Opti
     }
     match Path::parse(text) {
         Ok(path) => {
+            // In the `where` of an edit `$` is what the edit selects.
+            if let (None, Some(problem)) = (item, path.managed_fields()) {
+                let at = context.report.within(tree, problem.at, problem.length);
+                context.report.error(at, problem.message, problem.mend);
+                return None;
+            }
             let vouched = check(context, tree, &path, item);
             Some((path, vouched))
         }

@@ -228,14 +228,8 @@ fn list(
         name: "".into(),
         kinds: kinds.matched.iter().map(|m| m.resolved.clone()).collect(),
         uncontrolled: uncontrolled.map(|m| m.resolved.kind.clone()).collect(),
-        namespaced: kinds
-            .matched
-            .iter()
-            .any(|m| m.schema.as_ref().is_none_or(|s| s.namespaced)),
-        cluster_scoped: kinds
-            .matched
-            .iter()
-            .any(|m| m.schema.as_ref().is_none_or(|s| !s.namespaced)),
+        namespaced: kinds.matched.iter().any(|m| !m.scope.is_cluster()),
+        cluster_scoped: kinds.matched.iter().any(|m| !m.scope.is_namespaced()),
         finder: related::Finder::best(&object_names, &labels, &tests),
         fixed: related::fixed(&tests),
         within,
@@ -305,14 +299,14 @@ fn without_home(
     if !matches!(within, Within::Subject) {
         return;
     }
-    let namespaced = |m: &&Matched| m.schema.as_ref().is_some_and(|s| s.namespaced);
+    let namespaced = |m: &&Matched| m.scope.is_namespaced();
     let Some(inside) = kinds.matched.iter().find(namespaced) else {
         return;
     };
     let outside = context.kinds.iter().find(|m| {
         let kind = &m.resolved.kind;
         let namespace = kind.group.is_empty() && &*kind.kind == "Namespace";
-        !namespace && m.schema.as_ref().is_some_and(|s| !s.namespaced)
+        !namespace && m.scope.is_cluster()
     });
     if let Some(outside) = outside {
         let message = format!(

@@ -1,8 +1,10 @@
 //! Problems, each at the very place in the file that it is about.
 
 use super::file::File;
+use crate::object::GroupKind;
 use crate::rule::problem::{Place, Problem, Severity};
 use crate::rule::yaml::{Data, Tree, YamlProblem};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Most problems of one file that are shown; a file of noise would drown the others.
@@ -35,6 +37,8 @@ pub(super) struct Report<'f> {
     problems: Vec<Problem>,
     more: usize,
     errors: usize,
+    /// Kinds of which it was said that their scope is a guess: once is enough.
+    pub guessed: BTreeSet<GroupKind>,
 }
 
 impl<'f> Report<'f> {
@@ -45,6 +49,7 @@ impl<'f> Report<'f> {
             problems: vec![],
             more: 0,
             errors: 0,
+            guessed: BTreeSet::new(),
         }
     }
 
@@ -123,6 +128,32 @@ impl<'f> Report<'f> {
             },
             None => whole,
         }
+    }
+
+    /// The mend of a value of the wrong type: where it is that of a parameter, the parameter's type is what can be changed.
+    pub fn mend_of_type(
+        &self,
+        at: impl Into<Spot>,
+        wanted: Option<&str>,
+        mend: Option<String>,
+    ) -> Option<String> {
+        match (self.parameter_at(at.into()), wanted) {
+            (Some(name), Some(wanted)) => {
+                Some(format!("give the parameter `{name}` the type `{wanted}`"))
+            }
+            (Some(_), None) => None,
+            (None, _) => mend,
+        }
+    }
+
+    /// The parameter that is all that stands at a place: `${params.NAME}`. What is looked at there is its value.
+    fn parameter_at(&self, at: Spot) -> Option<&str> {
+        let line = self.file.line(at.line);
+        let (start, _) = line.char_indices().nth(at.column.saturating_sub(1))?;
+        let inner = line[start..].trim_start_matches(['"', '\'', ' ']);
+        let (inner, _) = inner.strip_prefix("${")?.split_once('}')?;
+        let name = inner.trim().strip_prefix("params.")?;
+        super::parameters::is_name(name).then_some(name)
     }
 
     /// Where in the source the text behind `before` stands.

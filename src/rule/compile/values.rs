@@ -19,6 +19,8 @@ pub(super) struct Found<'t> {
     tree: &'t Tree,
     message: String,
     mend: Option<String>,
+    /// The type that a parameter would have to be of.
+    wanted: Option<&'static str>,
     /// Some kinds can take it.
     partly: bool,
 }
@@ -92,6 +94,7 @@ fn unknown<'t>(key: &'t Tree, name: &str, maps: &[Target<'_>], known: usize) -> 
             let names = without.first().map(|t| t.of.field_names())?;
             (names.len() <= 12).then(|| format!("its fields are {}", names.join(", ")))
         }),
+        wanted: None,
         partly: known > 0,
     }
 }
@@ -123,6 +126,7 @@ fn wrong<'t>(tree: &'t Tree, targets: &[Target<'_>], mend: Option<String>) -> Fo
         tree,
         message: format!("this field is {is}, and here is {}", self::found(tree)),
         mend,
+        wanted: targets.first().and_then(|t| parameter_type(t.of.shape())),
         partly: false,
     }
 }
@@ -157,6 +161,20 @@ fn scalar<'t>(tree: &'t Tree, value: &Value, targets: &[Target<'_>], found: &mut
     found.push(wrong(tree, targets, mend));
 }
 
+/// The type of a parameter that fits.
+pub(super) fn parameter_type(shape: Shape) -> Option<&'static str> {
+    Some(match shape {
+        Shape::Object | Shape::Map => "map",
+        Shape::List => "list",
+        Shape::Integer => "integer",
+        Shape::Number => "number",
+        Shape::Boolean => "boolean",
+        Shape::Quantity => "quantity",
+        Shape::String | Shape::Time => "string",
+        Shape::Any | Shape::IntOrString => return None,
+    })
+}
+
 /// Whether the server takes this literal for a field of this type.
 fn holds(shape: Shape, value: &Value) -> bool {
     match shape {
@@ -174,10 +192,14 @@ fn holds(shape: Shape, value: &Value) -> bool {
 /// Reports what was found; `unchecked`: some matched kind has no schema, and may take it.
 pub(super) fn report(context: &mut Context<'_, '_>, found: Vec<Found<'_>>, unchecked: bool) {
     for one in found {
+        let mend = match one.wanted {
+            Some(_) => context.report.mend_of_type(one.tree, one.wanted, one.mend),
+            None => one.mend,
+        };
         if one.partly || unchecked {
-            context.report.warning(one.tree, one.message, one.mend);
+            context.report.warning(one.tree, one.message, mend);
         } else {
-            context.report.error(one.tree, one.message, one.mend);
+            context.report.error(one.tree, one.message, mend);
         }
     }
 }

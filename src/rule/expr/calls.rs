@@ -93,6 +93,12 @@ impl Compiler<'_> {
                 None,
             );
         }
+        if name == "jsonpath"
+            && let [Code::Object | Code::Candidate, Code::Const(Val::Path(path))] = codes.as_slice()
+            && let Some(problem) = path.managed_fields()
+        {
+            return self.problem(trees[1].id, problem.message, problem.mend);
+        }
         let constants: Option<Vec<Val<'static>>> = codes
             .iter()
             .map(|code| match code {

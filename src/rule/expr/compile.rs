@@ -5,7 +5,7 @@ use super::calls::spelled;
 use super::code::{Arithmetic, Code, Comparison, Reads};
 use super::compare::compare;
 use super::eval::{Fault, Frame, article};
-use super::members::Member;
+use super::members::{Member, is_choice};
 use super::value::{self, Val};
 use super::{ExprProblem, Members, Names};
 use crate::object::Key;
@@ -257,7 +257,7 @@ impl Compiler<'_> {
             ),
             Expr::Call(call) => {
                 let target = call.target.as_deref();
-                if call.func_name == operators::INDEX {
+                if is_choice(&call.func_name) {
                     self.note_members(tree, false);
                 }
                 if target.is_none()

@@ -23,7 +23,7 @@ pub struct Members {
     pub of: MemberOf,
     /// At least one.
     pub names: Vec<Member>,
-    /// Asked for with `has()`: that it is absent is expected.
+    /// Asked for with `has()` or `.?`: that it is absent is expected.
     pub asked: bool,
 }
 
@@ -39,8 +39,8 @@ pub struct Member {
 }
 
 impl Compiler<'_> {
-    /// Takes note of a chain that ends in this field or index, if it is one. What is chosen with `?` is no part of it.
-    pub(super) fn note_members(&mut self, tree: &IdedExpr, asked: bool) {
+    /// Takes note of a chain that ends in this field or index, if it is one. Behind a `?` nothing has to be there.
+    pub(super) fn note_members(&mut self, tree: &IdedExpr, mut asked: bool) {
         let mut names = vec![];
         let mut at = tree;
         let of = loop {
@@ -50,8 +50,9 @@ impl Compiler<'_> {
                     names.push(self.member(dot, &select.field));
                     at = &select.operand;
                 }
-                Expr::Call(call) if call.func_name == operators::INDEX && call.target.is_none() => {
+                Expr::Call(call) if call.target.is_none() && is_choice(&call.func_name) => {
                     let [of, index] = &*call.args else { return };
+                    asked |= call.func_name != operators::INDEX;
                     let Expr::Literal(LiteralValue::String(name)) = &index.expr else {
                         return;
                     };
@@ -106,6 +107,16 @@ impl Compiler<'_> {
     }
 }
 
+/// Whether it chooses a member: `a['b']`, `a[?'b']`, `a.?b`.
+pub(super) fn is_choice(operator: &str) -> bool {
+    [
+        operators::INDEX,
+        operators::OPT_INDEX,
+        operators::OPT_SELECT,
+    ]
+    .contains(&operator)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -144,8 +155,13 @@ mod tests {
                 vec!["o.metadata.name", "o.metadata"],
             ),
             ("has(object.spec.x)", vec!["o.spec.x?", "o.spec"]),
-            ("object.?spec.?x.orValue(1)", vec![]),
-            ("object.spec.?x.orValue(1)", vec!["o.spec"]),
+            ("object.?spec.?x.orValue(1)", vec!["o.spec.x?", "o.spec?"]),
+            ("object.spec.?x.orValue(1)", vec!["o.spec.x?", "o.spec"]),
+            (
+                "object.?x.x.?x[?'x']",
+                vec!["o.x.x.x.x?", "o.x.x.x?", "o.x.x?", "o.x?"],
+            ),
+            ("object.spec.?list[?0].a", vec!["o.spec.list?", "o.spec"]),
             (
                 "namespaceObject.metadata.name",
                 vec!["ns.metadata.name", "ns.metadata"],

@@ -259,9 +259,13 @@ impl Expr {
 
     /// The value, if it is made of parameters alone.
     pub fn constant(&self) -> Option<Value> {
+        self.constant_with(output::Whole::Integer)
+    }
+
+    fn constant_with(&self, whole: output::Whole) -> Option<Value> {
         match &self.code {
             Code::Const(value) if self.reads.params && !self.reads.subject => {
-                output::to_json(&mut eval::Frame::new(None), value)
+                output::to_json_with(&mut eval::Frame::new(None), value, whole)
                     .ok()
                     .flatten()
             }
@@ -274,16 +278,24 @@ impl Expr {
         &self.source.text
     }
 
-    /// The value as a JSON tree: integers stay integers, timestamps are RFC 3339, durations as rules write them (`1h30m`), quantities, IP
+    /// The value as a JSON tree: integers stay integers, doubles without a fraction become some, timestamps are RFC 3339, durations as rules write them (`1h30m`), quantities, IP
     /// addresses, URLs and images their text, bytes base64. `None` is `optional.none()`.
     ///
     /// # Errors
     /// See [`ExprFault`].
     pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Option<Value>, ExprFault> {
+        self.evaluate_with(scope, output::Whole::Integer)
+    }
+
+    fn evaluate_with(
+        &self,
+        scope: &Scope<'_>,
+        whole: output::Whole,
+    ) -> Result<Option<Value>, ExprFault> {
         self.as_found(scope, |scope| {
             let mut frame = eval::Frame::new(Some(scope));
             let value = frame.eval(&self.code)?;
-            Ok(output::to_json(&mut frame, &value)?)
+            Ok(output::to_json_with(&mut frame, &value, whole)?)
         })
     }
 

@@ -66,14 +66,35 @@ fn key_text(key: &Val<'_>) -> Result<String, Fault> {
     .ok_or_else(|| Fault::failed("a map's key is neither text nor a number"))
 }
 
-/// The JSON tree of a value, at most [`LARGEST`] bytes of text. `None` is `optional.none()`; inside a map it leaves its key out, inside a
+/// What becomes of a double without a fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// An integer, as the API server writes it and fields of integers take it.
+    Integer,
+    /// It stays what it is, for an expression that reads it again.
+    Double,
+}
+
+/// Largest double below which each integer has one of its own.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The JSON tree of a value, a whole number in it an integer, at most [`LARGEST`] bytes of text. `None` is `optional.none()`; inside a map it leaves its key out, inside a
 /// list its element. Bytes become base64; an optional becomes its value.
 pub(super) fn to_json<'a>(
     frame: &mut Frame<'_, 'a>,
     value: &Val<'a>,
 ) -> Result<Option<Value>, Fault> {
+    to_json_with(frame, value, Whole::Integer)
+}
+
+/// As [`to_json`].
+pub(super) fn to_json_with<'a>(
+    frame: &mut Frame<'_, 'a>,
+    value: &Val<'a>,
+    whole: Whole,
+) -> Result<Option<Value>, Fault> {
     let mut room = LARGEST;
-    json(frame, value, &mut room)
+    json(frame, value, whole, &mut room)
 }
 
 fn take(room: &mut usize, bytes: usize) -> Result<(), Fault> {
@@ -86,6 +107,7 @@ fn take(room: &mut usize, bytes: usize) -> Result<(), Fault> {
 fn json<'a>(
     frame: &mut Frame<'_, 'a>,
     value: &Val<'a>,
+    whole: Whole,
     room: &mut usize,
 ) -> Result<Option<Value>, Fault> {
     Ok(Some(match value {
@@ -93,6 +115,9 @@ fn json<'a>(
         Val::Bool(b) => Value::Bool(*b),
         Val::Int(n) => Value::from(*n),
         Val::UInt(n) => Value::from(*n),
+        Val::Double(d) if whole == Whole::Integer && d.fract() == 0.0 && d.abs() <= EXACT => {
+            Value::from(*d as i64)
+        }
         Val::Double(d) => Value::Number(
             Number::from_f64(*d)
                 .ok_or_else(|| Fault::failed("the result is infinite or not a number"))?,
@@ -108,7 +133,7 @@ fn json<'a>(
         Val::Duration(duration) => Value::from(duration_result(*duration)),
         Val::Type(name) => Value::from(*name),
         Val::Optional(None) => return Ok(None),
-        Val::Optional(Some(value)) => return json(frame, value, room),
+        Val::Optional(Some(value)) => return json(frame, value, whole, room),
         Val::Pattern(pattern) => Value::from(pattern.as_str()),
         Val::Path(path) => Value::from(path.text()),
         Val::NodeList(node) | Val::NodeMap(node) => {
@@ -120,7 +145,7 @@ fn json<'a>(
             for item in list.iter() {
                 take(room, 1)?;
                 frame.charge(1)?;
-                out.extend(json(frame, item, room)?);
+                out.extend(json(frame, item, whole, room)?);
             }
             Value::Array(out)
         }
@@ -130,7 +155,7 @@ fn json<'a>(
                 frame.charge(1)?;
                 let key = key_text(key)?;
                 take(room, key.len())?;
-                if let Some(value) = json(frame, value, room)? {
+                if let Some(value) = json(frame, value, whole, room)? {
                     out.insert(key, value);
                 }
             }

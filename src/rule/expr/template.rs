@@ -1,6 +1,7 @@
 //! YAML values with `${ }` in values and keys.
 
 use super::guard::skip_literal;
+use super::output::Whole;
 use super::{Expr, ExprFault, ExprProblem, Names, Scope};
 use crate::rule::path::{Hop, Location};
 use serde_json::{Map, Value};
@@ -10,12 +11,12 @@ const DEEPEST: usize = 64;
 
 /// A YAML value with `${ }` in values and keys, compiled. A literal is kept as a tree and never rendered.
 #[derive(Debug)]
-pub struct Template(Tree);
+pub struct Template(Tree, Whole);
 
 impl Default for Template {
     /// The literal null.
     fn default() -> Self {
-        Template(Tree::Literal(Value::Null))
+        Template(Tree::Literal(Value::Null), Whole::Integer)
     }
 }
 
@@ -33,6 +34,8 @@ pub struct TemplateProblem {
 #[derive(Debug)]
 enum Tree {
     Literal(Value),
+    /// Of parameters with doubles without a fraction: as it is written, and as expressions read it again.
+    Constant(Box<(Value, Value)>),
     /// The whole string is one `${ }`.
     Whole(Expr),
     Text(Vec<Part>),
@@ -120,7 +123,7 @@ fn end_of(text: &[u8], mut at: usize) -> Option<usize> {
 impl Template {
     /// A value that is taken as it is, whatever stands in its texts.
     pub fn of(value: Value) -> Template {
-        Template(Tree::Literal(value))
+        Template(Tree::Literal(value), Whole::Integer)
     }
 
     /// Compiles every `${ }` in the tree; `$${` is a literal `${`.
@@ -135,38 +138,44 @@ impl Template {
         };
         let tree = compiler.tree(tree);
         if compiler.problems.is_empty() {
-            Ok(Template(tree))
+            Ok(Template(tree, Whole::Integer))
         } else {
             Err(compiler.problems)
         }
     }
 
+    /// The same, for values that expressions read again: a double without a fraction stays a double.
+    pub fn read_again(self) -> Template {
+        Template(self.0, Whole::Double)
+    }
+
+    pub(super) fn render_to_read_again(
+        &self,
+        scope: &Scope<'_>,
+    ) -> Result<Option<Value>, ExprFault> {
+        render(&self.0, Whole::Double, scope)
+    }
+
     /// The value, if no `${ }` is in it.
     pub fn literal(&self) -> Option<&Value> {
-        match &self.0 {
-            Tree::Literal(value) => Some(value),
-            _ => None,
-        }
+        self.0.literal(self.1)
     }
 
     /// What stands at a place, if nothing on the way or in it is computed.
     pub fn literal_at(&self, names: &[&str]) -> Option<&Value> {
         let mut tree = &self.0;
         for (depth, name) in names.iter().enumerate() {
-            tree = match tree {
-                Tree::Literal(value) => {
-                    let mut rest = names[depth..].iter();
-                    return rest.try_fold(value, |value, name| value.get(*name));
-                }
-                Tree::Map(members) => {
-                    let mut members = members.iter();
-                    let is_named = |key: &Tree| key.literal().is_some_and(|key| *key == **name);
-                    &members.find(|(key, _)| is_named(key))?.1
-                }
-                _ => return None,
+            if let Some(value) = tree.literal(self.1) {
+                let mut rest = names[depth..].iter();
+                return rest.try_fold(value, |value, name| value.get(*name));
+            }
+            let Tree::Map(members) = tree else {
+                return None;
             };
+            let named = |key: &Tree| key.literal(self.1).is_some_and(|key| *key == **name);
+            tree = &members.iter().find(|(key, _)| named(key))?.1;
         }
-        tree.literal()
+        tree.literal(self.1)
     }
 
     /// The expression, if the template is one `${ }` and nothing else.
@@ -191,7 +200,7 @@ impl Template {
     /// # Errors
     /// The first fault of an expression; two keys that render to the same text.
     pub fn render(&self, scope: &Scope<'_>) -> Result<Option<Value>, ExprFault> {
-        render(&self.0, scope)
+        render(&self.0, self.1, scope)
     }
 
     /// As [`Template::render`], of the value alone that these names lead to.
@@ -212,14 +221,14 @@ impl Template {
             match member {
                 Some((_, member)) => tree = member,
                 None => {
-                    let value = render(tree, scope)?.unwrap_or_default();
+                    let value = render(tree, self.1, scope)?.unwrap_or_default();
                     let mut rest = names[depth..].iter();
                     let found = rest.try_fold(&value, |value, name| value.get(*name));
                     return Ok(found.cloned());
                 }
             }
         }
-        render(tree, scope)
+        render(tree, self.1, scope)
     }
 
     /// The expressions in it.
@@ -260,10 +269,13 @@ impl Compiler<'_> {
                     items.push(self.tree(item));
                     self.location.pop();
                 }
-                let literal: Option<Vec<&Value>> = items.iter().map(Tree::literal).collect();
-                match literal {
-                    Some(literal) => Tree::Literal(literal.into_iter().cloned().collect()),
-                    None => Tree::List(items),
+                let literal = |whole| -> Option<Value> {
+                    let items = items.iter().map(|item| item.literal(whole).cloned());
+                    items.collect::<Option<Vec<Value>>>().map(Value::Array)
+                };
+                match (literal(Whole::Integer), literal(Whole::Double)) {
+                    (Some(written), Some(again)) => Tree::constant(written, again),
+                    _ => Tree::List(items),
                 }
             }
             Value::Object(map) => {
@@ -275,19 +287,18 @@ impl Compiler<'_> {
                     self.location.pop();
                     members.push((key, member));
                 }
-                let literal: Option<Map<String, Value>> = members
-                    .iter()
-                    .map(|(key, member)| match (key, member) {
-                        (Tree::Literal(Value::String(key)), Tree::Literal(member)) => {
-                            Some((key.clone(), member.clone()))
+                let literal = |whole| -> Option<Value> {
+                    let members = members.iter().map(|(key, member)| match key {
+                        Tree::Literal(Value::String(key)) => {
+                            Some((key.clone(), member.literal(whole)?.clone()))
                         }
                         _ => None,
-                    })
-                    .collect();
-                match literal {
-                    Some(literal) if literal.len() == members.len() => {
-                        Tree::Literal(Value::Object(literal))
-                    }
+                    });
+                    let literal: Map<String, Value> = members.collect::<Option<_>>()?;
+                    (literal.len() == map.len()).then_some(Value::Object(literal))
+                };
+                match (literal(Whole::Integer), literal(Whole::Double)) {
+                    (Some(written), Some(again)) => Tree::constant(written, again),
                     _ => Tree::Map(members),
                 }
             }
@@ -315,9 +326,10 @@ impl Compiler<'_> {
                 Piece::Literal(literal) => parts.push(Part::Literal(literal)),
                 Piece::Expr(start, text) => match Expr::compile(text, self.names) {
                     Ok(expr) if whole => {
-                        return match expr.constant() {
-                            Some(value) => Tree::Literal(value),
-                            None => Tree::Whole(expr),
+                        let of = |whole| expr.constant_with(whole);
+                        return match (of(Whole::Integer), of(Whole::Double)) {
+                            (Some(written), Some(again)) => Tree::constant(written, again),
+                            _ => Tree::Whole(expr),
                         };
                     }
                     Ok(expr) => parts.push(Part::Expr(expr)),
@@ -341,30 +353,41 @@ impl Compiler<'_> {
 }
 
 impl Tree {
-    fn literal(&self) -> Option<&Value> {
+    fn constant(written: Value, again: Value) -> Tree {
+        match written == again {
+            true => Tree::Literal(written),
+            false => Tree::Constant(Box::new((written, again))),
+        }
+    }
+
+    fn literal(&self, whole: Whole) -> Option<&Value> {
         match self {
             Tree::Literal(value) => Some(value),
+            Tree::Constant(both) if whole == Whole::Integer => Some(&both.0),
+            Tree::Constant(both) => Some(&both.1),
             _ => None,
         }
     }
 }
 
-fn render(tree: &Tree, scope: &Scope<'_>) -> Result<Option<Value>, ExprFault> {
+fn render(tree: &Tree, whole: Whole, scope: &Scope<'_>) -> Result<Option<Value>, ExprFault> {
     Ok(Some(match tree {
         Tree::Literal(value) => value.clone(),
-        Tree::Whole(expr) => return expr.evaluate(scope),
+        Tree::Constant(both) if whole == Whole::Integer => both.0.clone(),
+        Tree::Constant(both) => both.1.clone(),
+        Tree::Whole(expr) => return expr.evaluate_with(scope, whole),
         Tree::Text(parts) => Value::String(text(parts, scope)?),
         Tree::List(items) => {
             let mut out = Vec::with_capacity(items.len());
             for item in items {
-                out.extend(render(item, scope)?);
+                out.extend(render(item, whole, scope)?);
             }
             Value::Array(out)
         }
         Tree::Map(members) => {
             let mut out = Map::with_capacity(members.len());
             for (key, member) in members {
-                let Some(member) = render(member, scope)? else {
+                let Some(member) = render(member, whole, scope)? else {
                     continue;
                 };
                 let key = match key {
@@ -400,7 +423,7 @@ fn text(parts: &[Part], scope: &Scope<'_>) -> Result<String, ExprFault> {
 
 fn gather<'t>(tree: &'t Tree, out: &mut Vec<&'t Expr>) {
     match tree {
-        Tree::Literal(_) => {}
+        Tree::Literal(_) | Tree::Constant(_) => {}
         Tree::Whole(expr) => out.push(expr),
         Tree::Text(parts) => out.extend(parts.iter().filter_map(|part| match part {
             Part::Expr(expr) => Some(expr),

@@ -161,7 +161,7 @@ impl Template {
             let value = frame.eval(&expr.code)?;
             return value.detached(&mut frame);
         }
-        match self.render(scope) {
+        match self.render_to_read_again(scope) {
             Ok(value) => Ok(value.map_or(Val::Optional(None), Val::from_json)),
             Err(ExprFault::Unknown(name)) => Err(Fault::Unknown(name.into())),
             Err(ExprFault::Absent(name)) => Err(Fault::Absent(name.into())),

@@ -208,6 +208,28 @@ impl Path {
                 })
     }
 
+    /// Where it reads `metadata.managedFields` of the object, for a message: what it names there is not kept.
+    pub fn managed_fields(&self) -> Option<PathProblem> {
+        let filters = self.segments.iter().flat_map(|segment| &segment.selectors);
+        let mut queries = filters.filter_map(|selector| match selector {
+            Selector::Filter(filter) => Some(filter.queries()),
+            _ => None,
+        });
+        let place = (self.root == Root::Object)
+            .then(|| names_managed_fields(&self.segments))
+            .flatten()
+            .or_else(|| {
+                let from_root = queries.by_ref().flatten().filter(|query| query.absolute);
+                let mut found = from_root.filter_map(|query| names_managed_fields(&query.segments));
+                found.next()
+            })?;
+        Some(
+            place
+                .problem(NO_MANAGED_FIELDS)
+                .mended(INSTEAD_OF_MANAGED_FIELDS),
+        )
+    }
+
     /// The first selected value.
     pub fn first<'a>(&self, root: Node<'a>, pod: PodPrefix) -> Option<Node<'a>> {
         let mut first = None;
@@ -217,6 +239,29 @@ impl Path {
         });
         first
     }
+}
+
+/// What reads `metadata.managedFields` is told.
+pub const NO_MANAGED_FIELDS: &str =
+    "Ordain keeps no `metadata.managedFields` of any object: this would never find one";
+/// What to read instead.
+pub const INSTEAD_OF_MANAGED_FIELDS: &str = "read what says it otherwise: an annotation, `$.metadata.creationTimestamp`, `$.metadata.generation`";
+
+/// The place of `managedFields` in a path that names it below `metadata`.
+fn names_managed_fields(segments: &[Segment]) -> Option<Span> {
+    let [metadata, below, ..] = segments else {
+        return None;
+    };
+    let named = |segment: &Segment, name: &str| {
+        segment
+            .selectors
+            .iter()
+            .find_map(|selector| match selector {
+                Selector::Name(key, place) if key.as_str() == name => Some(*place),
+                _ => None,
+            })
+    };
+    named(metadata, "metadata").and_then(|_| named(below, "managedFields"))
 }
 
 fn starts_in_metadata(segments: &[Segment]) -> bool {

@@ -79,6 +79,21 @@ fn failed(scope: &Scope<'_>, why: String) -> Verdict {
     }
 }
 
+/// Whose value it is, for people. Of the candidates of a list it is enough to know that there are such.
+fn owner(scope: &Scope<'_>) -> String {
+    if scope.is_joining() {
+        return String::new();
+    }
+    let (object, _) = scope.edited();
+    let text = |names: &[&str]| object.path(names).and_then(Node::as_str);
+    let namespace = text(&["metadata", "namespace"]).filter(|name| !name.is_empty());
+    match (text(&["kind"]), namespace, text(&["metadata", "name"])) {
+        (Some(kind), Some(namespace), Some(name)) => format!(" of {kind}/{namespace}/{name}"),
+        (Some(kind), None, Some(name)) => format!(" of {kind}/{name}"),
+        _ => String::new(),
+    }
+}
+
 impl Clause {
     pub(super) fn outcome(&self, run: &mut TestRun<'_, '_>) -> Outcome {
         let outcome = match self.selected(run.scope) {
@@ -146,9 +161,11 @@ impl Clause {
         }
     }
 
-    fn wrong(&self, kind: &str) -> Verdict {
+    fn wrong(&self, kind: &str, scope: &Scope<'_>) -> Verdict {
         let needed = match (self.read_as, self.operator.positive()) {
-            (Some(ReadAs::Age | ReadAs::Until), _) => "a moment (RFC 3339)",
+            (Some(ReadAs::Age | ReadAs::Until), _) => {
+                "a moment, which is written `2026-01-07T10:00:00Z` (RFC 3339)"
+            }
             (Some(ReadAs::Duration), _) => "a duration",
             (Some(ReadAs::Quantity), _) => "a quantity",
             (Some(ReadAs::Semver), _) => "a semantic version",
@@ -159,8 +176,9 @@ impl Clause {
             (None, _) => "a number",
         };
         Verdict::WrongType(format!(
-            "`{}` is {kind} that cannot be read as {needed}",
-            self.looks_at()
+            "`{}`{} is {kind} that cannot be read as {needed}",
+            self.looks_at(),
+            owner(scope)
         ))
     }
 
@@ -200,7 +218,7 @@ impl Clause {
             let count = Left::Number(Number::Int(count));
             return passes(operands.iter().any(|right| count.fulfils(operator, right))).into();
         }
-        self.compare(selected, operands, scope.now.as_nanosecond(), passes)
+        self.compare(selected, operands, scope, passes)
     }
 
     /// Compares every selected value: one of the wrong type fails the whole test, wherever it stands.
@@ -208,10 +226,11 @@ impl Clause {
         &self,
         selected: &Selected<'_, '_>,
         operands: &[Operand],
-        now: i128,
+        scope: &Scope<'_>,
         passes: impl Fn(bool) -> Verdict,
     ) -> Outcome {
         let operator = self.operator.positive();
+        let now = scope.now.as_nanosecond();
         let mut wrong = None;
         let mut fulfilled = false;
         // The clause is fulfilled until the last value that fulfils it flips, and not fulfilled until the first value flips.
@@ -223,7 +242,7 @@ impl Clause {
                 Ok(Some(left)) => left,
                 Ok(None) => return true,
                 Err(Unreadable) => {
-                    wrong = Some(self.wrong(seen.kind()));
+                    wrong = Some(self.wrong(seen.kind(), scope));
                     return false;
                 }
             };

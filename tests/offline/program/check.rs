@@ -165,6 +165,37 @@ spec:
 }
 
 #[test]
+fn that_a_scope_is_a_guess_is_said_once_and_only_where_it_decides() {
+    let rule = |name: &str, kind: &str| {
+        format!(
+            "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: {name}}}\nspec:\n  match: {{resources: [{{apiVersion: example.com/v1, kind: {kind}}}]}}\n  actions: [{{warn: {{message: seen}}}}]\n"
+        )
+    };
+    let boat =
+        |at: &str| format!("apiVersion: example.com/v1\nkind: Boat\nmetadata: {{name: b{at}}}\n");
+    let dir = folder(&[
+        ("rules/a.yaml", &rule("a", "Boat")),
+        ("rules/b.yaml", &rule("b", "Boat")),
+        ("rules/c.yaml", &rule("c", "\"*\"")),
+        ("bare/boat.yaml", &boat("")),
+        ("placed/boat.yaml", &boat(", namespace: harbour")),
+    ]);
+    let guess =
+        "nothing says whether Boat.example.com is cluster-scoped: it is taken to be namespaced";
+    let times = |text: &str| text.matches(guess).count();
+    let check = |more: &[&str]| ordain(dir.path(), &[&["check", "rules"], more].concat());
+    let bare = check(&["--manifests", "bare"]);
+    assert_eq!((bare.code, times(&bare.out)), (0, 1), "{}", bare.out);
+    // Without manifests a cluster says it; and a namespace among them does.
+    assert_eq!(times(&check(&[]).out), 0);
+    assert_eq!(times(&check(&["--manifests", "placed"]).out), 0);
+    let plan = ["plan", "--rules", "rules", "--manifests", "bare"];
+    let plan = ordain(dir.path(), &plan);
+    assert_eq!(times(&plan.err), 1, "{}", plan.err);
+    assert!(plan.out.contains("Boat/default/b"), "{}", plan.out);
+}
+
+#[test]
 fn a_broken_rule_test_is_a_problem_too() {
     let test = "apiVersion: ordain.dev/v1alpha1
 kind: RuleTest

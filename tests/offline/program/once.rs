@@ -427,3 +427,24 @@ spec:
         );
     }
 }
+
+#[test]
+fn a_date_that_cannot_be_read_is_told_with_its_object_and_what_can_be_read() {
+    let rule = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: janitor}
+spec:
+  match: {resources: [{apiVersion: v1, kind: ConfigMap}]}
+  where: [{path: \"$.metadata.annotations['janitor/expires']\", as: until, operator: LessThan, value: 0s}]
+  actions: [{warn: {message: expired}}]
+";
+    for written in ["2026-01-07", "2027-01-07T10:00"] {
+        let map = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a, namespace: shop, annotations: {{janitor/expires: \"{written}\"}}}}\n"
+        );
+        let dir = folder(&[("r.yaml", rule), ("m.yaml", &map)]);
+        let ran = ordain(dir.path(), &ADMIT);
+        let told = "rule janitor: 1 test failed for what could not be read: `$.metadata.annotations['janitor/expires']` of ConfigMap/shop/a is text that cannot be read as a moment, which is written `2026-01-07T10:00:00Z` (RFC 3339)\n";
+        assert!(ran.out.contains(told), "{written}: {}", ran.out);
+    }
+}

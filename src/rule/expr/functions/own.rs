@@ -5,7 +5,7 @@ use crate::object::Record;
 use crate::object::image::Image;
 use crate::rule::expr::access::image_part;
 use crate::rule::expr::eval::{Fault, Frame};
-use crate::rule::expr::output::to_json;
+use crate::rule::expr::output::{Whole, to_json_with};
 use crate::rule::expr::value::{ANY, BYTES, IMAGE, LIST, MAP, PATH, STRING, Val};
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -41,8 +41,8 @@ pub(super) static TABLE: &[Function] = &[
     global("hash", &[ANY], hash),
     global("jsonpath", &[MAP | LIST, PATH], jsonpath),
     global("merge", &[ANY, ANY], |frame, args| {
-        let target = tree(frame, &args[0])?;
-        let patch = tree(frame, &args[1])?;
+        let target = tree(frame, &args[0], Whole::Double)?;
+        let patch = tree(frame, &args[1], Whole::Double)?;
         frame.charge(args[0].count().unwrap_or_default() + args[1].count().unwrap_or_default())?;
         Ok(Val::from_json(merged(target, patch)))
     }),
@@ -58,7 +58,7 @@ pub(super) static TABLE: &[Function] = &[
         _ => mismatch(),
     }),
     global("toJson", &[ANY], |frame, args| {
-        let tree = tree(frame, &args[0])?;
+        let tree = tree(frame, &args[0], Whole::Integer)?;
         frame.made(tree.to_string())
     }),
     global("fromYaml", &[STRING], |frame, args| match args {
@@ -73,7 +73,7 @@ pub(super) static TABLE: &[Function] = &[
         _ => mismatch(),
     }),
     global("toYaml", &[ANY], |frame, args| {
-        let tree = tree(frame, &args[0])?;
+        let tree = tree(frame, &args[0], Whole::Integer)?;
         match serde_saphyr::to_string(&tree) {
             Ok(text) => frame.made(text),
             Err(_) => Err(Fault::failed("`toYaml`: the value cannot be written")),
@@ -123,11 +123,11 @@ fn of_image<'a>(args: &[Val<'a>], part: &str) -> Result<Val<'a>, Fault> {
 }
 
 /// The JSON tree of an argument.
-fn tree<'a>(frame: &mut Frame<'_, 'a>, value: &Val<'a>) -> Result<Value, Fault> {
+fn tree<'a>(frame: &mut Frame<'_, 'a>, value: &Val<'a>, whole: Whole) -> Result<Value, Fault> {
     if let Val::NodeMap(node) | Val::NodeList(node) = value {
         frame.charge(node.size() / 8)?;
     }
-    Ok(to_json(frame, value)?.unwrap_or(Value::Null))
+    Ok(to_json_with(frame, value, whole)?.unwrap_or(Value::Null))
 }
 
 /// RFC 7386: maps deep, null removes, everything else replaces.
@@ -157,7 +157,8 @@ fn hash<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, Faul
     let text = match &args[0] {
         Val::Text(text) => &**text,
         other => {
-            let mut tree = tree(frame, other)?;
+            // What it answers has to stay what it was.
+            let mut tree = tree(frame, other, Whole::Double)?;
             tree.sort_all_objects();
             made = tree.to_string();
             &made
@@ -192,7 +193,7 @@ fn jsonpath<'a>(frame: &mut Frame<'_, 'a>, args: &[Val<'a>]) -> Result<Val<'a>, 
         }
         made => {
             // A value that the expression made is no record yet.
-            let tree = tree(frame, made)?;
+            let tree = tree(frame, made, Whole::Double)?;
             let record = Record::from_value(&tree);
             frame.charge(record.size() / 8)?;
             path.select(record.root(), None, &mut |node| {
