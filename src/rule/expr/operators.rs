@@ -59,6 +59,7 @@ impl<'a> Frame<'_, 'a> {
         b: Val<'a>,
     ) -> Result<Val<'a>, Fault> {
         use Arithmetic::{Add, Divide, Multiply, Remainder, Subtract};
+        let (a, b) = alike(a, b);
         match (operator, &a, &b) {
             (Divide | Remainder, Val::Int(_), Val::Int(0))
             | (Divide | Remainder, Val::UInt(_), Val::UInt(0)) => {
@@ -125,6 +126,27 @@ impl<'a> Frame<'_, 'a> {
                 mend(&a, &b)
             ))),
         }
+    }
+}
+
+/// A whole number beside a fraction is one too. CEL itself takes neither for the other, so that no expression that it takes means something else
+/// here; whoever calculates with a parameter of the type `number` does not know which of the two it is.
+fn alike<'a>(a: Val<'a>, b: Val<'a>) -> (Val<'a>, Val<'a>) {
+    let widened = |value: &Val<'a>| match value {
+        Val::Int(whole) => Some(Val::Double(*whole as f64)),
+        Val::UInt(whole) => Some(Val::Double(*whole as f64)),
+        _ => None,
+    };
+    match (&a, &b) {
+        (Val::Double(_), other) => match widened(other) {
+            Some(b) => (a, b),
+            None => (a, b),
+        },
+        (other, Val::Double(_)) => match widened(other) {
+            Some(a) => (a, b),
+            None => (a, b),
+        },
+        _ => (a, b),
     }
 }
 
