@@ -30,6 +30,8 @@ pub struct Admission {
     /// Every rule behaves as in Audit.
     frozen: bool,
     state_namespace: String,
+    /// Only what comes to these is looked at, and what is in none; empty: all.
+    namespaces: Vec<String>,
 }
 
 /// What came of one request.
@@ -42,6 +44,18 @@ pub struct Admitted {
     pub findings: Vec<Finding>,
     /// Tests that failed because something could not be read: the rule, and why.
     pub unreadable: Vec<(Arc<str>, String)>,
+}
+
+impl Admitted {
+    /// No rule had anything to do with it.
+    fn unseen(object: Value) -> Admitted {
+        Admitted {
+            object: Some(object),
+            changes: vec![],
+            findings: vec![],
+            unreadable: vec![],
+        }
+    }
 }
 
 impl Admission {
@@ -65,7 +79,22 @@ impl Admission {
             assume_enforce,
             frozen,
             state_namespace: state_namespace.into(),
+            namespaces: vec![],
         }
+    }
+
+    /// The same for objects of these namespaces only, and for those that are in none; no namespaces: for all.
+    pub fn within(self, namespaces: &[String]) -> Admission {
+        Admission {
+            namespaces: namespaces.to_vec(),
+            ..self
+        }
+    }
+
+    /// Whether objects of this namespace are looked at.
+    pub fn looks_into(&self, namespace: Option<&str>) -> bool {
+        let looked_at = |name: &str| self.namespaces.iter().any(|own| own == name);
+        self.namespaces.is_empty() || namespace.is_none_or(looked_at)
     }
 
     /// Whether a rule that enforces is one whose word counts here.
@@ -233,6 +262,9 @@ impl Admission {
 
     fn ask(&self, request: Request<'_>, world: &World, now: Timestamp) -> Admitted {
         let occasion = request.occasion;
+        if !self.looks_into(request.key.namespace.as_deref()) {
+            return Admitted::unseen(request.object);
+        }
         let record = Record::from_value(&request.object);
         if let Some(read) = self.other_version(request.key, &record) {
             return self.unread(read, request, &record, world);
@@ -262,12 +294,7 @@ impl Admission {
                     ..conclude(decision, request.object, occasion, refused)
                 }
             }
-            None => Admitted {
-                object: Some(request.object),
-                changes: vec![],
-                findings: vec![],
-                unreadable: vec![],
-            },
+            None => Admitted::unseen(request.object),
         }
     }
 }
