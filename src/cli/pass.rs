@@ -134,6 +134,7 @@ impl Loaded {
                 tally.take(report, tense);
             }
             tally.findings.extend(admitted.findings);
+            tally.only_told.extend(admitted.only_told);
             tally.note_unreadable(admitted.unreadable);
             if let Some(object) = admitted.object {
                 world.put(&object, now);

@@ -42,6 +42,8 @@ pub struct Admitted {
     pub changes: Vec<RuleChange>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// Those of them that say `Denied` and refuse nothing, also where every rule is taken as Enforce: their rule is in Audit.
+    pub only_told: Vec<Finding>,
     /// Tests that failed because something could not be read: the rule, and why.
     pub unreadable: Vec<(Arc<str>, String)>,
 }
@@ -53,6 +55,7 @@ impl Admitted {
             object: Some(object),
             changes: vec![],
             findings: vec![],
+            only_told: vec![],
             unreadable: vec![],
         }
     }
@@ -254,6 +257,7 @@ impl Admission {
         };
         Admitted {
             findings: concerned.into_iter().map(finding).collect(),
+            only_told: vec![],
             unreadable: vec![],
             object: (!refused).then_some(request.object),
             changes: vec![],
@@ -272,24 +276,37 @@ impl Admission {
         let decided = self.presented(&request, &record, (world, now), |subject, context| {
             let decision = pass(subject, context);
             let space = space(context.namespace);
+            let chosen = |rule: &Rule| {
+                let chosen = rule.enforce_for.as_ref();
+                chosen.is_none_or(|chosen| chosen.covers(record.meta(), space))
+            };
             let refuses = |finding: &Finding| {
                 context.rules.get(&finding.rule).is_some_and(|rule| {
-                    let chosen = rule.enforce_for.as_ref();
-                    let chosen = chosen.is_none_or(|chosen| chosen.covers(record.meta(), space));
                     let fails = rule.admission.fails && undecided(finding.reason);
-                    chosen && self.acts(rule.mode) && (finding.reason == Reason::Denied || fails)
+                    let denies = finding.reason == Reason::Denied;
+                    chosen(rule) && self.acts(rule.mode) && (denies || fails)
                 })
             };
             let refused = decision.findings.iter().any(refuses);
-            (decision, refused)
+            let tells = |finding: &&Finding| {
+                let enforces = |rule: &Rule| rule.mode == Mode::Enforce && !self.frozen;
+                finding.reason == Reason::Denied
+                    && context
+                        .rules
+                        .get(&finding.rule)
+                        .is_some_and(|rule| !(enforces(rule) && chosen(rule)))
+            };
+            let only_told: Vec<Finding> = decision.findings.iter().filter(tells).cloned().collect();
+            (decision, refused, only_told)
         });
         match decided {
-            Some((mut decision, refused)) => {
+            Some((mut decision, refused, only_told)) => {
                 let rules = self.rules_at(occasion).rules();
                 let wrong = std::mem::take(&mut decision.wrong_types).into_iter();
                 let unreadable = wrong.map(|(index, why)| (rules[index].name.clone(), why));
                 let unreadable = unreadable.collect();
                 Admitted {
+                    only_told,
                     unreadable,
                     ..conclude(decision, request.object, occasion, refused)
                 }
@@ -329,6 +346,7 @@ fn conclude(decision: Decision, object: Value, occasion: Occasion, refused: bool
             object: None,
             changes: vec![],
             findings: decision.findings,
+            only_told: vec![],
             unreadable: vec![],
         };
     }
@@ -344,6 +362,7 @@ fn conclude(decision: Decision, object: Value, occasion: Occasion, refused: bool
         object: Some(changed.filter(|_| !stays).unwrap_or(object)),
         changes: if stays { vec![] } else { decision.changes },
         findings: decision.findings,
+        only_told: vec![],
         unreadable: vec![],
     }
 }

@@ -6,7 +6,9 @@ use super::fields::{self, Fields};
 use super::{globs, habits, paths};
 use crate::rule::expr::Names;
 use crate::rule::path::Path;
-use crate::rule::test::{Clause, ClausePart, Operator, ReadAs, Right, Subject, Test};
+use crate::rule::test::{
+    Clause, ClausePart, Operator, ReadAs, Right, Subject, Test, number_as_version,
+};
 use crate::rule::yaml::{Data, Tree};
 use crate::schema::{Shape, Type};
 use serde_json::Value;
@@ -170,9 +172,16 @@ fn clause(
                     _ => value,
                 }),
             };
+            let number = at
+                .filter(|_| read_as == Some(ReadAs::Semver))
+                .and_then(|at| context.report.number_as_written(at));
+            let (message, mend) = match number.map(|text| number_as_version(&text)) {
+                Some((message, mend)) => (message, Some(mend)),
+                None => (problem.message, problem.mend),
+            };
             context
                 .report
-                .error(at.unwrap_or(subject_tree), problem.message, problem.mend);
+                .error(at.unwrap_or(subject_tree), message, mend);
             None
         }
     }

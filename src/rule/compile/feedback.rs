@@ -4,7 +4,7 @@ use super::document::Context;
 use super::parameters::has_expression;
 use crate::object::{Node, Record};
 use crate::rule::edit::{Edit, EditChange};
-use crate::rule::expr::{NamespaceObject, Scope, Template};
+use crate::rule::expr::{NamespaceObject, Params, Scope, Template};
 use crate::rule::path::{Hop, Path, PodPrefix};
 use crate::rule::test::{self, Subject, Test, TestRun, Verdict};
 use crate::rule::yaml::{Data, Tree};
@@ -135,6 +135,12 @@ pub(super) fn feeds_itself(
 ) -> bool {
     // It is made once, whatever it gives.
     if template.literal().is_some() || context.once {
+        return false;
+    }
+    // A parameter that was refused has no value to try.
+    let unknown = |params: &Params| params.are_unknown();
+    let reads = template.expressions().iter().any(|e| e.reads_parameters());
+    if reads && context.declared.params.as_ref().is_some_and(unknown) {
         return false;
     }
     // The object of a step with `target` is another one than the subject.

@@ -441,7 +441,9 @@ fn label_key(context: &mut Context<'_, '_>, key: &Tree, value: Option<&Tree>) ->
         let literal = value.filter(|v| !is_computed(v)).and_then(Tree::text);
         let mend = match (inner, literal) {
             (Some(inner), Some(value)) if !inner.contains(['"', '$']) => {
-                format!("compute the map as a whole: `matchLabels: \"${{{{{inner}: '{value}'}}}}\"`")
+                format!(
+                    "compute the map as a whole: `matchLabels: \"${{{{{inner}: '{value}'}}}}\"`"
+                )
             }
             _ if value.is_some() => "compute the map as a whole: `matchLabels: \"${ … }\"`".into(),
             _ => "compute the selector as a whole: `selector: \"${ … }\"`".into(),
@@ -491,7 +493,12 @@ fn expression(
     let written: Vec<(&Tree, &str)> = items
         .iter()
         .filter(|item| !computed(item))
-        .filter_map(|item| Some((item, fields::text(context.report, item, "each of `values`")?)))
+        .filter_map(|item| {
+            Some((
+                item,
+                fields::text(context.report, item, "each of `values`")?,
+            ))
+        })
         .collect();
     // What is computed is looked at when it is known; what is written out is refused for the reasons for which it is refused elsewhere.
     let mut texts: Vec<&str> = written.iter().map(|(_, text)| *text).collect();

@@ -246,14 +246,20 @@ spec:
     };
     let result = |mode: &str| {
         let dir = folder(&[("r.yaml", &rule(mode)), ("m.yaml", &config_map("a"))]);
-        let ran = ordain(dir.path(), &ADMIT);
-        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-        assert!(
-            ran.out
-                .contains("Denied ConfigMap/shop/a by gate: not this one"),
-            "{}",
-            ran.out
-        );
+        let plan = ["plan", "--rules=r.yaml", "--manifests=m.yaml"];
+        let mark = match mode {
+            "Audit" => " (Audit)",
+            _ => "",
+        };
+        let said = format!("Denied ConfigMap/shop/a by gate{mark}: not this one");
+        for arguments in [&plan[..], &ADMIT] {
+            let ran = ordain(dir.path(), arguments);
+            assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+            assert!(ran.out.contains(&said), "{}", ran.out);
+        }
+        let ran = ordain(dir.path(), &[&plan[..], &["-o", "json"]].concat());
+        let expected = (mode == "Audit").then_some("Audit");
+        assert_eq!(ran.json()["findings"][0]["mode"].as_str(), expected);
         std::fs::read_to_string(dir.path().join("result/shop.yaml")).unwrap_or_default()
     };
     let audited = result("Audit");
