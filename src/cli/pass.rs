@@ -109,6 +109,7 @@ impl Loaded {
             options.frozen,
             &options.state_namespace,
         )
+        .within(&options.namespaces)
     }
 
     /// All of it in a simulation; `admits`: each manifest is presented as a creation first, and `print` hears of what comes of that.
@@ -133,6 +134,7 @@ impl Loaded {
                 tally.take(report, tense);
             }
             tally.findings.extend(admitted.findings);
+            tally.only_told.extend(admitted.only_told);
             tally.note_unreadable(admitted.unreadable);
             if let Some(object) = admitted.object {
                 world.put(&object, now);
@@ -162,6 +164,10 @@ impl Loaded {
         };
         let key = key_of_text(object, rule, &self.schema)?;
         let admission = self.admission(options);
+        if !admission.looks_into(key.namespace.as_deref()) {
+            let why = ": its namespace is not looked at (--namespace)";
+            return Err(Unexplained::NoObject(key, why.into()));
+        }
         let mut world = World::new(self.schema.clone());
         for manifest in self.in_order() {
             let found = world.key_of(&manifest.value) == key;

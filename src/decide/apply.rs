@@ -388,7 +388,7 @@ fn apply(
         if apply.keep {
             return Ok(Progress::Done);
         }
-        if is_ignored(world, rule, &object, live) || live.meta().is_deleting() {
+        if is_ignored(world, rule, &object, live, turn) || live.meta().is_deleting() {
             return Ok(Progress::Stopped);
         }
         if known.is_none() && !apply.adopt {
@@ -593,17 +593,19 @@ fn subjects(
     subjects
 }
 
-/// Whether the object, or its namespace, was taken out of Ordain's hands.
+/// Whether the object, or its namespace, was taken out of Ordain's hands. Where that ends by itself, the subject is looked at again then.
 pub(super) fn is_ignored(
     world: &World<'_>,
     rule: &Rule,
     object: &ObjectKey,
     live: &Record,
+    turn: &mut Turn,
 ) -> bool {
     let namespace = object.namespace.as_ref().and_then(|name| {
         let key = ObjectKey::new(GroupKind::new("", "Namespace"), None, name);
         world.context.neighbours.get(&key).ok().flatten()
     });
     let ignored = Ignored::of(live, namespace.as_ref(), world.context.now);
+    turn.recheck(ignored.until);
     ignored.entirely || ignored.rule(&rule.name)
 }

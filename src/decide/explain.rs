@@ -38,7 +38,7 @@ pub struct Explanation {
     pub clauses: Clauses,
     /// How the rule came out, in a few words: `matches and acts`, `a test failed`.
     pub outcome: String,
-    /// Whether the rule would change or say something now if nothing stood in its way.
+    /// Whether the rule would change or say something now, whatever its mode and whether or not it is frozen or has to wait for its turn.
     pub acts: bool,
     /// What it does or would do.
     pub changes: Vec<Change>,
@@ -72,6 +72,19 @@ pub struct Clauses {
     /// The variables, where the tests before them passed.
     pub variables: Vec<Computed>,
 }
+
+impl Clauses {
+    /// Whether the rule has a `schedule` that is closed now.
+    pub fn schedule_is_closed(&self) -> bool {
+        let closed = |check: &Check| {
+            check.clause == SCHEDULE && matches!(check.outcome, CheckOutcome::Failed)
+        };
+        self.matches.iter().any(closed)
+    }
+}
+
+/// How the clause of a schedule is called.
+const SCHEDULE: &str = "schedule";
 
 /// One clause.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -249,7 +262,7 @@ pub fn clauses(subject: &Subject<'_>, rule: &Rule, context: &PassContext<'_>) ->
             ),
         };
         Check {
-            clause: "schedule".into(),
+            clause: SCHEDULE.into(),
             value: Some(Value::from(said)),
             outcome,
             why: None,

@@ -133,15 +133,20 @@ pub fn same_for_objects_in(one: Meta<'_>, other: Meta<'_>) -> bool {
         let all = all.map(|(name, value)| (name.to_owned(), value.to_value()));
         all.collect::<BTreeMap<String, Value>>()
     };
+    one.uid() == other.uid()
+        && one.is_deleting() == other.is_deleting()
+        && labels(one) == labels(other)
+        && ignores_the_same(one, other)
+}
+
+/// Whether two states of an object have the same to say to those who would act on it, or on objects in it.
+pub fn ignores_the_same(one: Meta<'_>, other: Meta<'_>) -> bool {
     let ignores = |meta: Meta<'_>| {
         let annotations = meta.annotations();
         let text = |key| Some(annotations?.get(key)?.to_value());
         IGNORE.each_ref().map(text)
     };
-    one.uid() == other.uid()
-        && one.is_deleting() == other.is_deleting()
-        && labels(one) == labels(other)
-        && ignores(one) == ignores(other)
+    ignores(one) == ignores(other)
 }
 
 /// `ordain.dev/ignore…` of one object and its Namespace.

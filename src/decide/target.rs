@@ -60,7 +60,7 @@ impl On<'_> {
     fn act(&self, turn: &mut Turn) -> Result<Progress, ExprFault> {
         let (world, rule, member) = (self.at.world, self.at.rule, self.member);
         let meta = member.record.meta();
-        if is_ignored(world, rule, &member.key, &member.record) {
+        if is_ignored(world, rule, &member.key, &member.record, turn) {
             return Ok(Progress::Done);
         }
         let action = &self.at.step.action;

@@ -79,6 +79,16 @@ pub struct Wants {
 }
 
 impl Wants {
+    /// Those who want something of objects in a namespace.
+    pub fn subjects_in(&self, namespace: &str) -> Vec<ObjectKey> {
+        let inside = |object: &ObjectKey| object.namespace.as_deref() == Some(namespace);
+        let objects = self.by_object.iter().filter(|(object, _)| inside(object));
+        let rules = objects.flat_map(|(_, rules)| rules.values());
+        let subjects = rules.flat_map(|of_rule| of_rule.by_subject.keys());
+        let subjects: AHashSet<&ObjectKey> = subjects.collect();
+        subjects.into_iter().cloned().collect()
+    }
+
     /// Everything a subject wants now. Answers the subjects that are to be looked at because they agreed with it, or did not, and that is otherwise now.
     pub fn set(&mut self, subject: &ObjectKey, wants: &[Want]) -> Vec<ObjectKey> {
         if wants.is_empty() && !self.by_subject.contains_key(subject) {

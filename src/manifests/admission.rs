@@ -30,6 +30,8 @@ pub struct Admission {
     /// Every rule behaves as in Audit.
     frozen: bool,
     state_namespace: String,
+    /// Only what comes to these is looked at, and what is in none; empty: all.
+    namespaces: Vec<String>,
 }
 
 /// What came of one request.
@@ -40,8 +42,23 @@ pub struct Admitted {
     pub changes: Vec<RuleChange>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// Those of them that say `Denied` and refuse nothing, also where every rule is taken as Enforce: their rule is in Audit.
+    pub only_told: Vec<Finding>,
     /// Tests that failed because something could not be read: the rule, and why.
     pub unreadable: Vec<(Arc<str>, String)>,
+}
+
+impl Admitted {
+    /// No rule had anything to do with it.
+    fn unseen(object: Value) -> Admitted {
+        Admitted {
+            object: Some(object),
+            changes: vec![],
+            findings: vec![],
+            only_told: vec![],
+            unreadable: vec![],
+        }
+    }
 }
 
 impl Admission {
@@ -65,7 +82,22 @@ impl Admission {
             assume_enforce,
             frozen,
             state_namespace: state_namespace.into(),
+            namespaces: vec![],
         }
+    }
+
+    /// The same for objects of these namespaces only, and for those that are in none; no namespaces: for all.
+    pub fn within(self, namespaces: &[String]) -> Admission {
+        Admission {
+            namespaces: namespaces.to_vec(),
+            ..self
+        }
+    }
+
+    /// Whether objects of this namespace are looked at.
+    pub fn looks_into(&self, namespace: Option<&str>) -> bool {
+        let looked_at = |name: &str| self.namespaces.iter().any(|own| own == name);
+        self.namespaces.is_empty() || namespace.is_none_or(looked_at)
     }
 
     /// Whether a rule that enforces is one whose word counts here.
@@ -225,6 +257,7 @@ impl Admission {
         };
         Admitted {
             findings: concerned.into_iter().map(finding).collect(),
+            only_told: vec![],
             unreadable: vec![],
             object: (!refused).then_some(request.object),
             changes: vec![],
@@ -233,6 +266,9 @@ impl Admission {
 
     fn ask(&self, request: Request<'_>, world: &World, now: Timestamp) -> Admitted {
         let occasion = request.occasion;
+        if !self.looks_into(request.key.namespace.as_deref()) {
+            return Admitted::unseen(request.object);
+        }
         let record = Record::from_value(&request.object);
         if let Some(read) = self.other_version(request.key, &record) {
             return self.unread(read, request, &record, world);
@@ -240,34 +276,42 @@ impl Admission {
         let decided = self.presented(&request, &record, (world, now), |subject, context| {
             let decision = pass(subject, context);
             let space = space(context.namespace);
+            let chosen = |rule: &Rule| {
+                let chosen = rule.enforce_for.as_ref();
+                chosen.is_none_or(|chosen| chosen.covers(record.meta(), space))
+            };
             let refuses = |finding: &Finding| {
                 context.rules.get(&finding.rule).is_some_and(|rule| {
-                    let chosen = rule.enforce_for.as_ref();
-                    let chosen = chosen.is_none_or(|chosen| chosen.covers(record.meta(), space));
                     let fails = rule.admission.fails && undecided(finding.reason);
-                    chosen && self.acts(rule.mode) && (finding.reason == Reason::Denied || fails)
+                    let denies = finding.reason == Reason::Denied;
+                    chosen(rule) && self.acts(rule.mode) && (denies || fails)
                 })
             };
             let refused = decision.findings.iter().any(refuses);
-            (decision, refused)
+            let tells = |finding: &&Finding| {
+                let enforces = |rule: &Rule| rule.mode == Mode::Enforce && !self.frozen;
+                finding.reason == Reason::Denied
+                    && context
+                        .rules
+                        .get(&finding.rule)
+                        .is_some_and(|rule| !(enforces(rule) && chosen(rule)))
+            };
+            let only_told: Vec<Finding> = decision.findings.iter().filter(tells).cloned().collect();
+            (decision, refused, only_told)
         });
         match decided {
-            Some((mut decision, refused)) => {
+            Some((mut decision, refused, only_told)) => {
                 let rules = self.rules_at(occasion).rules();
                 let wrong = std::mem::take(&mut decision.wrong_types).into_iter();
                 let unreadable = wrong.map(|(index, why)| (rules[index].name.clone(), why));
                 let unreadable = unreadable.collect();
                 Admitted {
+                    only_told,
                     unreadable,
                     ..conclude(decision, request.object, occasion, refused)
                 }
             }
-            None => Admitted {
-                object: Some(request.object),
-                changes: vec![],
-                findings: vec![],
-                unreadable: vec![],
-            },
+            None => Admitted::unseen(request.object),
         }
     }
 }
@@ -302,6 +346,7 @@ fn conclude(decision: Decision, object: Value, occasion: Occasion, refused: bool
             object: None,
             changes: vec![],
             findings: decision.findings,
+            only_told: vec![],
             unreadable: vec![],
         };
     }
@@ -317,6 +362,7 @@ fn conclude(decision: Decision, object: Value, occasion: Occasion, refused: bool
         object: Some(changed.filter(|_| !stays).unwrap_or(object)),
         changes: if stays { vec![] } else { decision.changes },
         findings: decision.findings,
+        only_told: vec![],
         unreadable: vec![],
     }
 }

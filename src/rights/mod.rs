@@ -16,7 +16,7 @@ pub use own::{DEFAULT_LEASE, Own, lifetimes_name};
 
 use crate::object::{GroupKind, Gvk};
 use crate::rule::set::RuleSet;
-use crate::rule::{Action, Lifetime, Mode, Occasion, ResolvedKind, Rule, Step};
+use crate::rule::{Action, Lifetime, Mode, Occasion, ResolvedKind, Rule, Step, protection};
 use crate::schema::{KindSchema, Schema};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -177,7 +177,10 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
             let Some((group, schema)) = reach.of(rule, kind) else {
                 continue;
             };
-            let own = rule.steps.iter().filter(|step| step.target.is_none());
+            let own = rule
+                .steps
+                .iter()
+                .filter(|step| step.target.is_none() && may_act(rule, step, kind));
             given::patched((rule, kind), own.clone(), scope, &mut by_hand);
             for (subresource, verb) in verbs(own, scope.read_only) {
                 let resource = resource(&schema.plural, subresource);
@@ -189,7 +192,10 @@ pub fn derive(set: &RuleSet, scope: &Scope) -> Result<Rights, Vec<UnknownPlural>
                 continue;
             };
             let on_members = rule.targeting().filter(|(_, kinds)| kinds.contains(kind));
-            let steps: Vec<&Step> = on_members.map(|(step, _)| step).collect();
+            let steps: Vec<&Step> = on_members
+                .map(|(step, _)| step)
+                .filter(|step| may_act(rule, step, kind))
+                .collect();
             given::patched((rule, kind), steps.iter().copied(), scope, &mut by_hand);
             for (subresource, verb) in verbs(steps.into_iter(), scope.read_only) {
                 let resource = resource(&schema.plural, subresource);
@@ -332,6 +338,13 @@ fn gvk(kind: &ResolvedKind) -> Gvk {
         version: kind.version.clone(),
         kind: kind.kind.kind.clone(),
     }
+}
+
+/// Whether a step is not kept from every object of a kind: what is protected as such is skipped.
+fn may_act(rule: &Rule, step: &Step, kind: &ResolvedKind) -> bool {
+    let verb = step.action.verb();
+    let (group, kind) = (&*kind.kind.group, &*kind.kind.kind);
+    rule.allow_protected.contains(&verb) || protection::of_kind(group, kind, verb).is_none()
 }
 
 /// What steps do to the objects that they act on: subresource and verb.

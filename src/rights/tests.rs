@@ -126,6 +126,22 @@ fn each_step_needs_its_own_verb() {
 }
 
 #[test]
+fn what_is_protected_from_a_step_whatever_it_is_called_needs_no_right_to_it() {
+    let nodes = "{apiVersion: v1, kind: Node}, {apiVersion: v1, kind: Pod}";
+    let both = format!("{LABEL}, {DELETE}");
+    let of = |more: &str| {
+        let actions = format!("{both}]\n  allowProtected: [{more}");
+        let rules = [rule("r", "Enforce", nodes, &actions)];
+        of_rules(&derive(&set(&rules), &scope(&[])).unwrap())
+    };
+    let shy = of("");
+    assert!(shy.contains(&"patch nodes".to_owned()), "{shy:?}");
+    assert!(shy.contains(&"delete pods".to_owned()), "{shy:?}");
+    assert!(!shy.contains(&"delete nodes".to_owned()), "{shy:?}");
+    assert!(of("delete").contains(&"delete nodes".to_owned()));
+}
+
+#[test]
 fn audit_needs_what_enforce_does_and_off_needs_nothing() {
     let of = |mode| derive(&set(&[rule("r", mode, POD, DELETE)]), &scope(&[])).unwrap();
     assert_eq!(of("Audit"), of("Enforce"));

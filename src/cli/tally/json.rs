@@ -4,6 +4,7 @@ use super::text::{fault_text, mode};
 use super::{Tally, Tense};
 use crate::decide::{Finding, Later, RuleChange};
 use crate::object::difference;
+use crate::rule::Mode;
 use serde_json::{Value, json};
 
 impl Tally {
@@ -25,9 +26,16 @@ impl Tally {
             }
             change
         };
+        let finding = |f: &Finding| {
+            let mut finding = finding_json(f);
+            if self.only_told.contains(f) {
+                finding["mode"] = json!(mode(Mode::Audit));
+            }
+            finding
+        };
         let mut document = json!({
             "changes": self.changes.iter().map(change).collect::<Vec<_>>(),
-            "findings": self.findings.iter().map(finding_json).collect::<Vec<_>>(),
+            "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
             "summary": self.summary(tense),
         });
         if !self.later.is_empty() {

@@ -32,6 +32,8 @@ pub struct Tally {
     pub failed: Vec<(RuleChange, Fault)>,
     /// Standing at the end, once the tally is finished.
     pub findings: Vec<Finding>,
+    /// Those of them that say `Denied` of what was let in: their rule is in Audit.
+    pub only_told: AHashSet<Finding>,
     /// Standing so far: there may be one for every object.
     standing: AHashSet<Finding>,
     /// What holds back the changes of a rule to an object, once the tally is finished.

@@ -29,6 +29,21 @@ impl Tally {
         )
     }
 
+    /// `Denied Pod/shop/web by no-host-network (Audit): not here`
+    fn finding_text(&self, finding: &Finding, paint: Paint) -> String {
+        let mark = match self.only_told.contains(finding) {
+            true => format!(" ({})", mode(Mode::Audit)),
+            false => String::new(),
+        };
+        format!(
+            "{} {} by {}{mark}: {}",
+            paint.ink(Ink::Yellow, &finding.reason.to_string()),
+            finding.object,
+            finding.rule,
+            finding.message
+        )
+    }
+
     /// A diff for each object, what comes later, the findings, and the last line.
     pub fn text(&self, tense: Tense, paint: Paint) -> String {
         let mut text = String::new();
@@ -62,7 +77,7 @@ impl Tally {
             text.push('\n');
         }
         for finding in &self.findings {
-            text.push_str(&finding_text(finding, paint));
+            text.push_str(&self.finding_text(finding, paint));
             text.push('\n');
         }
         for (rule, unreadable) in &self.unreadable {
@@ -155,17 +170,6 @@ fn until(now: Timestamp, at: Timestamp) -> String {
         _ => 1,
     };
     duration::format(Duration::from_secs(seconds - seconds % next))
-}
-
-/// One line.
-fn finding_text(finding: &Finding, paint: Paint) -> String {
-    format!(
-        "{} {} by {}: {}",
-        paint.ink(Ink::Yellow, &finding.reason.to_string()),
-        finding.object,
-        finding.rule,
-        finding.message
-    )
 }
 
 /// As in rule files.

@@ -50,6 +50,8 @@ pub struct Index {
     by_kind: AHashMap<GroupKind, (PodPrefix, Vec<TableId>)>,
     /// Kinds of Namespaces' labels: some list selects by them.
     selects_namespaces: Vec<TableId>,
+    /// Those whose members some step acts on.
+    targets: Vec<TableId>,
     by_subject: AHashMap<Id, Asked>,
     /// How many of those there are of each kind: events of other kinds are no matter here.
     subjects_of_kind: AHashMap<GroupKind, usize>,
@@ -73,6 +75,7 @@ impl Index {
         let mut wanted: AHashMap<Shape, (Arc<Rule>, usize)> = AHashMap::new();
         let mut of_rule: Vec<(Arc<str>, Vec<Shape>)> = vec![];
         let mut selects = AHashSet::new();
+        let mut targets = AHashSet::new();
         for rule in rules.rules() {
             if rule.mode == crate::rule::Mode::Off || rule.related.is_empty() {
                 continue;
@@ -84,6 +87,9 @@ impl Index {
                 };
                 if list.namespace_selector.is_some() {
                     selects.insert(shape.clone());
+                }
+                if rule.steps.iter().any(|step| step.target == Some(place)) {
+                    targets.insert(shape.clone());
                 }
                 wanted
                     .entry(shape.clone())
@@ -130,6 +136,7 @@ impl Index {
             .map(|(rule, shapes)| (rule.clone(), shapes.iter().filter_map(id_of).collect()))
             .collect();
         self.selects_namespaces = selects.iter().filter_map(id_of).collect();
+        self.targets = targets.iter().filter_map(id_of).collect();
         for (kind, objects) in store.kinds() {
             let Some((pod, tables)) = self.by_kind.get(kind) else {
                 continue;
@@ -231,8 +238,17 @@ impl Index {
 
     /// The labels of a Namespace have changed: answers the subjects with lists that select by them and can have members in it.
     pub fn namespace_changed(&self, namespace: &str) -> Vec<ObjectKey> {
+        self.with_members_in(&self.selects_namespaces, namespace)
+    }
+
+    /// The subjects of rules with steps that may act on members in a namespace.
+    pub fn targets_in(&self, namespace: &str) -> Vec<ObjectKey> {
+        self.with_members_in(&self.targets, namespace)
+    }
+
+    fn with_members_in(&self, tables: &[TableId], namespace: &str) -> Vec<ObjectKey> {
         let mut concerned = AHashSet::new();
-        for id in &self.selects_namespaces {
+        for id in tables {
             if let Some(table) = &self.tables[*id as usize] {
                 table.subjects_of(
                     |candidate| {

@@ -75,13 +75,14 @@ impl Engine {
             self.queue.push(other, now);
         }
         self.look_at_unwanted(&key, &decision.wants, now);
-        let reaped = self.reap(&key, &record, now);
+        let mut kept_until = None;
+        let reaped = self.reap(&key, &record, now, &mut kept_until);
         let held_until = self.guard_held(&key, &record, now);
         self.note_owned(&key, &record, &decision.changes);
         let reads_now = |(index, _): &(usize, Standing)| rules.rules()[*index].reads_now;
         let clock = decision.standings.iter().any(reads_now);
         let again = clock.then(|| now.checked_add(CLOCK_READ_AGAIN).ok());
-        let mut recheck = [decision.recheck_at, held_until, again.flatten()]
+        let mut recheck = [decision.recheck_at, held_until, kept_until, again.flatten()]
             .into_iter()
             .flatten()
             .min();

@@ -80,12 +80,27 @@ impl Engine {
             in_the_way.extend(explain::protections(&subject, rule, state_namespace));
         }
         let beside = self.beside(index, &key, &decision);
+        let concluded = explain::concluded((rule, index), &key, now, clauses, &decision);
+        // What is looked at ahead matches at its time, and does nothing before.
+        let outcome = match matches {
+            true if concluded.clauses.schedule_is_closed() => Some("its schedule is closed"),
+            true if self.is_stopped(index, &key) => Some("it matches, and the rule is stopped"),
+            _ => None,
+        };
         Ok(Explanation {
             held_since: held_since.flatten().filter(|_| matches),
             in_the_way,
             beside,
-            ..explain::concluded((rule, index), &key, now, clauses, &decision)
+            acts: concluded.acts && outcome.is_none(),
+            outcome: outcome.map_or(concluded.outcome, str::to_owned),
+            ..concluded
         })
+    }
+
+    /// Whether the rule does nothing more to the object until a person acknowledges it or the rule is changed.
+    fn is_stopped(&self, index: usize, key: &ObjectKey) -> bool {
+        let state = &self.states[index];
+        state.limits.aborted().is_some() || !state.unproven.is_empty() || state.breaker_open(key)
     }
 
     fn known(&self, key: &ObjectKey) -> Result<Record, Unexplained> {

@@ -73,9 +73,15 @@ impl Engine {
     fn changed(&mut self, key: ObjectKey, before: Option<&Record>, now: Timestamp) {
         if key.kind == self.namespace_kind {
             let entry = self.store.get(&key);
-            let same = before.zip(entry).is_some_and(|(before, entry)| {
-                protect::same_for_objects_in(before.meta(), entry.record.meta())
+            let states = before.zip(entry.map(|entry| &entry.record));
+            let same = states.is_some_and(|(before, now)| {
+                protect::same_for_objects_in(before.meta(), now.meta())
             });
+            let ignores = states
+                .is_none_or(|(before, now)| protect::ignores_the_same(before.meta(), now.meta()));
+            if !ignores {
+                self.wake_acting_in(&key.name, now);
+            }
             self.namespace_changed(&key.name, same, now);
             if !same {
                 self.look_at_unwanted(&key, &[], now);

@@ -41,12 +41,14 @@ pub(super) struct Reaped {
 }
 
 impl Engine {
-    /// Whether an object goes because no subject of the rule that applied it wants it any more.
+    /// Whether an object goes because no subject of the rule that applied it wants it any more. `again`: when that may be otherwise, where an
+    /// annotation keeps it until then.
     pub(super) fn reap(
         &mut self,
         key: &ObjectKey,
         record: &Record,
         now: Timestamp,
+        again: &mut Option<Timestamp>,
     ) -> Option<Reaped> {
         if !state_annotation::were_seen() || record.meta().is_deleting() {
             return None;
@@ -63,7 +65,16 @@ impl Engine {
         };
         // A rule of the same name may be another installation's.
         let foreign = !ownership.by.is_empty() && ownership.by != self.options.state_namespace;
-        if !ownership.passing || foreign || self.is_ignored(key, record, name, now) {
+        if !ownership.passing || foreign {
+            return None;
+        }
+        if let Some(until) = self.ignored(key, record, name, now) {
+            *again = until;
+            // What keeps it may stand on its Namespace, and be taken away there.
+            if let Some(namespace) = &key.namespace {
+                let namespace = ObjectKey::new(self.namespace_kind.clone(), None, namespace);
+                self.guard_by(key, &"".into(), namespace);
+            }
             return None;
         }
         let rules = Arc::clone(&self.rules);
@@ -174,17 +185,23 @@ impl Engine {
         }
     }
 
-    /// Whether the object, or its Namespace, was taken out of the rule's hands.
-    fn is_ignored(&self, key: &ObjectKey, record: &Record, rule: &str, now: Timestamp) -> bool {
+    /// Whether the object, or its Namespace, was taken out of the rule's hands, and until when if that ends by itself.
+    fn ignored(
+        &self,
+        key: &ObjectKey,
+        record: &Record,
+        rule: &str,
+        now: Timestamp,
+    ) -> Option<Option<Timestamp>> {
         let namespace = match self.namespace_of(key, record) {
             Ok(namespace) => namespace,
             // What may never be seen is not heeded anywhere (`--namespace`, Roles alone): the annotations of Namespaces. What is only not seen
             // yet, or not now, is waited for.
             Err(_) if self.are_namespaces_out_of_reach() => None,
-            Err(_) => return true,
+            Err(_) => return Some(None),
         };
         let ignored = Ignored::of(record, namespace.as_ref(), now);
-        ignored.entirely || ignored.rule(rule)
+        (ignored.entirely || ignored.rule(rule)).then_some(ignored.until)
     }
 
     fn are_namespaces_out_of_reach(&self) -> bool {

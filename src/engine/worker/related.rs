@@ -92,6 +92,18 @@ impl Engine {
         }
     }
 
+    /// The annotations by which a Namespace keeps rules away have changed: those who do something to objects in it may do so now, or not any
+    /// more.
+    pub(super) fn wake_acting_in(&mut self, namespace: &str, now: Timestamp) {
+        let mut subjects = self.related.targets_in(namespace);
+        subjects.extend(self.wants.subjects_in(namespace));
+        subjects.sort_unstable();
+        subjects.dedup();
+        for subject in subjects {
+            self.nudge(subject, now);
+        }
+    }
+
     /// The lists of another rule set. Rules that stayed but have lists of other kinds now (what a glob means changes as kinds come and go) look
     /// at all their objects.
     pub(super) fn load_related(&mut self, older: &RuleSet, now: Timestamp) {

@@ -7,7 +7,9 @@ use super::report::Report;
 use super::{globs, habits, paths, values};
 use crate::rule::expr::Names;
 use crate::rule::path::Path;
-use crate::rule::test::{Clause, ClausePart, Operator, ReadAs, Right, Subject, Test};
+use crate::rule::test::{
+    Clause, ClausePart, Operator, ReadAs, Right, Subject, Test, number_as_version,
+};
 use crate::rule::yaml::{Data, Tree};
 use crate::schema::{Shape, Type};
 use serde_json::Value;
@@ -171,14 +173,21 @@ fn clause(
                     _ => value,
                 }),
             };
+            let number = at
+                .filter(|_| read_as == Some(ReadAs::Semver))
+                .and_then(|at| context.report.number_as_written(at));
+            let (message, mend) = match number.map(|text| number_as_version(&text)) {
+                Some((message, mend)) => (message, Some(mend)),
+                None => (problem.message, problem.mend),
+            };
             let at = at.unwrap_or(subject_tree);
-            let mend = match problem.mend {
+            let mend = match mend {
                 Some(mend) if mend.starts_with("write it without quotes") => {
                     context.report.mend_of_type(at, Some("number"), Some(mend))
                 }
                 mend => mend,
             };
-            context.report.error(at, problem.message, mend);
+            context.report.error(at, message, mend);
             None
         }
     }

@@ -15,6 +15,7 @@ use super::{
 use crate::object::GroupKind;
 use crate::rule::expr::Expr;
 use crate::rule::path::Path;
+use crate::rule::selector::LabelSelector;
 use crate::rule::test::Test;
 use crate::rule::yaml::Tree;
 use crate::rule::{Mode, Occasion, Occasions, Rule, Verb};
@@ -70,6 +71,8 @@ pub(super) struct Context<'a, 'f> {
     /// Some kind whose schema is there: metadata is the same in all.
     pub metadata: Option<Arc<KindSchema>>,
     pub when: Occasions,
+    /// The labels that `match` selects by.
+    pub selector: LabelSelector,
     /// What expressions can read beside the names of the language.
     pub declared: Arc<Declared>,
     /// What `namespaceObject` looks like.
@@ -310,6 +313,10 @@ fn spec_of(
         kinds,
         metadata: schema.kind(&GroupKind::new("", "ConfigMap")),
         when,
+        selector: matches
+            .as_ref()
+            .map(|m| m.selector.clone())
+            .unwrap_or_default(),
         declared: Arc::default(),
         namespace: schema.kind(&GroupKind::new("", "Namespace")),
         tests: vec![],

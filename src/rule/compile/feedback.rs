@@ -3,8 +3,7 @@
 use super::document::Context;
 use super::parameters::has_expression;
 use crate::object::{Node, Record};
-use crate::rule::edit::{Edit, EditChange};
-use crate::rule::expr::{NamespaceObject, Scope, Template};
+use crate::rule::expr::{NamespaceObject, Params, Scope, Template};
 use crate::rule::path::{Hop, Path, PodPrefix};
 use crate::rule::test::{self, Subject, Test, TestRun, Verdict};
 use crate::rule::yaml::{Data, Tree};
@@ -21,9 +20,11 @@ const LARGEST: usize = 64 << 10;
 
 /// What some edit of the rule writes on its subject.
 pub(super) struct Writing {
-    path: Path,
+    pub path: Path,
     /// What stands there behind it; `None`: it is not written out.
-    value: Option<Value>,
+    pub value: Option<Value>,
+    /// Only where nothing is.
+    fills: bool,
 }
 
 /// What the steps write, as far as it can be read before they are compiled. What removes is not among it: trials begin where nothing is.
@@ -35,7 +36,8 @@ pub(super) fn writings(steps: &[Tree]) -> Vec<Writing> {
             && let Ok(path) = Path::parse("$.spec.replicas")
         {
             let value = (!has_expression(replicas)).then(|| replicas.to_value());
-            found.push(Writing { path, value });
+            let fills = false;
+            found.push(Writing { path, value, fills });
         }
         let Some(Data::List(edits)) = step.get("patch").map(|patch| &patch.data) else {
             continue;
@@ -46,7 +48,8 @@ pub(super) fn writings(steps: &[Tree]) -> Vec<Writing> {
                 let value = edit.get("set").or_else(|| edit.get("default"));
                 let literal = value.filter(|value| !has_expression(value));
                 let value = literal.map(Tree::to_value);
-                found.push(Writing { path, value });
+                let fills = edit.get("set").is_none();
+                found.push(Writing { path, value, fills });
             }
         }
     }
@@ -54,18 +57,20 @@ pub(super) fn writings(steps: &[Tree]) -> Vec<Writing> {
 }
 
 /// What of the tests may turn on what the rule writes: the others hold after an edit as before it.
-struct Turning<'t> {
+pub(super) struct Turning<'t> {
     /// Those of the rule, and those of the edit, which have an `item`.
-    tests: Vec<(&'t Test, bool)>,
+    pub tests: Vec<(&'t Test, bool)>,
     /// Whether all that they turn on is written out.
-    is_seen: bool,
+    pub is_seen: bool,
 }
 
 impl<'t> Turning<'t> {
-    fn of(
+    /// `computes`: what variables come to is known.
+    pub fn of(
         context: &'t Context<'_, '_>,
         (path, pod): (&Path, PodPrefix),
         tests: &'t [Test],
+        computes: bool,
     ) -> Turning<'t> {
         let others = || {
             context
@@ -77,10 +82,11 @@ impl<'t> Turning<'t> {
         let mut turns = |test: &Test, of_edit: bool| {
             let mut turns = of_edit;
             test.clauses(&mut |clause| match clause.subject() {
-                // Nobody knows here what a variable is made from.
+                // Nobody knows here what is read of the object.
                 Subject::Expr(expr) => {
                     turns = true;
-                    is_seen &= !expr.reads_variables() && expr.reads_lists() == 0;
+                    is_seen &= computes || !expr.reads_variables();
+                    is_seen &= expr.reads_lists() == 0;
                     is_seen &= !expr.reads_namespace_object();
                     is_seen &= others().all(|w| w.value.is_some());
                 }
@@ -107,15 +113,21 @@ impl<'t> Turning<'t> {
 }
 
 /// An object with what the other edits of the rule have written out.
-fn with_the_others(
+pub(super) fn with_the_others(
     context: &Context<'_, '_>,
     path: &Path,
     mut object: Value,
     pod: PodPrefix,
 ) -> Value {
     for other in &context.writes {
+        let there = |object: &Value| {
+            let record = Record::from_value(object);
+            let found = other.path.first(record.root(), pod);
+            found.is_some_and(|found| !found.is_null())
+        };
         if let Some(value) = &other.value
             && other.path.text() != path.text()
+            && !(other.fills && there(&object))
             && let Some(with) = other.path.planted(&object, pod, value)
         {
             object = with;
@@ -137,6 +149,12 @@ pub(super) fn feeds_itself(
     if template.literal().is_some() || context.once {
         return false;
     }
+    // A parameter that was refused has no value to try.
+    let unknown = |params: &Params| params.are_unknown();
+    let reads = template.expressions().iter().any(|e| e.reads_parameters());
+    if reads && context.declared.params.as_ref().is_some_and(unknown) {
+        return false;
+    }
     // The object of a step with `target` is another one than the subject.
     let current = template.expressions().iter().any(|e| e.reads_current());
     if context.subject_kinds.is_some() && !current {
@@ -148,7 +166,7 @@ pub(super) fn feeds_itself(
         .map(|t| t.shape());
     let kind = context.kinds.first().map(|k| k.name().to_owned());
     let pod = schemas().next().and_then(KindSchema::pod_prefix);
-    let turning = Turning::of(context, (path, pod), tests);
+    let turning = Turning::of(context, (path, pod), tests, false);
     if !turning.is_seen {
         return false;
     }
@@ -176,75 +194,8 @@ pub(super) fn feeds_itself(
     tried
 }
 
-/// Whether what an edit writes, with what the rule's other edits do, makes a test fail that held before it: a test of the rule, or of the
-/// edit, that looks at the very field. Said only of values that are written out and where it is certain.
-pub(super) fn ends_itself(context: &Context<'_, '_>, edit: &Edit) -> bool {
-    let schemas = || context.kinds.iter().filter_map(|k| k.schema.as_deref());
-    let pod = schemas().next().and_then(KindSchema::pod_prefix);
-    let base = json!({
-        "apiVersion": "v1",
-        "kind": context.kinds.first().map(|k| k.name()),
-        "metadata": {"name": "name", "namespace": "namespace", "labels": {}, "annotations": {}},
-    });
-    let planted = |value: &Value| edit.path.planted(&base, pod, value);
-    let written = match (&edit.change, edit.change.template().map(Template::literal)) {
-        (EditChange::Remove, _) => Some(base.clone()),
-        (EditChange::Set(_) | EditChange::Default(_), Some(Some(value))) => planted(value),
-        _ => None,
-    };
-    let written = written.map(|object| with_the_others(context, &edit.path, object, pod));
-    let Some(written) = written.map(|object| Record::from_value(&object)) else {
-        return false;
-    };
-    let shape = super::paths::types(schemas(), &edit.path, None)
-        .first()
-        .map(|t| t.shape());
-    let turning = Turning::of(context, (&edit.path, pod), &edit.tests);
-    if !turning.is_seen {
-        return false;
-    }
-    let tests: Vec<&Test> = turning.tests.iter().map(|(test, _)| *test).collect();
-    let mut befores = vec![base.clone()];
-    if !matches!(edit.change, EditChange::Default(_)) {
-        // The values that the tests name are those on which they turn.
-        let mut named = samples(shape);
-        named.extend([json!(0), json!(-1), json!(1_000_000)]);
-        for test in &tests {
-            test.clauses(&mut |clause| named.extend(clause.literals()));
-        }
-        befores.extend(named.iter().filter_map(planted));
-    }
-    let passes = |test: &Test, object: &Record| {
-        let scope = Scope {
-            previous: None,
-            object: object.root(),
-            found: None,
-            pod,
-            namespace_object: NamespaceObject::Unknown,
-            now: Timestamp::UNIX_EPOCH,
-            item: None,
-            current: edit.path.first(object.root(), pod),
-            applied: None,
-            variables: None,
-            request: None,
-            schedule_start: None,
-            other: None,
-        };
-        let mut run = TestRun {
-            scope: &scope,
-            recheck_at: None,
-            trace: None,
-        };
-        test::all(std::slice::from_ref(test), &mut run)
-    };
-    let befores: Vec<Record> = befores.iter().map(Record::from_value).collect();
-    tests.iter().any(|test| {
-        passes(test, &written) == Verdict::Fail
-            && befores.iter().any(|b| passes(test, b) == Verdict::Pass)
-    })
-}
-
-fn samples(shape: Option<Shape>) -> Vec<Value> {
+/// Values of a field's type.
+pub(super) fn samples(shape: Option<Shape>) -> Vec<Value> {
     let numbers = [json!(1), json!(7), json!(1000)];
     let texts = [json!("a"), json!("nginx:1.25"), json!("1.0.0"), json!("2")];
     let amounts = [json!("1Gi"), json!("100m"), json!("2")];

@@ -1,8 +1,8 @@
 //! `lifetime`: which steps can take back what they do.
 
 use super::document::Context;
-use super::feedback;
 use super::fields::{self, Fields};
+use super::own_match;
 use super::report::Spot;
 use crate::object::GroupKind;
 use crate::object::difference::is_secret_place;
@@ -51,7 +51,7 @@ pub(super) fn compile(
     };
     // The objects of a step with `target` are others than the one that matches.
     let own = of.get("target").is_none();
-    if own && edits.iter().any(|e| feedback::ends_itself(context, e)) {
+    if own && edits.iter().any(|e| own_match::is_ended_by(context, e)) {
         let message =
             "what this step writes ends the rule's own match, and would be taken back at once";
         let mend = "test something that the step leaves alone, or leave out `lifetime`: to end one's own match is fine for a lasting change";

@@ -2,10 +2,11 @@
 //!
 //! `report` problems and their places · `fields` maps with known keys · `habits` words of other tools · `file` the documents of a file · `document` one rule ·
 //! `kinds` which kinds it matches · `matching` the rest of `match` · `paths` paths against schemas · `clauses` tests · `expressions` `${ }` ·
-//! `related` lists of other objects · `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `schedule` · `actions` steps · `target` on whom · `apply`, `scale`, `archive`, `metric`, `rollout` some of them ·
+//! `related` lists of other objects (`labels` of them) · `members` the fields they name · `parameters` (`parameter_type`) and `variables` · `occasions` of `when` · `schedule` · `actions` steps · `target` on whom · `apply`, `scale`, `archive`, `metric`, `rollout` some of them ·
 //! `lifetime` what they take back · `sink` where things are sent · `memory` how long a match has held · `wait` · `hash` what makes two rules the same ·
 //! `edits` the six edits ·
-//! `values` what they write · `pick` · `limits`, `enforce_for` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves.
+//! `values` what they write · `pick` · `limits`, `enforce_for` · `safety` what may not be edited or deleted · `feedback` edits that feed themselves · `own_match` those that end
+//! the match that they last for.
 
 mod actions;
 mod apply;
@@ -22,6 +23,7 @@ mod globs;
 mod habits;
 mod hash;
 mod kinds;
+mod labels;
 mod lifetime;
 mod limits;
 mod matching;
@@ -29,6 +31,7 @@ mod members;
 mod memory;
 mod metric;
 mod occasions;
+mod own_match;
 mod parameter_type;
 mod parameters;
 mod paths;

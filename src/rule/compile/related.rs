@@ -7,7 +7,7 @@ use super::kinds::{self, Matched};
 use super::parameters::{self, name_of};
 use super::report::Spot;
 use super::variables::{Declared, taken};
-use super::{clauses, matching};
+use super::{clauses, labels, matching};
 use crate::object::Key;
 use crate::rule::ResolvedKind;
 use crate::rule::apply::ownership;
@@ -203,7 +203,7 @@ fn list(
         None => Some(related::Names::default()),
     };
     let labels = match of.get("selector") {
-        Some(tree) => labels(context, tree, names),
+        Some(tree) => labels::compile(context, tree, names),
         None => Some(Labels::default()),
     };
     // Without kinds the tests can be looked at all the same.
@@ -377,59 +377,6 @@ fn names(context: &mut Context<'_, '_>, tree: &Tree, names: Names<'_>) -> Option
     }
     let fine = context.report.errors() == errors;
     fine.then(|| related::Names::new(globs, exact, not, not_exact))
-}
-
-/// `selector`, any part of which may be computed.
-fn labels(context: &mut Context<'_, '_>, tree: &Tree, names: Names<'_>) -> Option<Labels> {
-    let errors = context.report.errors();
-    let mut labels = Labels::default();
-    if is_computed(tree) {
-        expressions::single(context, tree, "`selector`", names)?;
-        labels.whole = expressions::template(context, tree, names);
-        return labels.whole.is_some().then_some(labels);
-    }
-    let known = ["matchLabels", "matchExpressions"];
-    let of = fields::fields(context.report, tree, "`selector`", &known, &[])?;
-    let mut fixed = vec![];
-    if let Some(tree) = of.get("matchLabels") {
-        match &tree.data {
-            _ if is_computed(tree) => {
-                expressions::single(context, tree, "`matchLabels`", names)?;
-                labels.map = expressions::template(context, tree, names);
-            }
-            Data::Map(entries) => {
-                for (key, value) in entries {
-                    if is_computed(value) {
-                        let template = expressions::template(context, value, names);
-                        let name = key.text().unwrap_or_default();
-                        labels.values.extend(template.map(|t| (name.into(), t)));
-                    } else {
-                        fixed.extend(matching::label(context.report, key, value));
-                    }
-                }
-            }
-            _ => {
-                let found = fields::found(tree);
-                let message = format!("`matchLabels` is a map, and here is {found}");
-                let mend = Some("write `matchLabels: {app: shop}`".into());
-                context.report.error(tree, message, mend);
-            }
-        }
-    }
-    if let Some(tree) = of.get("matchExpressions") {
-        let items = fields::list(context.report, tree, "`matchExpressions`").unwrap_or_default();
-        fixed.extend(
-            items
-                .iter()
-                .filter_map(|item| matching::expression(context.report, item)),
-        );
-    }
-    labels.fixed = LabelSelector::new(fixed);
-    (context.report.errors() == errors).then_some(labels)
-}
-
-fn is_computed(tree: &Tree) -> bool {
-    tree.text().is_some_and(|text| text.contains("${"))
 }
 
 /// `count`: a test on the number of members.

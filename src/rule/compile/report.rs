@@ -156,6 +156,22 @@ impl<'f> Report<'f> {
         super::parameters::is_name(name).then_some(name)
     }
 
+    /// A number as it is written: `1.10` for what is read as 1.1.
+    pub fn number_as_written(&self, tree: &Tree) -> Option<String> {
+        let Data::Scalar { value, plain: true } = &tree.data else {
+            return None;
+        };
+        let line = self.file.line(tree.line);
+        let text: String = line
+            .chars()
+            .skip(tree.column.saturating_sub(1))
+            .take(tree.length)
+            .collect();
+        // It may stand elsewhere: behind an alias.
+        let same = value.is_number() && text.parse().ok() == value.as_f64();
+        same.then_some(text)
+    }
+
     /// Where in the source the text behind `before` stands.
     fn follow(&self, tree: &Tree, before: &str, next: Option<char>) -> Option<(usize, usize)> {
         let Data::Scalar { plain, .. } = tree.data else {

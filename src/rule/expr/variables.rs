@@ -143,6 +143,11 @@ impl Params {
         found.map(|(_, value)| value.as_ref())
     }
 
+    /// Whether something is wrong with one of them, so that nobody knows what its readers come to.
+    pub fn are_unknown(&self) -> bool {
+        self.0.iter().any(|(_, value)| value.is_none())
+    }
+
     pub(super) fn all(&self) -> Val<'static> {
         let members = self.0.iter();
         Val::Map(Arc::new(

@@ -62,7 +62,7 @@ impl Finder {
         if let Some(at) = tests.iter().position(|test| joins(test, true)) {
             return Finder::Join(at);
         }
-        if labels.are_computed() {
+        if labels.find() {
             return Finder::Labels;
         }
         match tests.iter().position(|test| joins(test, false)) {

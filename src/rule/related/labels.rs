@@ -15,12 +15,26 @@ pub struct Labels {
     pub map: Option<Template>,
     /// `matchLabels: {key: ${…}}`
     pub values: Vec<(Box<str>, Template)>,
+    /// `matchExpressions: [{key, operator, values: [${…}]}]`
+    pub expressions: Vec<Expression>,
+}
+
+/// An entry of `matchExpressions` with `In` or `NotIn`, some of whose values are computed.
+#[derive(Debug)]
+pub struct Expression {
+    /// The label's key, as it is written.
+    pub key: Box<str>,
+    /// `In` or `NotIn`.
+    pub operator: LabelOperator,
+    /// Each gives a text, or a list of texts.
+    pub values: Vec<Template>,
 }
 
 impl Labels {
-    /// Whether some part of it is computed from the subject.
-    pub fn are_computed(&self) -> bool {
-        self.whole.is_some() || self.map.is_some() || !self.values.is_empty()
+    /// Whether it asks for labels of which the subject tells what they must be, so that candidates are found by them. What only must not be
+    /// so finds nothing.
+    pub fn find(&self) -> bool {
+        self.computed_keys().is_none_or(|keys| !keys.is_empty())
     }
 
     /// The keys of labels that it compares with computed values; `None`: any.
@@ -28,13 +42,21 @@ impl Labels {
         if self.whole.is_some() || self.map.is_some() {
             return None;
         }
-        Some(self.values.iter().map(|(key, _)| &**key).collect())
+        let taken = |e: &&Expression| e.operator == LabelOperator::In;
+        let of_expressions = self.expressions.iter().filter(taken).map(|e| &*e.key);
+        let of_values = self.values.iter().map(|(key, _)| &**key);
+        Some(of_values.chain(of_expressions).collect())
     }
 
     /// The expressions in it.
     pub fn templates(&self) -> impl Iterator<Item = &Template> {
         let values = self.values.iter().map(|(_, template)| template);
-        self.whole.iter().chain(&self.map).chain(values)
+        let listed = self.expressions.iter().flat_map(|e| &e.values);
+        self.whole
+            .iter()
+            .chain(&self.map)
+            .chain(values)
+            .chain(listed)
     }
 
     /// The computed part for one subject.
@@ -66,7 +88,33 @@ impl Labels {
         for (key, template) in &self.values {
             requirements.push(requirement(key, &render(template, scope)?)?);
         }
+        for expression in &self.expressions {
+            requirements.push(expression.now(scope)?);
+        }
         Ok(LabelSelector::new(requirements))
+    }
+}
+
+impl Expression {
+    fn now(&self, scope: &Scope<'_>) -> Result<Requirement, ExprFault> {
+        let mut texts = vec![];
+        for template in &self.values {
+            match render(template, scope)? {
+                Value::String(text) => texts.push(text),
+                Value::Array(items) => {
+                    for item in items {
+                        let Value::String(text) = item else {
+                            return Err(failed("a label's value is not text"));
+                        };
+                        texts.push(text);
+                    }
+                }
+                _ => return Err(failed("a label's value is not text")),
+            }
+        }
+        let values: Vec<&str> = texts.iter().map(String::as_str).collect();
+        Requirement::new(&self.key, self.operator, &values)
+            .map_err(|problem| ExprFault::Failed(problem.message))
     }
 }
 

@@ -13,7 +13,7 @@ mod names;
 mod question;
 
 pub use finder::{Candidate, Finder, Keys, Probe, fixed};
-pub use labels::Labels;
+pub use labels::{Expression, Labels};
 pub use lists::{List, Lists, Member};
 pub use names::Names;
 pub use question::{Membership, Question};

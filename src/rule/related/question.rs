@@ -2,7 +2,7 @@
 
 use super::super::apply::ownership::Ownership;
 use super::super::expr::{ExprFault, Other, Scope};
-use super::super::selector::LabelSelector;
+use super::super::selector::{LabelOperator, LabelSelector, Requirement};
 use super::super::test::{self, JoinFault, Test, TestRun, Verdict, both, hash_text};
 use super::finder::{Candidate, Finder, Keys, Probe};
 use super::names::NamesNow;
@@ -147,17 +147,22 @@ impl Related {
                 }
             }
             Finder::Labels => {
-                hashes.extend(
-                    labels
-                        .pairs()
-                        .map(|(key, value)| both(hash_text(key), hash_text(value))),
-                );
+                let hash = |key: &str, value: &str| both(hash_text(key), hash_text(value));
+                hashes.extend(labels.pairs().map(|(key, value)| hash(key, value)));
                 each = places.len() == 1 && !hashes.is_empty();
-                if hashes.is_empty() {
-                    placed.extend(places.iter().copied());
-                }
                 // With two places one pair is enough for each.
                 hashes.truncate(if each { hashes.len() } else { 1 });
+                if hashes.is_empty() {
+                    // One of some values: a member lies under one of them.
+                    let taken = |r: &&Requirement| r.operator() == LabelOperator::In;
+                    match labels.requirements().iter().find(taken) {
+                        Some(one) => {
+                            let values = one.values().iter();
+                            hashes.extend(values.map(|value| hash(one.key(), value)));
+                        }
+                        None => placed.extend(places.iter().copied()),
+                    }
+                }
             }
             Finder::Namespace => placed.extend(places.iter().copied()),
         }

@@ -110,11 +110,11 @@ fn problem(part: SelectorPart, message: String, mend: Option<&str>) -> SelectorP
     }
 }
 
-/// `${ }` in a selector of `match`.
+/// `${ }` in a selector that chooses the same for every object.
 fn computed(part: SelectorPart) -> SelectorProblem {
     problem(
         part,
-        "`${ }` has no place in a selector of `match`: it is read before there is an object".into(),
+        "`${ }` has no place in this selector: it is read before there is an object".into(),
         Some("write a test in `where`"),
     )
 }

@@ -17,6 +17,7 @@ mod words;
 
 pub use clause::{Clause, ClausePart, ClauseProblem, Right};
 pub use join::{JoinFault, both, hash_text};
+pub use operand::number_as_version;
 pub use sort_key::{SortKey, Unsortable};
 pub use words::{Operator, ReadAs};
 

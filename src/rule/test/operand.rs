@@ -119,13 +119,10 @@ impl Operand {
                         "write for example `1.27.0`",
                     ),
                 },
-                Value::Number(n) => refuse(
-                    format!("{n} is a number, not a semantic version"),
-                    format!(
-                        "write all three parts, quoted: `{}`",
-                        full_version_of(&n.to_string())
-                    ),
-                ),
+                Value::Number(n) => {
+                    let (message, mend) = number_as_version(&n.to_string());
+                    refuse(message, mend)
+                }
                 _ => refuse(
                     "`as: semver` compares semantic versions",
                     "write for example `\"1.27.0\"`",
@@ -178,6 +175,14 @@ pub(super) fn semver(text: &str) -> Option<Version> {
         _ => return None,
     };
     Version::parse(&format!("{numbers}{missing}{rest}")).ok()
+}
+
+/// What is wrong with a number in place of a version, and the mend. `text`: as it is written, for `1.10` is not the version `1.1`.
+pub fn number_as_version(text: &str) -> (String, String) {
+    (
+        format!("{text} is a number, not a semantic version"),
+        format!("write all three parts, quoted: `{}`", full_version_of(text)),
+    )
 }
 
 fn full_version_of(text: &str) -> String {

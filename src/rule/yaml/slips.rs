@@ -8,9 +8,10 @@ impl Builder<'_> {
     /// A plain `${` that does not end with its `}` was cut short by YAML: at `: `, ` #`, or a brace or comma inside `{ }`.
     pub fn eaten(&self, value: &str, span: &Span) -> Result<(), YamlProblem> {
         if value.contains("${") && !value.contains('}') {
+            let line = self.text.lines().nth(span.start.line().saturating_sub(1));
             return Err(self
                 .problem(span, "YAML ends this value before its `}`")
-                .mend("quote this value: `'${ … }'`, or write it as a block after `>-`"));
+                .mend(quote_it(line.unwrap_or(value))));
         }
         Ok(())
     }
@@ -45,7 +46,7 @@ impl Builder<'_> {
                 "YAML takes part of this `${{ }}` for its own syntax: {}",
                 error.info()
             ))
-            .mend("quote this value: `'${ … }'`, or write it as a block after `>-`"),
+            .mend(quote_it(shown)),
             ErrorKind::UnknownAnchor => at("there is no such anchor above this alias".into())
                 .mend("quote the value if the `*` is part of it"),
             ErrorKind::InvalidColonPlacement
@@ -58,6 +59,18 @@ impl Builder<'_> {
             _ => at(format!("not YAML: {}", error.info())),
         }
     }
+}
+
+/// How to quote the `${ }` of a line, so that the quotes in it do not end it.
+fn quote_it(line: &str) -> String {
+    let from = line.find("${").unwrap_or_default();
+    let has = |c: char| line[from..].contains(c);
+    let quoted = match (has('\''), has('"') || has('\\')) {
+        (false, _) => "`'${ … }'`",
+        (true, false) => "`\"${ … }\"`",
+        (true, true) => "`'${ … }'`, with each `'` in it written twice",
+    };
+    format!("quote this value: {quoted}, or write it as a block after `>-`")
 }
 
 /// The first unquoted path with brackets in a line.

@@ -197,6 +197,36 @@ fn only_the_rules_and_namespaces_asked_for() {
 }
 
 #[test]
+fn what_comes_to_other_namespaces_is_not_looked_at_either() {
+    let gate = "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {name: gate}
+spec:
+  mode: Enforce
+  when: [Create]
+  match: {resources: [{apiVersion: v1, kind: ConfigMap}]}
+  actions: [{deny: {message: not this one}}]
+";
+    let objects = config_map("a") + &config_map("b").replace("namespace: shop", "namespace: mill");
+    let dir = folder(&[("r.yaml", gate), ("m.yaml", &objects)]);
+    let asked = ["--rules", "r.yaml", "--manifests", "m.yaml", "-n", "mill"];
+    for command in [&["plan"][..], &["run", "--once", "--admit"]] {
+        let ran = ordain(dir.path(), &[command, &asked].concat());
+        let denied: Vec<&str> = ran
+            .out
+            .lines()
+            .filter(|l| l.starts_with("Denied"))
+            .collect();
+        assert_eq!(denied, ["Denied ConfigMap/mill/b by gate: not this one"]);
+    }
+    let explain = ["explain", "gate", "ConfigMap/shop/a"];
+    let ran = ordain(dir.path(), &[&explain[..], &asked].concat());
+    assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
+    let said = "its namespace is not looked at (--namespace)";
+    assert!(ran.err.contains(said), "{}", ran.err);
+}
+
+#[test]
 fn in_audit_an_admission_changes_and_refuses_nothing() {
     let rule = |mode: &str| {
         format!(
@@ -216,14 +246,20 @@ spec:
     };
     let result = |mode: &str| {
         let dir = folder(&[("r.yaml", &rule(mode)), ("m.yaml", &config_map("a"))]);
-        let ran = ordain(dir.path(), &ADMIT);
-        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-        assert!(
-            ran.out
-                .contains("Denied ConfigMap/shop/a by gate: not this one"),
-            "{}",
-            ran.out
-        );
+        let plan = ["plan", "--rules=r.yaml", "--manifests=m.yaml"];
+        let mark = match mode {
+            "Audit" => " (Audit)",
+            _ => "",
+        };
+        let said = format!("Denied ConfigMap/shop/a by gate{mark}: not this one");
+        for arguments in [&plan[..], &ADMIT] {
+            let ran = ordain(dir.path(), arguments);
+            assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+            assert!(ran.out.contains(&said), "{}", ran.out);
+        }
+        let ran = ordain(dir.path(), &[&plan[..], &["-o", "json"]].concat());
+        let expected = (mode == "Audit").then_some("Audit");
+        assert_eq!(ran.json()["findings"][0]["mode"].as_str(), expected);
         std::fs::read_to_string(dir.path().join("result/shop.yaml")).unwrap_or_default()
     };
     let audited = result("Audit");

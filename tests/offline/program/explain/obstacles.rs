@@ -118,6 +118,8 @@ fn a_limit_that_holds_it_up_is_in_the_way() {
     let limited = label_rule("limited", "team", "blue") + "  limits: {abortAbove: {objects: 1}}\n";
     let dir = world(&limited);
     let ran = explain(dir.path(), "limited", "ConfigMap/shop/a", &[]);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    says(&ran, "it matches, and the rule is stopped");
     says(
         &ran,
         "in the way: Aborted: the rule stopped: 0 acted on in the last 10 minutes and 2 due, more than abortAbove.objects: 1 allows; it goes on when it is acknowledged or changed",
@@ -131,6 +133,28 @@ fn a_limit_that_holds_it_up_is_in_the_way() {
     let ran = ask(&daemon, dir.path(), "slow", "ConfigMap/shop/b");
     let waits = "in the way: Throttled: ";
     assert!(ran.out.contains(waits), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn a_schedule_that_is_closed_keeps_a_rule_from_acting() {
+    let nightly = label_rule("nightly", "team", "blue")
+        + "  schedule: [{cron: '0 20 * * *', duration: 2h, timeZone: Europe/Berlin}]\n";
+    let dir = world(&nightly);
+    let day = ["--now", "2026-10-25T10:00:00Z"];
+    let ran = explain(dir.path(), "nightly", "ConfigMap/shop/a", &day);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    says(&ran, "its schedule is closed");
+    says(
+        &ran,
+        "in the way: schedule: it opens at 2026-10-25T19:00:00Z",
+    );
+    assert!(!ran.out.contains("it matches"), "{}", ran.out);
+    // What it will do is shown all the same.
+    assert!(ran.out.contains("patch ConfigMap/shop/a"), "{}", ran.out);
+    let night = ["--now", "2026-10-25T19:30:00Z"];
+    let ran = explain(dir.path(), "nightly", "ConfigMap/shop/a", &night);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    says(&ran, "it matches, and there is something to do");
 }
 
 #[test]
@@ -157,7 +181,7 @@ fn an_open_breaker_is_in_the_way() {
     };
     let message = status["findings"]["listed"][0]["message"].as_str().unwrap();
     let ran = ask(&daemon, dir.path(), "again", "ConfigMap/shop/a");
-    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
     says(&ran, &format!("in the way: BreakerOpen: {message}"));
     let ran = ask(&daemon, dir.path(), "again", "ConfigMap/shop/b");
     assert!(!ran.out.contains("BreakerOpen"), "{}", ran.out);
