@@ -56,6 +56,8 @@ pub struct Schema {
     kinds: Arc<BTreeMap<GroupKind, Vec<Arc<KindSchema>>>>,
     /// Kinds of which there are objects, and nothing else is known.
     seen: Arc<BTreeSet<Gvk>>,
+    /// Groups that the server has and cannot speak of now.
+    undiscovered: Arc<BTreeSet<Box<str>>>,
 }
 
 impl Schema {
@@ -74,6 +76,7 @@ impl Schema {
         Schema {
             kinds: Arc::default(),
             seen: Arc::default(),
+            undiscovered: Arc::default(),
         }
     }
 
@@ -97,7 +100,7 @@ impl Schema {
         }
         let base = Schema {
             kinds: Arc::new(kinds),
-            seen: self.seen.clone(),
+            ..self.clone()
         };
         (base.with_versions(added), problems)
     }
@@ -129,7 +132,7 @@ impl Schema {
         }
         Schema {
             kinds: Arc::new(kinds),
-            seen: self.seen.clone(),
+            ..self.clone()
         }
     }
 
@@ -143,7 +146,7 @@ impl Schema {
         }
         Schema {
             kinds: Arc::new(kinds),
-            seen: self.seen.clone(),
+            ..self.clone()
         }
     }
 
@@ -157,9 +160,22 @@ impl Schema {
         }
         let seen = self.seen.iter().cloned().chain(found).collect();
         Schema {
-            kinds: self.kinds.clone(),
             seen: Arc::new(seen),
+            ..self.clone()
         }
+    }
+
+    /// With groups that the server has and cannot speak of now: that a kind of theirs is not known is nobody's mistake.
+    pub fn with_undiscovered<'g>(&self, groups: impl IntoIterator<Item = &'g str>) -> Schema {
+        Schema {
+            undiscovered: Arc::new(groups.into_iter().map(Box::from).collect()),
+            ..self.clone()
+        }
+    }
+
+    /// Whether this group could not be asked for its kinds.
+    pub fn is_undiscovered(&self, group: &str) -> bool {
+        self.undiscovered.contains(group)
     }
 
     /// Kinds of which there are objects, and nothing else is known.
