@@ -38,6 +38,10 @@ impl Teller {
     pub(super) fn stands(&mut self, standing: Standing) {
         let mut status = self.status.lock();
         status.leader = standing.leading;
+        if !standing.leading {
+            // Whoever acts now reads it.
+            status.unread = None;
+        }
         if let Some((_, known)) = &mut status.election {
             *known = standing;
         }

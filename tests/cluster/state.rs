@@ -246,6 +246,16 @@ async fn while_what_it_remembers_may_not_be_read_nothing_is_done() {
     let once = ordain(&rules, &proxy.kubeconfig(), &arguments);
     assert_eq!(once.code, 3, "{once:?}");
     assert!(once.out.contains(said), "{once:?}");
+    let plan = ordain(
+        &rules,
+        &proxy.kubeconfig(),
+        &["plan", "--rules", ".", &option],
+    );
+    assert_eq!(plan.code, 3, "{plan:?}");
+    assert!(
+        plan.out.contains(said) && plan.out.contains("LeftOver"),
+        "it tells what it can: {plan:?}"
+    );
     let events = place.plane.audit().events_of_ordain(&place.namespace);
     assert!(there().await && events.is_empty(), "{events:?}");
 
