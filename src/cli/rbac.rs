@@ -20,21 +20,30 @@ pub fn run(settings: &RbacSettings) -> anyhow::Result<u8> {
     runtime.block_on(async {
         let cluster = &settings.cluster;
         let asks = settings.check || cluster.kubeconfig.is_some() || cluster.context.is_some();
-        let access = match asks {
-            true => {
-                let options = ConnectOptions {
-                    kubeconfig: cluster.kubeconfig.clone(),
-                    context: cluster.context.clone(),
-                    ..ConnectOptions::default()
-                };
-                Some(Access::open(&options).await.context("the cluster")?)
-            }
+        // What a shell has set for other programs is asked if it answers: without manifests nobody else knows the cluster's own kinds.
+        let around = std::env::var_os("KUBECONFIG").is_some_and(|text| !text.is_empty());
+        let may_ask = around && cluster.manifests.is_empty();
+        let options = ConnectOptions {
+            kubeconfig: cluster.kubeconfig.clone(),
+            context: cluster.context.clone(),
+            ..ConnectOptions::default()
+        };
+        let asked = match asks || may_ask {
+            true => match asked(&options).await {
+                Err(error) if !asks => {
+                    output::say!(
+                        "warning: the cluster of KUBECONFIG cannot be asked: {error:#}: only the built-in kinds and those of manifests are known\n"
+                    );
+                    None
+                }
+                asked => Some(asked.context("the cluster")?),
+            },
             false => None,
         };
         let files = rules_dir::load(&settings.rules.rules);
-        let schema = match &access {
-            Some(access) => access.schema().await.context("the cluster")?,
-            None => of_manifests(settings, &files),
+        let (access, schema) = match asked {
+            Some((access, schema)) => (Some(access), schema),
+            None => (None, of_manifests(settings, &files)),
         };
         let Some(set) = rules(settings, &files, schema) else {
             return Ok(exit::FOUND);
@@ -50,6 +59,13 @@ pub fn run(settings: &RbacSettings) -> anyhow::Result<u8> {
             }
         }
     })
+}
+
+/// A cluster and its kinds.
+async fn asked(options: &ConnectOptions) -> anyhow::Result<(Access, Schema)> {
+    let access = Access::open(options).await?;
+    let schema = access.schema().await?;
+    Ok((access, schema))
 }
 
 /// The built-in kinds, and those of CustomResourceDefinitions among `--manifests` or beside the rules' tests.

@@ -49,6 +49,8 @@ pub struct Discovery {
     resources: BTreeMap<(GroupKind, String), Resource>,
     /// Some group could not be asked: ask again later.
     pub incomplete: bool,
+    /// Groups and versions that could not be asked, and why: whether they have a kind nobody knows.
+    unasked: BTreeMap<(String, String), String>,
 }
 
 /// Where CustomResourceDefinitions are.
@@ -95,6 +97,7 @@ impl Discovery {
                     tracing::warn!(%path, %error, "a group of the API cannot be discovered: what was known of its kinds stays");
                     found.incomplete = true;
                     found.keep(&group, &version, self);
+                    found.unasked.insert((group, version), error.to_string());
                 }
             }
         }
@@ -141,6 +144,12 @@ impl Discovery {
         self.resources.get(&(kind.clone(), version.to_owned()))
     }
 
+    /// Why nobody knows whether the server has a kind that was not found, if that is so.
+    pub fn unasked(&self, kind: &GroupKind, version: &str) -> Option<&str> {
+        let place = (kind.group.to_string(), version.to_owned());
+        self.unasked.get(&place).map(String::as_str)
+    }
+
     /// The bundled schema, and what the server says of groups that are not in it.
     ///
     /// # Errors
@@ -174,8 +183,8 @@ impl Discovery {
         });
         let documents: Vec<Option<Value>> = documents.buffered(AT_ONCE).try_collect().await?;
         let (schema, unread) = bundled.with_openapi(documents.iter().flatten());
-        for message in unread {
-            tracing::warn!(message, "a part of the server's OpenAPI is not understood");
+        for part in unread {
+            tracing::warn!(part, "a part of the server's OpenAPI is not understood");
         }
         let scaled: Vec<String> = schema
             .kinds()
@@ -193,6 +202,9 @@ impl Discovery {
             .filter_map(std::future::ready)
             .collect()
             .await;
-        Ok(schema.with_replicas_of(&definitions))
+        let unasked = self.unasked.keys().map(|(group, _)| group.as_str());
+        Ok(schema
+            .with_replicas_of(&definitions)
+            .with_undiscovered(unasked))
     }
 }

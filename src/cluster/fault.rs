@@ -74,6 +74,8 @@ pub fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], sensitive
     // A webhook's or a quota's refusal carries 403 like one of RBAC; only RBAC's says who may not do what.
     let by_rbac = is_of_rbac(&answer.message);
     match status.as_u16() {
+        // Whatever code it gave itself: what it says of the object today it may take back tomorrow, and nobody would tell us.
+        400 | 401 | 409 | 413 | 422 if is_of_admission(&answer.message) => Fault::Rejected(message),
         409 => {
             let owners: Vec<String> = answer
                 .details
@@ -117,6 +119,17 @@ fn is_of_rbac(message: &str) -> bool {
         && !message.starts_with("admission webhook \"")
 }
 
+/// Whether a webhook or a policy refuses what would be valid.
+fn is_of_admission(message: &str) -> bool {
+    let webhook = message.starts_with("admission webhook \"") && message.contains(WEBHOOK_SAYS);
+    let policy = message.contains(OF_A_POLICY) && message.contains(POLICY_SAYS);
+    webhook || policy
+}
+
+const WEBHOOK_SAYS: &str = " denied the request";
+const OF_A_POLICY: &str = " is forbidden: ValidatingAdmissionPolicy '";
+const POLICY_SAYS: &str = " denied request";
+
 /// Most fields of a refusal that are named.
 const MOST_FIELDS: usize = 5;
 
@@ -131,11 +144,8 @@ fn without_values(answer: &Status, status: StatusCode) -> String {
         return shortened(message);
     }
     let webhook = message.starts_with("admission webhook \"");
-    let policy = message.contains(" is forbidden: ValidatingAdmissionPolicy '");
-    for (spoken, ends) in [
-        (webhook, " denied the request"),
-        (policy, " denied request"),
-    ] {
+    let policy = message.contains(OF_A_POLICY);
+    for (spoken, ends) in [(webhook, WEBHOOK_SAYS), (policy, POLICY_SAYS)] {
         if let (true, Some(at)) = (spoken, message.find(ends)) {
             return format!("{}: …", shortened(&message[..at + ends.len()]));
         }
@@ -265,6 +275,31 @@ mod tests {
             fault(500, &serde_json::json!({"message": no_webhook}).to_string()),
             Fault::Rejected(no_webhook.into())
         );
+    }
+
+    #[test]
+    fn what_a_webhook_or_a_policy_refuses_may_be_allowed_later() {
+        let of = |code: u16, message: &str, reason: &str| {
+            let body = serde_json::json!({"reason": reason, "code": code, "message": message});
+            fault(code, &body.to_string())
+        };
+        let webhook = "admission webhook \"a.b\" denied the request: not on Fridays";
+        let silent = "admission webhook \"a.b\" denied the request without explanation";
+        let policy = "configmaps \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no";
+        for (code, message, reason) in [
+            (400, webhook, ""),
+            (400, silent, ""),
+            (409, webhook, "Conflict"),
+            (422, webhook, "Invalid"),
+            (422, policy, "Invalid"),
+            (413, policy, "RequestEntityTooLarge"),
+            (401, policy, "Unauthorized"),
+        ] {
+            let rejected = Fault::Rejected(message.into());
+            assert_eq!(of(code, message, reason), rejected, "{code}");
+        }
+        let invalid = "ConfigMap \"a\" is invalid: data[x]: Invalid value: \"admission webhook denied the request\"";
+        assert_eq!(of(422, invalid, "Invalid"), Fault::Refused(invalid.into()));
     }
 
     #[test]

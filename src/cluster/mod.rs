@@ -10,6 +10,7 @@ pub mod lease;
 mod pause;
 mod proxy;
 mod requests;
+mod rewound;
 pub mod rights;
 mod skew;
 pub mod state;

@@ -5,7 +5,7 @@ use super::frames::{Line, Lines, line, page};
 use super::pause::{BACKOFF, paused, random};
 use super::traffic::{Pulse, Restart};
 use super::wire::{Flow, Wire};
-use super::{Message, Sender, Stream, fault, requests};
+use super::{Message, Sender, Stream, fault, requests, rewound};
 use crate::engine::{Fault, Lost, Observation, WatchedKind};
 use crate::object::Gvk;
 use crate::object::record::Encoder;
@@ -36,7 +36,8 @@ const REOPENED: u32 = 6;
 const SLOW_RETRY: Duration = Duration::from_secs(30);
 
 const JSON: &str = "application/json";
-const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+pub(super) const METADATA_LIST: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 /// What a follower needs.
@@ -64,6 +65,8 @@ pub struct Follower {
 enum Stop {
     /// The version is too old: list again.
     Gone,
+    /// The server's store is not as far as it was: list again.
+    Rewound,
     /// The last list is long ago.
     Due,
     Lost(Lost),
@@ -71,6 +74,8 @@ enum Stop {
     Closed,
     /// Try again after a pause, from where we are.
     Failed(String),
+    /// The same, of a server that said nothing: another one may answer the next time.
+    Unanswered(String),
 }
 
 impl Follower {
@@ -100,12 +105,17 @@ impl Follower {
                     }
                     continue;
                 }
+                Stop::Rewound => {
+                    self.pulse.restarted(Restart::Gone);
+                    tracing::warn!(kind = %self.kind.kind, "the server's store has gone back behind what was seen of it (a backup was restored?): listing again");
+                    continue;
+                }
                 Stop::Due => {
                     self.pulse.restarted(Restart::Due);
                     continue;
                 }
                 Stop::Lost(why) => why,
-                Stop::Failed(message) => Lost::Unreachable(message),
+                Stop::Failed(message) | Stop::Unanswered(message) => Lost::Unreachable(message),
             };
             match why {
                 Lost::NoSuchKind => {
@@ -148,7 +158,10 @@ impl Follower {
     async fn follow(&self, listed: &mut bool) -> Stop {
         let discovery = self.discovery.load_full();
         let Some(resource) = discovery.resource(&self.kind.kind, &self.kind.version) else {
-            return Stop::Lost(Lost::NoSuchKind);
+            return match discovery.unasked(&self.kind.kind, &self.kind.version) {
+                Some(why) => Stop::Failed(format!("its API group cannot be discovered: {why}")),
+                None => Stop::Lost(Lost::NoSuchKind),
+            };
         };
         if !resource.listable {
             return Stop::Lost(Lost::Forbidden(
@@ -320,7 +333,15 @@ impl Follower {
         let mut encoder = Encoder::default();
         let mut failures = 0;
         let mut left = self.watches.max(1);
+        let mut doubted = false;
         loop {
+            if doubted {
+                match self.is_rewound(resource, scope, &version).await {
+                    Some(true) => return Stop::Rewound,
+                    Some(false) => doubted = false,
+                    None => {}
+                }
+            }
             let opened = Instant::now();
             // Spread, so that a thousand watches do not end together.
             let seconds = self.watch_seconds + random() % (self.watch_seconds / 3).max(1);
@@ -331,7 +352,9 @@ impl Follower {
                         .read(body, &resource.gvk, &mut version, &mut encoder, ends)
                         .await
                     {
-                        Ok(ended) => {
+                        Ok((ended, told)) => {
+                            let meant = Duration::from_secs(seconds);
+                            doubted |= rewound::doubted(ended, told, opened.elapsed(), meant);
                             left -= 1;
                             if left == 0 {
                                 return Stop::Due;
@@ -343,6 +366,10 @@ impl Follower {
                     }
                 }
                 Err(Stop::Failed(message)) => Some(message),
+                Err(Stop::Unanswered(message)) => {
+                    doubted = true;
+                    Some(message)
+                }
                 Err(stop) => return stop,
             };
             // A server that ends watches at once is not asked in a tight loop, and one that goes on refusing is asked for a list.
@@ -364,7 +391,7 @@ impl Follower {
         }
     }
 
-    /// Passes on what a watch says until it ends, however it ends.
+    /// Passes on what a watch says until it ends, however it ends. And whether it said anything.
     async fn read(
         &self,
         body: Flow,
@@ -372,27 +399,29 @@ impl Follower {
         version: &mut String,
         encoder: &mut Encoder,
         ends: Instant,
-    ) -> Result<Restart, Stop> {
+    ) -> Result<(Restart, bool), Stop> {
         let kind = &self.kind.kind;
+        let mut told = false;
         let mut frames = body.into_data_stream();
         let mut lines = Lines::default();
         loop {
             let cut = ends.max(Instant::now()) + SILENCE;
             let frame = match timeout_at(cut, frames.next()).await {
                 Ok(Some(Ok(frame))) => frame,
-                Ok(None) => return Ok(Restart::Ended),
+                Ok(None) => return Ok((Restart::Ended, told)),
                 Ok(Some(Err(error))) => {
                     // Nothing is lost: the next one goes on from the last version. Who sees many looks at what lies between.
                     let error = fault::transport_message(&error);
                     tracing::info!(%kind, error, "a watch was cut: it goes on from where it was");
-                    return Ok(Restart::Broken);
+                    return Ok((Restart::Broken, told));
                 }
                 Err(_) => {
                     tracing::warn!(%kind, "a watch shows no sign of life: cut");
-                    return Ok(Restart::Silent);
+                    return Ok((Restart::Silent, told));
                 }
             };
             self.pulse.beat();
+            told = true;
             let mut batch = vec![];
             let mut stop = None;
             let undecodable = |reason| Observation::Undecodable {
@@ -425,7 +454,7 @@ impl Follower {
     }
 
     /// What of the kind is asked for, as parameters of a query.
-    fn selectors(&self) -> String {
+    pub(super) fn selectors(&self) -> String {
         if self.whole.load(Relaxed) {
             return String::new();
         }
@@ -465,8 +494,8 @@ impl Follower {
         let request = request.map_err(|e| Stop::Failed(e.to_string()))?;
         let response = timeout(requests::READ_TIMEOUT, self.wire.open(request))
             .await
-            .map_err(|_| Stop::Failed("a watch is not answered".into()))?
-            .map_err(|e| Stop::Failed(fault::transport_message(&e)))?;
+            .map_err(|_| Stop::Unanswered("a watch is not answered".into()))?
+            .map_err(|e| Stop::Unanswered(fault::transport_message(&e)))?;
         let (parts, body) = response.into_parts();
         if parts.status.is_success() {
             self.pulse.beat();

@@ -8,12 +8,24 @@ use tokio::task::JoinSet;
 
 /// How often it is looked whether what was kept is as it was left.
 pub(super) const LOOK: Duration = Duration::from_secs(15);
-/// What could not be read is asked for again after this time.
+/// What could not be read is asked for again after this time, and then after longer ones.
 const RETRY: Duration = Duration::from_secs(2);
+/// The longest of them.
+const LONGEST_RETRY: Duration = Duration::from_secs(15);
 /// A state that a newer version has written is looked at again after this time.
 const REFUSED_RETRY: Duration = Duration::from_secs(30);
 /// With `once`: how often it is asked for.
 const ONCE_TRIES: usize = 5;
+
+/// What follows, where what was kept cannot be read.
+enum Unread {
+    /// It is asked for again after this time.
+    AskAgain(Duration),
+    /// No rule needs it; or a plan, which does nothing, tells what it can, and that it could not tell all.
+    GoOn,
+    /// A single pass ends.
+    End,
+}
 
 impl Daemon {
     /// Reads what was kept; until it is there the engine stands by.
@@ -38,24 +50,17 @@ impl Daemon {
         }
         let now = Timestamp::now();
         let texts = match texts {
-            Ok(texts) => texts,
-            Err(fault) => {
-                self.recall_tries += 1;
-                let error = fault.message();
-                let forbidden = matches!(fault, Fault::Forbidden(_));
-                if !(forbidden || self.once && self.recall_tries >= ONCE_TRIES) {
-                    tracing::warn!(
-                        error,
-                        "what was remembered cannot be read: nothing is done before it is; asking again"
-                    );
-                    return self.recall_after(RETRY);
-                }
-                tracing::error!(
-                    error,
-                    "what was remembered cannot be read: every match begins anew"
-                );
-                vec![]
+            Ok(texts) => {
+                self.recall_tries = 0;
+                self.unrecalled = false;
+                self.teller.status.lock().unread = None;
+                texts
             }
+            Err(fault) => match self.not_recalled(&fault) {
+                Unread::AskAgain(pause) => return self.recall_after(pause),
+                Unread::End => return,
+                Unread::GoOn => return self.begin(now),
+            },
         };
         let named = texts
             .iter()
@@ -77,9 +82,58 @@ impl Daemon {
         if self.engine.wanted() != wanted {
             self.follow();
         }
+        self.begin(now);
+    }
+
+    fn begin(&mut self, now: Timestamp) {
         self.engine.set_standby(false, now);
         self.keep();
         self.review_events();
+    }
+
+    /// Other rules are in force: what they remember is read after all, if it could not be for the former ones, which needed nothing of it.
+    pub(super) fn review_memory(&mut self) {
+        if self.unrecalled && !self.engine.is_standby() && self.engine.has_to_remember() {
+            self.engine.set_standby(true, Timestamp::now());
+            self.recall();
+        }
+    }
+
+    /// To begin as if nothing had been remembered would let go on what was aborted, and do again what is done once: nothing is done before
+    /// it is known.
+    fn not_recalled(&mut self, fault: &Fault) -> Unread {
+        self.recall_tries += 1;
+        let forbidden = matches!(fault, Fault::Forbidden(_));
+        let mend = match forbidden {
+            true => {
+                " (grant that right, `ordain rbac` prints it, or name with --state-namespace where it is kept)"
+            }
+            false => "",
+        };
+        let why = format!(
+            "what rules remember cannot be read: {}{mend}",
+            fault.message()
+        );
+        if forbidden && !self.engine.has_to_remember() {
+            tracing::warn!(error = why, "no rule needs it: going on without");
+            self.unrecalled = true;
+            return Unread::GoOn;
+        }
+        let is_news = self.teller.not_recalled(&why);
+        if self.once && (forbidden || self.recall_tries >= ONCE_TRIES) {
+            return match self.dry {
+                true => Unread::GoOn,
+                false => {
+                    self.gave_up = true;
+                    Unread::End
+                }
+            };
+        }
+        if is_news {
+            tracing::error!(error = why, "nothing is done before it is; asking again");
+        }
+        let times = u32::try_from(self.recall_tries).unwrap_or(u32::MAX);
+        Unread::AskAgain(RETRY.saturating_mul(times).min(LONGEST_RETRY))
     }
 
     /// Whether somebody has changed what was kept.

@@ -136,7 +136,10 @@ pub async fn run(
         looks: JoinSet::new(),
         leads: true,
         once: options.once,
+        dry: options.engine.dry,
         recall_tries: 0,
+        gave_up: false,
+        unrecalled: false,
         writer: surroundings.writer,
         started: Instant::now(),
         clock: Clock::new(Timestamp::now(), Instant::now()),
@@ -311,7 +314,13 @@ struct Daemon {
     /// Whether this replica is to act.
     leads: bool,
     once: bool,
+    /// Nothing is written, whatever is found.
+    dry: bool,
     recall_tries: usize,
+    /// What was kept cannot be read, and a single pass does not wait for it.
+    gave_up: bool,
+    /// It may not be read, and no rule so far needs it.
+    unrecalled: bool,
     /// Under which name the state is written.
     writer: Arc<str>,
     started: Instant,
@@ -343,6 +352,7 @@ impl Daemon {
         self.teller.reloaded(&loaded, began);
         if let Some(set) = loaded.set {
             self.engine.load(set, Timestamp::now());
+            self.review_memory();
             self.review_events();
             self.follow();
             self.keep();

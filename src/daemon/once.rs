@@ -13,6 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Daemon {
     /// With `once`: everything has been listed, and nothing is left to do now.
     pub(super) fn is_done(&self, wake: Option<Timestamp>) -> bool {
+        if self.gave_up {
+            return true;
+        }
         let listed = {
             let status = self.teller.status.lock();
             status.kinds.values().all(|(_, following)| match following {
@@ -32,22 +35,22 @@ impl Daemon {
     }
 }
 
-/// The kinds that some rule needs and that could not be looked at, for the exit code of a single pass.
+/// What rules remember and the kinds that some rule needs, where they could not be looked at: for the exit code of a single pass.
 pub fn undecided(status: &Shared) -> Vec<String> {
     let status = status.lock();
     let needed = status.kinds.iter().filter(|(kind, (_, following))| {
         // Rules that need a kind that is lost say so. Without rights beyond some namespaces the Namespaces are lost, and few rules care.
         *following == Following::Listing || status.is_missed(kind)
     });
-    needed
-        .filter_map(|(kind, (_, following))| match following {
-            Following::Lost(Lost::Forbidden(why)) => Some(format!("{kind}: forbidden: {why}")),
-            Following::Lost(Lost::Unreachable(why)) => Some(format!("{kind}: {why}")),
-            Following::Lost(Lost::OutOfScope) => Some(format!(
-                "{kind}: cluster-scoped, and only some namespaces are looked at"
-            )),
-            Following::Listing => Some(format!("{kind}: not listed")),
-            Following::Synced | Following::Lost(Lost::NoSuchKind) => None,
-        })
-        .collect()
+    let unread = status.unread.iter().cloned();
+    let kinds = needed.filter_map(|(kind, (_, following))| match following {
+        Following::Lost(Lost::Forbidden(why)) => Some(format!("{kind}: forbidden: {why}")),
+        Following::Lost(Lost::Unreachable(why)) => Some(format!("{kind}: {why}")),
+        Following::Lost(Lost::OutOfScope) => Some(format!(
+            "{kind}: cluster-scoped, and only some namespaces are looked at"
+        )),
+        Following::Listing => Some(format!("{kind}: not listed")),
+        Following::Synced | Following::Lost(Lost::NoSuchKind) => None,
+    });
+    unread.chain(kinds).collect()
 }

@@ -39,7 +39,8 @@ impl Teller {
         let mut status = self.status.lock();
         status.leader = standing.leading;
         if !standing.leading {
-            status.aborted.clear();
+            // Whoever acts now reads it.
+            status.unread = None;
         }
         if let Some((_, known)) = &mut status.election {
             *known = standing;
@@ -198,13 +199,14 @@ impl Teller {
         status.rules = set.rules().to_vec();
         status.kept = kept.to_vec();
         status.fault = fault;
-        // A rule that changed or went starts afresh.
-        let names: Vec<Arc<str>> = status.rules.iter().map(|r| r.name.clone()).collect();
-        status.aborted.retain(|rule, _| names.contains(rule));
     }
 
-    pub(super) fn acknowledged(&mut self, rule: &str) {
-        self.status.lock().aborted.remove(rule);
+    /// What rules remember cannot be read, and why. Whether that is news.
+    pub(super) fn not_recalled(&mut self, why: &str) -> bool {
+        let mut status = self.status.lock();
+        let is_news = status.unread.as_deref() != Some(why);
+        status.unread = Some(why.to_owned());
+        is_news
     }
 
     /// Something is wrong with what rules remember.
@@ -305,7 +307,7 @@ impl Teller {
             // Only a plan tells of it.
             Report::Later(_) => {}
             Report::State(message) => {
-                tracing::warn!(message, "what rules remember");
+                tracing::warn!(trouble = message, "what rules remember");
                 self.state(message.clone());
             }
             Report::Aborted {
@@ -314,10 +316,6 @@ impl Teller {
                 acted,
                 limit,
             } => {
-                self.status
-                    .lock()
-                    .aborted
-                    .insert(rule.clone(), limit.clone());
                 tracing::error!(
                     %rule, due, acted, limit, "this rule was stopped: it does nothing more until it is changed or acknowledged"
                 );

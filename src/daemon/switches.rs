@@ -114,9 +114,6 @@ impl Daemon {
     pub(super) fn acknowledge(&mut self, rule: &str) -> bool {
         let known = self.engine.acknowledge(rule, Timestamp::now());
         tracing::warn!(rule, known, "a stopped rule was acknowledged");
-        if known {
-            self.teller.acknowledged(rule);
-        }
         known
     }
 

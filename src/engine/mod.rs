@@ -178,11 +178,11 @@ pub enum Fault {
     Stale,
     /// 409 of server-side apply, naming the managers.
     OwnershipConflict(String),
-    /// 422, 400, 413, 405, 415: permanent for this object and rule version.
+    /// 422, 400, 413, 405, 415 of the server itself: permanent for this object and rule version.
     Refused(String),
     /// 403 from RBAC: verb and resource.
     Forbidden(String),
-    /// 403 from quota or a webhook: back-off.
+    /// From a quota, a webhook or an admission policy: back-off.
     Rejected(String),
     /// 500, 502 or 504 of a write: it may have been done. Back-off, and it counts for limits as if it had been.
     Uncertain(String),

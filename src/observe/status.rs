@@ -110,12 +110,12 @@ pub struct Status {
     pub kinds: BTreeMap<GroupKind, (Arc<str>, Following)>,
     /// What was wrong with what rules remember, the latest last.
     pub state: Vec<String>,
+    /// Why that is not known, as long as nothing is done for it.
+    pub unread: Option<String>,
     /// Changes made and failed since the start.
     pub made: u64,
     /// See `made`.
     pub failed: u64,
-    /// Rules that were stopped, and the limit.
-    pub aborted: BTreeMap<Arc<str>, String>,
     /// Requests not answered yet.
     pub in_flight: usize,
     /// Events on objects whose change failed or was blocked, in the order of [`Telling::ALL`].
@@ -157,10 +157,10 @@ impl Status {
             problems: vec![],
             errors: vec![],
             state: vec![],
+            unread: None,
             kinds: BTreeMap::new(),
             made: 0,
             failed: 0,
-            aborted: BTreeMap::new(),
             in_flight: 0,
             events: [0; Telling::ALL.len()],
             leader: false,
@@ -223,7 +223,7 @@ impl Status {
                     "file": *rule.source.0,
                     "line": rule.source.1,
                     "lastGood": self.kept.contains(&rule.name),
-                    "aborted": self.aborted.get(&rule.name),
+                    "aborted": counted.and_then(|c| c.aborted.as_deref()),
                     "state": counted.map(|c| c.state),
                     "objects": counted.map(|c| json!({
                         "inScope": c.in_scope, "matched": c.matched, "pending": c.pending, "blocked": c.blocked,
@@ -286,7 +286,7 @@ impl Status {
                 }),
             },
             "frozen": self.frozen,
-            "state": self.state,
+            "state": self.state.iter().chain(&self.unread).collect::<Vec<_>>(),
             "rules": rules,
             "fault": self.fault,
             "problems": self.problems.iter().take(MOST_PROBLEMS).collect::<Vec<_>>(),

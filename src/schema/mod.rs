@@ -61,6 +61,8 @@ pub struct Schema {
     seen: Arc<BTreeSet<Gvk>>,
     /// Those of which every object names no namespace: either they have none, or it goes without saying.
     nowhere: Arc<BTreeSet<GroupKind>>,
+    /// Groups that the server has and cannot speak of now.
+    undiscovered: Arc<BTreeSet<Box<str>>>,
 }
 
 impl Schema {
@@ -80,6 +82,7 @@ impl Schema {
             kinds: Arc::default(),
             seen: Arc::default(),
             nowhere: Arc::default(),
+            undiscovered: Arc::default(),
         }
     }
 
@@ -174,15 +177,28 @@ impl Schema {
         nowhere.extend(self.nowhere.iter().cloned());
         nowhere.retain(|kind| !somewhere.contains(kind));
         Schema {
-            kinds: self.kinds.clone(),
             seen: Arc::new(seen),
             nowhere: Arc::new(nowhere),
+            ..self.clone()
         }
     }
 
     /// Whether there are objects of a kind of which nobody says where they lie, and they do not either.
     pub fn lies_nowhere(&self, kind: &GroupKind) -> bool {
         self.scope(kind) == Scope::Unknown && self.nowhere.contains(kind)
+    }
+
+    /// With groups that the server has and cannot speak of now: that a kind of theirs is not known is nobody's mistake.
+    pub fn with_undiscovered<'g>(&self, groups: impl IntoIterator<Item = &'g str>) -> Schema {
+        Schema {
+            undiscovered: Arc::new(groups.into_iter().map(Box::from).collect()),
+            ..self.clone()
+        }
+    }
+
+    /// Whether this group could not be asked for its kinds.
+    pub fn is_undiscovered(&self, group: &str) -> bool {
+        self.undiscovered.contains(group)
     }
 
     /// Kinds of which there are objects, and nothing else is known.

@@ -2,11 +2,13 @@
 
 use crate::command::{ordain, ordain_with};
 use crate::daemon::{Daemon, until};
+use crate::proxy::{Proxy, Purpose};
 use crate::scene::{
-    Place, account_for, both, create, create_all, data_of, deleting, is_blue, labelling, names,
-    setting, written,
+    Place, account_for, both, create, create_all, data_of, define, deleting, following, is_blue,
+    labelling, names, setting, written,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 use std::path::Path;
@@ -200,6 +202,75 @@ async fn a_kind_that_may_not_be_listed_is_3() {
         );
     }
     assert_eq!(written(plane, &namespace).len(), 1);
+}
+
+/// A kind `Ticket` of a group of its own, which is answered, and a rule about it.
+async fn tickets(place: &Place) -> (String, tempfile::TempDir) {
+    let crds: Api<CustomResourceDefinition> = Api::all(place.client.clone());
+    let group = format!("{}.example", place.namespace);
+    let name = define(&crds, &group, "Ticket").await;
+    let served = async || {
+        // What it says of its schema comes last.
+        let path = format!("/openapi/v3/apis/{group}/v1");
+        let asked = http::Request::get(path).body(vec![]).unwrap();
+        let served = place.client.request_text(asked).await;
+        served.is_ok_and(|text| text.contains("tickets"))
+    };
+    let started = std::time::Instant::now();
+    while !served().await {
+        assert!(started.elapsed().as_secs() < 60, "{name} is never served");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let rule = following(
+        "tickets",
+        &format!("{group}/v1"),
+        "Ticket",
+        &place.namespace,
+    );
+    (group, folder(&rule))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_of_the_api_that_does_not_answer_is_3_and_nobodys_typing_error() {
+    let place = Place::new("unasked").await;
+    let (group, folder) = tickets(&place).await;
+    let proxy = Proxy::start(place.plane.kubeconfig()).await;
+    let path = format!("/apis/{group}/v1");
+    proxy.refuse(Purpose::Read, &path, usize::MAX, 503, None);
+    let plan = ordain(folder.path(), &proxy.kubeconfig(), &["plan"]);
+    assert_eq!(plan.code, 3, "{plan:?}");
+    assert!(
+        plan.out.contains("its API group cannot be discovered"),
+        "{plan:?}"
+    );
+    assert!(!plan.err.contains("did you mean"), "{plan:?}");
+    assert!(
+        plan.err
+            .contains("the server cannot say now whether it has"),
+        "{plan:?}"
+    );
+    proxy.refuse_nothing();
+    let plan = ordain(folder.path(), &proxy.kubeconfig(), &["plan"]);
+    assert_eq!(plan.code, 0, "{plan:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rights_for_a_kind_of_the_cluster_are_printed_where_kubeconfig_leads_to_it() {
+    let place = Place::new("rights-around").await;
+    let (_, folder) = tickets(&place).await;
+    let printed = ordain(folder.path(), &place.plane.kubeconfig(), &["rbac"]).ok();
+    assert!(printed.contains("tickets"), "{printed}");
+    let alone = ordain_with(folder.path(), &["rbac"], &[]);
+    assert_eq!(alone.code, 1, "{alone:?}");
+    let nowhere = [("KUBECONFIG", "nowhere-to-be-found")];
+    let nowhere = ordain_with(folder.path(), &["rbac"], &nowhere);
+    assert_eq!(nowhere.code, 1, "{nowhere:?}");
+    assert!(
+        nowhere
+            .err
+            .contains("the cluster of KUBECONFIG cannot be asked"),
+        "{nowhere:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

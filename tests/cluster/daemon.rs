@@ -32,8 +32,10 @@ impl Daemon {
             format!("--rules={}", folder.path().join("rules").display()),
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--listen=127.0.0.1:{port}"),
-            "--log-format=text".to_owned(),
         ];
+        if !more.iter().any(|m| m.starts_with("--log-format")) {
+            arguments.push("--log-format=text".to_owned());
+        }
         let named = |m: &&str| m.starts_with("--lease-name") || m.starts_with("--leader-election");
         if !more.iter().any(named) {
             // Each remembers for itself.

@@ -35,6 +35,7 @@ mod prometheus;
 mod proxy;
 mod ready_made;
 mod recipes;
+mod refusals;
 mod related;
 mod rights;
 mod rivals;

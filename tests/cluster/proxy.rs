@@ -346,8 +346,13 @@ fn refusal(faults: &Faults, purpose: Purpose, path: &str) -> Option<Response<Bod
         .iter_mut()
         .find(|r| r.times > 0 && r.purpose == purpose && path.ends_with(&r.path_ends_with))?;
     refusal.times -= 1;
+    // As RBAC would say it.
+    let message = match refusal.status {
+        403 => "User 'proxied' cannot use this resource by the proxy",
+        _ => "the proxy refuses",
+    };
     let body = format!(
-        r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"the proxy refuses","code":{}}}"#,
+        r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"{message}","code":{}}}"#,
         refusal.status
     );
     let mut response = Response::builder()

@@ -111,6 +111,12 @@ impl Seen {
         }
     }
 
+    /// The step of an object, if it was seen.
+    pub fn step(&self, namespace: &str, name: &str) -> Option<&str> {
+        let step = self.objects.get(&format!("{namespace}/{name}"));
+        step.map(String::as_str)
+    }
+
     pub fn has(&self, namespace: &str, expected: &[(&str, &str)]) -> bool {
         let prefix = format!("{namespace}/");
         let there: Vec<(&str, &str)> = self

@@ -1,6 +1,8 @@
 //! What rules remember, in the ConfigMaps of the daemon's namespace.
 
+use crate::command::ordain;
 use crate::daemon::{Daemon, until};
+use crate::proxy::{Proxy, Purpose};
 use crate::scene::{Place, create_old, left_over, namespace};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -97,7 +99,11 @@ async fn a_damaged_state_is_mended_and_that_is_told() {
     let maps: Api<ConfigMap> = Api::namespaced(place.client.clone(), &home);
     create_old(&place.maps, "a").await;
     let option = format!("--state-namespace={home}");
-    let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rule(&place, "1h"), &[&option]);
+    let mut daemon = Daemon::start(
+        &place.plane.kubeconfig(),
+        &rule(&place, "1h"),
+        &[&option, "--log-format=json"],
+    );
     daemon.ready().await;
     until("the match is kept", &daemon, || async {
         since(&state(&maps).await).len() == 1
@@ -136,6 +142,14 @@ async fn a_damaged_state_is_mended_and_that_is_told() {
         "{said}"
     );
     assert_eq!(daemon.stop().await, Some(0));
+    // A reader of JSON takes one of two members of a name.
+    let log = daemon.whole_log();
+    let of_it: Vec<&str> = log.lines().filter(|l| l.contains("by somebody")).collect();
+    assert!(!of_it.is_empty(), "{log}");
+    assert!(
+        of_it.iter().all(|l| l.matches("\"message\":").count() == 1),
+        "{of_it:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,6 +214,56 @@ async fn a_state_of_a_newer_version_is_left_alone_and_nothing_is_done() {
         place.maps.get_opt("a").await.unwrap().is_none()
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_what_it_remembers_may_not_be_read_nothing_is_done() {
+    let place = Place::new("state-unread").await;
+    let home = namespace(&place.client, "state-home").await;
+    create_old(&place.maps, "a").await;
+    let proxy = Proxy::start(place.plane.kubeconfig()).await;
+    let shards = format!("/namespaces/{home}/configmaps");
+    proxy.refuse(Purpose::Read, &shards, usize::MAX, 403, None);
+    let option = format!("--state-namespace={home}");
+    let there = async || place.maps.get_opt("a").await.unwrap().is_some();
+    let said = "what rules remember cannot be read: User 'proxied' cannot use this resource";
+
+    let mut daemon = Daemon::start(&proxy.kubeconfig(), &rule(&place, "1s"), &[&option]);
+    daemon
+        .until("that it is told", |s| {
+            s["state"][0].as_str().is_some_and(|s| s.contains(said))
+        })
+        .await;
+    let asked = proxy.count(Purpose::Read, &shards);
+    until("it has asked twice more", &daemon, || async {
+        proxy.count(Purpose::Read, &shards) >= asked + 2
+    })
+    .await;
+    assert!(there().await);
+
+    let rules = daemon.rules();
+    let arguments = ["run", "--once", "--rules", rules.to_str().unwrap(), &option];
+    let once = ordain(&rules, &proxy.kubeconfig(), &arguments);
+    assert_eq!(once.code, 3, "{once:?}");
+    assert!(once.out.contains(said), "{once:?}");
+    let plan = ordain(
+        &rules,
+        &proxy.kubeconfig(),
+        &["plan", "--rules", ".", &option],
+    );
+    assert_eq!(plan.code, 3, "{plan:?}");
+    assert!(
+        plan.out.contains(said) && plan.out.contains("LeftOver"),
+        "it tells what it can: {plan:?}"
+    );
+    let events = place.plane.audit().events_of_ordain(&place.namespace);
+    assert!(there().await && events.is_empty(), "{events:?}");
+
+    proxy.refuse_nothing();
+    until("it is deleted", &daemon, || async { !there().await }).await;
+    daemon
+        .until("that it is told no more", |s| s["state"] == json!([]))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

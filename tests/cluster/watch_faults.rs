@@ -67,6 +67,31 @@ async fn a_watch_that_is_too_old_is_replaced_by_a_list() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_has_gone_back_is_listed_anew() {
+    let mut plane = Plane::start(Options::default());
+    let client = plane.client().await;
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "default");
+    // The new store shall not come as far as the old one for the length of the test.
+    create_all(&client, &names(&["default".to_owned()], 600)).await;
+    let mut seen = Seen::connect(plane.kubeconfig(), &["default"]).await;
+    seen.follow("", "v1", "ConfigMap", false);
+    seen.until("the list", |s| s.lists == 1).await;
+    take_step(&maps, "map-0000", "1").await;
+    seen.until("the change", |s| s.step("default", "map-0000") == Some("1"))
+        .await;
+    plane.lose_store();
+    create(&maps, &["new"]).await;
+    seen.until("what the new store has, and nothing else", |s| {
+        s.lists == 2 && s.has("default", &[("new", "")])
+    })
+    .await;
+    take_step(&maps, "new", "2").await;
+    seen.until("the change", |s| s.has("default", &[("new", "2")]))
+        .await;
+    drop(plane);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_is_silent_past_its_end_is_cut() {
     let Place {
         plane,

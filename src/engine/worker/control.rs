@@ -34,7 +34,7 @@ impl Engine {
         let Some(index) = self.rules.rules().iter().position(|r| &*r.name == rule) else {
             return false;
         };
-        self.keeper.touch();
+        self.keeper.press();
         let keys = self.states[index].acknowledge();
         self.away.close(rule);
         let any = keys.is_some();

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::decide::explain::{self, Explanation, mode};
-use crate::decide::{Decision, Standing, Subject};
+use crate::decide::{Decision, Finding, Reason, Standing, Subject};
 use crate::engine::Lost;
 use crate::engine::store::Sync;
 use crate::object::{ObjectKey, Record};
@@ -179,12 +179,18 @@ impl Engine {
         if let Some(refusal) = &self.states[index].refusal {
             told.push(format!("{}: {}", refusal.reason, refusal.message));
         }
+        // What is asked again, and what is not before something changes.
         let refused = self.refused.get(key).into_iter().flatten();
-        told.extend(
-            refused
-                .filter(|finding| finding.rule == rule.name)
-                .map(|finding| format!("{}: {}", finding.reason, finding.message)),
-        );
+        let found = self.findings.get(key).into_iter().flatten();
+        let stands = |finding: &&Finding| {
+            matches!(finding.reason, Reason::Refused | Reason::OwnershipConflict)
+        };
+        for finding in refused.chain(found.filter(stands)) {
+            let line = format!("{}: {}", finding.reason, finding.message);
+            if finding.rule == rule.name && !told.contains(&line) {
+                told.push(line);
+            }
+        }
         if self.counts_first(index) && !self.states[index].scope_known {
             told.push("its limits wait until all objects in its scope were looked at".into());
         }

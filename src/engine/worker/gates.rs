@@ -307,7 +307,7 @@ impl Engine {
         let acted = state.limits.acted_count(now);
         let due = state.limits.due_count();
         let limit = state.limits.aborted().unwrap_or_default().to_owned();
-        self.keeper.touch();
+        self.keeper.press();
         self.reports.push(crate::engine::Report::Aborted {
             rule: rule.name.clone(),
             due,

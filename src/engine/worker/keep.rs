@@ -6,7 +6,7 @@ use super::rules::RuleState;
 use crate::decide::{Finding, Reason};
 use crate::engine::{Effect, Fault, Keep, Kept, Outcome, Report, RequestId, fingerprint};
 use crate::object::{GroupKind, ObjectKey};
-use crate::rule::Rule;
+use crate::rule::{Mode, Rule};
 use crate::state::{self, Broken, Counted, LARGEST, Layout, Shard, Slots, State};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -34,6 +34,8 @@ pub(super) struct Keeper {
     pub(super) changed: Slots,
     /// Something was done or counted: the rules' own part is compared with what was kept of it.
     pub(super) touched: bool,
+    /// What a person decides about, or is to: lost by a kill, a stopped rule would go on.
+    pub(super) urgent: bool,
     /// Hash of what was kept of each rule's own part.
     pub(super) counted: BTreeMap<Arc<str>, u64>,
     /// The next time it may be kept.
@@ -61,6 +63,7 @@ impl Default for Keeper {
             layout: Layout::FIRST,
             changed: Slots::default(),
             touched: false,
+            urgent: false,
             counted: BTreeMap::new(),
             next: Timestamp::MIN,
             looked: Timestamp::MIN,
@@ -78,6 +81,12 @@ impl Keeper {
     /// Something was done or counted.
     pub(super) fn touch(&mut self) {
         self.touched = true;
+    }
+
+    /// A rule was stopped, or a person let it go on: that is kept at once.
+    pub(super) fn press(&mut self) {
+        self.touched = true;
+        self.urgent = true;
     }
 
     /// The clock was set back.
@@ -126,6 +135,10 @@ impl Engine {
     pub(super) fn keep(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> Option<Timestamp> {
         if !self.keeper.on || self.keeper.asked.is_some() {
             return None;
+        }
+        if std::mem::take(&mut self.keeper.urgent) {
+            self.keeper.next = self.keeper.next.min(now);
+            self.keeper.looked = Timestamp::MIN;
         }
         let changed = |state: &RuleState| state.matches.has_changed() || state.times.has_changed();
         let matches = |states: &[RuleState]| states.iter().any(changed);
@@ -338,6 +351,15 @@ impl Engine {
             self.keeper.trouble = trouble;
             self.review_readiness();
         }
+    }
+
+    /// Whether some rule depends on what was kept before.
+    pub fn has_to_remember(&self) -> bool {
+        let mut rules = self.rules.rules().iter();
+        rules.any(|rule| {
+            let off = rule.mode == Mode::Off;
+            !off && (rule.remembers() || rule.limits.are_counted() || rule.schedule.is_some())
+        })
     }
 
     /// What is to be said of a rule whose memory is not kept.

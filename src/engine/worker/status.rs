@@ -3,6 +3,7 @@
 use super::Engine;
 use super::rules::RuleState;
 use crate::decide::Finding;
+use crate::engine::Lost;
 use crate::engine::counts::{Histogram, RuleCounts};
 use crate::engine::series::Labels;
 use crate::engine::store::{Seen, Sync};
@@ -53,6 +54,8 @@ pub struct RuleStatus {
     /// `active`, `waiting` (a kind is not known), `aborted`, `refused` (a path that no schema knows and no object has), `closed` (outside its
     /// schedule), `off`.
     pub state: &'static str,
+    /// Why it was stopped by a limit, if it was.
+    pub aborted: Option<String>,
     /// Objects that `match` covers.
     pub in_scope: usize,
     /// Of these, objects whose tests all pass.
@@ -169,7 +172,13 @@ impl Engine {
     pub fn status(&self, now: Timestamp) -> Status {
         let rules = self.rules.rules().iter().zip(&self.states).enumerate().map(
             |(index, (rule, state))| {
-                let waits = !state.ready;
+                // A rule all of whose kinds are not there has nothing to do, and begins when one is.
+                let absent = |kind: &crate::rule::ResolvedKind| {
+                    let known = self.store.kind(&kind.kind);
+                    known.is_some_and(|k| k.sync == Sync::Lost(Lost::NoSuchKind))
+                };
+                let kinds = &rule.matches.kinds;
+                let waits = !state.ready || !kinds.is_empty() && kinds.iter().all(absent);
                 let aborted = state.limits.aborted().is_some();
                 RuleStatus {
                     name: rule.name.to_string(),
@@ -186,6 +195,7 @@ impl Engine {
                         _ if self.is_outside_schedule(index) => "closed",
                         _ => "active",
                     },
+                    aborted: state.limits.aborted().map(str::to_owned),
                     in_scope: state.in_scope,
                     matched: state.matched,
                     pending: state.waiting,

@@ -285,6 +285,13 @@ fn named(
         }
         return;
     }
+    if schema.is_undiscovered(&gvk.group) && schema.kind(&gvk.group_kind()).is_none() {
+        let message = format!(
+            "the server cannot say now whether it has `{api_version}` `{kind}`: its fields are not checked"
+        );
+        report.warning(kind_tree, message, None);
+        return kinds.add(schema, &gvk, None, kind_tree.into(), true);
+    }
     let builtin = schema.is_builtin_group(&gvk.group);
     // Another version of the kind, a typing error in its name, or its name in another group.
     let (at, message, mend) = if let Some(other) = schema.kind(&gvk.group_kind()) {

@@ -66,16 +66,22 @@ fn check(context: &mut Context<'_, '_>, tree: &Tree, path: &Path, item: Option<&
     if path.root() != Root::Object && without_pod(context, tree, path) {
         return true;
     }
-    let (mut known, mut failed) = (0usize, vec![]);
+    let (mut taken, mut known, mut failed) = (0usize, false, vec![]);
     let (mut first, mut unchecked) = (None, false);
     for kind in context.path_kinds() {
         let checked = match (kind.fields(), &context.metadata) {
             (Some((schema, _)), _) => {
                 let from = item.and_then(|item| item.item_types(schema));
-                path.check_from(schema, from.as_deref())
+                let from = from.as_deref();
+                let checked = path.check_from(schema, from);
+                // Where a schema takes any name, a misspelt one is none that it knows.
+                known |= checked.is_ok() && path.is_known(schema, from);
+                checked
             }
-            (None, Some(known)) if item.is_none() && path.is_metadata_only() => {
-                path.check_metadata(known, kind.name())
+            (None, Some(any)) if item.is_none() && path.is_metadata_only() => {
+                let checked = path.check_metadata(any, kind.name());
+                known |= checked.is_ok();
+                checked
             }
             _ => {
                 unchecked = true;
@@ -83,19 +89,19 @@ fn check(context: &mut Context<'_, '_>, tree: &Tree, path: &Path, item: Option<&
             }
         };
         match checked {
-            Ok(()) => known += 1,
+            Ok(()) => taken += 1,
             Err(problem) => {
                 failed.push(kind.name().to_owned());
                 first.get_or_insert(problem);
             }
         }
     }
-    let vouched = known > 0 || context.path_kinds().is_empty();
+    let vouched = known || context.path_kinds().is_empty();
     let Some(problem) = first else {
         return vouched;
     };
     let at = context.report.within(tree, problem.at, problem.length);
-    if known == 0 && !unchecked {
+    if taken == 0 && !unchecked {
         context.report.error(at, problem.message, problem.mend);
     } else {
         let mut message = problem.message;

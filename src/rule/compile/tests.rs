@@ -129,6 +129,59 @@ fn paths_that_no_schema_knows_are_remembered_where_it_is_deleted() {
 }
 
 #[test]
+fn a_path_that_a_schema_only_allows_is_one_that_no_schema_knows() {
+    let any = serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let half = serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {"known": {"type": "string"}}});
+    let texts = serde_json::json!({"type": "object", "additionalProperties": {"type": "string"}});
+    let open = serde_json::json!({"type": "object", "additionalProperties": true});
+    let list = serde_json::json!({"type": "array", "items": half});
+    let properties =
+        serde_json::json!({"any": any, "half": half, "texts": texts, "open": open, "list": list});
+    let crd = serde_json::json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "shops.shop.example"},
+        "spec": {"group": "shop.example", "scope": "Namespaced", "names": {"kind": "Shop", "plural": "shops"}, "versions": [
+            {"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+                "spec": {"type": "object", "properties": properties}}}}}]}});
+    let (schema, problems) = Schema::bundled().with_crds([&crd]);
+    assert!(problems.is_empty(), "{problems:?}");
+    let is_checked = |path: &str| {
+        let text = format!(
+            "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: a}}\nspec: {{match: {{resources: [{{apiVersion: shop.example/v1, kind: Shop}}]}}, where: [{{path: \"{path}\", operator: DoesNotExist}}], actions: [{{delete: {{}}}}]}}"
+        );
+        let file = SourceFile {
+            name: "a.yaml".into(),
+            bytes: text.into_bytes(),
+        };
+        let compiled = compile(&[file], &schema);
+        assert!(!compiled.has_errors(), "{path}: {:?}", compiled.problems);
+        compiled.rules[0].unchecked_paths.is_empty()
+    };
+    for path in [
+        "$.spec.any",
+        "$.spec.half.known",
+        "$.spec.texts.whatever",
+        "$.spec.list[*].known",
+        "$.spec.list[?@.known == 'a'].known",
+        "$.spec.any[*]",
+        "$.metadata.labels.whatever",
+        "$.metadata.annotations['a/b']",
+        "$..known",
+    ] {
+        assert!(is_checked(path), "{path}");
+    }
+    for path in [
+        "$.spec.any.nope",
+        "$.spec.any[*].nope",
+        "$.spec.half.nope",
+        "$.spec.open.nope",
+        "$.spec.list[*].nope",
+        "$.spec.list[?@.nope == 'a'].known",
+    ] {
+        assert!(!is_checked(path), "{path}");
+    }
+}
+
+#[test]
 fn of_two_rules_with_one_name_neither_is_taken() {
     let one = "metadata: {name: a}\nspec: {match: {resources: [{apiVersion: v1, kind: Pod}]}, actions: [{delete: {}}]}";
     let compiled = compiled(&[one, one]);

@@ -153,7 +153,7 @@ impl Path {
         rest.iter().all(|t| t.id() == first.id()).then_some(*first)
     }
 
-    fn start<'s>(&self, kind: &'s KindSchema, root: Type<'s>) -> Option<Type<'s>> {
+    pub(super) fn start<'s>(&self, kind: &'s KindSchema, root: Type<'s>) -> Option<Type<'s>> {
         if self.root == Root::Object {
             return Some(root);
         }
@@ -345,7 +345,7 @@ fn field<'s>(of: Type<'s>, name: &str) -> Option<Type<'s>> {
     }
 }
 
-fn element(of: Type<'_>) -> Option<Type<'_>> {
+pub(super) fn element(of: Type<'_>) -> Option<Type<'_>> {
     match of.shape() {
         Shape::List => of.element(),
         Shape::Any => Some(of),
@@ -353,7 +353,7 @@ fn element(of: Type<'_>) -> Option<Type<'_>> {
     }
 }
 
-fn all_children(of: Type<'_>) -> Vec<Type<'_>> {
+pub(super) fn all_children(of: Type<'_>) -> Vec<Type<'_>> {
     match of.shape() {
         Shape::Object => of
             .field_names()
@@ -370,7 +370,7 @@ fn all_children(of: Type<'_>) -> Vec<Type<'_>> {
 }
 
 /// These types and everything below them.
-fn reachable(types: Vec<Type<'_>>) -> Vec<Type<'_>> {
+pub(super) fn reachable(types: Vec<Type<'_>>) -> Vec<Type<'_>> {
     let mut seen = std::collections::BTreeSet::new();
     let mut found = vec![];
     let mut open = types;

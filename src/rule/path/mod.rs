@@ -15,6 +15,7 @@ mod parse;
 mod places;
 mod planted;
 mod scan;
+mod vouch;
 mod walk;
 
 use crate::object::{Key, Node};

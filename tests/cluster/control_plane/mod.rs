@@ -259,6 +259,19 @@ impl Plane {
         });
     }
 
+    /// Puts an empty store in the place of the plane's, as whoever restores a backup does.
+    pub fn lose_store(&mut self) {
+        block_in_place(|| {
+            self.kill("kube-apiserver");
+            self.kill("etcd");
+            fs::remove_dir_all(self.file("etcd")).unwrap();
+            self.start_again("etcd");
+            self.wait_for("etcd", || reachable(self.ports.etcd));
+            self.start_again("kube-apiserver");
+            self.wait_until_ready();
+        });
+    }
+
     /// Starts the API server again with a new certificate: of the plane's own authority, or of a stranger.
     pub fn serve_under(&mut self, stranger: Option<&Authority>) {
         self.kill("kube-apiserver");

@@ -22,6 +22,8 @@ fn a_refusal_is_one_finding_and_no_retry_until_the_object_changes() {
     bench.see(map("a", 2, json!({})), 10);
     assert!(bench.work(1000).is_empty());
     assert_eq!(bench.found(Reason::Refused), 1);
+    let explained = bench.engine.explain("r0", "ConfigMap/shop/a", at(1000));
+    assert_eq!(explained.unwrap().in_the_way, ["Refused: too long"]);
     bench.see(map("a", 3, json!({"data": {"x": "1"}})), 1001);
     assert_eq!(bench.work(1001).len(), 1);
 }

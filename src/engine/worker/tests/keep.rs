@@ -300,6 +300,37 @@ fn an_abort_and_what_was_approved_outlive_a_restart() {
 }
 
 #[test]
+fn an_abort_and_what_a_person_says_of_it_are_kept_at_once() {
+    let limited = format!("  limits: {{abortAbove: {{objects: 2}}}}\n{DELETE}");
+    let records = || (0..2).map(|n| old(&format!("m{n}"))).collect::<Vec<_>>();
+    let mut first = Daemon::start(&[&limited], records(), BTreeMap::new(), 0);
+    for (id, _) in first.work(0) {
+        first.bench.answer(id, Outcome::Gone, 0);
+    }
+    first.work(5);
+    first.work(10);
+    // Something is kept now, and nothing more for five seconds.
+    first.bench.engine.mend(&[0]);
+    first.work(20);
+    let before = first.texts.clone();
+    first.bench.see(old("x"), 21);
+    assert!(first.work(21).is_empty(), "three in ten minutes");
+    assert_ne!(first.texts, before, "killed now, it is known");
+    let mut second = Daemon::start(&[&limited], vec![old("x")], first.texts.clone(), 22);
+    assert!(second.work(22).is_empty(), "it stays stopped");
+    let status = second.bench.engine.status(at(22));
+    assert_eq!(status.rules[0].state, "aborted");
+    assert_eq!(
+        status.rules[0].aborted.as_deref(),
+        Some("2 acted on in the last 10 minutes and 1 due, more than abortAbove.objects: 2 allows")
+    );
+    assert!(first.bench.engine.acknowledge("r0", at(23)));
+    first.work(23);
+    let mut third = Daemon::start(&[&limited], vec![old("x")], first.texts, 24);
+    assert_eq!(third.work(24).len(), 1, "a person has let it go on");
+}
+
+#[test]
 fn a_shard_that_no_config_map_holds_is_told_until_it_is_smaller() {
     let limited = format!("  limits: {{abortAbove: {{objects: 100000}}}}\n{DELETE}");
     let mut daemon = Daemon::start(&[&limited], vec![], BTreeMap::new(), 0);

@@ -34,6 +34,24 @@ fn nothing_is_done_before_the_kind_and_its_namespaces_are_known() {
 }
 
 #[test]
+fn a_rule_all_of_whose_kinds_are_not_there_is_shown_to_wait() {
+    let set = rule("two", &format!("{TWO_KINDS}{LABEL}"));
+    let mut bench = Bench::new(EngineOptions::default(), set, vec![]);
+    let state = |bench: &Bench| bench.engine.status(at(0)).rules[0].state;
+    let gone = |bench: &mut Bench, kind: GroupKind| {
+        let why = Lost::NoSuchKind;
+        bench.engine.observe(Observation::Lost { kind, why }, at(0));
+        bench.work(0);
+    };
+    gone(&mut bench, secret_kind());
+    assert_eq!(state(&bench), "active", "ConfigMaps are there");
+    gone(&mut bench, kind());
+    assert_eq!(state(&bench), "waiting");
+    bench.list(vec![], 0);
+    assert_eq!(state(&bench), "active");
+}
+
+#[test]
 fn what_goes_during_a_gap_is_gone_after_it() {
     let mut bench = Bench::new(
         EngineOptions::default(),
