@@ -101,7 +101,7 @@ impl Settled {
         for claim in turn.claims.iter().filter(|claim| !claim.from_current) {
             let want = self.note_want(rule, object, claim);
             let place = &claim.pointer;
-            for opponent in world.context.neighbours.opposing(&want) {
+            for opponent in world.context.opposing(&want) {
                 if opponent.subject == *object {
                     // The rules that are about the object are compared in its own pass.
                     continue;

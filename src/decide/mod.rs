@@ -449,6 +449,8 @@ pub struct Decision {
     pub wants: Vec<Want>,
     /// Of every rule, whatever its mode.
     pub changes: Vec<RuleChange>,
+    /// In a plan: what rules would do whose schedule is closed, each for itself, if it were open.
+    pub closed: Vec<RuleChange>,
     /// What a person should know.
     pub findings: Vec<Finding>,
     /// In a plan: steps whose match has not held long enough.

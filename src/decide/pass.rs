@@ -2,7 +2,7 @@
 
 mod conclude;
 
-use super::apply::{Deed, Neighbours, Want};
+use super::apply::{Deed, Neighbours, Opponent, Want};
 use super::conflict::Settled;
 use super::lifetime;
 use super::look::{look, look_from, scope};
@@ -48,6 +48,8 @@ pub struct PassContext<'a> {
     pub assume_enforce: bool,
     /// Nothing is done (`plan`): steps behind one that acts on another object are shown too.
     pub ahead: bool,
+    /// Only this rule is asked, as if its schedule were open (`plan`, of one whose schedule is closed).
+    pub alone: Option<RuleIndex>,
     /// What may be known of other objects.
     pub neighbours: &'a dyn Neighbours,
     /// What is remembered of the subject.
@@ -56,11 +58,25 @@ pub struct PassContext<'a> {
     pub state_namespace: &'a str,
 }
 
+impl PassContext<'_> {
+    /// What other rules want of an object that a rule wants something of. One that is asked alone meets none but itself.
+    pub(super) fn opposing(&self, want: &Want) -> Vec<Opponent> {
+        let mut all = self.neighbours.opposing(want);
+        if self.alone.is_some() {
+            all.retain(|opponent| opponent.rule == want.rule);
+        }
+        all
+    }
+}
+
 /// Decides. Never panics, never blocks; a rule that fails does not stop the others.
 ///
 /// Where a rule did something to the object, what its turn said counts; else what its last turn said.
 pub fn pass(subject: &Subject<'_>, context: &PassContext<'_>) -> Decision {
-    let indexes = context.rules.for_kind(&subject.key.kind);
+    let indexes = match &context.alone {
+        Some(index) => std::slice::from_ref(index),
+        None => context.rules.for_kind(&subject.key.kind),
+    };
     let mut decision = Decision::default();
     if indexes.is_empty() && !lifetime::concerns(subject.record.meta()) {
         return decision;
@@ -221,6 +237,9 @@ impl<'w, 'a> Run<'w, 'a> {
 
     /// The copy has changed, and its labels perhaps too.
     fn ask_for_candidates(&mut self) {
+        if self.world.context.alone.is_some() {
+            return self.candidates.insert(0);
+        }
         let meta = self.working.record().meta();
         let kind = &self.world.subject.key.kind;
         self.candidates

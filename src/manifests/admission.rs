@@ -182,6 +182,7 @@ impl Admission {
             returns: &|_| !self.frozen,
             assume_enforce: self.assume_enforce,
             ahead: false,
+            alone: None,
             neighbours: &Around(world),
             memory: &Blank,
             state_namespace: &self.state_namespace,

@@ -62,6 +62,7 @@ impl Seen {
             Report::FindingEnded(ended) => self.findings.retain(|f| *f != ended),
             Report::WouldChange(_)
             | Report::Later(_)
+            | Report::Closed(_)
             | Report::State(_)
             | Report::Aborted { .. } => {}
         }

@@ -24,6 +24,8 @@ use std::sync::Arc;
 pub struct Tally {
     /// Made, or in a plan: to be made.
     pub changes: Vec<RuleChange>,
+    /// In a plan: what rules whose schedule is closed would do, each for itself, if it were open.
+    pub when_open: Vec<RuleChange>,
     /// In a plan: what comes when a match has held long enough.
     pub later: Vec<Later>,
     /// The moment of a plan.
@@ -40,7 +42,7 @@ pub struct Tally {
     unchecked: AHashSet<Arc<str>>,
     /// Rules that were stopped, with the limit.
     pub aborted: BTreeMap<Arc<str>, String>,
-    /// Rules whose schedule hides what they would change, and when it opens.
+    /// Rules whose schedule is closed, and when it opens.
     pub closed: BTreeMap<Arc<str>, Option<Timestamp>>,
     /// Of each rule, how many tests failed because something could not be read, and why, as far as that is known.
     pub unreadable: BTreeMap<Arc<str>, Unreadable>,
@@ -88,6 +90,7 @@ impl Tally {
             Report::Finding(finding) => {
                 self.standing.insert(finding);
             }
+            Report::Closed(change) => self.when_open.push(*change),
             Report::Later(later) => self.later.push(later),
             Report::State(_) => {}
             Report::FindingEnded(ended) => {
@@ -101,9 +104,13 @@ impl Tally {
 
     /// Orders by object, then rule, and finds out what holds back what.
     pub fn finish(&mut self) {
-        self.changes.retain(|c| !c.verb.only_tells());
-        self.changes
-            .sort_by(|a, b| (&a.object, a.verb).cmp(&(&b.object, b.verb)));
+        for changes in [&mut self.changes, &mut self.when_open] {
+            changes.retain(|c| !c.verb.only_tells());
+            changes.sort_by(|a, b| (&a.object, a.verb).cmp(&(&b.object, b.verb)));
+        }
+        // Each of these is for itself.
+        self.when_open
+            .sort_by(|a, b| (&a.object, &a.rule, a.verb).cmp(&(&b.object, &b.rule, b.verb)));
         self.later
             .retain(|l| !matches!(l.verb, Verb::Warn | Verb::Deny));
         self.later.sort_by(|a, b| {
@@ -174,14 +181,18 @@ impl Tally {
         }
     }
 
-    /// What stands between a change and its being made.
-    fn marks(&self, change: &RuleChange) -> Vec<String> {
-        let closed = self.closed.get(&change.rule).map(|opens| match opens {
+    /// That a rule's schedule is closed, and until when.
+    fn outside_schedule(&self, rule: &str) -> Option<String> {
+        self.closed.get(rule).map(|opens| match opens {
             Some(at) => format!("outside its schedule until {at}"),
             None => "outside its schedule".to_owned(),
-        });
-        let blocked = self.blocked(change).map(|why| format!("blocked: {why}"));
-        closed.into_iter().chain(blocked).collect()
+        })
+    }
+
+    /// What stands between a change and its being made, beside a schedule.
+    fn blocks(&self, change: &RuleChange) -> Option<String> {
+        let blocked = self.blocked(change);
+        blocked.map(|why| format!("blocked: {why}"))
     }
 
     /// The last line.
@@ -200,6 +211,13 @@ impl Tally {
                         .insert(&change.object);
                 }
             }
+        }
+        let mut outside: BTreeSet<&ObjectKey> = BTreeSet::new();
+        for change in &self.when_open {
+            match self.blocked(change) {
+                Some(why) => blocked.entry(why).or_default().insert(&change.object),
+                None => outside.insert(&change.object),
+            };
         }
         for finding in &self.findings {
             // Of a whole rule: its changes are counted above, one by one.
@@ -234,6 +252,11 @@ impl Tally {
                     format!("{n} patched")
                 }
             });
+        }
+        match outside.len() {
+            0 => {}
+            1 => parts.push("1 outside its schedule".to_owned()),
+            n => parts.push(format!("{n} outside their schedule")),
         }
         if !self.later.is_empty() {
             parts.push(format!("{} later", self.later.len()));
@@ -275,7 +298,7 @@ impl Tally {
         });
         if unsure || !self.undecided.is_empty() {
             exit::COULD_NOT_TELL
-        } else if self.changes.is_empty() {
+        } else if self.changes.is_empty() && self.when_open.is_empty() {
             exit::DONE
         } else {
             exit::FOUND

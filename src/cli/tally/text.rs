@@ -29,6 +29,19 @@ impl Tally {
         )
     }
 
+    /// One line.
+    fn finding_text(&self, finding: &Finding, paint: Paint) -> String {
+        let closed = self.outside_schedule(&finding.rule);
+        let mark = closed.map_or_else(String::new, |closed| format!(" ({closed})"));
+        format!(
+            "{} {} by {}{mark}: {}",
+            paint.ink(Ink::Yellow, &finding.reason.to_string()),
+            finding.object,
+            finding.rule,
+            finding.message
+        )
+    }
+
     /// A diff for each object, what comes later, the findings, and the last line.
     pub fn text(&self, tense: Tense, paint: Paint) -> String {
         let mut text = String::new();
@@ -37,7 +50,19 @@ impl Tally {
                 .changes
                 .chunk_by(|a, b| a.object == b.object && a.verb == b.verb)
             {
-                text.push_str(&change_text(group, |c| self.marks(c), paint));
+                let marks = |change: &RuleChange| self.blocks(change).into_iter().collect();
+                text.push_str(&change_text(group, marks, paint));
+                text.push('\n');
+            }
+            for group in self
+                .when_open
+                .chunk_by(|a, b| a.object == b.object && a.verb == b.verb && a.rule == b.rule)
+            {
+                let marks = |change: &RuleChange| {
+                    let closed = self.outside_schedule(&change.rule).into_iter();
+                    closed.chain(self.blocks(change)).collect()
+                };
+                text.push_str(&change_text(group, marks, paint));
                 text.push('\n');
             }
         }
@@ -62,7 +87,7 @@ impl Tally {
             text.push('\n');
         }
         for finding in &self.findings {
-            text.push_str(&finding_text(finding, paint));
+            text.push_str(&self.finding_text(finding, paint));
             text.push('\n');
         }
         for (rule, unreadable) in &self.unreadable {
@@ -155,17 +180,6 @@ fn until(now: Timestamp, at: Timestamp) -> String {
         _ => 1,
     };
     duration::format(Duration::from_secs(seconds - seconds % next))
-}
-
-/// One line.
-fn finding_text(finding: &Finding, paint: Paint) -> String {
-    format!(
-        "{} {} by {}: {}",
-        paint.ink(Ink::Yellow, &finding.reason.to_string()),
-        finding.object,
-        finding.rule,
-        finding.message
-    )
 }
 
 /// As in rule files.

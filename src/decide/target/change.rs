@@ -373,7 +373,7 @@ impl On<'_> {
                     member.key
                 ));
             }
-            for opponent in neighbours.opposing(&want) {
+            for opponent in world.context.opposing(&want) {
                 let told = self.against(&opponent, &claim.pointer);
                 if told.is_some() {
                     return told;

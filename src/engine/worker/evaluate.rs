@@ -78,6 +78,7 @@ impl Engine {
         let reaped = self.reap(&key, &record, now);
         let held_until = self.guard_held(&key, &record, now);
         self.note_owned(&key, &record, &decision.changes);
+        self.note_owned(&key, &record, &decision.closed);
         let reads_now = |(index, _): &(usize, Standing)| rules.rules()[*index].reads_now;
         let clock = decision.standings.iter().any(reads_now);
         let again = clock.then(|| now.checked_add(CLOCK_READ_AGAIN).ok());
@@ -180,7 +181,8 @@ impl Engine {
                 _ => told.push(change),
             }
         }
-        self.tell(&key, told);
+        self.count_the_closed(&key, &decision.closed, now);
+        self.tell(&key, told, std::mem::take(&mut decision.closed));
         let later = std::mem::take(&mut decision.later);
         self.reports.extend(later.into_iter().map(Report::Later));
         if self.options.dry {
@@ -271,7 +273,7 @@ impl Engine {
         decision
             .findings
             .retain(|f| at(&f.rule).is_none_or(|index| self.states[index].ready));
-        decision.changes.retain(|change| {
+        let counts = |change: &RuleChange| {
             // What a rule that is gone gives back.
             let Some(index) = at(&change.rule) else {
                 return true;
@@ -279,7 +281,9 @@ impl Engine {
             let state = &self.states[index];
             let looking = self.looks_first(index) && self.enforces_on(index, key);
             state.ready && !looking
-        });
+        };
+        decision.changes.retain(counts);
+        decision.closed.retain(counts);
     }
 
     fn decide(&self, key: &ObjectKey, record: &Record, now: Timestamp) -> Decision {
@@ -312,7 +316,12 @@ impl Engine {
         closed: &[Arc<str>],
     ) -> Decision {
         let subject = Subject { key, record };
-        self.in_context(key, record, now, closed, |context| pass(&subject, context))
+        let mut decision =
+            self.in_context(key, record, now, closed, |context| pass(&subject, context));
+        if self.options.dry {
+            self.add_the_closed(&subject, (now, closed), &mut decision);
+        }
+        decision
     }
 
     /// What a pass over an object may know.
@@ -351,6 +360,7 @@ impl Engine {
             returns: &returns,
             assume_enforce: self.options.assume_enforce,
             ahead: self.options.dry,
+            alone: None,
             neighbours: &Around {
                 engine: self,
                 subject: key,

@@ -39,6 +39,7 @@ mod answers;
 mod archives;
 mod away;
 mod choose;
+mod closed;
 mod control;
 mod deeds;
 mod evaluate;
