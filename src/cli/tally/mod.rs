@@ -1,10 +1,13 @@
 //! What a pass came to: changes, findings, and the exit code that follows. `text` and `json` show it.
 
+mod chain;
 mod json;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use chain::share_a_diff;
+use chain::share_a_diff_by_itself;
 pub use text::change_text;
 
 use super::exit;
@@ -133,6 +136,13 @@ impl Tally {
         }
     }
 
+    /// In a plan: what becomes of an object is told as a whole, however many steps change it.
+    pub fn chain(&mut self) {
+        self.changes = chain::chained(std::mem::take(&mut self.changes), share_a_diff);
+        let when_open = std::mem::take(&mut self.when_open);
+        self.when_open = chain::chained(when_open, share_a_diff_by_itself);
+    }
+
     fn blocked(&self, change: &RuleChange) -> Option<&'static str> {
         if self.aborted.contains_key(&change.rule) {
             return Some("abort");
@@ -197,18 +207,19 @@ impl Tally {
 
     /// The last line.
     pub fn summary(&self, tense: Tense) -> String {
-        let mut objects: BTreeMap<Verb, BTreeSet<&ObjectKey>> = BTreeMap::new();
+        // An object that is patched twice is one to patch; two events are two, whatever they are about.
+        let mut objects: BTreeMap<Verb, BTreeSet<(&ObjectKey, usize)>> = BTreeMap::new();
         let mut blocked: BTreeMap<&str, BTreeSet<&ObjectKey>> = BTreeMap::new();
-        for change in &self.changes {
+        for (number, change) in self.changes.iter().enumerate() {
             match (tense, self.blocked(change)) {
                 (Tense::Future, Some(why)) => {
                     blocked.entry(why).or_default().insert(&change.object);
                 }
                 _ => {
-                    objects
-                        .entry(change.verb)
-                        .or_default()
-                        .insert(&change.object);
+                    objects.entry(change.verb).or_default().insert((
+                        &change.object,
+                        number * usize::from(chain::stands_alone(change.verb)),
+                    ));
                 }
             }
         }
