@@ -128,15 +128,13 @@ impl Loaded {
                 continue;
             };
             let admitted = admission.put(&mut world, &manifest.value, now);
+            admitted.store(&mut world, now);
             for report in reports(admission, admitted.changes, options.dry) {
                 print(&report);
                 tally.take(report, tense);
             }
             tally.findings.extend(admitted.findings);
             tally.note_unreadable(admitted.unreadable);
-            if let Some(object) = admitted.object {
-                world.put(&object, now);
-            }
         }
         (Simulation::new(options, self.rules, world, now), tally)
     }
@@ -170,9 +168,7 @@ impl Loaded {
                 return Ok(admission.explain(&rule.name, at, occasion, now));
             }
             let admitted = admission.put(&mut world, &manifest.value, now);
-            if let Some(object) = admitted.object {
-                world.put(&object, now);
-            }
+            admitted.store(&mut world, now);
         }
         let Some(there) = world.get(&key).map(Record::to_value) else {
             return match rule.when.has(Occasion::Reconcile) {

@@ -44,6 +44,7 @@ pub mod protect;
 mod related;
 mod rollback;
 mod rollout;
+mod says;
 mod scale;
 pub mod state_annotation;
 mod steps;

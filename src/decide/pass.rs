@@ -8,6 +8,7 @@ use super::lifetime;
 use super::look::{look, look_from, scope};
 use super::memory::{Later, Memory, Note};
 use super::once::Acted;
+use super::says::{Says, as_told_before};
 use super::turn::{Deletion, Manner, Turn, act, earlier};
 use super::working::{Snapshot, Working};
 use super::world::World;
@@ -137,6 +138,7 @@ struct Slot {
     kept: Vec<(Reason, String)>,
     /// From the last turn.
     latest: Vec<(Reason, String)>,
+    says: Says,
     /// Of other objects, from the last turn.
     told: Vec<(ObjectKey, Reason, String)>,
     wrong_types: Vec<String>,
@@ -260,11 +262,14 @@ impl<'w, 'a> Run<'w, 'a> {
             state: self.working.snapshot(),
             ranks: self.ranks,
             slots: acted
-                .map(|slot| Slot {
-                    latest: vec![],
-                    told: vec![],
-                    wrong_types: vec![],
-                    ..slot
+                .map(|mut slot| {
+                    slot.says.forget_latest();
+                    Slot {
+                        latest: vec![],
+                        told: vec![],
+                        wrong_types: vec![],
+                        ..slot
+                    }
                 })
                 .collect(),
         }
@@ -472,6 +477,7 @@ impl<'w, 'a> Run<'w, 'a> {
         }
         if let Some(slot) = self.slots.iter_mut().find(|s| s.position == position) {
             slot.latest.clear();
+            slot.says.forget_latest();
             slot.told.clear();
             slot.wrong_types.clear();
         }
@@ -516,6 +522,7 @@ impl<'w, 'a> Run<'w, 'a> {
         }
         let says_nothing = turn.findings.is_empty()
             && turn.wrong_types.is_empty()
+            && turn.says.is_empty()
             && turn.told.is_empty()
             && effect.is_none()
             && turn.deeds.is_empty()
@@ -542,7 +549,10 @@ impl<'w, 'a> Run<'w, 'a> {
         slot.latest.clear();
         // What it asked of others before its own changes ended its match it has asked.
         if matched {
-            slot.deeds = turn.deeds;
+            slot.deeds = match slot.effects.is_empty() {
+                true => turn.deeds,
+                false => as_told_before(&mut slot.deeds, turn.deeds),
+            };
             slot.later = turn.later;
             slot.lists = turn.lists;
             slot.waits = turn.waits;
@@ -570,6 +580,7 @@ impl<'w, 'a> Run<'w, 'a> {
         slot.evicts |= turn.deletion.is_some_and(|deletion| deletion.evicts);
         slot.restarts |= turn.restarts;
         slot.rolls_back |= turn.rolls_back;
+        slot.says.take(turn.says, effect.is_some());
         if effect.is_some() {
             slot.kept.extend(turn.findings);
         } else {

@@ -44,6 +44,39 @@ pub struct Admitted {
     pub unreadable: Vec<(Arc<str>, String)>,
 }
 
+/// What rules said of an object that they changed when it was admitted.
+pub struct SaidAtAdmission {
+    /// The object.
+    pub key: ObjectKey,
+    /// Its resourceVersion as it was stored.
+    pub version: String,
+    /// The names of the rules.
+    pub rules: Vec<Arc<str>>,
+    /// What they said.
+    pub findings: Vec<Finding>,
+}
+
+impl Admitted {
+    /// Stores the object, unless it was refused.
+    pub fn store(&self, world: &mut World, now: Timestamp) {
+        let Some(object) = &self.object else {
+            return;
+        };
+        let key = world.put(object, now);
+        let version = world
+            .get(&key)
+            .map(|r| r.meta().resource_version().to_owned());
+        if let (Some(version), false) = (version, self.findings.is_empty()) {
+            world.said.push(SaidAtAdmission {
+                key,
+                version,
+                rules: self.changes.iter().map(|c| c.rule.clone()).collect(),
+                findings: self.findings.clone(),
+            });
+        }
+    }
+}
+
 impl Admission {
     /// Of the rules of a set, those that look at some admission.
     pub fn new(

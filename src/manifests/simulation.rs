@@ -260,6 +260,11 @@ impl Simulation {
     }
 
     fn deliver(&mut self) -> usize {
+        for said in std::mem::take(&mut self.world.said) {
+            let (key, rules) = (&said.key, &said.rules);
+            self.engine
+                .said_at_admission(key, &said.version, rules, &said.findings);
+        }
         let mut delivered = 0;
         for event in self.world.take_events() {
             let observation = match event {

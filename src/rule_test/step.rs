@@ -78,11 +78,9 @@ pub(super) fn put(
     seen: &mut Seen,
 ) {
     let admitted = admission.put(world, manifest, now);
+    admitted.store(world, now);
     seen.changes.extend(admitted.changes);
     seen.admitted.extend(admitted.findings);
-    if let Some(object) = admitted.object {
-        world.put(&object, now);
-    }
 }
 
 pub(super) fn run_step(

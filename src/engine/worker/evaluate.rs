@@ -88,6 +88,7 @@ impl Engine {
             .min();
         let mut findings = std::mem::take(&mut decision.findings);
         self.note_taken_over(&key, &decision, &mut findings);
+        self.as_said_before(&key, &record, &decision, &mut findings);
         for (index, _) in &decision.standings {
             self.states[*index].counts.evaluations += 1;
         }

@@ -14,7 +14,9 @@ impl Engine {
         findings.dedup();
         let before = self.findings.remove(key).unwrap_or_default();
         self.report_findings(before, &findings);
-        if !findings.is_empty() {
+        if findings.is_empty() {
+            self.said.remove(key);
+        } else {
             self.findings.insert(key.clone(), findings);
         }
     }

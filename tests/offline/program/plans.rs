@@ -26,6 +26,16 @@ fn done(document: &Value) -> BTreeSet<(String, String, String)> {
         .collect()
 }
 
+/// What `warn` and `deny` steps say now.
+fn said(document: &Value) -> Vec<Value> {
+    let findings = document["findings"].as_array().unwrap().iter();
+    findings
+        .filter(|f| f["reason"] == "Warning" || f["reason"] == "Denied")
+        .filter(|f| f["outsideSchedule"].is_null())
+        .cloned()
+        .collect()
+}
+
 #[test]
 fn what_a_plan_tells_is_what_a_run_does() {
     let bless = std::env::var_os("ORDAIN_BLESS").is_some();
@@ -52,9 +62,13 @@ fn what_a_plan_tells_is_what_a_run_does() {
             }
         }
         let json = |words: &[&str]| told(&case, &[words, &["-o", "json"]].concat()).json();
-        let (planned, made) = (done(&json(&["plan"])), done(&json(run)));
+        let (plan, run) = (json(&["plan"]), json(run));
+        let (planned, made) = (done(&plan), done(&run));
         if planned != made {
             failures.push(format!("--- {name}: planned {planned:#?}\nmade {made:#?}"));
+        }
+        if said(&plan) != said(&run) {
+            failures.push(format!("--- {name}: said {plan:#}\nand {run:#}"));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
