@@ -109,6 +109,7 @@ impl Loaded {
             options.frozen,
             &options.state_namespace,
         )
+        .planned(options.dry)
     }
 
     /// All of it in a simulation; `admits`: each manifest is presented as a creation first, and `print` hears of what comes of that.

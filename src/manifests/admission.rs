@@ -30,6 +30,8 @@ pub struct Admission {
     /// Every rule behaves as in Audit.
     frozen: bool,
     state_namespace: String,
+    /// Nothing is done (`plan`).
+    planned: bool,
 }
 
 /// What came of one request.
@@ -98,7 +100,14 @@ impl Admission {
             assume_enforce,
             frozen,
             state_namespace: state_namespace.into(),
+            planned: false,
         }
+    }
+
+    /// The same, where nothing is done but shown.
+    #[must_use]
+    pub fn planned(self, planned: bool) -> Admission {
+        Admission { planned, ..self }
     }
 
     /// Whether a rule that enforces is one whose word counts here.
@@ -214,7 +223,7 @@ impl Admission {
             gate: &|_| !self.frozen,
             returns: &|_| !self.frozen,
             assume_enforce: self.assume_enforce,
-            ahead: false,
+            ahead: self.planned,
             alone: None,
             neighbours: &Around(world),
             memory: &Blank,

@@ -388,6 +388,7 @@ impl On<'_> {
         let key = &self.member.key;
         let what = conflict::against(self.at.world, self.at.rule, (opponent, key), place)?;
         Some(match what {
+            Against::Acting(told) => format!("{key}: {told}"),
             Against::Higher(told) => format!("{key}: {told}; it is left to that one"),
             Against::Equal(told) => {
                 format!("{key}: {told}; both leave it alone until one has a higher `priority`")
