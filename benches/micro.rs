@@ -134,6 +134,7 @@ fn converged(c: &mut Criterion) {
         returns: &|_| true,
         assume_enforce: false,
         ahead: false,
+        alone: None,
         neighbours: &ordain::decide::Alone,
         memory: &ordain::decide::Blank,
         state_namespace: "ordain",

@@ -110,6 +110,7 @@ impl Loaded {
             &options.state_namespace,
         )
         .within(&options.namespaces)
+        .planned(options.dry)
     }
 
     /// All of it in a simulation; `admits`: each manifest is presented as a creation first, and `print` hears of what comes of that.
@@ -129,6 +130,7 @@ impl Loaded {
                 continue;
             };
             let admitted = admission.put(&mut world, &manifest.value, now);
+            admitted.store(&mut world, now);
             for report in reports(admission, admitted.changes, options.dry) {
                 print(&report);
                 tally.take(report, tense);
@@ -136,9 +138,6 @@ impl Loaded {
             tally.findings.extend(admitted.findings);
             tally.only_told.extend(admitted.only_told);
             tally.note_unreadable(admitted.unreadable);
-            if let Some(object) = admitted.object {
-                world.put(&object, now);
-            }
         }
         (Simulation::new(options, self.rules, world, now), tally)
     }
@@ -176,9 +175,7 @@ impl Loaded {
                 return Ok(admission.explain(&rule.name, at, occasion, now));
             }
             let admitted = admission.put(&mut world, &manifest.value, now);
-            if let Some(object) = admitted.object {
-                world.put(&object, now);
-            }
+            admitted.store(&mut world, now);
         }
         let Some(there) = world.get(&key).map(Record::to_value) else {
             return match rule.when.has(Occasion::Reconcile) {

@@ -49,6 +49,7 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
         tally
     };
     tally.finish();
+    tally.chain();
     tally.now = Some(now);
     if !output::print_document(settings.output, &tally.json(Tense::Future))? {
         output::print(&tally.text(Tense::Future, paint))?;

@@ -3,7 +3,7 @@
 use super::output::{self, Paint};
 use super::pass::{Pass, loaded, once_on_cluster, recall};
 use super::runtime::{INBOX, as_task, beside, connect, on_one_thread, stop_signal};
-use super::tally::{self, Tally, Tense};
+use super::tally::{self, Tally, Tense, share_a_diff};
 use super::{exit, usage};
 use crate::cluster::api::Api;
 use crate::cluster::configuration::Misconfigured;
@@ -97,7 +97,7 @@ fn print_changes(report: &Report, options: OutputOptions, paint: Paint) -> bool 
         return true;
     };
     let mut text = String::new();
-    for group in changes.chunk_by(|a, b| a.object == b.object && a.verb == b.verb) {
+    for group in changes.chunk_by(share_a_diff) {
         if options.output == OutputFormat::Text {
             text.push_str(&tally::change_text(group, |_| vec![], paint));
             text.push('\n');

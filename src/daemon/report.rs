@@ -305,7 +305,7 @@ impl Teller {
                 tracing::info!(rule = %finding.rule, object = %finding.object, reason = %finding.reason, "no longer so");
             }
             // Only a plan tells of it.
-            Report::Later(_) => {}
+            Report::Later(_) | Report::Closed(_) => {}
             Report::State(message) => {
                 tracing::warn!(trouble = message, "what rules remember");
                 self.state(message.clone());

@@ -101,7 +101,7 @@ impl Settled {
         for claim in turn.claims.iter().filter(|claim| !claim.from_current) {
             let want = self.note_want(rule, object, claim);
             let place = &claim.pointer;
-            for opponent in world.context.neighbours.opposing(&want) {
+            for opponent in world.context.opposing(&want) {
                 if opponent.subject == *object {
                     // The rules that are about the object are compared in its own pass.
                     continue;
@@ -118,6 +118,11 @@ impl Settled {
                             index,
                             format!("{told}; both leave the object alone until one has a higher `priority`"),
                         );
+                        self.stop(index);
+                        return true;
+                    }
+                    Some(Against::Acting(told)) => {
+                        self.find(index, told);
                         self.stop(index);
                         return true;
                     }
@@ -161,6 +166,20 @@ impl Settled {
             }
             let (mine, theirs) = (&rules[index], &rules[*other]);
             let place = &claim.pointer;
+            if let Some(mine_is_told) = only_told(world, mine, theirs) {
+                let mut audits = (index, mine, place);
+                let mut acts = (*other, theirs, &their.pointer);
+                if !mine_is_told {
+                    std::mem::swap(&mut audits, &mut acts);
+                }
+                self.find(audits.0, told_of_audit(audits.2, audits.1, acts.1, ""));
+                self.find(acts.0, told_of_acting(acts.2, acts.1, audits.1));
+                match audits.1.priority > acts.1.priority {
+                    true => self.bar(audits.0, audits.2),
+                    false => self.stop(audits.0),
+                }
+                return true;
+            }
             if theirs.priority > mine.priority {
                 self.find(
                     index,
@@ -194,6 +213,56 @@ pub(super) enum Against {
     Higher(String),
     /// One of the same.
     Equal(String),
+    /// In a plan: one that enforces, where this one is in Audit and would not give way to it.
+    Acting(String),
+}
+
+/// Of two rules, whether the one that is in Audit, and so not in the way of the other, which enforces, is the first of them. A plan takes
+/// both as enforcing, and says what would be then. `None`: both are alike, or the one that enforces is of higher priority anyway.
+fn only_told(world: &World<'_>, one: &Rule, other: &Rule) -> Option<bool> {
+    let context = world.context;
+    let plans = context.assume_enforce && context.ahead;
+    // A test has all of them enforce.
+    if context.assume_enforce && !plans {
+        return None;
+    }
+    let enforces = |rule: &Rule| rule.mode == Mode::Enforce;
+    let meets = |audits: &Rule, acts: &Rule| {
+        audits.priority == acts.priority || (plans && audits.priority > acts.priority)
+    };
+    match (enforces(one), enforces(other)) {
+        (false, true) if meets(one, other) => Some(true),
+        (true, false) if meets(other, one) => Some(false),
+        _ => None,
+    }
+}
+
+/// What is told of a rule in Audit that wants something else at a place than one that enforces, for some subject.
+fn told_of_audit(place: &str, audits: &Rule, acts: &Rule, whose: &str) -> String {
+    let would = match audits.priority > acts.priority {
+        true => "if this one enforced, that one, of lower priority, would leave it alone",
+        false => {
+            "if both enforced, both would leave the object alone until one has a higher `priority`"
+        }
+    };
+    format!(
+        "{place}: rule `{}` wants another value there{whose}, and acts, as this rule is in Audit; {would}",
+        acts.name
+    )
+}
+
+/// What is told of the one that enforces.
+fn told_of_acting(place: &str, acts: &Rule, audits: &Rule) -> String {
+    let would = match audits.priority > acts.priority {
+        true => "if that one, of higher priority, enforced, this rule would leave it alone",
+        false => {
+            "if both enforced, both would leave the object alone until one has a higher `priority`"
+        }
+    };
+    format!(
+        "{place}: rule `{}` wants another value there, but is in Audit: this rule acts; {would}",
+        audits.name
+    )
 }
 
 /// What comes of it that another rule wants something else of an object than a rule does at a place; nothing, where this one is the higher one.
@@ -211,16 +280,21 @@ pub(super) fn against(
     } = opponent;
     let rival = context.rules.get(other)?;
     let enforces = context.assume_enforce || rival.mode == Mode::Enforce;
+    let whose = match subject == object {
+        true => String::new(),
+        false => format!(", for {subject}"),
+    };
+    match only_told(world, rule, rival) {
+        Some(true) => return Some(Against::Acting(told_of_audit(place, rule, rival, &whose))),
+        Some(false) => return None,
+        None => {}
+    }
     if !enforces || rival.priority < rule.priority {
         return None;
     }
     let at = match **theirs == *place {
         true => "there".to_owned(),
         false => format!("at {theirs}"),
-    };
-    let whose = match subject == object {
-        true => String::new(),
-        false => format!(", for {subject}"),
     };
     Some(match rival.priority > rule.priority {
         true => Against::Higher(format!(

@@ -92,6 +92,7 @@ impl<'a> Glance<'a> {
             returns: &|_| false,
             assume_enforce: false,
             ahead: false,
+            alone: None,
             neighbours: &Alone,
             memory: &Blank,
             state_namespace: self.state_namespace,

@@ -44,6 +44,7 @@ pub mod protect;
 mod related;
 mod rollback;
 mod rollout;
+mod says;
 mod scale;
 mod sequel;
 pub mod state_annotation;
@@ -453,6 +454,8 @@ pub struct Decision {
     pub wants: Vec<Want>,
     /// Of every rule, whatever its mode.
     pub changes: Vec<RuleChange>,
+    /// In a plan: what rules would do whose schedule is closed, each for itself, if it were open.
+    pub closed: Vec<RuleChange>,
     /// What a person should know.
     pub findings: Vec<Finding>,
     /// In a plan: steps whose match has not held long enough.

@@ -2,12 +2,13 @@
 
 mod conclude;
 
-use super::apply::{Deed, Neighbours, Want};
+use super::apply::{Deed, Neighbours, Opponent, Want};
 use super::conflict::Settled;
 use super::lifetime;
 use super::look::{look, look_from, scope};
 use super::memory::{Later, Memory, Note};
 use super::once::Acted;
+use super::says::{Says, as_told_before};
 use super::sequel::{self, Remaining};
 use super::turn::{Deletion, Manner, Turn, act, earlier};
 use super::working::{Snapshot, Working};
@@ -49,6 +50,8 @@ pub struct PassContext<'a> {
     pub assume_enforce: bool,
     /// Nothing is done (`plan`): steps behind one that acts on another object are shown too.
     pub ahead: bool,
+    /// Only this rule is asked, as if its schedule were open (`plan`, of one whose schedule is closed).
+    pub alone: Option<RuleIndex>,
     /// What may be known of other objects.
     pub neighbours: &'a dyn Neighbours,
     /// What is remembered of the subject.
@@ -57,11 +60,25 @@ pub struct PassContext<'a> {
     pub state_namespace: &'a str,
 }
 
+impl PassContext<'_> {
+    /// What other rules want of an object that a rule wants something of. One that is asked alone meets none but itself.
+    pub(super) fn opposing(&self, want: &Want) -> Vec<Opponent> {
+        let mut all = self.neighbours.opposing(want);
+        if self.alone.is_some() {
+            all.retain(|opponent| opponent.rule == want.rule);
+        }
+        all
+    }
+}
+
 /// Decides. Never panics, never blocks; a rule that fails does not stop the others.
 ///
 /// Where a rule did something to the object, what its turn said counts; else what its last turn said.
 pub fn pass(subject: &Subject<'_>, context: &PassContext<'_>) -> Decision {
-    let indexes = context.rules.for_kind(&subject.key.kind);
+    let indexes = match &context.alone {
+        Some(index) => std::slice::from_ref(index),
+        None => context.rules.for_kind(&subject.key.kind),
+    };
     let mut decision = Decision::default();
     if indexes.is_empty() && !lifetime::concerns(subject.record.meta()) {
         return decision;
@@ -122,6 +139,7 @@ struct Slot {
     kept: Vec<(Reason, String)>,
     /// From the last turn.
     latest: Vec<(Reason, String)>,
+    says: Says,
     /// Of other objects, from the last turn.
     told: Vec<(ObjectKey, Reason, String)>,
     wrong_types: Vec<String>,
@@ -226,6 +244,9 @@ impl<'w, 'a> Run<'w, 'a> {
 
     /// The copy has changed, and its labels perhaps too.
     fn ask_for_candidates(&mut self) {
+        if self.world.context.alone.is_some() {
+            return self.candidates.insert(0);
+        }
         let meta = self.working.record().meta();
         let kind = &self.world.subject.key.kind;
         self.candidates
@@ -246,11 +267,14 @@ impl<'w, 'a> Run<'w, 'a> {
             state: self.working.snapshot(),
             ranks: self.ranks,
             slots: acted
-                .map(|slot| Slot {
-                    latest: vec![],
-                    told: vec![],
-                    wrong_types: vec![],
-                    ..slot
+                .map(|mut slot| {
+                    slot.says.forget_latest();
+                    Slot {
+                        latest: vec![],
+                        told: vec![],
+                        wrong_types: vec![],
+                        ..slot
+                    }
                 })
                 .collect(),
         }
@@ -491,6 +515,7 @@ impl<'w, 'a> Run<'w, 'a> {
         }
         if let Some(slot) = self.slots.iter_mut().find(|s| s.position == position) {
             slot.latest.clear();
+            slot.says.forget_latest();
             slot.told.clear();
             slot.wrong_types.clear();
         }
@@ -535,6 +560,7 @@ impl<'w, 'a> Run<'w, 'a> {
         }
         let says_nothing = turn.findings.is_empty()
             && turn.wrong_types.is_empty()
+            && turn.says.is_empty()
             && turn.told.is_empty()
             && effect.is_none()
             && turn.deeds.is_empty()
@@ -561,14 +587,10 @@ impl<'w, 'a> Run<'w, 'a> {
         slot.latest.clear();
         // What it asked of others before its own changes ended its match it has asked.
         if matched {
-            let former = std::mem::replace(&mut slot.deeds, turn.deeds);
-            let stays = |deed: &Deed| deed.once && !slot.effects.is_empty();
-            for first in former.into_iter().filter(stays) {
-                let mut deeds = slot.deeds.iter_mut();
-                if let Some(deed) = deeds.find(|d| d.once && d.write.object == first.write.object) {
-                    *deed = first;
-                }
-            }
+            slot.deeds = match slot.effects.is_empty() {
+                true => turn.deeds,
+                false => as_told_before(&mut slot.deeds, turn.deeds),
+            };
             if slot.sequel.is_empty() {
                 slot.sequel = turn.sequel;
             }
@@ -599,6 +621,7 @@ impl<'w, 'a> Run<'w, 'a> {
         slot.evicts |= turn.deletion.is_some_and(|deletion| deletion.evicts);
         slot.restarts |= turn.restarts;
         slot.rolls_back |= turn.rolls_back;
+        slot.says.take(turn.says, effect.is_some());
         if effect.is_some() {
             slot.kept.extend(turn.findings);
         } else {

@@ -380,7 +380,7 @@ fn element(
             let names = turn.names();
             let scope = names.scope(at, working.record(), item);
             if let Some(text) = tell::text(at, message, &scope, turn.lists.as_deref())? {
-                turn.find(tell::reason(&at.step.action), text);
+                turn.say(at.position, tell::reason(&at.step.action), text);
             }
             Progress::Done
         }

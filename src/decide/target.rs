@@ -36,6 +36,16 @@ pub(super) fn each(
     turn.counts_room(at, Some(members), &items);
     let mut progress = Progress::Done;
     for member in members {
+        // Where all that would come is shown, it is as the steps before this one leave it.
+        let left = match at.manner.ahead {
+            true => as_left(turn, member),
+            false => None,
+        };
+        let member = match &left {
+            None => member,
+            Some(None) => continue,
+            Some(Some(left)) => left,
+        };
         let on = On {
             at,
             record,
@@ -45,6 +55,17 @@ pub(super) fn each(
         progress = progress.max(on.act(turn)?);
     }
     Ok(progress)
+}
+
+/// What the steps of the turn so far would make of a member: nothing, where they take it away. `None`: they leave it as it is.
+fn as_left(turn: &Turn, member: &Member) -> Option<Option<Member>> {
+    let mut deeds = turn.deeds.iter().rev();
+    let deed = deeds.find(|deed| deed.write.object == member.key)?;
+    let left = |record: &Record| Member {
+        key: member.key.clone(),
+        record: record.clone(),
+    };
+    Some(deed.write.expected.as_ref().map(left))
 }
 
 /// A step, for one member.

@@ -4,6 +4,7 @@ use super::apply::{Deed, Want};
 use super::checkpoint::Checkpoint;
 use super::memory::{Later, Note};
 use super::once::Acted;
+use super::says::Said;
 use super::working::Working;
 use super::world::World;
 use super::{Reason, Standing, lifetime, sequel, steps};
@@ -107,6 +108,8 @@ pub(super) struct Turn {
     /// The step at hand has a `forEach`.
     pub repeats: bool,
     pub findings: Vec<(Reason, String)>,
+    /// What `warn` and `deny` steps say.
+    pub says: Vec<Said>,
     /// What is found of other objects.
     pub told: Vec<(ObjectKey, Reason, String)>,
     pub wrong_types: Vec<String>,
@@ -154,6 +157,7 @@ impl Turn {
             applied: None,
             repeats: false,
             findings: vec![],
+            says: vec![],
             told: vec![],
             wrong_types: vec![],
             recheck_at: None,
@@ -216,6 +220,14 @@ impl Turn {
 
     pub fn has_found(&self, reason: Reason) -> bool {
         self.findings.iter().any(|(found, _)| *found == reason)
+    }
+
+    /// Takes down what a `warn` or `deny` step says.
+    pub fn say(&mut self, step: usize, reason: Reason, text: String) {
+        let said = Said { step, reason, text };
+        if !self.says.contains(&said) {
+            self.says.push(said);
+        }
     }
 
     pub fn find(&mut self, reason: Reason, message: String) {

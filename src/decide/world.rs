@@ -93,14 +93,19 @@ impl<'a> World<'a> {
             .is_none_or(|chosen| chosen.covers(record.meta(), self.namespace_object(record)))
     }
 
-    /// Whether the rule's schedule lets it match now; it is its turn from here on.
+    /// Whether the rule's schedule lets it match now, or would when it opens next, where it is asked alone; it is its turn from here on.
     pub fn opens(&self, rule: &Rule) -> bool {
         let Some(schedule) = &rule.schedule else {
             self.opened.set(None);
             return true;
         };
         let context = self.context;
-        let opened = context.neighbours.opened(rule, schedule, context.now);
+        let (neighbours, now) = (context.neighbours, context.now);
+        let as_if = || {
+            let opens = context.alone.map(|_| schedule.next_opening(now));
+            opens.map(|at| at.unwrap_or(now))
+        };
+        let opened = neighbours.opened(rule, schedule, now).or_else(as_if);
         self.opened.set(opened);
         opened.is_some()
     }

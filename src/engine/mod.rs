@@ -260,6 +260,8 @@ pub enum Report {
     },
     /// A rule in Audit, or with a closed gate, would make this change. Once per state of object and rule.
     WouldChange(Box<RuleChange>),
+    /// In a plan: a rule whose schedule is closed would make this change, if it were open. Once, as [`Report::WouldChange`].
+    Closed(Box<RuleChange>),
     /// Once while it lasts.
     Finding(Finding),
     /// It no longer holds.

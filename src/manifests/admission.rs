@@ -32,6 +32,8 @@ pub struct Admission {
     state_namespace: String,
     /// Only what comes to these is looked at, and what is in none; empty: all.
     namespaces: Vec<String>,
+    /// Nothing is done (`plan`).
+    planned: bool,
 }
 
 /// What came of one request.
@@ -48,6 +50,18 @@ pub struct Admitted {
     pub unreadable: Vec<(Arc<str>, String)>,
 }
 
+/// What rules said of an object that they changed when it was admitted.
+pub struct SaidAtAdmission {
+    /// The object.
+    pub key: ObjectKey,
+    /// Its resourceVersion as it was stored.
+    pub version: String,
+    /// The names of the rules.
+    pub rules: Vec<Arc<str>>,
+    /// What they said.
+    pub findings: Vec<Finding>,
+}
+
 impl Admitted {
     /// No rule had anything to do with it.
     fn unseen(object: Value) -> Admitted {
@@ -57,6 +71,25 @@ impl Admitted {
             findings: vec![],
             only_told: vec![],
             unreadable: vec![],
+        }
+    }
+
+    /// Stores the object, unless it was refused.
+    pub fn store(&self, world: &mut World, now: Timestamp) {
+        let Some(object) = &self.object else {
+            return;
+        };
+        let key = world.put(object, now);
+        let version = world
+            .get(&key)
+            .map(|r| r.meta().resource_version().to_owned());
+        if let (Some(version), false) = (version, self.findings.is_empty()) {
+            world.said.push(SaidAtAdmission {
+                key,
+                version,
+                rules: self.changes.iter().map(|c| c.rule.clone()).collect(),
+                findings: self.findings.clone(),
+            });
         }
     }
 }
@@ -83,6 +116,7 @@ impl Admission {
             frozen,
             state_namespace: state_namespace.into(),
             namespaces: vec![],
+            planned: false,
         }
     }
 
@@ -98,6 +132,12 @@ impl Admission {
     pub fn looks_into(&self, namespace: Option<&str>) -> bool {
         let looked_at = |name: &str| self.namespaces.iter().any(|own| own == name);
         self.namespaces.is_empty() || namespace.is_none_or(looked_at)
+    }
+
+    /// The same, where nothing is done but shown.
+    #[must_use]
+    pub fn planned(self, planned: bool) -> Admission {
+        Admission { planned, ..self }
     }
 
     /// Whether a rule that enforces is one whose word counts here.
@@ -213,7 +253,8 @@ impl Admission {
             gate: &|_| !self.frozen,
             returns: &|_| !self.frozen,
             assume_enforce: self.assume_enforce,
-            ahead: false,
+            ahead: self.planned,
+            alone: None,
             neighbours: &Around(world),
             memory: &Blank,
             state_namespace: &self.state_namespace,

@@ -263,6 +263,11 @@ impl Simulation {
     }
 
     fn deliver(&mut self, together: bool) -> usize {
+        for said in std::mem::take(&mut self.world.said) {
+            let (key, rules) = (&said.key, &said.rules);
+            self.engine
+                .said_at_admission(key, &said.version, rules, &said.findings);
+        }
         let mut delivered = 0;
         let mut changed = vec![];
         for event in self.world.take_events() {

@@ -62,6 +62,7 @@ impl Seen {
             Report::FindingEnded(ended) => self.findings.retain(|f| *f != ended),
             Report::WouldChange(_)
             | Report::Later(_)
+            | Report::Closed(_)
             | Report::State(_)
             | Report::Aborted { .. } => {}
         }
@@ -77,11 +78,9 @@ pub(super) fn put(
     seen: &mut Seen,
 ) {
     let admitted = admission.put(world, manifest, now);
+    admitted.store(world, now);
     seen.changes.extend(admitted.changes);
     seen.admitted.extend(admitted.findings);
-    if let Some(object) = admitted.object {
-        world.put(&object, now);
-    }
 }
 
 pub(super) fn run_step(

@@ -5,11 +5,13 @@ use super::{Tally, Tense};
 use crate::decide::{Finding, Later, RuleChange};
 use crate::object::difference;
 use crate::rule::Mode;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 impl Tally {
     /// `{changes, findings, summary}`, with `later`, `failed`, `unreadable` and `undecided` where there are any.
     pub fn json(&self, tense: Tense) -> Value {
+        let opens = |opens: &Option<Timestamp>| json!({"opens": opens.map(|at| at.to_string())});
         let change = |c: &RuleChange| {
             let mut change = json!({
                 "rule": *c.rule,
@@ -18,12 +20,15 @@ impl Tally {
                 "object": c.object.to_string(),
                 "diff": difference::record_text(&c.object.kind, c.before.as_ref(), c.after.as_ref()),
             });
-            if let Some(opens) = self.closed.get(&c.rule) {
-                change["outsideSchedule"] = json!({"opens": opens.map(|at| at.to_string())});
-            }
             if let (Tense::Future, Some(why)) = (tense, self.blocked(c)) {
                 change["blocked"] = json!(why);
             }
+            change
+        };
+        let when_open = |c: &RuleChange| {
+            let mut change = change(c);
+            change["outsideSchedule"] =
+                self.closed.get(&c.rule).map_or_else(|| opens(&None), opens);
             change
         };
         let finding = |f: &Finding| {
@@ -31,10 +36,15 @@ impl Tally {
             if self.only_told.contains(f) {
                 finding["mode"] = json!(mode(Mode::Audit));
             }
+            if let Some(at) = self.closed.get(&f.rule) {
+                finding["outsideSchedule"] = opens(at);
+            }
             finding
         };
+        let changes = self.changes.iter().map(change);
+        let changes = changes.chain(self.when_open.iter().map(when_open));
         let mut document = json!({
-            "changes": self.changes.iter().map(change).collect::<Vec<_>>(),
+            "changes": changes.collect::<Vec<_>>(),
             "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
             "summary": self.summary(tense),
         });

@@ -1,10 +1,13 @@
 //! What a pass came to: changes, findings, and the exit code that follows. `text` and `json` show it.
 
+mod chain;
 mod json;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use chain::share_a_diff;
+use chain::share_a_diff_by_itself;
 pub use text::change_text;
 
 use super::exit;
@@ -24,6 +27,8 @@ use std::sync::Arc;
 pub struct Tally {
     /// Made, or in a plan: to be made.
     pub changes: Vec<RuleChange>,
+    /// In a plan: what rules whose schedule is closed would do, each for itself, if it were open.
+    pub when_open: Vec<RuleChange>,
     /// In a plan: what comes when a match has held long enough.
     pub later: Vec<Later>,
     /// The moment of a plan.
@@ -42,7 +47,7 @@ pub struct Tally {
     unchecked: AHashSet<Arc<str>>,
     /// Rules that were stopped, with the limit.
     pub aborted: BTreeMap<Arc<str>, String>,
-    /// Rules whose schedule hides what they would change, and when it opens.
+    /// Rules whose schedule is closed, and when it opens.
     pub closed: BTreeMap<Arc<str>, Option<Timestamp>>,
     /// Of each rule, how many tests failed because something could not be read, and why, as far as that is known.
     pub unreadable: BTreeMap<Arc<str>, Unreadable>,
@@ -90,6 +95,7 @@ impl Tally {
             Report::Finding(finding) => {
                 self.standing.insert(finding);
             }
+            Report::Closed(change) => self.when_open.push(*change),
             Report::Later(later) => self.later.push(later),
             Report::State(_) => {}
             Report::FindingEnded(ended) => {
@@ -103,9 +109,13 @@ impl Tally {
 
     /// Orders by object, then rule, and finds out what holds back what.
     pub fn finish(&mut self) {
-        self.changes.retain(|c| !c.verb.only_tells());
-        self.changes
-            .sort_by(|a, b| (&a.object, a.verb).cmp(&(&b.object, b.verb)));
+        for changes in [&mut self.changes, &mut self.when_open] {
+            changes.retain(|c| !c.verb.only_tells());
+            changes.sort_by(|a, b| (&a.object, a.verb).cmp(&(&b.object, b.verb)));
+        }
+        // Each of these is for itself.
+        self.when_open
+            .sort_by(|a, b| (&a.object, &a.rule, a.verb).cmp(&(&b.object, &b.rule, b.verb)));
         self.later
             .retain(|l| !matches!(l.verb, Verb::Warn | Verb::Deny));
         self.later.sort_by(|a, b| {
@@ -126,6 +136,13 @@ impl Tally {
                 of_rule.entry(finding.object.clone()).or_insert(why);
             }
         }
+    }
+
+    /// In a plan: what becomes of an object is told as a whole, however many steps change it.
+    pub fn chain(&mut self) {
+        self.changes = chain::chained(std::mem::take(&mut self.changes), share_a_diff);
+        let when_open = std::mem::take(&mut self.when_open);
+        self.when_open = chain::chained(when_open, share_a_diff_by_itself);
     }
 
     fn blocked(&self, change: &RuleChange) -> Option<&'static str> {
@@ -176,32 +193,44 @@ impl Tally {
         }
     }
 
-    /// What stands between a change and its being made.
-    fn marks(&self, change: &RuleChange) -> Vec<String> {
-        let closed = self.closed.get(&change.rule).map(|opens| match opens {
+    /// That a rule's schedule is closed, and until when.
+    fn outside_schedule(&self, rule: &str) -> Option<String> {
+        self.closed.get(rule).map(|opens| match opens {
             Some(at) => format!("outside its schedule until {at}"),
             None => "outside its schedule".to_owned(),
-        });
-        let blocked = self.blocked(change).map(|why| format!("blocked: {why}"));
-        closed.into_iter().chain(blocked).collect()
+        })
+    }
+
+    /// What stands between a change and its being made, beside a schedule.
+    fn blocks(&self, change: &RuleChange) -> Option<String> {
+        let blocked = self.blocked(change);
+        blocked.map(|why| format!("blocked: {why}"))
     }
 
     /// The last line.
     pub fn summary(&self, tense: Tense) -> String {
-        let mut objects: BTreeMap<Verb, BTreeSet<&ObjectKey>> = BTreeMap::new();
+        // An object that is patched twice is one to patch; two events are two, whatever they are about.
+        let mut objects: BTreeMap<Verb, BTreeSet<(&ObjectKey, usize)>> = BTreeMap::new();
         let mut blocked: BTreeMap<&str, BTreeSet<&ObjectKey>> = BTreeMap::new();
-        for change in &self.changes {
+        for (number, change) in self.changes.iter().enumerate() {
             match (tense, self.blocked(change)) {
                 (Tense::Future, Some(why)) => {
                     blocked.entry(why).or_default().insert(&change.object);
                 }
                 _ => {
-                    objects
-                        .entry(change.verb)
-                        .or_default()
-                        .insert(&change.object);
+                    objects.entry(change.verb).or_default().insert((
+                        &change.object,
+                        number * usize::from(chain::stands_alone(change.verb)),
+                    ));
                 }
             }
+        }
+        let mut outside: BTreeSet<&ObjectKey> = BTreeSet::new();
+        for change in &self.when_open {
+            match self.blocked(change) {
+                Some(why) => blocked.entry(why).or_default().insert(&change.object),
+                None => outside.insert(&change.object),
+            };
         }
         for finding in &self.findings {
             // Of a whole rule: its changes are counted above, one by one.
@@ -236,6 +265,11 @@ impl Tally {
                     format!("{n} patched")
                 }
             });
+        }
+        match outside.len() {
+            0 => {}
+            1 => parts.push("1 outside its schedule".to_owned()),
+            n => parts.push(format!("{n} outside their schedule")),
         }
         if !self.later.is_empty() {
             parts.push(format!("{} later", self.later.len()));
@@ -277,7 +311,7 @@ impl Tally {
         });
         if unsure || !self.undecided.is_empty() {
             exit::COULD_NOT_TELL
-        } else if self.changes.is_empty() {
+        } else if self.changes.is_empty() && self.when_open.is_empty() {
             exit::DONE
         } else {
             exit::FOUND

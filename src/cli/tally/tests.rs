@@ -199,3 +199,22 @@ fn the_diff_of_several_rules_spans_all_of_them_in_whatever_order_they_acted() {
         assert!(text.contains("+  replicas: 3\n"), "{text}");
     }
 }
+
+#[test]
+fn a_plan_lets_each_change_go_on_from_those_before_it() {
+    let step = |rule: &str, from: u8, to: u8| RuleChange {
+        before: Some(replicas(from)),
+        after: Some(replicas(to)),
+        ..change(rule, Verb::Patch, "a")
+    };
+    // In whatever order they acted; the last of them finds nothing left to do.
+    let mut tally = planned(
+        vec![step("high", 2, 3), step("low", 1, 2), step("other", 1, 3)],
+        vec![],
+    );
+    tally.chain();
+    let states = |change: &RuleChange| (change.before.clone(), change.after.clone());
+    let chain: Vec<_> = tally.changes.iter().map(states).collect();
+    let state = |n: u8| Some(replicas(n));
+    assert_eq!(chain, [(state(2), state(3)), (state(1), state(2))]);
+}

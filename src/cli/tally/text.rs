@@ -1,6 +1,7 @@
 //! A tally for people: diffs, findings, what comes later, the last line.
 
-use super::{Tally, Tense};
+use super::chain::share_a_diff_by_itself;
+use super::{Tally, Tense, share_a_diff};
 use crate::cli::output::{Ink, Paint, count};
 use crate::decide::{Finding, Later, RuleChange};
 use crate::engine::Fault;
@@ -31,10 +32,13 @@ impl Tally {
 
     /// `Denied Pod/shop/web by no-host-network (Audit): not here`
     fn finding_text(&self, finding: &Finding, paint: Paint) -> String {
-        let mark = match self.only_told.contains(finding) {
+        let mut mark = match self.only_told.contains(finding) {
             true => format!(" ({})", mode(Mode::Audit)),
             false => String::new(),
         };
+        if let Some(closed) = self.outside_schedule(&finding.rule) {
+            mark.push_str(&format!(" ({closed})"));
+        }
         format!(
             "{} {} by {}{mark}: {}",
             paint.ink(Ink::Yellow, &finding.reason.to_string()),
@@ -48,11 +52,17 @@ impl Tally {
     pub fn text(&self, tense: Tense, paint: Paint) -> String {
         let mut text = String::new();
         if tense == Tense::Future {
-            for group in self
-                .changes
-                .chunk_by(|a, b| a.object == b.object && a.verb == b.verb)
-            {
-                text.push_str(&change_text(group, |c| self.marks(c), paint));
+            for group in self.changes.chunk_by(share_a_diff) {
+                let marks = |change: &RuleChange| self.blocks(change).into_iter().collect();
+                text.push_str(&change_text(group, marks, paint));
+                text.push('\n');
+            }
+            for group in self.when_open.chunk_by(share_a_diff_by_itself) {
+                let marks = |change: &RuleChange| {
+                    let closed = self.outside_schedule(&change.rule).into_iter();
+                    closed.chain(self.blocks(change)).collect()
+                };
+                text.push_str(&change_text(group, marks, paint));
                 text.push('\n');
             }
         }
@@ -112,7 +122,7 @@ pub fn change_text(
     let (Some(first), Some(last)) = (group.first(), group.last()) else {
         return String::new();
     };
-    let rules: Vec<String> = group
+    let mut rules: Vec<String> = group
         .iter()
         .map(|c| {
             let mut marks = vec![];
@@ -127,6 +137,7 @@ pub fn change_text(
             }
         })
         .collect();
+    rules.dedup();
     let head = format!(
         "{} {} by {}",
         first.verb.as_str(),

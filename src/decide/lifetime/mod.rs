@@ -63,6 +63,8 @@ pub(super) fn ends(world: &World<'_>, indexes: &[RuleIndex]) -> (Snapshot, Vec<E
         || world.context.occasion != Occasion::Reconcile
         || meta.is_deleting()
         || !concerns(meta)
+        // What has ended is not the business of one that is asked alone.
+        || world.context.alone.is_some()
     {
         return (Snapshot::default(), vec![]);
     }

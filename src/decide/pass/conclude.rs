@@ -73,7 +73,8 @@ impl Run<'_, '_> {
         for slot in &mut self.slots {
             let rule = &self.world.context.rules.rules()[self.indexes[slot.position]];
             let mut findings: Vec<(Reason, String)> = std::mem::take(&mut slot.kept);
-            for finding in std::mem::take(&mut slot.latest) {
+            let says = std::mem::take(&mut slot.says).into_findings();
+            for finding in std::mem::take(&mut slot.latest).into_iter().chain(says) {
                 if !findings.contains(&finding) {
                     findings.push(finding);
                 }

@@ -106,6 +106,7 @@ impl<'a> Given<'a> {
             returns: self.open,
             assume_enforce: self.assume_enforce,
             ahead: false,
+            alone: None,
             neighbours: &crate::decide::Alone,
             memory: &crate::decide::Blank,
             state_namespace: "ordain",

@@ -374,7 +374,7 @@ impl On<'_> {
                     member.key
                 ));
             }
-            for opponent in neighbours.opposing(&want) {
+            for opponent in world.context.opposing(&want) {
                 let told = self.against(&opponent, &claim.pointer);
                 if told.is_some() {
                     return told;
@@ -389,6 +389,7 @@ impl On<'_> {
         let key = &self.member.key;
         let what = conflict::against(self.at.world, self.at.rule, (opponent, key), place)?;
         Some(match what {
+            Against::Acting(told) => format!("{key}: {told}"),
             Against::Higher(told) => format!("{key}: {told}; it is left to that one"),
             Against::Equal(told) => {
                 format!("{key}: {told}; both leave it alone until one has a higher `priority`")

@@ -203,6 +203,7 @@ fn recomputed(
             returns: &|_| true,
             assume_enforce: false,
             ahead: false,
+            alone: None,
             neighbours: &Plain(objects),
             memory: &crate::decide::Blank,
             state_namespace: "ordain",

@@ -159,8 +159,8 @@ impl Neighbours for Around<'_> {
         Ok(owned.map(|(_, entry)| entry.record.clone()).collect())
     }
 
-    fn opened(&self, rule: &Rule, schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
-        self.engine.opened(self.subject, rule, schedule, now)
+    fn opened(&self, rule: &Rule, _: &Schedule, _: Timestamp) -> Option<Timestamp> {
+        self.engine.opened(self.subject, rule)
     }
 }
 

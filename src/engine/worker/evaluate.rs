@@ -79,6 +79,7 @@ impl Engine {
         let reaped = self.reap(&key, &record, now, &mut kept_until);
         let held_until = self.guard_held(&key, &record, now);
         self.note_owned(&key, &record, &decision.changes);
+        self.note_owned(&key, &record, &decision.closed);
         let reads_now = |(index, _): &(usize, Standing)| rules.rules()[*index].reads_now;
         let clock = decision.standings.iter().any(reads_now);
         let again = clock.then(|| now.checked_add(CLOCK_READ_AGAIN).ok());
@@ -88,6 +89,7 @@ impl Engine {
             .min();
         let mut findings = std::mem::take(&mut decision.findings);
         self.note_taken_over(&key, &decision, &mut findings);
+        self.as_said_before(&key, &record, &decision, &mut findings);
         for (index, _) in &decision.standings {
             self.states[*index].counts.evaluations += 1;
         }
@@ -181,7 +183,8 @@ impl Engine {
                 _ => told.push(change),
             }
         }
-        self.tell(&key, told);
+        self.count_the_closed(&key, &decision.closed, now);
+        self.tell(&key, told, std::mem::take(&mut decision.closed));
         let later = std::mem::take(&mut decision.later);
         self.reports.extend(later.into_iter().map(Report::Later));
         if self.options.dry {
@@ -281,7 +284,7 @@ impl Engine {
         decision
             .findings
             .retain(|f| at(&f.rule).is_none_or(|index| self.states[index].ready));
-        decision.changes.retain(|change| {
+        let counts = |change: &RuleChange| {
             // What a rule that is gone gives back.
             let Some(index) = at(&change.rule) else {
                 return true;
@@ -289,7 +292,9 @@ impl Engine {
             let state = &self.states[index];
             let looking = self.looks_first(index) && self.enforces_on(index, key);
             state.ready && !looking
-        });
+        };
+        decision.changes.retain(counts);
+        decision.closed.retain(counts);
     }
 
     /// Decides; nothing is done to an object as long as a rule that matches has to look at others first. What another rule does to it might end
@@ -342,7 +347,12 @@ impl Engine {
         closed: &[Arc<str>],
     ) -> Decision {
         let subject = Subject { key, record };
-        self.in_context(key, record, now, closed, |context| pass(&subject, context))
+        let mut decision =
+            self.in_context(key, record, now, closed, |context| pass(&subject, context));
+        if self.options.dry {
+            self.add_the_closed(&subject, (now, closed), &mut decision);
+        }
+        decision
     }
 
     /// What a pass over an object may know.
@@ -381,6 +391,7 @@ impl Engine {
             returns: &returns,
             assume_enforce: self.options.assume_enforce,
             ahead: self.options.dry,
+            alone: None,
             neighbours: &Around {
                 engine: self,
                 subject: key,

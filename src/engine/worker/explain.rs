@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::decide::explain::{self, Explanation, mode};
+use crate::decide::pass::PassContext;
 use crate::decide::{Decision, Finding, Reason, Standing, Subject};
 use crate::engine::Lost;
 use crate::engine::store::Sync;
@@ -55,13 +56,19 @@ impl Engine {
             return Err(Unexplained::NotKnown(key, why.into()));
         }
         let record = self.known(&key)?;
-        let decision = self.decide_without(&key, &record, now, &[]);
+        let mut decision = self.decide_without(&key, &record, now, &[]);
+        // Of one that is closed it is told what it would do.
+        let alone = self.is_asked_alone(index, &key).then_some(index);
+        if alone.is_some() {
+            let closed = std::mem::take(&mut decision.closed);
+            decision.changes.extend(closed);
+        }
         let subject = Subject {
             key: &key,
             record: &record,
         };
         let clauses = self.in_context(&key, &record, now, &[], |context| {
-            explain::clauses(&subject, rule, context)
+            explain::clauses(&subject, rule, &PassContext { alone, ..*context })
         });
         let asks_since = rule.steps.iter().any(|step| step.after.is_some());
         let held_since = asks_since.then(|| {
@@ -227,7 +234,7 @@ impl Engine {
         let others = decision
             .standings
             .iter()
-            .filter(|(other, _)| *other != index);
+            .filter(|(other, _)| *other != index && !self.is_asked_alone(*other, key));
         others
             .filter(|(_, standing)| acts(standing))
             .map(|(other, _)| {

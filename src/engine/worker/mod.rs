@@ -39,6 +39,7 @@ mod answers;
 mod archives;
 mod away;
 mod choose;
+mod closed;
 mod control;
 mod deeds;
 mod evaluate;
@@ -63,6 +64,7 @@ mod remember;
 mod report;
 mod rivals;
 mod rules;
+mod said;
 mod samples;
 mod schedule;
 mod send;
@@ -336,6 +338,8 @@ pub struct Engine {
     /// Findings of the engine itself that last, beside those of the pass.
     refused: AHashMap<ObjectKey, Vec<Finding>>,
     findings: AHashMap<ObjectKey, Vec<Finding>>,
+    /// What rules said of objects that they have changed.
+    said: AHashMap<ObjectKey, said::Said>,
     /// What was told with `WouldChange`: hash of the change.
     told: AHashMap<ObjectKey, Vec<(Arc<str>, u64)>>,
     reports: Vec<Report>,
@@ -391,6 +395,7 @@ impl Engine {
             in_passes: false,
             refused: AHashMap::new(),
             findings: AHashMap::new(),
+            said: AHashMap::new(),
             told: AHashMap::new(),
             reports: vec![],
             standby: false,

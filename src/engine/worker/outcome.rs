@@ -142,6 +142,7 @@ impl Engine {
         self.report_changes(&request, changes, Ok(()), now);
         self.allowed(&request);
         self.note_acts(&request);
+        self.note_said(&key, &version, request.rules());
         self.follow_ups.append(&mut request.follow_ups);
         self.leave_over(&mut request);
         // An answer that shows nothing but that nothing changed: the state is still the one decided on.

@@ -2,6 +2,7 @@
 
 use super::{Engine, InFlight};
 use crate::decide::look::place_of_the_leaving;
+use crate::decide::pass::PassContext;
 use crate::decide::{Decision, Standing, Subject};
 use crate::engine::Outcome;
 use crate::engine::store::name_of;
@@ -42,8 +43,9 @@ impl Engine {
                 continue;
             }
             let subject = Subject { key, record };
+            let alone = self.is_asked_alone(*index, key).then_some(*index);
             let rank = self.in_context(key, record, now, &[], |context| {
-                place_of_the_leaving(&subject, rule, context)
+                place_of_the_leaving(&subject, rule, &PassContext { alone, ..*context })
             });
             if let (Some(rank), Some(picks)) = (rank, &mut self.states[*index].picks) {
                 picks.leave_from(key, &rank);

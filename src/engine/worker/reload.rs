@@ -26,6 +26,7 @@ impl Engine {
             .map(|r| r.name.clone())
             .zip(std::mem::take(&mut self.states))
             .collect();
+        self.keep_said(&older);
         let same = |name: &Arc<str>| {
             older
                 .get(name)

@@ -14,7 +14,9 @@ impl Engine {
         findings.dedup();
         let before = self.findings.remove(key).unwrap_or_default();
         self.report_findings(before, &findings);
-        if !findings.is_empty() {
+        if findings.is_empty() {
+            self.said.remove(key);
+        } else {
             self.findings.insert(key.clone(), findings);
         }
     }
@@ -29,18 +31,26 @@ impl Engine {
     }
 
     /// Tells what rules would do, each change once.
-    pub(super) fn tell(&mut self, key: &ObjectKey, changes: Vec<RuleChange>) {
-        if changes.is_empty() && !self.told.contains_key(key) {
+    pub(super) fn tell(
+        &mut self,
+        key: &ObjectKey,
+        changes: Vec<RuleChange>,
+        closed: Vec<RuleChange>,
+    ) {
+        if changes.is_empty() && closed.is_empty() && !self.told.contains_key(key) {
             return;
         }
         let before = self.told.remove(key).unwrap_or_default();
         let mut now = vec![];
-        for change in changes {
+        let changes = changes.into_iter().map(|change| (change, false));
+        let closed = closed.into_iter().map(|change| (change, true));
+        for (change, closed) in changes.chain(closed) {
             let mark = (
                 change.rule.clone(),
                 fingerprint::hash_of(&(
                     &change.object,
                     change.verb,
+                    closed,
                     fingerprint::difference(change.before.as_ref(), change.after.as_ref()),
                 )),
             );
@@ -49,7 +59,11 @@ impl Engine {
                     let label = (change.object.kind.clone(), change.verb);
                     counts.would_change.add(label);
                 }
-                self.reports.push(Report::WouldChange(Box::new(change)));
+                let change = Box::new(change);
+                self.reports.push(match closed {
+                    true => Report::Closed(change),
+                    false => Report::WouldChange(change),
+                });
             }
             now.push(mark);
         }

@@ -241,22 +241,12 @@ impl Engine {
         }
     }
 
-    /// Since when a rule's schedule is open for an object. A plan shows what would come as if it had opened already.
-    pub(super) fn opened(
-        &self,
-        key: &ObjectKey,
-        rule: &Rule,
-        schedule: &Schedule,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
+    /// Since when a rule's schedule is open for an object.
+    pub(super) fn opened(&self, key: &ObjectKey, rule: &Rule) -> Option<Timestamp> {
         let index = self.rules.index_of(&rule.name)?;
         let times = &self.states[index].times;
         let moment = || times.moment.filter(|_| times.pending.contains(key));
-        let opened = times.open.max(moment());
-        if opened.is_none() && self.options.dry {
-            return schedule.next_opening(now).or(Some(now));
-        }
-        opened
+        times.open.max(moment())
     }
 
     /// The pass of a moment is over for an object that has nothing left to do.

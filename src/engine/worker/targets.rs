@@ -87,7 +87,8 @@ impl Engine {
         if rule.targeting().next().is_none() {
             return acts;
         }
-        let changes = decision.changes.iter().filter(|c| c.rule == rule.name);
+        let changes = decision.changes.iter().chain(&decision.closed);
+        let changes = changes.filter(|change| change.rule == rule.name);
         let (of_targets, own): (Vec<&RuleChange>, Vec<&RuleChange>) =
             changes.partition(|change| is_of_target(change, subject));
         let targets = match acts {

@@ -8,6 +8,7 @@ mod evict;
 mod managers;
 mod writes;
 
+use super::admission::SaidAtAdmission;
 use crate::decide::state_annotation;
 use crate::engine::{Observation, Outcome, WatchedKind};
 use crate::object::{GroupKind, Gvk, ObjectKey, Record};
@@ -45,6 +46,8 @@ pub struct World {
     /// How often each key was created, so that a new object of an old name has another uid.
     created: BTreeMap<ObjectKey, u32>,
     events: VecDeque<Observation>,
+    /// What was said at admissions since somebody last asked.
+    pub(super) said: Vec<SaidAtAdmission>,
 }
 
 impl World {
@@ -56,6 +59,7 @@ impl World {
             version: 0,
             created: BTreeMap::new(),
             events: VecDeque::new(),
+            said: vec![],
         }
     }
 

@@ -11,6 +11,7 @@ mod parameters;
 mod parameters_of_one_rule;
 mod picks;
 mod plan;
+mod plans;
 mod rbac;
 mod ready;
 mod reloads;
