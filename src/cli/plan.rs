@@ -18,7 +18,8 @@ pub fn run(settings: &PlanSettings) -> anyhow::Result<u8> {
         namespaces: settings.cluster.namespaces.clone(),
         // Everything that is in scope is counted.
         narrow: false,
-        schedules: Schedules::AtTheMoment,
+        // As `run --once`.
+        schedules: Schedules::InTheMinute,
     };
     let now = settings.time.now();
     let mut tally = if settings.cluster.manifests.is_empty() {

@@ -186,7 +186,8 @@ impl Tally {
         now: Timestamp,
     ) {
         for rule in rules {
-            if let Some(schedule) = rule.schedule.as_ref().filter(|s| !s.is_open(now)) {
+            let schedule = rule.schedule.as_ref();
+            if let Some(schedule) = schedule.filter(|s| !s.is_open_in_the_minute(now)) {
                 let opens = schedule.next_opening(now);
                 self.closed.insert(rule.name.clone(), opens);
             }

@@ -59,8 +59,9 @@ impl Tally {
             }
             for group in self.when_open.chunk_by(share_a_diff_by_itself) {
                 let marks = |change: &RuleChange| {
-                    let closed = self.outside_schedule(&change.rule).into_iter();
-                    closed.chain(self.blocks(change)).collect()
+                    let closed = self.outside_schedule(&change.rule);
+                    let closed = closed.unwrap_or_else(|| "outside its schedule".to_owned());
+                    [closed].into_iter().chain(self.blocks(change)).collect()
                 };
                 text.push_str(&change_text(group, marks, paint));
                 text.push('\n');

@@ -55,6 +55,12 @@ impl Schedule {
         self.open_since(now).is_some() || self.last_moment(now) == Some(now)
     }
 
+    /// As [`Schedule::is_open`], for a single pass: a single moment is due in the whole minute that it begins.
+    pub fn is_open_in_the_minute(&self, now: Timestamp) -> bool {
+        let due = |moment: Timestamp| now.duration_since(moment) < SignedDuration::from_mins(1);
+        self.is_open(now) || self.last_moment(now).is_some_and(due)
+    }
+
     /// The first moment after `now` at which a window opens, or a single moment comes.
     pub fn next_opening(&self, now: Timestamp) -> Option<Timestamp> {
         let all = self.entries.iter();
