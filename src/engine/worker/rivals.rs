@@ -122,10 +122,12 @@ impl Engine {
             .filter_map(|name| rules.index_of(name))
             .filter(|index| self.is_looked_through(*index))
             .collect();
-        for index in met {
-            self.rivals.unmet.remove(&rules.rules()[index].name);
-            self.look_at_matched(index, now);
+        for index in &met {
+            self.rivals.unmet.remove(&rules.rules()[*index].name);
+            self.look_at_matched(*index, now);
         }
+        // What they hold and no longer want.
+        self.look_at_held(&met, now);
         if !self.rivals.awaited {
             return;
         }
