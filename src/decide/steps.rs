@@ -152,10 +152,6 @@ pub(super) fn all(
             None => on_subject(&at, working, turn)?,
         };
         if turn.failed {
-            // As where a value cannot be computed: nothing of the step is done.
-            if turn.has_found(Reason::WrongType) && step.target.is_none() {
-                last.clone().restore(working, turn);
-            }
             return Ok(());
         }
         match next {

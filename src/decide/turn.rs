@@ -218,10 +218,6 @@ impl Turn {
         self.applied = Some(Record::from_value(&Value::Object(self.named.clone())));
     }
 
-    pub fn has_found(&self, reason: Reason) -> bool {
-        self.findings.iter().any(|(found, _)| *found == reason)
-    }
-
     /// Takes down what a `warn` or `deny` step says.
     pub fn say(&mut self, step: usize, reason: Reason, text: String) {
         let said = Said { step, reason, text };
