@@ -270,11 +270,24 @@ impl Engine {
     /// Sends what had to wait for a change of the subject itself.
     pub(super) fn send_follow_ups(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         for (subject, write, changes) in std::mem::take(&mut self.follow_ups) {
-            if self.frozen {
+            if self.frozen || self.is_told(&subject, &write) {
                 continue;
             }
             self.send_deed(write, changes, &subject, (now, now), effects);
         }
+    }
+
+    /// Whether an Event was told meanwhile, along with an earlier change of its subject.
+    fn is_told(&self, subject: &ObjectKey, write: &Write) -> bool {
+        let Operation::Event { step, .. } = &write.operation else {
+            return false;
+        };
+        let index = write
+            .rules
+            .first()
+            .and_then(|rule| self.rules.index_of(rule));
+        let acts_once = write.acts.is_empty();
+        acts_once && index.is_some_and(|index| self.begun(subject, index, *step).is_none())
     }
 
     /// Whether an object is in the namespaces that are looked at: of others nothing is known.

@@ -10,8 +10,8 @@ use crate::decide::{Decision, Finding, Reason, RuleChange, Standing, Subject, Wr
 use crate::engine::store::{Sync, name_of};
 use crate::engine::{Effect, Report, standings};
 use crate::object::{GroupKind, ObjectKey, Record};
+use crate::rule::Occasion;
 use crate::rule::set::RuleIndex;
-use crate::rule::{Mode, Occasion};
 use jiff::{SignedDuration, Timestamp};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -38,7 +38,10 @@ impl Engine {
         self.store.kind_mut(&key.kind).set_fresh(&name, false);
         self.evaluations += 1;
         self.fans.decided_anew(&key);
-        let mut decision = self.decide_in_turn(&key, &record, now);
+        let (mut decision, held) = self.decide_in_turn(&key, &record, now);
+        if held {
+            self.turns.keys.insert(key.clone());
+        }
         let kept_of = self.counted_for(&key, &decision);
         self.note_standings(&key, &decision);
         // Limited rules that would act: count them, and close those that may not.
@@ -297,27 +300,7 @@ impl Engine {
         decision.closed.retain(counts);
     }
 
-    /// Decides; nothing is done to an object as long as a rule that matches has to look at others first. What another rule does to it might end
-    /// that match, and the turn of the one that waits would never come.
-    fn decide_in_turn(&self, key: &ObjectKey, record: &Record, now: Timestamp) -> Decision {
-        let decision = self.decide(key, record, now);
-        let waits = |index: &usize| {
-            let waits = self.looks_first(*index) && self.enforces_on(*index, key);
-            self.states[*index].ready && waits
-        };
-        let acts = !decision.writes.is_empty() || !decision.others.is_empty();
-        if self.options.dry || !acts || !decision.gated.iter().any(waits) {
-            return decision;
-        }
-        let rules = self.rules.rules();
-        let all = self.rules.for_kind(&key.kind).iter();
-        let all: Vec<Arc<str>> = all.map(|index| rules[*index].name.clone()).collect();
-        let mut held = self.decide_without(key, record, now, &all);
-        held.changes.retain(|change| change.mode == Mode::Audit);
-        held
-    }
-
-    fn decide(&self, key: &ObjectKey, record: &Record, now: Timestamp) -> Decision {
+    pub(super) fn decide(&self, key: &ObjectKey, record: &Record, now: Timestamp) -> Decision {
         self.decide_without(key, record, now, &[])
     }
 

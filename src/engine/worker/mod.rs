@@ -47,6 +47,7 @@ mod explain;
 mod fan;
 mod gates;
 mod glance;
+mod in_turn;
 mod keep;
 pub mod lifetimes;
 mod next;
@@ -312,6 +313,8 @@ pub struct Engine {
     follow_ups: Vec<FollowUp>,
     /// What is left of decisions, by object.
     unfinished: AHashMap<ObjectKey, Vec<Unfinished>>,
+    /// What waits for the turn of some rule.
+    turns: in_turn::Turns,
     /// What is left of rules' steps, by subject.
     sequels: AHashMap<ObjectKey, Vec<sequels::Left>>,
     /// Whether it may be waited behind some step.
@@ -381,6 +384,7 @@ impl Engine {
             waiters: AHashMap::new(),
             follow_ups: vec![],
             unfinished: AHashMap::new(),
+            turns: in_turn::Turns::default(),
             sequels: AHashMap::new(),
             in_waits: false,
             fans: Fans::default(),

@@ -51,6 +51,7 @@ impl Engine {
         }
         self.open_limited_rules(now);
         self.meet_rivals(now);
+        self.take_turns(now);
         self.forget_the_unseen(now);
         let keeps = self.keep(now, effects);
         effects.extend(self.reports.drain(..).map(Effect::Report));

@@ -194,6 +194,7 @@ impl Engine {
         self.settled_deeds.remove(key);
         self.unfinished.remove(key);
         self.sequels.remove(key);
+        self.turns.keys.remove(key);
         self.answers.forget(key);
         self.related.forget(key);
         self.taken_over.remove(key);
