@@ -280,7 +280,8 @@ pub(super) fn act(
     );
     match steps {
         Ok(()) => {
-            if !turn.cut && lifetime::holds(rule) {
+            // Of what goes with the match one that goes on behind everything says nothing.
+            if !turn.cut && !manner.chained && lifetime::holds(rule) {
                 lifetime::release(world, rule, working, turn);
             }
         }
