@@ -243,8 +243,20 @@ impl Engine {
         }
     }
 
-    /// A request was answered with a fault: one that does not pass ends the list.
+    /// A request was answered with a fault: one that does not pass ends the list, and what may have been done all the same has begun it.
     pub(super) fn note_stage_failed(&mut self, request: &InFlight, fault: &Fault) {
+        if fault.leaves_doubt() && !self.sequels.is_empty() {
+            let own = request.key == request.subject;
+            let expected = request.write().and_then(|write| write.expected.as_ref());
+            let expected = expected.filter(|_| own).map(state_of);
+            let all = self.sequels.get_mut(&request.subject);
+            for left in all.into_iter().flatten() {
+                if request.rules().contains(&left.sequel.rule) {
+                    left.begun = true;
+                    left.state = expected.or(left.state);
+                }
+            }
+        }
         let ends = matches!(
             fault,
             Fault::Refused(_)

@@ -26,6 +26,7 @@ mod reload;
 mod restarts;
 mod scales;
 mod schedule;
+mod sequels;
 mod series;
 mod standby;
 mod unfinished;
