@@ -31,18 +31,25 @@ spec:
     )
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_applied_once_stays_away_when_deleted_and_goes_with_the_match() {
-    let place = Place::new("reported").await;
-    let maps = &place.maps;
+/// Something to report of; the daemon's own namespace, and the option that names it.
+async fn to_report(place: &Place) -> (String, String) {
     let subject: ConfigMap = serde_json::from_value(json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "web", "labels": {"reported": "yes"}}, "data": {"release": "one", "size": "5"}
     }))
     .unwrap();
-    maps.create(&PostParams::default(), &subject).await.unwrap();
+    let made = place.maps.create(&PostParams::default(), &subject).await;
+    made.unwrap();
     let home = namespace(&place.client, "home").await;
     let option = format!("--state-namespace={home}");
+    (home, option)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_applied_once_stays_away_when_deleted_and_goes_with_the_match() {
+    let place = Place::new("reported").await;
+    let maps = &place.maps;
+    let (_, option) = to_report(&place).await;
     let config = place.plane.kubeconfig();
     let mut daemon = Daemon::start(&config, &rule(&place.namespace), &[&option]);
     let annotated = |with: &'static str| async move {
@@ -101,14 +108,7 @@ async fn what_is_applied_once_stays_away_when_deleted_and_goes_with_the_match() 
 async fn what_was_applied_once_says_so_itself_when_all_else_is_lost() {
     let place = Place::new("kept-once").await;
     let maps = &place.maps;
-    let subject: ConfigMap = serde_json::from_value(json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": "web", "labels": {"reported": "yes"}}, "data": {"release": "one", "size": "5"}
-    }))
-    .unwrap();
-    maps.create(&PostParams::default(), &subject).await.unwrap();
-    let home = namespace(&place.client, "home").await;
-    let option = format!("--state-namespace={home}");
+    let (home, option) = to_report(&place).await;
     let rule = rule(&place.namespace).replace("    lifetime: WhileMatched\n", "");
     let mut daemon = Daemon::start(&place.plane.kubeconfig(), &rule, &[&option]);
     let reported = |release: &'static str| async move {
