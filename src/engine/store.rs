@@ -35,7 +35,7 @@ impl Named for (Option<&str>, &str) {
 
 impl Hash for dyn Named + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.parts().hash(state);
+        hash_parts(self.parts(), state);
     }
 }
 
@@ -49,8 +49,17 @@ impl Eq for dyn Named + '_ {}
 
 impl Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.parts().hash(state);
+        hash_parts(self.parts(), state);
     }
+}
+
+/// Each text with one write; the length of the first one tells where it ends.
+#[inline]
+fn hash_parts((namespace, name): (Option<&str>, &str), state: &mut impl Hasher) {
+    let namespace = namespace.unwrap_or_default();
+    state.write_usize(namespace.len());
+    state.write(namespace.as_bytes());
+    state.write(name.as_bytes());
 }
 
 impl<'n> Borrow<dyn Named + 'n> for Name {
@@ -399,7 +408,8 @@ impl Store {
 
     /// One object.
     pub fn get(&self, key: &ObjectKey) -> Option<&Entry> {
-        self.kinds.get(&key.kind)?.get(&name_of(key))
+        let objects = self.kinds.get(&key.kind)?;
+        objects.get_text(key.namespace.as_deref(), &key.name)
     }
 }
 

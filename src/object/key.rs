@@ -1,10 +1,14 @@
 //! How an object is named: group, kind, namespace and name. Never the version.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A kind without its version, the way the queue and the store name it. `group` is empty for the core group.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+///
+/// Every event looks up several tables by kind or key. What they are hashed by is therefore as short as tells them apart: of a kind its
+/// ends, of a key one number and two texts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupKind {
     /// API group, empty for the core group.
     pub group: Arc<str>,
@@ -19,6 +23,28 @@ impl GroupKind {
             group: group.into(),
             kind: kind.into(),
         }
+    }
+
+    /// What tells it apart from most others: the ends of the kind, and the length of the group.
+    #[inline]
+    fn digest(&self) -> u64 {
+        let kind = self.kind.as_bytes();
+        let ends = match (kind.first_chunk::<8>(), kind.last_chunk::<8>()) {
+            (Some(first), Some(last)) => {
+                u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29)
+            }
+            _ => kind
+                .iter()
+                .fold(0, |ends, byte| ends << 8 | u64::from(*byte)),
+        };
+        ends ^ ((kind.len() as u64) << 56) ^ ((self.group.len() as u64) << 48)
+    }
+}
+
+impl Hash for GroupKind {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.digest());
     }
 }
 
@@ -110,7 +136,7 @@ impl fmt::Display for Gvk {
 /// The identity of one object in the queue, the store and every report.
 ///
 /// Printed as `KIND/NAMESPACE/NAME`, or `KIND/NAME` for a cluster-scoped object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectKey {
     /// Group and kind.
     pub kind: GroupKind,
@@ -128,6 +154,18 @@ impl ObjectKey {
             namespace: namespace.map(Into::into),
             name: name.into(),
         }
+    }
+}
+
+impl Hash for ObjectKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        // The lengths tell where one text ends.
+        let lengths = (namespace.len() as u64) << 32 ^ self.name.len() as u64;
+        state.write_u64(self.kind.digest() ^ lengths.rotate_left(16));
+        state.write(namespace.as_bytes());
+        state.write(self.name.as_bytes());
     }
 }
 

@@ -152,9 +152,11 @@ impl Index {
                     record: &entry.record,
                     pod: *pod,
                 };
+                let mut known = self.ids.find(&key);
                 for id in tables.iter().filter(|id| stale || fresh.contains(id)) {
                     if let Some(table) = &mut self.tables[*id as usize] {
-                        table.put(&mut self.ids, &key, Some(candidate), &mut |id| {
+                        let put = (&key, known);
+                        known = table.put(&mut self.ids, put, Some(candidate), &mut |id| {
                             concerned.push(id);
                         });
                     }
@@ -221,9 +223,11 @@ impl Index {
             pod: *pod,
         });
         let mut concerned: SmallVec<[Id; 8]> = SmallVec::new();
+        let mut known = self.ids.find(key);
         for id in tables {
             if let Some(table) = &mut self.tables[*id as usize] {
-                table.put(&mut self.ids, key, candidate, &mut |subject| {
+                let put = (key, known);
+                known = table.put(&mut self.ids, put, candidate, &mut |subject| {
                     concerned.push(subject);
                 });
             }

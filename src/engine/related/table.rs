@@ -142,19 +142,21 @@ impl Table {
     }
 
     /// A candidate as it is now; `None`: it is gone. Answers the subjects that have asked for one of its former or new keys.
+    ///
+    /// `known`: its number, if it has one; answers that afterwards.
     pub fn put(
         &mut self,
         ids: &mut Ids,
-        key: &ObjectKey,
+        (key, known): (&ObjectKey, Option<Id>),
         candidate: Option<Candidate<'_>>,
         concerned: &mut dyn FnMut(Id),
-    ) {
+    ) -> Option<Id> {
+        let mut known = known;
         let new = match (candidate, self.list()) {
             (Some(candidate), Some(list)) => list.keys(candidate),
             _ => Keys::new(),
         };
         let proven = candidate.is_some_and(|c| self.prove(c));
-        let known = ids.find(key);
         let old = known.and_then(|id| self.keys.get(&id));
         if old == Some(&new) || (old.is_none() && new.is_empty()) {
             for key in &new {
@@ -188,6 +190,7 @@ impl Table {
             } else {
                 self.keys.insert(id, new);
             }
+            known = ids.find(key);
         }
         if proven {
             // All that was unknown for it is known now.
@@ -195,6 +198,7 @@ impl Table {
                 group.each(concerned);
             }
         }
+        known
     }
 
     /// Whether the last path that may be misspelt is not.
