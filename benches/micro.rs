@@ -7,7 +7,7 @@
 #[path = "../bench/pods.rs"]
 mod pods;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group};
 use jiff::Timestamp;
 use ordain::decide::Subject;
 use ordain::decide::pass::{PassContext, pass};
@@ -22,6 +22,7 @@ use ordain::schema::Schema;
 use serde_json::json;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Instant;
 
 fn rule(name: &str, body: &str) -> String {
     format!(
@@ -196,22 +197,27 @@ fn rest(engine: &mut Engine) {
     {}
 }
 
+/// Who uses the ConfigMap.
+const LIST: &str = "  related:\n  - name: users\n    resources: [{apiVersion: v1, kind: Pod}]\n    where:\n    - {path: \"$.spec.volumes[*].configMap.name\", value: \"${object.metadata.name}\"}\n    count: {value: 0}\n";
+
+/// A rule of ConfigMaps with these lists, and one of Pods that selects none.
+fn rules_with(lists: &str) -> Arc<RuleSet> {
+    let maps = format!(
+        "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: r}}\nspec:\n  match:\n    resources:\n    - {{apiVersion: v1, kind: ConfigMap}}\n{lists}  actions: [{{warn: {{message: m}}}}]\n"
+    );
+    let pods = "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {name: s}\nspec:\n  match:\n    resources: [{apiVersion: v1, kind: Pod}]\n    selector: {matchLabels: {a: b}}\n  actions: [{delete: {}}]\n";
+    rule_set(&[maps, pods.to_owned()])
+}
+
 /// One event of a Pod: seen, and nothing left to do. The same without a list shows what the index costs.
 fn related(c: &mut Criterion) {
-    let rule = |lists: &str| {
-        format!(
-            "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {{name: r}}\nspec:\n  match:\n    resources:\n    - {{apiVersion: v1, kind: ConfigMap}}\n{lists}  actions: [{{warn: {{message: m}}}}]\n"
-        )
-    };
-    let list = "  related:\n  - name: users\n    resources: [{apiVersion: v1, kind: Pod}]\n    where:\n    - {path: \"$.spec.volumes[*].configMap.name\", value: \"${object.metadata.name}\"}\n    count: {value: 0}\n";
-    let other = "apiVersion: ordain.dev/v1alpha1\nkind: Rule\nmetadata: {name: s}\nspec:\n  match:\n    resources: [{apiVersion: v1, kind: Pod}]\n    selector: {matchLabels: {a: b}}\n  actions: [{delete: {}}]\n";
     let mut group = c.benchmark_group("an event of a Pod");
     for (name, lists, n) in [
         ("without a list", "", 19_999),
-        ("with a list, concerning nobody", list, 19_999),
-        ("with a list, concerning one", list, 1),
+        ("with a list, concerning nobody", LIST, 19_999),
+        ("with a list, concerning one", LIST, 1),
     ] {
-        let mut engine = with_users(rule_set(&[rule(lists), other.to_owned()]));
+        let mut engine = with_users(rules_with(lists));
         let mut version = 1;
         group.bench_function(name, |b| {
             b.iter_batched(
@@ -229,6 +235,49 @@ fn related(c: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// What a list costs an event that concerns nobody: two engines, with and without it, take the same events in turn, fifty at a time, so that
+/// both meet the same machine. Another Pod each time.
+fn a_list() {
+    const BLOCK: usize = 50;
+    const BLOCKS: usize = 2_000;
+    let mut engines = ["", LIST].map(|lists| with_users(rules_with(lists)));
+    let mut took = [const { vec![] }; 2];
+    for block in 0..BLOCKS {
+        let pods: Vec<Record> = (0..BLOCK)
+            .map(|n| {
+                user(
+                    5_000 + (block * BLOCK + n) * 7_919 % 15_000,
+                    block as u64 + 2,
+                )
+            })
+            .collect();
+        for place in [block % 2, 1 - block % 2] {
+            let started = Instant::now();
+            for record in pods.clone() {
+                let kind = GroupKind::new("", "Pod");
+                engines[place].observe(Observation::Applied { kind, record }, now());
+                rest(&mut engines[place]);
+            }
+            took[place].push(started.elapsed().as_secs_f64() * 1e6 / BLOCK as f64);
+        }
+    }
+    let mut more: Vec<f64> = took[1].iter().zip(&took[0]).map(|(a, b)| a - b).collect();
+    let quarters = |times: &mut Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        [1, 2, 3].map(|quarter| times[times.len() * quarter / 4])
+    };
+    println!("an event of a Pod, µs: lower quarter, median, upper quarter of {BLOCKS} blocks");
+    let [without, with] = &mut took;
+    for (name, times) in [
+        ("without a list", without),
+        ("with a list", with),
+        ("more", &mut more),
+    ] {
+        let [low, middle, high] = quarters(times);
+        println!("{name:>16}: {low:.2} {middle:.2} {high:.2}");
+    }
 }
 
 /// 100 rules that use nothing but labels and tests; 8 of them select the Pod.
@@ -397,4 +446,15 @@ fn label_pass(c: &mut Criterion) {
 criterion_group!(
     benches, decode, tests, converged, related, plain, label_pass
 );
-criterion_main!(benches);
+
+fn main() {
+    let asked = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let all = asked.is_none();
+    if all || asked.as_deref() == Some("a list") {
+        a_list();
+    }
+    if asked.as_deref() != Some("a list") {
+        benches();
+        Criterion::default().configure_from_args().final_summary();
+    }
+}
