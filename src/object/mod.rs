@@ -10,6 +10,7 @@ pub mod meta;
 pub mod quantity;
 pub mod record;
 pub mod symbol;
+pub mod word;
 
 pub use key::{GroupKind, Gvk, ObjectKey};
 pub use meta::Meta;

@@ -7,7 +7,7 @@ use crate::engine::Lost;
 use crate::engine::counts::{Histogram, RuleCounts};
 use crate::engine::series::Labels;
 use crate::engine::store::{Seen, Sync};
-use crate::object::ObjectKey;
+use crate::object::{ObjectKey, word};
 use crate::rule::{Action, Mode, Rule};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -159,6 +159,7 @@ impl Engine {
         let due = self.due.len() * (2 * key + 2 * size_of::<Timestamp>());
         vec![
             ("records", records),
+            ("words", word::bytes()),
             ("index", index),
             ("related", self.related.bytes()),
             ("queue", queue),

@@ -10,12 +10,14 @@
 //! | 3 | negative integer | 8 bytes, little endian |
 //! | 4 | float | 8 bytes, little endian |
 //! | 5 | string | length as varint, UTF-8 |
-//! | 6 | map | body length (4 bytes, little endian), then key and value in turn |
+//! | 6 | map | body length (2 bytes, little endian), then key and value in turn |
 //! | 7 | list | body length, then the values |
 //! | 8 | integer above `i64::MAX` | 8 bytes, little endian |
 //! | 9 | integer from 0 | varint |
+//! | 10 | string that is a word | the word ([`super::word`]) as varint |
+//! | 11, 12 | map, list of 64 KiB or more | as 6 and 7, body length in 4 bytes |
 //!
-//! A key is a varint: its symbol plus one, or 0 followed by the name as a string (length, UTF-8) where the name is not interned.
+//! Whether a string is stored as a word depends on what was met before it: equal values can be stored differently. A key is a varint: its symbol plus one, or 0 followed by the name as a string (length, UTF-8) where the name is not interned.
 //! The layout is private to the process: it is never written to disk or sent.
 
 mod node;
@@ -41,6 +43,9 @@ const MAP: u8 = 6;
 const LIST: u8 = 7;
 const LARGE: u8 = 8;
 const NATURAL: u8 = 9;
+const WORD: u8 = 10;
+const LONG_MAP: u8 = 11;
+const LONG_LIST: u8 = 12;
 
 /// Why bytes could not become a [`Record`]. Such an item is skipped and counted; it never fails a list.
 #[derive(Debug, thiserror::Error)]

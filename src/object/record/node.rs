@@ -1,7 +1,11 @@
 //! Reading the encoded form, in place.
 
-use super::{FALSE, FLOAT, LARGE, LIST, MAP, NATURAL, NEGATIVE, NULL, STRING, TRUE};
+use super::{
+    FALSE, FLOAT, LARGE, LIST, LONG_LIST, LONG_MAP, MAP, NATURAL, NEGATIVE, NULL, STRING, TRUE,
+    WORD,
+};
 use crate::object::symbol::{self, Key};
+use crate::object::word;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Number, Value};
 use std::fmt;
@@ -54,8 +58,15 @@ fn eight(bytes: &[u8], at: usize) -> [u8; 8] {
     raw
 }
 
+/// Of a map or list; `at` is behind its tag.
 #[inline]
 fn body_length(bytes: &[u8], at: usize) -> usize {
+    usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
+}
+
+/// Of a long one.
+#[inline]
+fn long_body_length(bytes: &[u8], at: usize) -> usize {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize
 }
 
@@ -71,7 +82,8 @@ fn skip(bytes: &[u8], at: &mut usize) {
             let length = varint(bytes, at) as usize;
             *at += length;
         }
-        MAP | LIST => *at += 4 + body_length(bytes, *at),
+        MAP | LIST => *at += 2 + body_length(bytes, *at),
+        LONG_MAP | LONG_LIST => *at += 4 + long_body_length(bytes, *at),
         _ => {
             varint(bytes, at);
         }
@@ -126,8 +138,8 @@ impl<'a> Node<'a> {
             FALSE | TRUE => NodeKind::Bool,
             NEGATIVE | NATURAL => NodeKind::Int,
             FLOAT | LARGE => NodeKind::Float,
-            STRING => NodeKind::String,
-            LIST => NodeKind::List,
+            STRING | WORD => NodeKind::String,
+            LIST | LONG_LIST => NodeKind::List,
             _ => NodeKind::Map,
         }
     }
@@ -166,26 +178,40 @@ impl<'a> Node<'a> {
 
     /// A string.
     pub fn as_str(self) -> Option<&'a str> {
-        if self.0[0] != STRING {
-            return None;
-        }
         let mut at = 1;
-        let length = varint(self.0, &mut at) as usize;
-        Some(text(&self.0[at..at + length]))
+        match self.0[0] {
+            STRING => {
+                let length = varint(self.0, &mut at) as usize;
+                Some(text(&self.0[at..at + length]))
+            }
+            WORD => Some(word::text_of(varint(self.0, &mut at) as u16)),
+            _ => None,
+        }
     }
 
     /// The bytes between a map's or list's length and its end.
     #[inline]
-    fn body(self, tag: u8) -> &'a [u8] {
-        if self.0[0] != tag {
-            return &[];
+    fn body(self, tag: u8, long: u8) -> &'a [u8] {
+        match self.0[0] {
+            is if is == tag => &self.0[3..3 + body_length(self.0, 1)],
+            is if is == long => &self.0[5..5 + long_body_length(self.0, 1)],
+            _ => &[],
         }
-        &self.0[5..5 + body_length(self.0, 1)]
+    }
+
+    #[inline]
+    fn map_body(self) -> &'a [u8] {
+        self.body(MAP, LONG_MAP)
+    }
+
+    #[inline]
+    fn list_body(self) -> &'a [u8] {
+        self.body(LIST, LONG_LIST)
     }
 
     /// The member of a map; `None` for anything else. A null member is `Some` null node.
     pub fn get(self, key: &Key) -> Option<Node<'a>> {
-        let body = self.body(MAP);
+        let body = self.map_body();
         let mut at = 0;
         while at < body.len() {
             let found = match (stored_key(body, &mut at), key.symbol) {
@@ -204,7 +230,7 @@ impl<'a> Node<'a> {
     /// As [`Node::get`], by text.
     pub fn get_str(self, name: &str) -> Option<Node<'a>> {
         let symbol = symbol::find(name);
-        let body = self.body(MAP);
+        let body = self.map_body();
         let mut at = 0;
         while at < body.len() {
             let found = match (stored_key(body, &mut at), symbol) {
@@ -232,12 +258,12 @@ impl<'a> Node<'a> {
 
     /// Elements of a list, in order; none for anything else.
     pub fn items(self) -> Items<'a> {
-        Items(self.body(LIST))
+        Items(self.list_body())
     }
 
     /// Members of a map, in order; none for anything else.
     pub fn entries(self) -> Entries<'a> {
-        Entries(self.body(MAP))
+        Entries(self.map_body())
     }
 
     /// Number of elements or members; characters (Unicode scalar values) of a string; `None` for scalars.
@@ -253,8 +279,8 @@ impl<'a> Node<'a> {
     /// Whether it is `""`, `[]` or `{}`.
     pub fn is_empty(self) -> bool {
         match self.kind() {
-            NodeKind::List => self.body(LIST).is_empty(),
-            NodeKind::Map => self.body(MAP).is_empty(),
+            NodeKind::List => self.list_body().is_empty(),
+            NodeKind::Map => self.map_body().is_empty(),
             NodeKind::String => self.as_str() == Some(""),
             _ => false,
         }
@@ -330,6 +356,7 @@ impl<'a> Node<'a> {
             return true;
         }
         match (self.kind(), other.kind()) {
+            (NodeKind::String, NodeKind::String) => self.as_str() == other.as_str(),
             (NodeKind::Int, NodeKind::Int) => self.as_i64() == other.as_i64(),
             (NodeKind::Int | NodeKind::Float, NodeKind::Int | NodeKind::Float) => {
                 self.as_f64() == other.as_f64()

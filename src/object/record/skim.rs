@@ -1,9 +1,7 @@
 //! Past JSON text that is not wanted, without looking at what it says: brackets are counted 64 bytes at a time, strings left out.
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const SEVEN: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-/// Gathers the lowest bit of each byte into the highest byte.
-const GATHER: u64 = 0x0102_0408_1020_4080;
+use wide::u8x16;
+
 const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
 
 /// The length of the JSON value that `text` begins with. What is inside brackets is not checked.
@@ -44,27 +42,22 @@ struct Block {
     closing: u64,
 }
 
-/// One bit for each byte of the word that is zero.
-#[inline(always)]
-fn zeros(word: u64) -> u64 {
-    let ones = !(((word & SEVEN) + SEVEN) | word | SEVEN);
-    ((ones >> 7).wrapping_mul(GATHER)) >> 56
-}
-
 impl Block {
     #[inline(always)]
     fn of(bytes: &[u8; 64]) -> Self {
         let mut block = Self::default();
-        let (words, _) = bytes.as_chunks::<8>();
-        for (place, word) in words.iter().enumerate() {
-            let word = u64::from_le_bytes(*word);
+        let (parts, _) = bytes.as_chunks::<16>();
+        for (place, part) in parts.iter().enumerate() {
+            let part = u8x16::new(*part);
             // `[` and `{`, `]` and `}` differ in one bit.
-            let folded = word | (LOW * 0x20);
-            let shift = place * 8;
-            block.quotes |= zeros(word ^ (LOW * u64::from(b'"'))) << shift;
-            block.backslashes |= zeros(word ^ (LOW * u64::from(b'\\'))) << shift;
-            block.opening |= zeros(folded ^ (LOW * u64::from(b'{'))) << shift;
-            block.closing |= zeros(folded ^ (LOW * u64::from(b'}'))) << shift;
+            let folded = part | u8x16::splat(0x20);
+            let are = |part: u8x16, byte: u8| {
+                u64::from(part.simd_eq(u8x16::splat(byte)).to_bitmask()) << (place * 16)
+            };
+            block.quotes |= are(part, b'"');
+            block.backslashes |= are(part, b'\\');
+            block.opening |= are(folded, b'{');
+            block.closing |= are(folded, b'}');
         }
         block
     }

@@ -190,6 +190,71 @@ fn equality_does_not_mind_order_or_the_way_a_number_is_written() {
     }
 }
 
+#[test]
+fn a_text_that_stands_in_many_objects_is_stored_once() {
+    let text = |n: usize| {
+        format!(
+            r#"{{"metadata":{{"name":"w-{n}"}},"spec":{{"policy":"AsOftenAsNeeded","list":["AsOftenAsNeeded","not/that \"one"]}}}}"#
+        )
+    };
+    let mut encoder = Encoder::default();
+    let mut read = |n: usize| encoder.from_json(text(n).as_bytes(), None).unwrap();
+    let first = read(1);
+    let last = (2..100).map(&mut read).last().unwrap();
+    assert!(last.size() + 20 < first.size());
+    for (n, record) in [(1, &first), (99, &last)] {
+        let tree: Value = serde_json::from_str(&text(n)).unwrap();
+        assert_eq!(record.to_value(), tree);
+        assert!(record.root().equals(&tree));
+        let spec = record.root().get_str("spec").unwrap();
+        let policy = spec.get_str("policy").unwrap();
+        assert_eq!(policy.as_str(), Some("AsOftenAsNeeded"));
+        assert_eq!(policy.len(), Some(15));
+        assert_eq!(policy.kind(), NodeKind::String);
+        assert_eq!(spec.get_str("list").unwrap().at(1).unwrap().len(), Some(13));
+    }
+    let again = Record::from_json(text(1).as_bytes(), None).unwrap();
+    assert_eq!(first, again);
+    assert_eq!(Record::from_value(&first.to_value()), again);
+}
+
+#[test]
+fn what_secrets_hold_is_never_kept_beyond_them() {
+    let text = |field: &str| {
+        format!(r#"{{"metadata":{{"name":"a"}},"{field}":{{"password":"canary-of-words"}}}}"#)
+    };
+    let mut encoder = Encoder::default();
+    let sizes: Vec<usize> = ["data", "stringData", "binaryData"]
+        .into_iter()
+        .flat_map(|field| (0..100).map(move |_| field))
+        .map(|field| {
+            encoder
+                .from_json(text(field).as_bytes(), None)
+                .unwrap()
+                .size()
+        })
+        .collect();
+    let (shortest, longest) = (sizes.iter().min(), sizes.iter().max());
+    // The name of the field may take a byte more.
+    assert!(shortest.unwrap() + 2 >= *longest.unwrap(), "{sizes:?}");
+}
+
+#[test]
+fn what_is_longer_than_two_bytes_can_say_is_read_all_the_same() {
+    for letters in [65_530, 65_531, 65_532, 65_533, 70_000, 200_000] {
+        let text = "x".repeat(letters);
+        let value = json!({"data": {"long": text, "more": {"b": 1}}, "list": [[text], 2], "after": {"a": [3]}});
+        let record = Record::from_value(&value);
+        assert_eq!(record.to_value(), value, "{letters}");
+        assert_eq!(record.root().path(&["after", "a"]).unwrap().len(), Some(1));
+        assert_eq!(record.root().get_str("list").unwrap().len(), Some(2));
+        assert!(record.root().size() == record.size());
+        let read = Record::from_json(value.to_string().as_bytes(), None).unwrap();
+        assert_eq!(read, record);
+        assert!(!record.root().get_str("data").unwrap().is_empty());
+    }
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -233,6 +298,18 @@ proptest! {
             if let (Ok(tree), Ok(read)) = (tree, read) {
                 prop_assert_eq!(read.to_value(), tree);
             }
+        }
+    }
+
+    #[test]
+    fn what_was_met_before_does_not_change_what_is_read(texts in prop::collection::vec((prop::sample::select(vec!["a", "b", "c"]), prop::sample::select(vec!["on", "onward", "o", "", "é", "on\"", "offline"])), 1..400)) {
+        let mut encoder = Encoder::default();
+        for chunk in texts.chunks(4) {
+            let value = json!({"spec": chunk.iter().map(|(key, text)| json!({*key: text, "list": [text, text]})).collect::<Vec<_>>()});
+            let read = encoder.from_json(value.to_string().as_bytes(), None).unwrap();
+            prop_assert_eq!(read.to_value(), value.clone());
+            prop_assert!(read.root().equals(&value));
+            prop_assert_eq!(read, Record::from_value(&value));
         }
     }
 

@@ -3,8 +3,9 @@
 
 use super::write::{self, Inside};
 use super::{FALSE, LIST, MAP, NULL, TRUE, skim};
-use crate::object::{Gvk, symbol};
+use crate::object::{Gvk, symbol, word};
 use std::fmt;
+use wide::u8x16;
 
 /// Lists and maps in each other; the limit of serde_json, which every other text goes through.
 const DEEPEST: usize = 127;
@@ -56,15 +57,35 @@ pub(super) struct Scratch {
     foreseen: Foreseen,
 }
 
-/// Which key came last time behind the same key of the same field: objects of a kind are written alike, so that most keys need only be
-/// compared with the one foreseen, and not be looked up.
+/// What came last time at a place of a text: objects of a kind are written alike, so that most keys, and many values, need only be compared
+/// with the ones foreseen, and not be looked up.
 #[derive(Default)]
-struct Foreseen(Vec<u32>);
+struct Foreseen(Vec<Place>);
 
-/// Places for keys foreseen: a power of two.
+/// What stands behind one key of one field.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// The symbol of the key that came, plus one.
+    key: u32,
+    /// The word that its value was, plus one.
+    word: u16,
+    /// How often its values were texts that are no words, less [`WORTH`] times how often they were.
+    strange: u8,
+    /// Values that were not looked up for it.
+    passed: u8,
+}
+
+/// Places: a power of two.
 const PLACES: usize = 4096;
 
+/// A value that is a word makes good for so many that are none: what it saves is more than what looking them up takes.
+const WORTH: u8 = 8;
+/// So strange, and only every [`PATIENCE`]th value is looked up: such as uids and moments.
+const STRANGE: u8 = 200;
+const PATIENCE: u8 = 4;
+
 impl Foreseen {
+    #[inline]
     fn place(parent: u32, previous: u32) -> usize {
         (parent.wrapping_mul(0x9e37_79b1) ^ previous.wrapping_mul(0x85eb_ca77)) as usize >> 7
             & (PLACES - 1)
@@ -73,20 +94,59 @@ impl Foreseen {
     /// The symbol and name of the key that is likely to come, if it does: `text` begins behind the quotation mark.
     #[inline]
     fn key(&self, place: usize, text: &[u8]) -> Option<(u32, &'static str)> {
-        let symbol = self.0.get(place)?.checked_sub(1)?;
+        let symbol = self.0.get(place)?.key.checked_sub(1)?;
         let name = symbol::name_of(symbol)?;
-        let found =
-            text.starts_with(name.as_bytes()) && text.get(name.len()).is_some_and(|b| *b == b'"');
-        found.then_some((symbol, name))
+        ends_with_quote(text, name).then_some((symbol, name))
     }
 
     /// Of keys that were written without escapes.
     fn note(&mut self, place: usize, symbol: u32) {
-        if self.0.is_empty() {
-            self.0.resize(PLACES, 0);
-        }
-        self.0[place] = symbol + 1;
+        self.at(place).key = symbol + 1;
     }
+
+    #[inline]
+    fn at(&mut self, place: usize) -> &mut Place {
+        if self.0.is_empty() {
+            self.0.resize(PLACES, Place::default());
+        }
+        &mut self.0[place]
+    }
+
+    /// The word that is likely to come, and its text, if it does.
+    #[inline]
+    fn word(&self, place: usize, text: &[u8]) -> Option<(u16, &'static str)> {
+        let word = self.0.get(place)?.word.checked_sub(1)?;
+        let of_word = word::text_of(word);
+        ends_with_quote(text, of_word).then_some((word, of_word))
+    }
+
+    /// The word that a text is which came there.
+    #[inline]
+    fn meet(&mut self, place: usize, text: &str) -> Option<u16> {
+        let place = self.at(place);
+        if place.strange >= STRANGE {
+            place.passed += 1;
+            if place.passed < PATIENCE {
+                return None;
+            }
+            place.passed = 0;
+        }
+        let word = word::meet(text);
+        match word {
+            Some(word) => {
+                place.word = word + 1;
+                place.strange = place.strange.saturating_sub(WORTH);
+            }
+            None => place.strange = (place.strange + 1).min(STRANGE),
+        }
+        word
+    }
+}
+
+/// Whether a text begins with these characters and a quotation mark.
+#[inline]
+fn ends_with_quote(text: &[u8], characters: &str) -> bool {
+    text.starts_with(characters.as_bytes()) && text.get(characters.len()) == Some(&b'"')
 }
 
 struct Reader<'t, 'o> {
@@ -104,9 +164,6 @@ struct Raw<'t> {
     ascii: bool,
 }
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
 impl<'t> Reader<'t, '_> {
     fn flaw(&self, what: &'static str) -> Flaw {
         Flaw { what, at: self.at }
@@ -123,10 +180,11 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// `parent`: the symbol, plus one, of the key whose value it is or is in; 0 if there is none.
-    fn value(&mut self, inside: Inside, parent: u32) -> Result<(), Flaw> {
+    /// `parent`: the symbol, plus one, of the key whose value it is or is in; 0 if there is none. `place`: where a string is foreseen;
+    /// `None`: it never is a word.
+    fn value(&mut self, inside: Inside, parent: u32, place: Option<usize>) -> Result<(), Flaw> {
         match self.peek() {
-            Some(b'"') => self.string(),
+            Some(b'"') => self.string(place),
             Some(b'{') => self.map(inside, parent, None),
             Some(b'[') => self.list(parent),
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -181,8 +239,10 @@ impl<'t> Reader<'t, '_> {
             self.at += 1;
             self.depth -= 1;
         } else {
+            // No key is numbered so high.
+            let place = Foreseen::place(parent, u32::MAX);
             loop {
-                self.value(Inside::Other, parent)?;
+                self.value(Inside::Other, parent, Some(place))?;
                 if !self.goes_on(b']')? {
                     break;
                 }
@@ -235,7 +295,7 @@ impl<'t> Reader<'t, '_> {
                 let symbol = if inside.drops(name, gvk) {
                     None
                 } else {
-                    symbol::intern(name, inside == Inside::FreeMap)
+                    symbol::intern(name, inside.is_free())
                 };
                 if let Some(symbol) = symbol
                     && plain
@@ -266,14 +326,27 @@ impl<'t> Reader<'t, '_> {
             let length = skim::extent(&self.text[self.at..]);
             self.at += length.ok_or_else(|| self.flaw("a value without end"))?;
         } else {
-            self.value(below, key)?;
+            self.value(below, key, (inside != Inside::Data).then_some(place))?;
         }
         Ok(key)
     }
 
-    fn string(&mut self) -> Result<(), Flaw> {
+    fn string(&mut self, place: Option<usize>) -> Result<(), Flaw> {
+        if let Some(place) = place
+            && let Some((word, text)) = self.foreseen.word(place, &self.text[self.at + 1..])
+        {
+            self.at += text.len() + 2;
+            write::put_word(self.out, word);
+            return Ok(());
+        }
         match raw(self.text, &mut self.at)? {
-            Some(raw) => write::put_string(self.out, raw.text(self.at)?),
+            Some(raw) => {
+                let text = raw.text(self.at)?;
+                match place.and_then(|place| self.foreseen.meet(place, text)) {
+                    Some(word) => write::put_word(self.out, word),
+                    None => write::put_string(self.out, text),
+                }
+            }
             None => {
                 let text = unescape(self.text, &mut self.at, self.unescaped)?;
                 write::put_string(self.out, text);
@@ -366,22 +439,23 @@ fn raw<'t>(text: &'t [u8], at: &mut usize) -> Result<Option<Raw<'t>>, Flaw> {
     let start = *at + 1;
     let mut end = start;
     let mut high = 0;
-    while let Some(word) = text.get(end..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*word);
-        // The lowest bit set is exact; above it there may be false ones.
-        let zero = |word: u64| word.wrapping_sub(LOW) & !word;
-        let ends = (zero(word ^ (LOW * u64::from(b'"')))
-            | zero(word ^ (LOW * u64::from(b'\\')))
-            | (word.wrapping_sub(LOW * 0x20) & !word))
-            & HIGH;
+    while let Some(part) = text.get(end..).and_then(|rest| rest.first_chunk::<16>()) {
+        let part = u8x16::new(*part);
+        // What is no greater than 0x1f stays if limited to it.
+        let ends = part.simd_eq(u8x16::splat(b'"'))
+            | part.simd_eq(u8x16::splat(b'\\'))
+            | part.min(u8x16::splat(0x1f)).simd_eq(part);
+        let ends = ends.to_bitmask();
+        // The highest bit of each byte: no ASCII.
+        let beyond = part.to_bitmask();
         if ends != 0 {
-            let before = ends.trailing_zeros() / 8;
-            high |= word & HIGH & ((1_u64 << (before * 8)) - 1);
+            let before = ends.trailing_zeros();
+            high |= beyond & ((1 << before) - 1);
             end += before as usize;
             break;
         }
-        high |= word & HIGH;
-        end += 8;
+        high |= beyond;
+        end += 16;
     }
     loop {
         match text.get(end) {
@@ -399,7 +473,7 @@ fn raw<'t>(text: &'t [u8], at: &mut usize) -> Result<Option<Raw<'t>>, Flaw> {
                     at: end,
                 });
             }
-            Some(byte) => high |= u64::from(byte & 0x80),
+            Some(byte) => high |= u32::from(byte & 0x80),
             None => {
                 return Err(Flaw {
                     what: "a string without end",

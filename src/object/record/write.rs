@@ -1,20 +1,23 @@
 //! Writing the encoded form.
 
-use super::{FALSE, FLOAT, LARGE, LIST, MAP, NATURAL, NEGATIVE, NULL, STRING, TRUE};
+use super::{
+    FALSE, FLOAT, LARGE, LIST, LONG_LIST, LONG_MAP, MAP, NATURAL, NEGATIVE, NULL, STRING, TRUE,
+    WORD,
+};
 use crate::object::{Gvk, symbol};
 use serde_json::Value;
 
-/// Maps whose keys are a user's words, not fields of the API: their names may take only a part of the symbol table.
-const FREE_MAPS: [&str; 8] = [
+/// Maps whose keys are a user's words, not fields of the API: their names may take only a part of the symbol table. So are [`DATA`].
+const FREE_MAPS: [&str; 5] = [
     "labels",
     "annotations",
-    "data",
-    "stringData",
-    "binaryData",
     "matchLabels",
     "nodeSelector",
     "selector",
 ];
+
+/// Those of them whose values may be secret.
+const DATA: [&str; 3] = ["data", "stringData", "binaryData"];
 
 /// What the value being encoded stands in.
 #[derive(Clone, Copy, PartialEq)]
@@ -22,6 +25,8 @@ pub(super) enum Inside {
     Root,
     Metadata,
     FreeMap,
+    /// A free map whose values are never made words.
+    Data,
     Other,
 }
 
@@ -29,11 +34,18 @@ impl Inside {
     pub fn below(self, key: &str) -> Inside {
         if self == Inside::Root && key == "metadata" {
             Inside::Metadata
+        } else if DATA.contains(&key) {
+            Inside::Data
         } else if FREE_MAPS.contains(&key) {
             Inside::FreeMap
         } else {
             Inside::Other
         }
+    }
+
+    /// Whether its keys are a user's words.
+    pub fn is_free(self) -> bool {
+        matches!(self, Inside::FreeMap | Inside::Data)
     }
 
     pub fn drops(self, key: &str, gvk: bool) -> bool {
@@ -105,17 +117,27 @@ pub(super) fn put_f64(out: &mut Vec<u8>, n: f64) {
     out.extend_from_slice(&n.to_le_bytes());
 }
 
+pub(super) fn put_word(out: &mut Vec<u8>, word: u16) {
+    out.push(WORD);
+    put_varint(out, u64::from(word));
+}
+
 /// Opens a map or list; the body length is filled in by [`close`].
 pub(super) fn open(out: &mut Vec<u8>, tag: u8) -> usize {
-    out.push(tag);
     let at = out.len();
-    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&[tag, 0, 0]);
     at
 }
 
-pub(super) fn close(out: &mut [u8], at: usize) {
-    let length = (out.len() - at - 4) as u32;
-    out[at..at + 4].copy_from_slice(&length.to_le_bytes());
+pub(super) fn close(out: &mut Vec<u8>, at: usize) {
+    let length = out.len() - at - 3;
+    if let Ok(length) = u16::try_from(length) {
+        out[at + 1..at + 3].copy_from_slice(&length.to_le_bytes());
+        return;
+    }
+    // Few are that long: what is inside is moved.
+    out[at] = if out[at] == MAP { LONG_MAP } else { LONG_LIST };
+    out.splice(at + 1..at + 3, (length as u32).to_le_bytes());
 }
 
 pub(super) fn put_gvk(out: &mut Vec<u8>, gvk: &Gvk) {
@@ -156,7 +178,7 @@ pub(super) fn put_value(out: &mut Vec<u8>, value: &Value, depth: usize, inside: 
                 if inside.drops(key, false) {
                     continue;
                 }
-                intern_key(out, key, inside == Inside::FreeMap);
+                intern_key(out, key, inside.is_free());
                 put_value(out, value, depth + 1, inside.below(key));
             }
             close(out, at);
