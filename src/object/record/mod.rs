@@ -29,6 +29,7 @@ pub use node::{Entries, Items, Node, NodeKind};
 
 use super::{Gvk, Meta};
 use serde_json::Value;
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 use write::Inside;
@@ -87,8 +88,7 @@ impl Record {
     /// # Errors
     /// Text that is not one JSON object, or is nested deeper than 127 levels.
     pub fn from_json(json: &[u8], gvk: Option<&Gvk>) -> Result<Self, DecodeError> {
-        let mut encoder = Encoder::default();
-        encoder.from_json(json, gvk)
+        ENCODER.with_borrow_mut(|encoder| encoder.from_json(json, gvk))
     }
 
     /// Encodes a JSON tree, dropping `metadata.managedFields`.
@@ -124,6 +124,14 @@ impl Record {
     }
 }
 
+thread_local! {
+    /// For texts that come one at a time, such as answers.
+    static ENCODER: RefCell<Encoder> = RefCell::default();
+}
+
+/// What is kept of a buffer for the next text, in bytes: most objects fit.
+const KEPT: usize = 64 * 1024;
+
 /// Encodes one object after the other, keeping its buffers.
 #[derive(Default)]
 pub struct Encoder {
@@ -138,6 +146,7 @@ impl Encoder {
     /// As [`Record::from_json`].
     pub fn from_json(&mut self, json: &[u8], gvk: Option<&Gvk>) -> Result<Record, DecodeError> {
         self.out.clear();
+        self.out.shrink_to(KEPT);
         text::encode(json, gvk, &mut self.out, &mut self.scratch)
             .map_err(|flaw| DecodeError(flaw.to_string()))?;
         Ok(Record(self.out.as_slice().into()))
