@@ -2,6 +2,7 @@
 //! daemon ran is given back at the next start.
 
 use super::Daemon;
+use super::memory::REFUSED_RETRY;
 use crate::cluster::Cluster;
 use crate::decide::{Operation, Write};
 use crate::engine::worker::lifetimes::{HeldKind, Known};
@@ -14,10 +15,12 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The format that is written. A later one is left alone.
-const FORMAT: &str = "1";
+/// The format that is written. Under a later one nothing is done.
+const FORMAT: u64 = 1;
 /// What could not be kept is tried again after this time.
 const RETRY: Duration = Duration::from_secs(15);
+/// What could not be read is asked for again after this time, and then after longer ones.
+const RECALL_RETRY: Duration = Duration::from_secs(2);
 
 /// Where it is kept.
 #[derive(Clone, Debug)]
@@ -102,15 +105,29 @@ fn text(known: &Known) -> String {
     Value::Object(rules.collect()).to_string()
 }
 
-fn parse(record: &Record) -> Option<Known> {
-    let data = |name: &str| {
-        let value = record.root().path(&["data", name])?;
-        value.as_str().map(str::to_owned)
-    };
-    if data("format")? != FORMAT {
-        return None;
+/// What a ConfigMap says.
+#[derive(Debug, PartialEq)]
+enum Said {
+    Known(Known),
+    /// A newer version has written it.
+    Newer,
+    Rubbish,
+}
+
+fn data<'r>(record: &'r Record, name: &str) -> Option<&'r str> {
+    record.root().path(&["data", name])?.as_str()
+}
+
+fn parse(record: &Record) -> Said {
+    match data(record, "format").and_then(|format| format.parse::<u64>().ok()) {
+        Some(format) if format > FORMAT => Said::Newer,
+        Some(FORMAT) => rules(record).map_or(Said::Rubbish, Said::Known),
+        _ => Said::Rubbish,
     }
-    let said: Value = serde_json::from_str(&data("rules")?).ok()?;
+}
+
+fn rules(record: &Record) -> Option<Known> {
+    let said: Value = serde_json::from_str(data(record, "rules")?).ok()?;
     let mut known = Known::default();
     for (rule, kinds) in said.as_object()? {
         let held = kinds.as_array()?.iter().filter_map(|kind| {
@@ -128,26 +145,45 @@ fn parse(record: &Record) -> Option<Known> {
     Some(known)
 }
 
-/// What was kept by the daemon before. Nothing, where nothing can be read.
+/// What was kept by the daemon before.
+///
+/// To begin as if nothing had been kept would forget what a rule holds that is gone by now: it is asked for until it is there.
 pub(super) async fn recall(cluster: &Arc<dyn Cluster>, place: &Place) -> Known {
-    match cluster.read(place.key()).await {
-        Outcome::Read(record) | Outcome::Written(record) => parse(&record).unwrap_or_else(|| {
-            tracing::warn!(
-                name = &*place.name,
-                "what rules hold cannot be read from its ConfigMap: a rule that was removed meanwhile gives nothing back"
-            );
-            Known::default()
-        }),
-        Outcome::Failed(fault) if !matches!(fault, Fault::Forbidden(_)) => {
-            tracing::warn!(
-                name = &*place.name,
-                error = fault.message(),
-                "what rules hold cannot be read: a rule that was removed meanwhile gives nothing back"
-            );
-            Known::default()
+    let mut tried = 0_u32;
+    let mut told = String::new();
+    loop {
+        let (why, pause) = match cluster.read(place.key()).await {
+            Outcome::Read(record) | Outcome::Written(record) => match parse(&record) {
+                Said::Known(known) => return known,
+                Said::Rubbish => {
+                    tracing::warn!(
+                        name = &*place.name,
+                        "what rules hold cannot be read from its ConfigMap, which is written anew: a rule that was removed meanwhile gives nothing back"
+                    );
+                    return Known::default();
+                }
+                Said::Newer => (
+                    "it was written by a newer version. Run that version, or delete the ConfigMap to begin anew".to_owned(),
+                    REFUSED_RETRY,
+                ),
+            },
+            Outcome::Failed(fault) if !matches!(fault, Fault::Forbidden(_)) => {
+                let pause = RECALL_RETRY.saturating_mul(tried + 1);
+                (fault.message().to_owned(), pause.min(RETRY))
+            }
+            // It is not there; or without the right to read it no rule has held anything.
+            _ => return Known::default(),
+        };
+        tried = tried.saturating_add(1);
+        let why = format!(
+            "which rules have something to give back cannot be read from ConfigMap {}: {why}",
+            place.name
+        );
+        if why != told {
+            tracing::error!(error = why, "nothing is done before it is; asking again");
+            told = why;
         }
-        // Without the right to read it no rule has held anything.
-        _ => Known::default(),
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -161,7 +197,7 @@ fn keep(known: &Known, place: &Place) -> Write {
             "namespace": *place.namespace,
             "labels": {"app.kubernetes.io/name": "ordain"},
         },
-        "data": {"format": FORMAT, "rules": text(known)},
+        "data": {"format": FORMAT.to_string(), "rules": text(known)},
     });
     Write {
         object: place.key(),
@@ -207,17 +243,19 @@ mod tests {
             panic!("it is applied")
         };
         assert_eq!(manifest["metadata"]["name"], "shop-lifetimes");
-        assert_eq!(parse(&Record::from_value(&manifest)), Some(known));
-        for (field, value) in [
-            ("format", json!("2")),
-            ("rules", json!("{")),
-            ("rules", json!("[]")),
-            ("rules", json!(r#"{"zero": 3}"#)),
-            ("rules", Value::Null),
+        assert_eq!(parse(&Record::from_value(&manifest)), Said::Known(known));
+        for (field, value, said) in [
+            ("format", json!("2"), Said::Newer),
+            ("format", json!("one"), Said::Rubbish),
+            ("format", Value::Null, Said::Rubbish),
+            ("rules", json!("{"), Said::Rubbish),
+            ("rules", json!("[]"), Said::Rubbish),
+            ("rules", json!(r#"{"zero": 3}"#), Said::Rubbish),
+            ("rules", Value::Null, Said::Rubbish),
         ] {
             let mut manifest = manifest.clone();
             manifest["data"][field] = value;
-            assert_eq!(parse(&Record::from_value(&manifest)), None, "{field}");
+            assert_eq!(parse(&Record::from_value(&manifest)), said, "{field}");
         }
     }
 }

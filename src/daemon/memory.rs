@@ -13,7 +13,7 @@ const RETRY: Duration = Duration::from_secs(2);
 /// The longest of them.
 const LONGEST_RETRY: Duration = Duration::from_secs(15);
 /// A state that a newer version has written is looked at again after this time.
-const REFUSED_RETRY: Duration = Duration::from_secs(30);
+pub(super) const REFUSED_RETRY: Duration = Duration::from_secs(30);
 /// With `once`: how often it is asked for.
 const ONCE_TRIES: usize = 5;
 

@@ -4,10 +4,12 @@ mod bounds;
 
 use crate::control_plane::shared;
 use crate::daemon::{Daemon, until};
+use crate::proxy::{Proxy, Purpose};
 use crate::scene::{Place, map, namespace};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 /// Scales the Deployments with the label `hold` to zero.
@@ -345,6 +347,52 @@ async fn a_rule_that_is_removed_while_the_daemon_is_down_gives_back_what_it_hold
     other.ready().await;
     quiet(&mut other).await;
     assert!(scene.is_held("api").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_held_is_asked_for_until_it_can_be_read_and_nothing_is_done_before() {
+    let scene = Scene::new("unread").await;
+    scene.create("web", 3).await;
+    let proxy = Proxy::start(shared().kubeconfig()).await;
+    let state = format!("--state-namespace={}", scene.state);
+    let rule = zero(&scene.place.namespace);
+    let rules = format!("{rule}---\n{OTHER}");
+    let mut daemon = Daemon::start(&proxy.kubeconfig(), &rules, &[&state]);
+    scene.held(&daemon, "web").await;
+    daemon.kill();
+    daemon.save_rules(OTHER);
+    let cannot = "which rules have something to give back cannot be read";
+    let asked = |proxy: &Proxy| proxy.count(Purpose::Read, "-lifetimes");
+    let before = asked(&proxy);
+    proxy.refuse(Purpose::Read, "-lifetimes", usize::MAX, 503, None);
+    daemon.start_again();
+    until("asked again", &daemon, async || asked(&proxy) > before + 1).await;
+    assert!(daemon.log().contains(cannot), "{}", daemon.log());
+    assert!(scene.is_held("web").await);
+    daemon.kill();
+    proxy.refuse_nothing();
+    // What a newer version has written stays as it is.
+    let homes: Api<ConfigMap> = Api::namespaced(scene.place.client.clone(), &scene.state);
+    let maps = homes.list(&ListParams::default()).await.unwrap();
+    let is_it = |map: &&ConfigMap| map.name_any().ends_with("-lifetimes");
+    let name = maps.iter().find(is_it).unwrap().name_any();
+    let format = async |format: &str| {
+        let patch = Patch::Merge(json!({"data": {"format": format}}));
+        homes.patch(&name, &PatchParams::default(), &patch).await
+    };
+    let newer = format("2").await.unwrap();
+    let lines = daemon.whole_log().matches("newer version").count();
+    daemon.start_again();
+    until("told", &daemon, async || {
+        daemon.whole_log().matches("newer version").count() > lines
+    })
+    .await;
+    assert!(scene.is_held("web").await);
+    daemon.kill();
+    assert_eq!(homes.get(&name).await.unwrap().data, newer.data);
+    format("1").await.unwrap();
+    daemon.start_again();
+    scene.back(&daemon, "web", 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
