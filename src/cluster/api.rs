@@ -440,6 +440,9 @@ impl Cluster for Api {
     }
 
     fn read(&self, key: ObjectKey) -> BoxFuture<'static, Outcome> {
+        if self.lacks(&key.kind) {
+            return Box::pin(async { Outcome::Gone });
+        }
         let (wire, path) = (self.connection.wire.clone(), self.path_of(&key));
         let warnings = Arc::clone(&self.warnings);
         Box::pin(async move {
@@ -477,6 +480,14 @@ impl Api {
         let followers = self.followers.lock();
         let mut kinds = followers.values().map(|(watched, ..)| watched);
         patches && kinds.any(|w| w.metadata_only && w.kind == write.object.kind)
+    }
+
+    /// Whether the server, having told all its core kinds, has none of this name: some serve custom resources and nothing else.
+    fn lacks(&self, kind: &GroupKind) -> bool {
+        let discovery = self.discovery.load();
+        kind.group.is_empty()
+            && discovery.resource(kind, "v1").is_none()
+            && discovery.unasked(kind, "v1").is_none()
     }
 
     /// Where an object is, at the version at which its kind is followed.

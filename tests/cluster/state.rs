@@ -5,7 +5,7 @@ use crate::daemon::{Daemon, until};
 use crate::proxy::{Proxy, Purpose};
 use crate::scene::{Place, create_old, left_over, namespace};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -288,6 +288,44 @@ async fn without_its_namespace_it_acts_and_says_that_nothing_is_kept() {
     daemon.until("that it is told", found).await;
     until("it is deleted", &daemon, || async {
         place.maps.get_opt("a").await.unwrap().is_none()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_are_no_config_maps_it_acts_all_the_same() {
+    let place = Place::new("state-no-maps").await;
+    let accounts: Api<ServiceAccount> = Api::namespaced(place.client.clone(), &place.namespace);
+    let robot = json!({"metadata": {"name": "robot"}});
+    let robot = serde_json::from_value(robot).unwrap();
+    accounts
+        .create(&PostParams::default(), &robot)
+        .await
+        .unwrap();
+    let proxy = Proxy::start(place.plane.kubeconfig()).await;
+    // A server of custom resources alone knows none of many kinds.
+    proxy.replace("\"ConfigMap\"", "\"Unheard\"");
+    let rule = format!(
+        "apiVersion: ordain.dev/v1alpha1
+kind: Rule
+metadata: {{name: mark}}
+spec:
+  mode: Enforce
+  match:
+    resources: [{{apiVersion: v1, kind: ServiceAccount}}]
+    namespaces: ['{}']
+    names: [robot]
+  actions:
+  - patch: [{{path: $.metadata.labels.mark, set: 'yes'}}]
+    lifetime: WhileMatched
+",
+        place.namespace
+    );
+    let daemon = Daemon::start(&proxy.kubeconfig(), &rule, &[]);
+    until("it is marked", &daemon, || async {
+        let robot = accounts.get("robot").await.unwrap();
+        let labels = robot.metadata.labels.unwrap_or_default();
+        labels.get("mark").is_some_and(|mark| mark == "yes")
     })
     .await;
 }
