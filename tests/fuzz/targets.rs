@@ -8,7 +8,7 @@ use ordain::decide::state_annotation::{Said, SubjectState};
 use ordain::engine::{EngineOptions, Schedules};
 use ordain::manifests::{Simulation, World};
 use ordain::object::record::{Encoder, skim};
-use ordain::object::{GroupKind, Gvk, Record, duration, image, quantity};
+use ordain::object::{GroupKind, Gvk, Node, Record, duration, image, quantity};
 use ordain::rule::Action;
 use ordain::rule::compile::{Compiled, SourceFile, compile};
 use ordain::rule::edit::{self, EditContext, Endpoint, FixedFields};
@@ -251,6 +251,31 @@ fn cel(bytes: &[u8]) {
 }
 
 /// What a server sends: one object, a page of a list, the lines of a watch.
+fn has_a_key_twice(node: Node<'_>) -> bool {
+    let mut keys = std::collections::HashSet::new();
+    node.entries()
+        .any(|(key, value)| !keys.insert(key) || has_a_key_twice(value))
+        || node.items().any(has_a_key_twice)
+}
+
+/// The same but for the last bits of numbers: serde_json rounds long ones less exactly than the standard library does.
+fn as_near(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) if a.is_f64() && b.is_f64() => {
+            let (a, b) = (a.as_f64().unwrap_or(0.0), b.as_f64().unwrap_or(0.0));
+            (a - b).abs() <= a.abs() * 1e-15
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| as_near(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            let has = |(key, a): (&String, &Value)| b.get(key).is_some_and(|b| as_near(a, b));
+            a.len() == b.len() && a.iter().all(has)
+        }
+        _ => a == b,
+    }
+}
+
 fn record(bytes: &[u8]) {
     let gvk = Gvk::from_api_version("v1", "Pod");
     let kind = GroupKind::new("", "Pod");
@@ -263,11 +288,11 @@ fn record(bytes: &[u8]) {
     if let (Ok(record), Ok(tree)) = (&decoded, &tree) {
         let again = Record::from_value(&record.to_value());
         // A name that stands twice in one map, which no server sends, is kept twice: the first counts, and serde takes the last.
-        if again.size() >= record.size() {
+        if !has_a_key_twice(record.root()) {
             assert!(*record == again, "not the same when it is read again");
             let same = Record::from_value(tree);
             assert!(
-                same.to_value() == record.to_value(),
+                as_near(&same.to_value(), &record.to_value()),
                 "another object than serde's"
             );
         }
