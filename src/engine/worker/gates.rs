@@ -1,12 +1,14 @@
 //! Whether a rule may act on an object now: mode, freeze, limits, breakers, rights.
 
 use super::Engine;
+use super::rules::RuleState;
 use crate::decide::Reason;
 use crate::decide::breaker::{self, Open, Trip};
 use crate::engine::store::name_of;
 use crate::object::{ObjectKey, duration};
 use crate::rule::enforce_for::EnforceFor;
 use crate::rule::expr::NamespaceObject;
+use crate::rule::set::{RuleIndex, RuleSet};
 use crate::rule::{Mode, Rule};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -51,6 +53,19 @@ fn breaker_message(open: &Open, others: &str, rule: &Rule) -> String {
     format!(
         "{what}: {others}{places}; the rule leaves this object alone until it is acknowledged or changed"
     )
+}
+
+/// The rules of a set that [`Engine::open_limited_rules`] ever has to do with.
+pub(super) fn reviewed(rules: &RuleSet, states: &[RuleState]) -> Vec<RuleIndex> {
+    let rules = rules.rules().iter().zip(states).enumerate();
+    let reviewed = rules.filter(|(_, (rule, state))| {
+        rule.is_counted()
+            || !rule.unchecked_paths.is_empty()
+            // Findings of what the rule was before, which end.
+            || state.refusal.is_some()
+            || state.crowded.is_some()
+    });
+    reviewed.map(|(index, _)| index).collect()
 }
 
 impl Engine {
@@ -221,8 +236,10 @@ impl Engine {
 
     /// Marks rules whose scope is evaluated by now, and lets the objects go on that waited for it.
     pub(super) fn open_limited_rules(&mut self, now: Timestamp) {
-        for index in 0..self.states.len() {
-            let rule = Arc::clone(&self.rules.rules()[index]);
+        let rules = Arc::clone(&self.rules);
+        for at in 0..self.reviewed.len() {
+            let index = self.reviewed[at];
+            let rule = &rules.rules()[index];
             self.wake_picked(index, now);
             self.review_series(index);
             if self.states[index].scope_known {

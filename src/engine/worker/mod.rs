@@ -90,7 +90,7 @@ use crate::decide::breaker::places::{Place, Trail};
 use crate::decide::{Finding, Reason, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey};
 use crate::rule::Verb;
-use crate::rule::set::RuleSet;
+use crate::rule::set::{RuleIndex, RuleSet};
 use crate::rule::watch_scope::WatchScope;
 use crate::schema::Schema;
 use ahash::AHashMap;
@@ -278,6 +278,8 @@ pub struct Engine {
     rules: Arc<RuleSet>,
     /// By index in the set.
     states: Vec<RuleState>,
+    /// Those of the rules of which something is looked after between two objects.
+    reviewed: Vec<RuleIndex>,
     /// The kinds that are followed, and which objects of them. What is said of another one comes late.
     followed: AHashMap<GroupKind, WatchScope>,
     /// What is remembered of objects that left such a scope.
@@ -364,6 +366,7 @@ impl Engine {
             rivals: Rivals::default(),
             rules: Arc::new(RuleSet::new(vec![], Schema::empty())),
             states: vec![],
+            reviewed: vec![],
             followed: AHashMap::new(),
             away: Away::default(),
             store: Store::default(),

@@ -1,6 +1,7 @@
 //! Another rule set takes the place of the one in force.
 
 use super::Engine;
+use super::gates::reviewed;
 use super::glance::{Quiet, looks_at_tests_alone};
 use super::rules::RuleState;
 use crate::engine::memory::Uid;
@@ -56,6 +57,7 @@ impl Engine {
                 None => RuleState::of(rule),
             })
             .collect();
+        self.reviewed = reviewed(&self.rules, &self.states);
         for state in states.into_values() {
             self.reports
                 .extend(state.findings().map(|f| Report::FindingEnded(f.clone())));
