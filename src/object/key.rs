@@ -7,8 +7,8 @@ use std::sync::Arc;
 /// A kind without its version, the way the queue and the store name it. `group` is empty for the core group.
 ///
 /// Every event looks up several tables by kind or key. What they are hashed by is therefore as short as tells them apart: of a kind its
-/// ends, of a key one number and two texts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// ends, of a key one number and two texts; and texts that are shared, as most are, are not compared.
+#[derive(Clone, Debug, Eq, PartialOrd, Ord)]
 pub struct GroupKind {
     /// API group, empty for the core group.
     pub group: Arc<str>,
@@ -38,6 +38,19 @@ impl GroupKind {
                 .fold(0, |ends, byte| ends << 8 | u64::from(*byte)),
         };
         ends ^ ((kind.len() as u64) << 56) ^ ((self.group.len() as u64) << 48)
+    }
+}
+
+/// The same text. The standard library looks at the addresses only where what is behind them has a size.
+#[inline]
+fn same_text(a: &Arc<str>, b: &Arc<str>) -> bool {
+    Arc::ptr_eq(a, b) || **a == **b
+}
+
+impl PartialEq for GroupKind {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        same_text(&self.kind, &other.kind) && same_text(&self.group, &other.group)
     }
 }
 
@@ -136,7 +149,7 @@ impl fmt::Display for Gvk {
 /// The identity of one object in the queue, the store and every report.
 ///
 /// Printed as `KIND/NAMESPACE/NAME`, or `KIND/NAME` for a cluster-scoped object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Eq, PartialOrd, Ord)]
 pub struct ObjectKey {
     /// Group and kind.
     pub kind: GroupKind,
@@ -154,6 +167,19 @@ impl ObjectKey {
             namespace: namespace.map(Into::into),
             name: name.into(),
         }
+    }
+}
+
+impl PartialEq for ObjectKey {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let same_namespace = match (&self.namespace, &other.namespace) {
+            (Some(a), Some(b)) => same_text(a, b),
+            (None, None) => true,
+            _ => false,
+        };
+        // What differs most comes first.
+        same_text(&self.name, &other.name) && same_namespace && self.kind == other.kind
     }
 }
 
