@@ -8,6 +8,7 @@
 #[path = "../bench/rule_sets.rs"]
 mod rule_sets;
 
+use jiff::Timestamp;
 use ordain::engine::{Engine, EngineOptions, Observation};
 use ordain::object::{GroupKind, Record};
 use ordain::rule::set::RuleSet;
@@ -64,6 +65,7 @@ fn main() {
 /// Shows events to several engines in turn, and prints what each takes and how much more than the first.
 fn in_turn(what: &str, mut engines: Vec<(&str, Engine)>, event: impl Fn(usize) -> Record) {
     let mut took: Vec<Vec<f64>> = vec![vec![]; engines.len()];
+    let moment = now();
     for block in 0..BLOCKS {
         let events: Vec<Record> = (0..BLOCK).map(|n| event(block * BLOCK + n)).collect();
         for turn in 0..engines.len() {
@@ -74,8 +76,8 @@ fn in_turn(what: &str, mut engines: Vec<(&str, Engine)>, event: impl Fn(usize) -
             let started = Instant::now();
             for record in events {
                 let kind = GroupKind::new("", "Pod");
-                engine.observe(Observation::Applied { kind, record }, now());
-                rest(engine);
+                engine.observe(Observation::Applied { kind, record }, moment);
+                rest(engine, moment);
             }
             took[place].push(started.elapsed().as_secs_f64() * 1e6 / BLOCK as f64);
         }
@@ -96,11 +98,11 @@ fn quarters(mut times: Vec<f64>) -> [f64; 3] {
     [1, 2, 3].map(|quarter| times[times.len() * quarter / 4])
 }
 
-fn rest(engine: &mut Engine) {
+fn rest(engine: &mut Engine, now: Timestamp) {
     let mut effects = vec![];
     while engine
-        .poll(now(), 10_000, &mut effects)
-        .is_some_and(|at| at <= now())
+        .poll(now, 10_000, &mut effects)
+        .is_some_and(|at| at <= now)
     {}
 }
 
@@ -125,7 +127,7 @@ fn with_users(rules: Arc<RuleSet>) -> Engine {
         "ConfigMap",
         (0..5_000).map(|n| Record::from_value(&map(n))).collect(),
     );
-    rest(&mut engine);
+    rest(&mut engine, now());
     engine
 }
 

@@ -80,7 +80,7 @@ pub fn pass(subject: &Subject<'_>, context: &PassContext<'_>) -> Decision {
         None => context.rules.for_kind(&subject.key.kind),
     };
     let mut decision = Decision::default();
-    if indexes.is_empty() && !lifetime::concerns(subject.record.meta()) {
+    if indexes.is_empty() && !lifetime::concerns(subject.record) {
         return decision;
     }
     let world = World::new(subject, context);

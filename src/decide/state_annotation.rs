@@ -9,7 +9,7 @@
 //! carries the annotation with its own subjects already ([`ownership`]), which belongs to server-side apply; there this state stands under
 //! `subject.ordain.dev/RULE`.
 
-use crate::object::{GroupKind, Meta, ObjectKey, symbol};
+use crate::object::{GroupKind, Meta, ObjectKey, Record, STATE_DOMAINS};
 use crate::rule::apply::ownership;
 use serde_json::{Map, Value, json};
 
@@ -22,7 +22,7 @@ pub const LARGEST: usize = 64 << 10;
 /// Most subjects that are written down on an object.
 pub const MOST_SUBJECTS: usize = 8;
 
-const APART: &str = "subject.ordain.dev/";
+const APART: &str = STATE_DOMAINS[1];
 
 /// A field that a rule has changed, and what to do to undo that.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,22 +79,19 @@ pub enum Said {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge(pub usize);
 
-/// Whether some object of this process ever carried such an annotation. While none did, nobody needs to look for them.
-pub fn were_seen() -> bool {
-    symbol::state_was_seen()
-}
-
 /// The names of the rules that an object says something of, be it as their subject or as what they applied.
-pub fn rules(meta: Meta<'_>) -> impl Iterator<Item = &str> {
-    let annotations = were_seen().then(|| meta.annotations()).flatten();
+pub fn rules(record: &Record) -> impl Iterator<Item = &str> {
+    let carries = record.may_carry_state();
+    let annotations = carries.then(|| record.meta().annotations()).flatten();
     let names = annotations.into_iter().flat_map(|all| all.entries());
     names.filter_map(|(name, _)| rule_of(name))
 }
 
 /// The rule that an annotation of this name belongs to.
 pub fn rule_of(annotation: &str) -> Option<&str> {
-    let domains = [ownership::DOMAIN, APART];
-    domains.iter().find_map(|d| annotation.strip_prefix(d))
+    STATE_DOMAINS
+        .iter()
+        .find_map(|d| annotation.strip_prefix(d))
 }
 
 /// The names under which a rule may keep state on an object.
@@ -336,7 +333,7 @@ mod tests {
             )
         );
         let record = Record::from_value(&there);
-        assert_eq!(rules(record.meta()).collect::<Vec<_>>(), ["rule"]);
+        assert_eq!(rules(&record).collect::<Vec<_>>(), ["rule"]);
         assert_eq!(written(there, &SubjectState::default()), object());
     }
 

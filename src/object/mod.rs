@@ -14,5 +14,5 @@ pub mod word;
 
 pub use key::{GroupKind, Gvk, ObjectKey};
 pub use meta::Meta;
-pub use record::{Node, NodeKind, Record};
+pub use record::{Node, NodeKind, Record, STATE_DOMAINS};
 pub use symbol::Key;

@@ -8,7 +8,6 @@ use ahash::AHashMap;
 use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Names the table can hold. The built-in kinds of Kubernetes have about 3,000 distinct field names.
 pub const CAPACITY: usize = 16_384;
@@ -19,12 +18,6 @@ pub const LONGEST: usize = 96;
 
 /// Names by symbol, readable without a lock.
 static NAMES: [OnceLock<&'static str>; CAPACITY] = [const { OnceLock::new() }; CAPACITY];
-
-/// Annotations in which rules keep state on objects. Most clusters have none, and then nobody looks for them.
-const STATE: [&str; 2] = ["state.ordain.dev/", "subject.ordain.dev/"];
-
-/// Whether a name that begins with one of [`STATE`] was ever met.
-static STATE_SEEN: AtomicBool = AtomicBool::new(false);
 
 struct Table {
     symbols: AHashMap<&'static str, u32>,
@@ -60,9 +53,6 @@ pub(super) fn intern(name: &str, free: bool) -> Option<u32> {
         let symbol = match table.symbols.get(name) {
             Some(symbol) => *symbol,
             None => {
-                if STATE.iter().any(|domain| name.starts_with(domain)) {
-                    STATE_SEEN.store(true, Ordering::Relaxed);
-                }
                 let next = table.symbols.len();
                 if next >= CAPACITY || (free && table.free >= FREE_CAPACITY) {
                     return None;
@@ -104,11 +94,6 @@ pub(super) fn find(name: &str) -> Option<u32> {
 /// The name of a symbol.
 pub(super) fn name_of(symbol: u32) -> Option<&'static str> {
     NAMES.get(symbol as usize)?.get().copied()
-}
-
-/// Whether some record of this process ever held a field that rules keep state in.
-pub fn state_was_seen() -> bool {
-    STATE_SEEN.load(Ordering::Relaxed)
 }
 
 /// How many names are interned, for the memory report.

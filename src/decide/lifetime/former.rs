@@ -97,7 +97,7 @@ pub(super) fn note(
 /// some rule has changed. Whichever of them goes last takes such a map along.
 fn made_above(before: &Record, own: &[Former], pointer: &str) -> usize {
     let meta = before.meta();
-    let others: Vec<Former> = state_annotation::rules(meta)
+    let others: Vec<Former> = state_annotation::rules(before)
         .filter_map(|rule| match SubjectState::read(meta, rule) {
             Said::State(state) => Some(state.former),
             _ => None,

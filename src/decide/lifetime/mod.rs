@@ -46,8 +46,8 @@ pub(super) struct End {
 }
 
 /// Whether an object carries state of some rule.
-pub(super) fn concerns(meta: Meta<'_>) -> bool {
-    state_annotation::rules(meta).next().is_some()
+pub(super) fn concerns(record: &Record) -> bool {
+    state_annotation::rules(record).next().is_some()
 }
 
 /// What an object says of a rule of this installation.
@@ -58,19 +58,18 @@ fn own(world: &World<'_>, meta: Meta<'_>, rule: &str) -> Said {
 /// Everything that has ended for the subject of a pass, and the state in which the others find it.
 pub(super) fn ends(world: &World<'_>, indexes: &[RuleIndex]) -> (Snapshot, Vec<End>) {
     let record = world.subject.record;
-    let meta = record.meta();
-    if !state_annotation::were_seen()
-        || world.context.occasion != Occasion::Reconcile
-        || meta.is_deleting()
-        || !concerns(meta)
+    if world.context.occasion != Occasion::Reconcile
+        || !concerns(record)
+        || record.meta().is_deleting()
         // What has ended is not the business of one that is asked alone.
         || world.context.alone.is_some()
     {
         return (Snapshot::default(), vec![]);
     }
+    let meta = record.meta();
     let mut working = Working::new(record);
     let mut ends: Vec<End> = vec![];
-    for name in state_annotation::rules(meta) {
+    for name in state_annotation::rules(record) {
         if ends.iter().any(|end| &*end.rule == name) {
             continue;
         }
@@ -273,7 +272,7 @@ fn conclude(
     let mut findings = vec![];
     working.change(|tree| {
         former::drop_restored(tree, state, keep, schema);
-        let mut others: Vec<(Arc<str>, SubjectState)> = state_annotation::rules(meta)
+        let mut others: Vec<(Arc<str>, SubjectState)> = state_annotation::rules(&record)
             .filter(|name| *name != rule && ended.iter().all(|e| **e != **name))
             .filter_map(|name| match own(world, meta, name) {
                 Said::State(state) => Some((name.into(), state)),
@@ -479,7 +478,7 @@ pub(super) fn keep(
 
 /// At the end of a turn that took every step: what the rule holds and no step of it is about any more gets its former value back.
 pub(super) fn release(world: &World<'_>, rule: &Rule, working: &mut Working<'_>, turn: &mut Turn) {
-    if !state_annotation::were_seen() || world.context.occasion != Occasion::Reconcile {
+    if !working.record().may_carry_state() || world.context.occasion != Occasion::Reconcile {
         return;
     }
     let Said::State(mut state) = own(world, working.record().meta(), &rule.name) else {

@@ -2,11 +2,11 @@
 
 use super::{Act, Acted};
 use crate::decide::memory::LastAct;
-use crate::decide::state_annotation::{self, Said, SubjectState, TooLarge};
+use crate::decide::state_annotation::{Said, SubjectState, TooLarge};
 use crate::decide::steps::At;
 use crate::decide::working::Working;
 use crate::decide::world::World;
-use crate::object::{Meta, Record};
+use crate::object::Record;
 use crate::rule::apply::Apply;
 use crate::rule::apply::ownership::Ownership;
 use crate::rule::expr::{ExprFault, Scope};
@@ -101,9 +101,6 @@ pub(super) fn last(
     (record, member): (&Record, Option<&Record>),
     scope: &Scope<'_>,
 ) -> Result<Option<LastAct>, ExprFault> {
-    if !state_annotation::were_seen() {
-        return Ok(None);
-    }
     let uid = at.world.subject.record.meta().uid();
     match (member, &at.step.action) {
         (Some(member), _) => Ok(on(at, member, &on_member(act, uid))),
@@ -122,6 +119,9 @@ pub(super) fn is_stored(at: &At<'_>, act: Act, is_of_member: bool, last: &LastAc
 
 /// What an object says of a step under a name, in the annotation that was written with its last change.
 fn on(at: &At<'_>, record: &Record, name: &str) -> Option<LastAct> {
+    if !record.may_carry_state() {
+        return None;
+    }
     let by = at.world.context.state_namespace;
     let Said::State(state) = SubjectState::read_own(record.meta(), &at.rule.name, by) else {
         return None;
@@ -157,11 +157,11 @@ fn read(said: &Value) -> Option<LastAct> {
 }
 
 /// The acts that an object itself tells of: those that the daemon of this namespace wrote with its changes.
-pub fn in_annotation(meta: Meta<'_>, rule: &str, by: &str) -> Vec<(Act, LastAct)> {
-    if !state_annotation::were_seen() {
+pub fn in_annotation(record: &Record, rule: &str, by: &str) -> Vec<(Act, LastAct)> {
+    if !record.may_carry_state() {
         return vec![];
     }
-    let Said::State(state) = SubjectState::read_own(meta, rule, by) else {
+    let Said::State(state) = SubjectState::read_own(record.meta(), rule, by) else {
         return vec![];
     };
     let acts = state.once.iter();

@@ -1,14 +1,14 @@
 //! Whether a rule may act on an object now: mode, freeze, limits, breakers, rights.
 
 use super::Engine;
-use super::rules::RuleState;
 use crate::decide::Reason;
 use crate::decide::breaker::{self, Open, Trip};
+use crate::engine::pick::Picks;
 use crate::engine::store::name_of;
 use crate::object::{ObjectKey, duration};
 use crate::rule::enforce_for::EnforceFor;
 use crate::rule::expr::NamespaceObject;
-use crate::rule::set::{RuleIndex, RuleSet};
+use crate::rule::set::RuleIndex;
 use crate::rule::{Mode, Rule};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -53,19 +53,6 @@ fn breaker_message(open: &Open, others: &str, rule: &Rule) -> String {
     format!(
         "{what}: {others}{places}; the rule leaves this object alone until it is acknowledged or changed"
     )
-}
-
-/// The rules of a set that [`Engine::open_limited_rules`] ever has to do with.
-pub(super) fn reviewed(rules: &RuleSet, states: &[RuleState]) -> Vec<RuleIndex> {
-    let rules = rules.rules().iter().zip(states).enumerate();
-    let reviewed = rules.filter(|(_, (rule, state))| {
-        rule.is_counted()
-            || !rule.unchecked_paths.is_empty()
-            // Findings of what the rule was before, which end.
-            || state.refusal.is_some()
-            || state.crowded.is_some()
-    });
-    reviewed.map(|(index, _)| index).collect()
 }
 
 impl Engine {
@@ -234,45 +221,67 @@ impl Engine {
         (self.counts_first(index) && !self.states[index].scope_known) || self.awaits_rivals(index)
     }
 
-    /// Marks rules whose scope is evaluated by now, and lets the objects go on that waited for it.
-    pub(super) fn open_limited_rules(&mut self, now: Timestamp) {
-        let rules = Arc::clone(&self.rules);
-        for at in 0..self.reviewed.len() {
-            let index = self.reviewed[at];
-            let rule = &rules.rules()[index];
-            self.wake_picked(index, now);
-            self.review_series(index);
-            if self.states[index].scope_known {
-                self.clear_picked(index, now);
-                self.review_paths(index);
-                continue;
-            }
-            if !self.counts_first(index) {
-                continue;
-            }
-            let complete = rule.matches.kinds.iter().all(|k| {
-                let kind = self.store.kind(&k.kind);
-                kind.is_some_and(|kind| kind.fresh == 0 && !kind.is_listing())
-            });
-            if !complete || !self.states[index].ready {
-                continue;
-            }
-            if self.begin_picking(index, now) {
-                continue;
-            }
-            self.states[index].scope_known = true;
-            self.check_limits(index, now);
-            let mut due: Vec<ObjectKey> = self.states[index].limits.due().cloned().collect();
-            // What is due may be a member of a list: who has it there is looked at.
-            due.extend(self.states[index].targets.subjects().cloned());
-            if self.states[index].limits.aborted().is_none() {
-                self.put_in_order(&mut due);
-            }
-            for key in due {
-                self.queue.push(key, now);
-            }
-            self.review_paths(index);
+    /// Looks after the rules of which something may have changed: marks those whose scope is evaluated by now, and lets the objects go on that
+    /// waited for it.
+    pub(super) fn look_after_rules(&mut self, now: Timestamp) {
+        if self.states.touched().is_empty() {
+            return;
         }
+        let mut touched = self.states.take_touched();
+        for index in &touched {
+            self.look_after(*index, now);
+        }
+        touched.retain(|index| {
+            let waits = self.waits_for_others(*index);
+            if !waits {
+                self.states.settle(*index);
+            }
+            waits
+        });
+        self.states.give_back(touched);
+    }
+
+    /// Whether what a rule may do depends on what else is looked at, and not on its own state alone.
+    fn waits_for_others(&self, index: RuleIndex) -> bool {
+        let state = &self.states[index];
+        let counts = !state.scope_known && self.counts_first(index);
+        counts || state.picks.as_ref().is_some_and(Picks::has_candidates)
+    }
+
+    fn look_after(&mut self, index: RuleIndex, now: Timestamp) {
+        self.wake_picked(index, now);
+        self.review_series(index);
+        if self.states[index].scope_known {
+            self.clear_picked(index, now);
+            self.review_paths(index);
+        } else if self.counts_first(index) {
+            self.open_limited_rule(index, now);
+        }
+        self.keeper.rules_changed |= self.states[index].has_changed();
+    }
+
+    /// Lets a rule act that counts, if its scope is evaluated by now.
+    fn open_limited_rule(&mut self, index: RuleIndex, now: Timestamp) {
+        let rule = Arc::clone(&self.rules.rules()[index]);
+        let complete = rule.matches.kinds.iter().all(|k| {
+            let kind = self.store.kind(&k.kind);
+            kind.is_some_and(|kind| kind.fresh == 0 && !kind.is_listing())
+        });
+        if !complete || !self.states[index].ready || self.begin_picking(index, now) {
+            return;
+        }
+        self.states[index].scope_known = true;
+        self.check_limits(index, now);
+        let mut due: Vec<ObjectKey> = self.states[index].limits.due().cloned().collect();
+        // What is due may be a member of a list: who has it there is looked at.
+        due.extend(self.states[index].targets.subjects().cloned());
+        if self.states[index].limits.aborted().is_none() {
+            self.put_in_order(&mut due);
+        }
+        for key in due {
+            self.queue.push(key, now);
+        }
+        self.review_paths(index);
     }
 
     /// Objects that are to be looked at all at once, in the order in which `throttle` lets them go: by kind, namespace and name. Where no rule

@@ -187,7 +187,7 @@ impl Shared<'_> {
             self.findings.contains_key(&key) || self.queue.is_held(&key)
         };
         let any_known = !self.findings.is_empty() || self.queue.held() > 0;
-        self.lifetimes.concern(record.meta()) || (any_known && is_known())
+        self.lifetimes.concern(record) || (any_known && is_known())
     }
 
     fn namespace_of<'r>(&'r self, name: &Name, record: &'r Record) -> Namespace<'r> {

@@ -32,6 +32,8 @@ pub(super) struct Keeper {
     pub(super) layout: Layout,
     /// Of all rules, beside what their matches know themselves.
     pub(super) changed: Slots,
+    /// What some rule remembers has changed, as far as that was looked after.
+    pub(super) rules_changed: bool,
     /// Something was done or counted: the rules' own part is compared with what was kept of it.
     pub(super) touched: bool,
     /// What a person decides about, or is to: lost by a kill, a stopped rule would go on.
@@ -62,6 +64,7 @@ impl Default for Keeper {
             writer: String::new(),
             layout: Layout::FIRST,
             changed: Slots::default(),
+            rules_changed: false,
             touched: false,
             urgent: false,
             counted: BTreeMap::new(),
@@ -140,18 +143,19 @@ impl Engine {
             self.keeper.next = self.keeper.next.min(now);
             self.keeper.looked = Timestamp::MIN;
         }
-        let changed = |state: &RuleState| state.matches.has_changed() || state.times.has_changed();
-        let matches = |states: &[RuleState]| states.iter().any(changed);
+        let mut touched = self.states.touched().iter();
+        let behind = self.keeper.is_behind()
+            || self.keeper.rules_changed
+            || touched.any(|index| self.states[*index].has_changed());
         if self.keeper.next > now {
             // Nothing is gathered for nothing.
-            let behind = self.keeper.is_behind() || matches(&self.states);
             return match (behind, self.keeper.touched) {
                 (true, _) => Some(self.keeper.next),
                 (false, true) => Some(self.keeper.looks()),
                 (false, false) => None,
             };
         }
-        if self.keeper.looks() > now && !self.keeper.is_behind() && !matches(&self.states) {
+        if self.keeper.looks() > now && !behind {
             return self.keeper.touched.then(|| self.keeper.looks());
         }
         if self.keeper.touched {
@@ -203,6 +207,7 @@ impl Engine {
                 keeper.changed.add(state::slot_of_rule(&rule.name));
             }
         }
+        keeper.rules_changed = false;
         keeper.touched = false;
     }
 

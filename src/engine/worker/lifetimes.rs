@@ -8,7 +8,7 @@ use super::Engine;
 use crate::decide::{Decision, Finding, Reason, Standing, state_annotation};
 use crate::engine::WatchedKind;
 use crate::engine::store::{Sync, key_of};
-use crate::object::{GroupKind, Meta, ObjectKey};
+use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::set::RuleSet;
 use crate::rule::watch_scope::WatchScope;
 use crate::rule::{Action, Lifetime, Mode, ResolvedKind, Rule};
@@ -101,9 +101,9 @@ impl Lifetimes {
     }
 
     /// Whether an object carries something of a rule that may hold it.
-    pub(super) fn concern(&self, meta: Meta<'_>) -> bool {
+    pub(super) fn concern(&self, record: &Record) -> bool {
         !self.known.is_empty()
-            && state_annotation::rules(meta).any(|name| self.known.contains_key(name))
+            && state_annotation::rules(record).any(|name| self.known.contains_key(name))
     }
 }
 
@@ -142,7 +142,7 @@ impl Engine {
     /// Whether an object is looked at although no rule is about its kind.
     pub(super) fn is_held(&self, key: &ObjectKey) -> bool {
         let entry = self.store.get(key);
-        entry.is_some_and(|entry| self.lifetimes.concern(entry.record.meta()))
+        entry.is_some_and(|entry| self.lifetimes.concern(&entry.record))
     }
 
     /// Whether objects of a kind may be looked at although no rule is about it.
@@ -181,12 +181,12 @@ impl Engine {
     /// The objects that carry something of these rules.
     fn carriers(&self, rules: &AHashSet<Arc<str>>) -> Vec<ObjectKey> {
         let mut keys = vec![];
-        if rules.is_empty() || !state_annotation::were_seen() {
+        if rules.is_empty() {
             return keys;
         }
         for (kind, objects) in self.store.kinds() {
-            let carry = |meta| state_annotation::rules(meta).any(|name| rules.contains(name));
-            let carriers = objects.iter().filter(|(_, e)| carry(e.record.meta()));
+            let carry = |record| state_annotation::rules(record).any(|name| rules.contains(name));
+            let carriers = objects.iter().filter(|(_, e)| carry(&e.record));
             keys.extend(carriers.map(|(name, _)| key_of(kind, name)));
         }
         keys

@@ -71,6 +71,7 @@ mod schedule;
 mod send;
 mod sequels;
 mod standby;
+mod states;
 pub mod status;
 mod targets;
 mod unfinished;
@@ -90,7 +91,7 @@ use crate::decide::breaker::places::{Place, Trail};
 use crate::decide::{Finding, Reason, RuleChange, Write};
 use crate::object::{GroupKind, ObjectKey};
 use crate::rule::Verb;
-use crate::rule::set::{RuleIndex, RuleSet};
+use crate::rule::set::RuleSet;
 use crate::rule::watch_scope::WatchScope;
 use crate::schema::Schema;
 use ahash::AHashMap;
@@ -101,7 +102,7 @@ use jiff::{SignedDuration, Timestamp};
 use keep::Keeper;
 use lifetimes::Lifetimes;
 use rivals::Rivals;
-use rules::RuleState;
+use states::RuleStates;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -277,9 +278,7 @@ pub struct Engine {
     options: EngineOptions,
     rules: Arc<RuleSet>,
     /// By index in the set.
-    states: Vec<RuleState>,
-    /// Those of the rules of which something is looked after between two objects.
-    reviewed: Vec<RuleIndex>,
+    states: RuleStates,
     /// The kinds that are followed, and which objects of them. What is said of another one comes late.
     followed: AHashMap<GroupKind, WatchScope>,
     /// What is remembered of objects that left such a scope.
@@ -365,8 +364,7 @@ impl Engine {
             options,
             rivals: Rivals::default(),
             rules: Arc::new(RuleSet::new(vec![], Schema::empty())),
-            states: vec![],
-            reviewed: vec![],
+            states: RuleStates::default(),
             followed: AHashMap::new(),
             away: Away::default(),
             store: Store::default(),

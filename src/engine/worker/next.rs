@@ -49,7 +49,7 @@ impl Engine {
             self.evaluate(key, wanted, now, effects);
             left -= 1;
         }
-        self.open_limited_rules(now);
+        self.look_after_rules(now);
         self.meet_rivals(now);
         self.take_turns(now);
         self.forget_the_unseen(now);

@@ -50,10 +50,10 @@ impl Engine {
         now: Timestamp,
         again: &mut Option<Timestamp>,
     ) -> Option<Reaped> {
-        if !state_annotation::were_seen() || record.meta().is_deleting() {
+        if !record.may_carry_state() || record.meta().is_deleting() {
             return None;
         }
-        let marks: Vec<(Arc<str>, Ownership)> = state_annotation::rules(record.meta())
+        let marks: Vec<(Arc<str>, Ownership)> = state_annotation::rules(record)
             .filter_map(|name| {
                 let ownership = Ownership::read(record.meta(), name, key)?;
                 Some((name.into(), ownership))
@@ -354,13 +354,13 @@ impl Engine {
         record: &Record,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        if !state_annotation::were_seen() {
+        if !record.may_carry_state() {
             return None;
         }
         let meta = record.meta();
         let mut known = true;
         let rules = Arc::clone(&self.rules);
-        for rule in state_annotation::rules(meta) {
+        for rule in state_annotation::rules(record) {
             if let Said::State(state) = SubjectState::read(meta, rule)
                 && !state.subjects.is_empty()
             {

@@ -1,9 +1,9 @@
 //! Another rule set takes the place of the one in force.
 
 use super::Engine;
-use super::gates::reviewed;
 use super::glance::{Quiet, looks_at_tests_alone};
 use super::rules::RuleState;
+use super::states::RuleStates;
 use crate::engine::memory::Uid;
 use crate::engine::store::{Name, key_of};
 use crate::engine::{Report, WatchedKind, standings};
@@ -25,7 +25,7 @@ impl Engine {
             .rules()
             .iter()
             .map(|r| r.name.clone())
-            .zip(std::mem::take(&mut self.states))
+            .zip(std::mem::take(&mut self.states).into_vec())
             .collect();
         self.keep_said(&older);
         let same = |name: &Arc<str>| {
@@ -33,7 +33,7 @@ impl Engine {
                 .get(name)
                 .is_some_and(|o| self.rules.get(name).is_some_and(|n| n.hash == o.hash))
         };
-        self.states = self
+        let of_all = self
             .rules
             .rules()
             .iter()
@@ -57,7 +57,7 @@ impl Engine {
                 None => RuleState::of(rule),
             })
             .collect();
-        self.reviewed = reviewed(&self.rules, &self.states);
+        self.states = RuleStates::new(&self.rules, of_all);
         for state in states.into_values() {
             self.reports
                 .extend(state.findings().map(|f| Report::FindingEnded(f.clone())));

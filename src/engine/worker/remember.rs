@@ -89,7 +89,7 @@ impl Engine {
                     // It may have acted, and that was lost: the object itself tells.
                     if rule.writes_what_acted() && state.matches.is_blank(uid) {
                         let by = &self.options.state_namespace;
-                        for (act, last) in in_annotation(record.meta(), &rule.name, by) {
+                        for (act, last) in in_annotation(record, &rule.name, by) {
                             state.matches.note(uid, Note::Begun(last.nth), now);
                             state.matches.note(uid, Note::Acted(act, last), now);
                         }

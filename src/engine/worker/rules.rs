@@ -22,7 +22,7 @@ const SWEEP: SignedDuration = SignedDuration::from_mins(10);
 
 /// One rule's memory.
 #[derive(Default)]
-pub struct RuleState {
+pub(super) struct RuleState {
     pub limits: LimitState,
     /// Members of lists that are due, by the subjects that have them.
     pub targets: Targets,
@@ -121,6 +121,11 @@ impl RuleState {
         }
         self.times.forget(key);
         self.series.set(key, vec![])
+    }
+
+    /// Whether something is to be kept that was not when it was kept last.
+    pub fn has_changed(&self) -> bool {
+        self.matches.has_changed() || self.times.has_changed()
     }
 
     /// Asks the object's breaker for one more change that writes these places; false if it is open, or opens.

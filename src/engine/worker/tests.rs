@@ -20,6 +20,7 @@ mod gone;
 mod keep;
 mod kinds;
 mod limits;
+mod looked_after;
 mod namespaces;
 mod picks;
 mod reload;

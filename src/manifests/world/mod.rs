@@ -504,7 +504,7 @@ pub fn without_generated(value: &Value, said: Option<&Value>) -> Value {
 
 /// Annotations in which rules keep state stay when a person applies a manifest that does not name them.
 fn keep_state(meta: &mut Value, former: &Record) {
-    for rule in state_annotation::rules(former.meta()) {
+    for rule in state_annotation::rules(former) {
         for name in state_annotation::names(rule) {
             let text = former.meta().annotation(&name);
             // For whom an object was applied is of the manifest that was applied.

@@ -54,6 +54,8 @@ const LONG_LIST: u8 = 12;
 pub struct DecodeError(pub String);
 
 /// One object, encoded. Cloning is cheap. `metadata.managedFields` is never in it.
+///
+/// Behind the value stands one byte more, for [`Record::may_carry_state`].
 #[derive(Clone)]
 pub struct Record(Arc<[u8]>);
 
@@ -95,6 +97,7 @@ impl Record {
     pub fn from_value(value: &Value) -> Self {
         let mut out = Vec::with_capacity(1024);
         write::put_value(&mut out, value, 0, Inside::Root);
+        seal(&mut out);
         Self(out.into())
     }
 
@@ -113,6 +116,12 @@ impl Record {
         Meta::of(self.root())
     }
 
+    /// Whether it has an annotation in which rules keep state ([`STATE_DOMAINS`]). Most objects have none, and every event asks.
+    #[inline]
+    pub fn may_carry_state(&self) -> bool {
+        self.0.last() == Some(&CARRIES_STATE)
+    }
+
     /// Back to a JSON tree, fields in the order in which they were read.
     pub fn to_value(&self) -> Value {
         self.root().to_value()
@@ -122,6 +131,22 @@ impl Record {
     pub fn size(&self) -> usize {
         self.0.len()
     }
+}
+
+/// What the last byte of a record is if it carries state; 0 if not.
+const CARRIES_STATE: u8 = 1;
+
+/// What the names of annotations begin with in which rules keep state on objects.
+pub const STATE_DOMAINS: [&str; 2] = ["state.ordain.dev/", "subject.ordain.dev/"];
+
+/// Puts down behind a whole object what is asked of it most often.
+fn seal(out: &mut Vec<u8>) {
+    let annotations = Meta::of(Node::at_start_of(out)).annotations();
+    let mut names = annotations
+        .into_iter()
+        .flat_map(|all| all.entries().map(|(name, _)| name));
+    let carries = names.any(|name| STATE_DOMAINS.iter().any(|d| name.starts_with(d)));
+    out.push(if carries { CARRIES_STATE } else { 0 });
 }
 
 thread_local! {
@@ -149,6 +174,7 @@ impl Encoder {
         self.out.shrink_to(KEPT);
         text::encode(json, gvk, &mut self.out, &mut self.scratch)
             .map_err(|flaw| DecodeError(flaw.to_string()))?;
+        seal(&mut self.out);
         Ok(Record(self.out.as_slice().into()))
     }
 }

@@ -248,11 +248,29 @@ fn what_is_longer_than_two_bytes_can_say_is_read_all_the_same() {
         assert_eq!(record.to_value(), value, "{letters}");
         assert_eq!(record.root().path(&["after", "a"]).unwrap().len(), Some(1));
         assert_eq!(record.root().get_str("list").unwrap().len(), Some(2));
-        assert!(record.root().size() == record.size());
+        assert!(record.root().size() + 1 == record.size());
         let read = Record::from_json(value.to_string().as_bytes(), None).unwrap();
         assert_eq!(read, record);
         assert!(!record.root().get_str("data").unwrap().is_empty());
     }
+}
+
+#[test]
+fn whether_rules_keep_state_on_an_object_is_known_without_a_look() {
+    let carries = |annotations: Value| {
+        let value = json!({"kind": "Pod", "metadata": {"name": "a", "labels": {"state.ordain.dev/r": "x"}, "annotations": annotations}});
+        let record = Record::from_value(&value);
+        let read = Record::from_json(value.to_string().as_bytes(), None).unwrap();
+        assert_eq!(record.may_carry_state(), read.may_carry_state());
+        record.may_carry_state()
+    };
+    assert!(carries(json!({"a": "b", "state.ordain.dev/r": "{}"})));
+    assert!(carries(json!({"subject.ordain.dev/r": "{}"})));
+    assert!(!carries(
+        json!({"a": "state.ordain.dev/r", "ordain.dev/r": "", "state.ordain.dev": ""})
+    ));
+    assert!(!carries(Value::Null));
+    assert!(!Record::from_value(&Value::Null).may_carry_state());
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

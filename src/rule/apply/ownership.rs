@@ -2,7 +2,7 @@
 //!
 //! It names the object that carries it and is void on any other: controllers copy annotations.
 
-use crate::object::{GroupKind, Meta, ObjectKey};
+use crate::object::{GroupKind, Meta, ObjectKey, STATE_DOMAINS};
 use serde_json::{Map, Value, json};
 
 /// Most subjects that are written down; an annotation may take 256 KiB in all.
@@ -29,7 +29,7 @@ pub struct Ownership {
 }
 
 /// What the name of every rule's annotation begins with.
-pub const DOMAIN: &str = "state.ordain.dev/";
+pub const DOMAIN: &str = STATE_DOMAINS[0];
 
 /// What the annotation of an applied object begins with, and that of a subject does not.
 pub const BEGINS: &str = "{\"object\":";

@@ -229,7 +229,7 @@ fn what_another_installation_has_done_is_not_taken_for_ones_own() {
         "{finding:?}"
     );
     let object = Record::from_value(&object);
-    let told = |by: &str| crate::decide::in_annotation(object.meta(), "again", by).len();
+    let told = |by: &str| crate::decide::in_annotation(&object, "again", by).len();
     assert_eq!((told("another"), told("ordain")), (1, 0));
 }
 
