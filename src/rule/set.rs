@@ -41,6 +41,8 @@ struct OfKind {
     rules: Vec<RuleIndex>,
     candidates: Candidates,
     limited: Vec<RuleIndex>,
+    /// Where those stand among `rules`.
+    limited_positions: Vec<usize>,
     remembering: Vec<RuleIndex>,
     reads_more_than_metadata: bool,
     /// Objects matter that no rule of the kind matches.
@@ -100,10 +102,12 @@ impl RuleSet {
             for resolved in &rule.matches.kinds {
                 let of_kind = by_kind.entry(resolved.kind.clone()).or_default();
                 if of_kind.rules.last() != Some(&index) {
-                    of_kind.candidates.add(of_kind.rules.len(), rule);
+                    let position = of_kind.rules.len();
+                    of_kind.candidates.add(position, rule);
                     of_kind.rules.push(index);
                     if rule.is_counted() {
                         of_kind.limited.push(index);
+                        of_kind.limited_positions.push(position);
                     }
                     if rule.remembers() {
                         of_kind.remembering.push(index);
@@ -204,6 +208,18 @@ impl RuleSet {
         self.by_kind
             .get(kind)
             .map_or(&[], |of_kind| &of_kind.limited)
+    }
+
+    /// As [`RuleSet::limited`], each with its position in [`RuleSet::for_kind`].
+    pub fn limited_in_place(
+        &self,
+        kind: &GroupKind,
+    ) -> impl Iterator<Item = (RuleIndex, usize)> + '_ {
+        let of_kind = self.by_kind.get(kind).into_iter();
+        of_kind.flat_map(|k| {
+            let positions = k.limited_positions.iter().copied();
+            k.limited.iter().copied().zip(positions)
+        })
     }
 
     /// Of the rules of this kind those that something is remembered of, in evaluation order.

@@ -256,29 +256,25 @@ impl Engine {
     /// The rules of which something is kept for every object, without those that the object is out of the scope of and was before: of it they
     /// keep nothing.
     fn counted_for(&self, key: &ObjectKey, decision: &Decision) -> SmallVec<[RuleIndex; 8]> {
-        let limited = self.rules.limited(&key.kind);
-        if limited.is_empty() {
+        if self.rules.limited(&key.kind).is_empty() {
             return SmallVec::new();
         }
-        let indexes = self.rules.for_kind(&key.kind);
         let before = self.store.get(key).map(|entry| &*entry.standings);
-        let was_in_scope = |index: &RuleIndex| {
-            let position = indexes.binary_search(index).unwrap_or_default();
+        let was_in_scope = |position: usize| {
             before.is_none_or(|before| standings::get(before, position) != standings::OUT)
         };
-        let is_in_scope = |index: &RuleIndex| {
-            let found = decision
-                .standings
-                .binary_search_by_key(index, |(of, _)| *of);
-            found.is_ok()
+        let is_in_scope = |index: RuleIndex| {
+            let standings = &decision.standings;
+            standings.binary_search_by_key(&index, |s| s.0).is_ok()
         };
-        let limited = limited.iter().filter(|index| {
-            !self.states[**index].limits.is_idle()
-                || decision.ending.contains(*index)
-                || is_in_scope(index)
-                || was_in_scope(index)
+        let limited = self.rules.limited_in_place(&key.kind);
+        let counted = limited.filter(|(index, position)| {
+            was_in_scope(*position)
+                || !self.states[*index].limits.is_idle()
+                || is_in_scope(*index)
+                || decision.ending.contains(index)
         });
-        limited.copied().collect()
+        counted.map(|(index, _)| index).collect()
     }
 
     /// Leaves out what rules say that do not know enough yet, and what those would do whose scope is still being counted.

@@ -218,9 +218,10 @@ impl Engine {
         }
         // One that is made anew under the name of a target is another object. What a rule applies it makes anew itself: that it goes again
         // and again is a fight, and so it is where what it deletes is made again.
-        for (rule, of) in rules.rules().iter().zip(&mut self.states) {
-            if !of.breakers.is_empty() && !rule.applies(&key.kind) && !rule.deletes() {
-                of.breakers.remove(key);
+        for (index, rule) in rules.rules().iter().enumerate() {
+            let broken = self.states[index].breakers.contains_key(key);
+            if broken && !rule.applies(&key.kind) && !rule.deletes() {
+                self.states[index].breakers.remove(key);
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::object::{GroupKind, ObjectKey, Record};
 use crate::rule::edit::Answers;
 use crate::rule::set::RuleIndex;
 use jiff::{SignedDuration, Timestamp};
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 /// What an engine remembers of one subject.
@@ -66,15 +67,18 @@ impl Engine {
             return;
         }
         let rules = Arc::clone(&self.rules);
-        let uid = Uid::of(record.meta().uid());
+        let uid = LazyCell::new(|| Uid::of(record.meta().uid()));
         for index in rules.remembering(kind) {
             let rule = &rules.rules()[*index];
-            let state = &mut self.states[*index];
-            if !state.ready {
+            let (state, standing) = (&self.states[*index], decision.standing(*index));
+            // Nothing could end, and nobody says that something had begun.
+            let unknown = state.matches.is_empty() && !record.may_carry_state();
+            if !state.ready || (standing == Standing::OutOfScope && unknown) {
                 continue;
             }
+            let (state, uid) = (&mut self.states[*index], *uid);
             state.matches.seen(uid);
-            match decision.standing(*index) {
+            match standing {
                 // Its tests have passed; what could not be computed is a step.
                 Standing::Matched { .. } | Standing::Failed => {
                     if rule.waits() {
@@ -101,7 +105,7 @@ impl Engine {
         for (index, note) in &decision.notes {
             let state = &mut self.states[*index];
             if state.ready {
-                state.matches.note(uid, note.clone(), now);
+                state.matches.note(*uid, note.clone(), now);
             }
         }
     }
