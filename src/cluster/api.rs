@@ -9,7 +9,7 @@ use super::traffic::Figures;
 use super::warnings::Warnings;
 use super::watch::{Follower, WATCH_SECONDS, WATCHES};
 use super::wire::Wire;
-use super::{Cluster, Message, Sender, Stream, fault, requests};
+use super::{Cluster, Message, Sender, Stream, fault, requests, strategic};
 use crate::decide::breaker::managers::ManagedFields;
 use crate::decide::{Operation, Write};
 use crate::engine::{Fault, Keep, Kept, Lost, Observation, Outcome, WatchedKind};
@@ -567,9 +567,20 @@ fn request(path: &str, write: &Write, accept: &str) -> Result<Request<Vec<u8>>, 
             };
             let request = Request::patch(format!(
                 "{endpoint}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict"
-            ))
-            .header(header::CONTENT_TYPE, "application/json-patch+json");
-            (request, serde_json::to_vec(operations))
+            ));
+            let after = write.expected.as_ref();
+            let merged =
+                after.and_then(|after| strategic::patch(&write.object.kind, operations, after));
+            match merged {
+                Some(patch) => (
+                    request.header(header::CONTENT_TYPE, strategic::MEDIA),
+                    serde_json::to_vec(&patch),
+                ),
+                None => (
+                    request.header(header::CONTENT_TYPE, "application/json-patch+json"),
+                    serde_json::to_vec(operations),
+                ),
+            }
         }
         Operation::Apply {
             manifest,

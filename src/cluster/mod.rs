@@ -14,6 +14,7 @@ mod rewound;
 pub mod rights;
 mod skew;
 pub mod state;
+mod strategic;
 pub mod traffic;
 mod warnings;
 mod watch;

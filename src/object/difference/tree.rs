@@ -96,6 +96,7 @@ impl<'a> Tree<'a> for Node<'a> {
         let mut changed = vec![];
         // As long as both have the same members in the same order nothing needs to be searched.
         loop {
+            old.pass_what_begins(&mut new);
             let (rest_of_old, rest_of_new) = (old.clone(), new.clone());
             match (old.next(), new.next()) {
                 (None, None) => return changed,

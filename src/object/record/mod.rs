@@ -76,7 +76,7 @@ impl fmt::Debug for Record {
 impl PartialEq for Record {
     /// The same contents; maps in any order.
     fn eq(&self, other: &Self) -> bool {
-        self.root().same(other.root())
+        self.is_same(other) || self.root().same(other.root())
     }
 }
 

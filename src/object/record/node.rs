@@ -116,6 +116,15 @@ fn stored_key<'a>(bytes: &'a [u8], at: &mut usize) -> StoredKey<'a> {
     }
 }
 
+/// As [`stored_key`], without reading it.
+#[inline]
+fn skip_key(bytes: &[u8], at: &mut usize) {
+    if varint(bytes, at) == 0 {
+        let length = varint(bytes, at) as usize;
+        *at += length;
+    }
+}
+
 impl<'a> StoredKey<'a> {
     fn as_str(self) -> &'a str {
         match self {
@@ -379,6 +388,7 @@ fn same_map(a: Node<'_>, b: Node<'_>) -> bool {
     let mut left = a.entries();
     let mut right = b.entries();
     loop {
+        left.pass_what_begins(&mut right);
         let (before_left, before_right) = (left.clone(), right.clone());
         match (left.next(), right.next()) {
             (None, None) => return true,
@@ -449,6 +459,21 @@ impl<'a> Iterator for Items<'a> {
 /// Iterator over the members of a map.
 #[derive(Clone)]
 pub struct Entries<'a>(&'a [u8]);
+
+impl Entries<'_> {
+    /// Passes over the members that both begin with in the same bytes: most of those of two states of one object.
+    pub(crate) fn pass_what_begins(&mut self, other: &mut Entries<'_>) {
+        while !self.0.is_empty() {
+            let mut end = 0;
+            skip_key(self.0, &mut end);
+            skip(self.0, &mut end);
+            if other.0.get(..end) != self.0.get(..end) {
+                return;
+            }
+            (self.0, other.0) = (&self.0[end..], &other.0[end..]);
+        }
+    }
+}
 
 impl<'a> Iterator for Entries<'a> {
     type Item = (&'a str, Node<'a>);
