@@ -47,6 +47,12 @@ impl<'p> Working<'p> {
 
     /// Writes a plan made on the current record.
     pub fn write(&mut self, planned: &Planned) {
+        if self.tree.is_none()
+            && let Some((path, value)) = planned.only_put()
+            && let Some(current) = self.record().with(&path, value)
+        {
+            return self.becomes(Some(current));
+        }
         let mut tree = self.tree.take().unwrap_or_else(|| self.record().to_value());
         planned.write(&mut tree);
         self.becomes(Some(Record::from_value(&tree)));

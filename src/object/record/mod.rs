@@ -1,6 +1,6 @@
 //! The compact form in which objects are stored and read: one flat allocation, readable without decoding.
 //!
-//! `text` JSON text to the form, `skim` past JSON text that is not wanted, `write` the form itself, `node` reading it in place.
+//! `text` JSON text to the form, `skim` past JSON text that is not wanted, `write` the form itself, `node` reading it in place, `splice` one value into it.
 //!
 //! Layout of a value: a tag byte, then its payload.
 //!
@@ -22,6 +22,7 @@
 
 mod node;
 pub mod skim;
+mod splice;
 mod text;
 mod write;
 

@@ -460,6 +460,18 @@ impl<'a> Iterator for Items<'a> {
 #[derive(Clone)]
 pub struct Entries<'a>(&'a [u8]);
 
+/// The members of a map, each as it is encoded, its name and its value; `None` if it is no map.
+pub(super) fn members<'a>(
+    map: Node<'a>,
+) -> Option<impl Iterator<Item = (&'a [u8], &'a str, Node<'a>)>> {
+    let mut entries = (map.kind() == NodeKind::Map).then(|| map.entries())?;
+    Some(std::iter::from_fn(move || {
+        let before = entries.0;
+        let (name, node) = entries.next()?;
+        Some((&before[..before.len() - entries.0.len()], name, node))
+    }))
+}
+
 impl Entries<'_> {
     /// Passes over the members that both begin with in the same bytes: most of those of two states of one object.
     pub(crate) fn pass_what_begins(&mut self, other: &mut Entries<'_>) {

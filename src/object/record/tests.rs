@@ -273,6 +273,58 @@ fn whether_rules_keep_state_on_an_object_is_known_without_a_look() {
     assert!(!Record::from_value(&Value::Null).may_carry_state());
 }
 
+/// What [`Record::with`] is to do, on a tree.
+fn put_into(tree: &mut Value, path: &[&str], value: &Value) -> bool {
+    let Some((name, below)) = path.split_first() else {
+        *tree = value.clone();
+        return true;
+    };
+    if tree.is_null() {
+        *tree = json!({});
+    }
+    let Some(map) = tree.as_object_mut() else {
+        return false;
+    };
+    put_into(map.entry(*name).or_insert(Value::Null), below, value)
+}
+
+#[test]
+fn a_value_is_put_in_where_nothing_is_where_something_is_and_behind_much() {
+    let long = "x".repeat(70_000);
+    let object = json!({"kind": "Pod", "metadata": {"name": "a", "labels": {"a": "b"}, "uid": null}, "spec": {"list": [1], "long": long}, "odd~/": 1});
+    for path in [
+        vec!["metadata", "labels", "a"],
+        vec!["metadata", "labels", "state.ordain.dev/x"],
+        vec!["metadata", "annotations", "state.ordain.dev/x"],
+        vec!["metadata", "uid", "below"],
+        vec!["spec", "n"],
+        vec!["spec", "long"],
+        vec!["spec"],
+        vec!["odd~/"],
+        vec!["new", "and", "newer"],
+    ] {
+        for value in [json!("c"), json!(7), json!({"x": [null, {}]}), json!(long)] {
+            let mut tree = object.clone();
+            assert!(put_into(&mut tree, &path, &value));
+            let with = Record::from_value(&object).with(&path, &value).unwrap();
+            assert_eq!(with.to_value(), tree, "{path:?}");
+            let whole = Record::from_value(&tree);
+            assert_eq!(with, whole);
+            assert_eq!(with.may_carry_state(), whole.may_carry_state(), "{path:?}");
+            let order = |value: &Value| value.to_string();
+            assert_eq!(order(&with.to_value()), order(&tree));
+        }
+    }
+    let record = Record::from_value(&object);
+    assert!(record.with(&["spec", "list", "x"], &json!(1)).is_none());
+    assert!(record.with(&["kind", "x"], &json!(1)).is_none());
+    assert!(
+        record
+            .with(&["metadata", "managedFields"], &json!([]))
+            .is_none()
+    );
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -300,6 +352,16 @@ proptest! {
         let parsed = Record::from_json(value.to_string().as_bytes(), None).unwrap();
         prop_assert_eq!(&parsed, &record);
         prop_assert_eq!(serde_json::to_value(parsed.root()).unwrap(), value);
+    }
+
+    #[test]
+    fn a_value_put_in_is_as_one_put_into_the_tree(object in any_json(), value in any_json(), path in prop::collection::vec("[a-c]|spec|labels", 1..4)) {
+        let mut tree = json!({"a": {"b": object.clone(), "labels": {"a": 1}}, "b": object, "spec": {"a": null}});
+        let record = Record::from_value(&tree);
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let with = record.with(&path, &value).map(|with| with.to_value());
+        let put = put_into(&mut tree, &path, &value);
+        prop_assert_eq!(with, put.then_some(tree));
     }
 
     #[test]

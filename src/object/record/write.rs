@@ -88,7 +88,7 @@ pub(super) fn put_key(out: &mut Vec<u8>, name: &str, symbol: Option<u32>) {
     }
 }
 
-fn intern_key(out: &mut Vec<u8>, name: &str, free: bool) {
+pub(super) fn intern_key(out: &mut Vec<u8>, name: &str, free: bool) {
     put_key(out, name, symbol::intern(name, free));
 }
 

@@ -23,11 +23,12 @@ pub(crate) use site::{element_token, key_of, push_token, scalar_text};
 pub(crate) use value::meets;
 
 use super::expr::{Expr, ExprFault, Scope, Template};
-use super::path::{Location, Path};
+use super::path::{Hop, Location, Path};
 use super::test::Test;
 use crate::schema::KindSchema;
 use jiff::Timestamp;
 use serde_json::Value;
+use smallvec::SmallVec;
 
 /// One entry of `patch`.
 pub struct Edit {
@@ -215,6 +216,24 @@ impl Planned {
     /// Whether writing it would change anything.
     pub fn changes(&self) -> bool {
         !self.changes.is_empty()
+    }
+
+    /// The only value that it puts below maps, and where, if there is nothing else that it changes.
+    pub fn only_put(&self) -> Option<(SmallVec<[&str; 6]>, &Value)> {
+        let [change] = self.changes.as_slice() else {
+            return None;
+        };
+        let Action::Put(value) = &change.action else {
+            return None;
+        };
+        let mut path = SmallVec::new();
+        for hop in &change.location {
+            match hop {
+                Hop::Name(name) => path.push(&**name),
+                Hop::Index(_) => return None,
+            }
+        }
+        Some((path, value))
     }
 
     /// Writes the changes into the tree of the same state as the record they were planned on.

@@ -4,6 +4,7 @@ use crate::object::{Node, NodeKind};
 use crate::rule::path::Hop;
 use crate::schema::{KindSchema, Shape, Type};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// A place, looked up.
 pub(super) struct Site<'a, 's> {
@@ -130,7 +131,10 @@ pub(super) fn at<'a, 's>(
     let mut ty = schema.and_then(KindSchema::root);
     let mut node = root;
     for token in pointer.split('/').skip(1) {
-        let token = token.replace("~1", "/").replace("~0", "~");
+        let token = match token.contains('~') {
+            true => Cow::Owned(token.replace("~1", "/").replace("~0", "~")),
+            false => Cow::Borrowed(token),
+        };
         let below = match node.kind() {
             NodeKind::List => element(node, &token, ty),
             _ => node.get_str(&token),

@@ -107,15 +107,16 @@ impl Rule {
 
 /// `Some(true)` if `path` is the field or lies below it, `Some(false)` if it lies above, `None` if they part.
 fn leads_to(field: &str, path: &[Option<&str>]) -> Option<bool> {
-    let mut path = path.iter();
-    for name in field.split('.') {
-        match path.next() {
-            None => return Some(false),
-            Some(step) if step.unwrap_or("*") == name => {}
-            Some(_) => return None,
+    let mut rest = field;
+    for step in path {
+        let step = step.unwrap_or("*");
+        let behind = rest.strip_prefix(step).filter(|_| !step.contains('.'))?;
+        if behind.is_empty() {
+            return Some(true);
         }
+        rest = behind.strip_prefix('.')?;
     }
-    Some(true)
+    Some(false)
 }
 
 #[cfg(test)]
