@@ -138,8 +138,12 @@ fn own(
     let context: &PassContext<'_> = world.context;
     let then = World::new(&subject, context);
     let made = writes::patches(&then, &after, authors);
+    let stays = before == after;
     let change = world.change(rule, Verb::Patch, before.clone(), Some(after));
-    let changes = world.by_verb(change, world.parts(rule, (scales, restarts, rolls_back)));
+    let changes = match stays {
+        true => vec![],
+        false => world.by_verb(change, world.parts(rule, (scales, restarts, rolls_back))),
+    };
     let stage = |write: &Write| Remaining {
         changes: changes
             .iter()

@@ -15,6 +15,8 @@ pub(super) struct Working<'p> {
     tree: Option<Value>,
     /// Whether the current state is being deleted: every rule asks.
     deleting: OnceCell<bool>,
+    /// Whether the current state is another than the original.
+    moved: OnceCell<bool>,
 }
 
 /// A state to go back to, or to compare with; by default the original.
@@ -28,12 +30,14 @@ impl<'p> Working<'p> {
             current: None,
             tree: None,
             deleting: OnceCell::new(),
+            moved: OnceCell::new(),
         }
     }
 
     fn becomes(&mut self, current: Option<Record>) {
         self.current = current;
         self.deleting = OnceCell::new();
+        self.moved = OnceCell::new();
     }
 
     pub fn is_deleting(&self) -> bool {
@@ -90,7 +94,8 @@ impl<'p> Working<'p> {
     pub fn is(&self, snapshot: &Snapshot) -> bool {
         match (&self.current, &snapshot.0) {
             (None, None) => true,
-            (_, then) => self.record() == then.as_ref().unwrap_or(self.original),
+            (Some(current), None) => !*self.moved.get_or_init(|| current != self.original),
+            (_, Some(then)) => self.record() == then,
         }
     }
 

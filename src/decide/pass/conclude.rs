@@ -350,13 +350,14 @@ impl World<'_> {
         ]
     }
 
-    /// What was scaled, restarted or rolled back is a change of its own.
+    /// Of something that was changed: what was scaled, restarted or rolled back is a change of its own.
     pub(in crate::decide) fn by_verb(
         &self,
         mut change: RuleChange,
         parts: impl IntoIterator<Item = (Verb, Option<Vec<String>>)>,
     ) -> Vec<RuleChange> {
         let mut changes = vec![];
+        let mut stays = false;
         for (verb, path) in parts {
             let (Some(path), Some(before), Some(after)) = (path, &change.before, &change.after)
             else {
@@ -370,10 +371,11 @@ impl World<'_> {
                     before: Some(between.clone()),
                     ..change.clone()
                 });
+                stays = change.before.as_ref() == Some(&between);
                 change.after = Some(between);
             }
         }
-        if change.after != change.before {
+        if !stays {
             changes.push(change);
         }
         changes
