@@ -20,7 +20,7 @@ use crate::rule::watch_scope::WatchScope;
 use crate::schema::Schema;
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
-use http::{Request, header};
+use http::{Request, StatusCode, header};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -79,6 +79,7 @@ pub struct Api {
     followers: Mutex<HashMap<String, Watch>>,
     rate: Arc<Rate>,
     warnings: Arc<Warnings>,
+    merges: Arc<strategic::Support>,
     frozen: Arc<AtomicBool>,
     /// `None`: there is no election.
     fence: Option<Arc<Fence>>,
@@ -146,6 +147,7 @@ impl Api {
             followers: Mutex::new(HashMap::new()),
             rate: Arc::new(Rate::new(options.write_rate)),
             warnings: Arc::default(),
+            merges: Arc::default(),
             frozen: Arc::default(),
             fence: None,
             state: None,
@@ -338,7 +340,7 @@ impl Cluster for Api {
             self.discovery.load_full(),
         );
         let (warnings, frozen) = (Arc::clone(&self.warnings), Arc::clone(&self.frozen));
-        let fence = self.fence.clone();
+        let (fence, merges) = (self.fence.clone(), Arc::clone(&self.merges));
         // The answer is compared with what the watch will show.
         let accept = match self.shows_metadata_alone(&write) {
             true => METADATA_OR_WHOLE,
@@ -371,10 +373,17 @@ impl Cluster for Api {
                 },
                 None => WRITE_TIMEOUT,
             };
-            match request(&path, &write, accept) {
-                Ok(request) => {
+            match request(&path, &write, accept, merges.is_given()) {
+                Ok(sent) => {
+                    let is_merged = strategic::is_one(&sent);
+                    let unmerged = || {
+                        merges.refused();
+                        request(&path, &write, accept, false).ok()
+                    };
+                    let otherwise = || is_merged.then(unmerged).flatten();
                     let told = (&*write.rules, &*warnings);
-                    let outcome = ask(&wire, request, &gvk, &write.object, told, within).await;
+                    let sent = (sent, otherwise);
+                    let outcome = ask(&wire, sent, &gvk, &write.object, told, within).await;
                     match (outcome, &write.operation) {
                         // The answer is a Scale, at the version of the object.
                         (Outcome::Written(scale), Operation::Scale { .. }) => {
@@ -448,7 +457,8 @@ impl Cluster for Api {
         Box::pin(async move {
             match path.and_then(|(gvk, path)| Ok((gvk, get(path, "application/json")?))) {
                 Ok((gvk, request)) => {
-                    match ask(&wire, request, &gvk, &key, (&[], &warnings), WRITE_TIMEOUT).await {
+                    let (request, told) = ((request, || None), (&[][..], &*warnings));
+                    match ask(&wire, request, &gvk, &key, told, WRITE_TIMEOUT).await {
                         Outcome::Written(record) => Outcome::Read(record),
                         other => other,
                     }
@@ -556,8 +566,13 @@ fn precondition(body: &mut Value, write: &Write) {
     }
 }
 
-/// The HTTP request of a write.
-fn request(path: &str, write: &Write, accept: &str) -> Result<Request<Vec<u8>>, String> {
+/// The HTTP request of a write; a patch as a strategic merge patch where it can be and the server `merges`.
+fn request(
+    path: &str,
+    write: &Write,
+    accept: &str,
+    merges: bool,
+) -> Result<Request<Vec<u8>>, String> {
     let (request, body) = match &write.operation {
         Operation::Patch { status, operations } => {
             let endpoint = if *status {
@@ -568,7 +583,7 @@ fn request(path: &str, write: &Write, accept: &str) -> Result<Request<Vec<u8>>, 
             let request = Request::patch(format!(
                 "{endpoint}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict"
             ));
-            let after = write.expected.as_ref();
+            let after = write.expected.as_ref().filter(|_| merges);
             let merged =
                 after.and_then(|after| strategic::patch(&write.object.kind, operations, after));
             match merged {
@@ -660,9 +675,11 @@ fn request(path: &str, write: &Write, accept: &str) -> Result<Request<Vec<u8>>, 
 }
 
 /// Sends and reads the answer, `within` a time. Of a write, which is made for `rules`, the outcome is unknown without an answer.
+///
+/// Where the server does not take what the request is written in it is sent `otherwise`, if it can be.
 async fn ask(
     wire: &Wire,
-    request: Request<Vec<u8>>,
+    (request, otherwise): (Request<Vec<u8>>, impl FnOnce() -> Option<Request<Vec<u8>>>),
     gvk: &Gvk,
     key: &ObjectKey,
     (rules, warnings): (&[Arc<str>], &Warnings),
@@ -670,7 +687,16 @@ async fn ask(
 ) -> Outcome {
     let writes = request.method() != http::Method::GET;
     let deletes = request.method() == http::Method::DELETE;
-    let answer = match tokio::time::timeout(within, requests::send(wire, request)).await {
+    let exchange = async {
+        let answer = requests::send(wire, request).await?;
+        if answer.status == StatusCode::UNSUPPORTED_MEDIA_TYPE
+            && let Some(request) = otherwise()
+        {
+            return requests::send(wire, request).await;
+        }
+        Ok(answer)
+    };
+    let answer = match tokio::time::timeout(within, exchange).await {
         Err(_) => return Outcome::Failed(Fault::Timeout),
         Ok(Err(error)) => {
             let fault = fault::of_transport(&error);

@@ -5,9 +5,11 @@
 //! But it knows strategic merge patches of its own kinds only, and means something else by lists, by null and by maps that are there already.
 
 use crate::object::{GroupKind, Node, NodeKind, Record};
+use http::{Request, header};
 use json_patch::PatchOperation;
 use json_patch::jsonptr::Pointer;
 use serde_json::{Map, Value};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The content type of such a patch.
 pub(super) const MEDIA: &str = "application/strategic-merge-patch+json";
@@ -28,6 +30,31 @@ const GROUPS: [&str; 10] = [
 
 /// Its `data` is any object, of which the server knows no types.
 const UNTYPED: &str = "ControllerRevision";
+
+/// Whether a server takes such patches: one that serves kinds of these groups as custom resources does not.
+#[derive(Default)]
+pub(super) struct Support {
+    refused: AtomicBool,
+}
+
+impl Support {
+    pub fn is_given(&self) -> bool {
+        !self.refused.load(Ordering::Relaxed)
+    }
+
+    /// It has answered 415.
+    pub fn refused(&self) {
+        if !self.refused.swap(true, Ordering::Relaxed) {
+            tracing::info!("the server takes no strategic merge patches; JSON patches are sent");
+        }
+    }
+}
+
+/// Whether a request is such a patch.
+pub(super) fn is_one(request: &Request<Vec<u8>>) -> bool {
+    let media = request.headers().get(header::CONTENT_TYPE);
+    media.is_some_and(|media| media == MEDIA)
+}
 
 /// The strategic merge patch that does the same to an object as these operations, which lead to `after`; `None` where it would not, or
 /// nobody can tell.

@@ -56,6 +56,8 @@ struct Faults {
     caught: AtomicU64,
     /// In what is read, each text is replaced by another.
     replaced: Mutex<Vec<(String, String)>>,
+    /// Requests of this content type are answered 415.
+    untaken: Mutex<Option<String>>,
     seen: Mutex<Vec<(Purpose, String)>>,
 }
 
@@ -83,6 +85,7 @@ impl Proxy {
             trap: Mutex::default(),
             caught: AtomicU64::new(0),
             replaced: Mutex::default(),
+            untaken: Mutex::default(),
             seen: Mutex::default(),
         });
         let shared = Arc::clone(&faults);
@@ -197,6 +200,11 @@ impl Proxy {
         replaced.push((text.to_owned(), with.to_owned()));
     }
 
+    /// From now on requests of this content type are not taken: as a server says it of a kind that is a custom resource there.
+    pub fn take_none_of(&self, media: &str) {
+        *self.faults.untaken.lock().unwrap() = Some(media.to_owned());
+    }
+
     /// How many requests of a purpose have come for a path that ends so.
     pub fn count(&self, purpose: Purpose, path_ends_with: &str) -> usize {
         let seen = self.faults.seen.lock().unwrap();
@@ -251,6 +259,15 @@ async fn pass(
             _ = held.wait_for(|held| !held) => {}
             _ = cut.changed() => return Err(lost()),
         }
+    }
+    let media = request.headers().get(header::CONTENT_TYPE);
+    let untaken = faults.untaken.lock().unwrap().clone();
+    if media.is_some_and(|media| untaken.is_some_and(|untaken| *media == *untaken)) {
+        return Ok(refused(
+            415,
+            "the body of the request was in an unknown format",
+            None,
+        ));
     }
     if let Some(refused) = refusal(&faults, purpose, &path) {
         return Ok(refused);
@@ -351,16 +368,19 @@ fn refusal(faults: &Faults, purpose: Purpose, path: &str) -> Option<Response<Bod
         403 => "User 'proxied' cannot use this resource by the proxy",
         _ => "the proxy refuses",
     };
+    Some(refused(refusal.status, message, refusal.retry_after))
+}
+
+fn refused(status: u16, message: &str, retry_after: Option<u64>) -> Response<Body> {
     let body = format!(
-        r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"{message}","code":{}}}"#,
-        refusal.status
+        r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"{message}","code":{status}}}"#
     );
     let mut response = Response::builder()
-        .status(StatusCode::from_u16(refusal.status).unwrap())
+        .status(StatusCode::from_u16(status).unwrap())
         .header(header::CONTENT_TYPE, "application/json");
-    if let Some(seconds) = refusal.retry_after {
+    if let Some(seconds) = retry_after {
         response = response.header(header::RETRY_AFTER, seconds);
     }
     let body = Full::new(Bytes::from(body)).map_err(|never| match never {});
-    Some(response.body(body.boxed_unsync()).unwrap())
+    response.body(body.boxed_unsync()).unwrap()
 }

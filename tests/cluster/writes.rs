@@ -47,6 +47,32 @@ async fn two_thousand_objects_under_two_rules_are_written_once_each() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_no_strategic_merge_patches_gets_others() {
+    let Places {
+        plane,
+        client,
+        prefix,
+        namespaces,
+    } = Places::new("plain", 2).await;
+    let maps = names(&namespaces, 60);
+    create_all(&client, &maps).await;
+    let proxy = Proxy::start(plane.kubeconfig()).await;
+    proxy.take_none_of("application/strategic-merge-patch+json");
+    let mut daemon = Daemon::start(&proxy.kubeconfig(), &both(&prefix), &[]);
+    daemon.ready().await;
+    until_blue(&daemon, &client, &namespaces).await;
+    settled(&mut daemon, &client, &namespaces[0], "map-z1").await;
+    let requests = written(plane, &prefix);
+    assert_eq!(requests.len(), 60, "one request for each object");
+    assert!(requests.iter().all(|r| r.code == 200 && r.verb == "patch"));
+    let told = daemon
+        .log()
+        .matches("takes no strategic merge patches")
+        .count();
+    assert_eq!(told, 1, "{}", daemon.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_update_of_another_client_is_lost() {
     let Places {
         plane,

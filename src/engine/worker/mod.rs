@@ -31,6 +31,7 @@
 //! * `standby` another replica acts
 //! * `schedule` the clock of rules
 //! * `rules` what is remembered of each rule
+//! * `states` that of all of them, and which of them are to be looked after
 //! * `report` what is told once
 //! * `status` what can be seen from outside
 //! * `explain` why a rule does something, or does not
