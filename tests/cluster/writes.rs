@@ -65,11 +65,12 @@ async fn a_server_that_takes_no_strategic_merge_patches_gets_others() {
     let requests = written(plane, &prefix);
     assert_eq!(requests.len(), 60, "one request for each object");
     assert!(requests.iter().all(|r| r.code == 200 && r.verb == "patch"));
-    let told = daemon
-        .log()
-        .matches("takes no strategic merge patches")
-        .count();
-    assert_eq!(told, 1, "{}", daemon.log());
+    let log = daemon.whole_log();
+    assert_eq!(
+        log.matches("takes no strategic merge patches").count(),
+        1,
+        "{log}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
