@@ -19,6 +19,7 @@ pub mod traffic;
 mod warnings;
 mod watch;
 mod wire;
+mod write_request;
 
 use crate::decide::Write;
 use crate::engine::{Fault, Keep, Kept, Observation, Outcome, WatchedKind};
